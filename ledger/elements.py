@@ -1,0 +1,396 @@
+"""Data elements as they stand in a directory record, and their DICOM JSON model.
+
+The working form of a record's elements is :data:`Elements`: the bytes of an Explicit VR Little
+Endian encoding (PS3.5 Section 7.1) in canonical form, which means ascending tags, even lengths,
+defined lengths for sequences and items, and no group lengths. Such bytes go into a DICOMDIR as
+they are. The form that the journal keeps is the DICOM JSON model (PS3.18 Annex F), which a person
+can read; :func:`to_json` and :func:`from_json` are exact inverses, with ``InlineBinary`` for any
+value whose text would not come back as the same bytes.
+
+No code here depends on pydicom: what was recorded must read the same under every later version.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import struct
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple, NewType
+
+from ledger.errors import ElementsError
+
+Elements = NewType("Elements", bytes)
+"""Canonical Explicit VR Little Endian bytes of zero or more data elements."""
+
+EMPTY: Final = Elements(b"")
+SPECIFIC_CHARACTER_SET: Final = 0x00080005
+UNDEFINED_LENGTH: Final = 0xFFFFFFFF
+ITEM: Final = 0xFFFEE000
+ITEM_DELIMITER: Final = 0xFFFEE00D
+SEQUENCE_DELIMITER: Final = 0xFFFEE0DD
+MAX_DEPTH: Final = 64
+"""Nesting of sequences beyond which data is refused: real records have two or three levels."""
+
+LONG_VRS: Final = frozenset(
+    (b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
+)
+"""VRs whose explicit encoding has two reserved bytes and a 32-bit length (PS3.5 Table 7.1-1)."""
+
+KNOWN_VRS: Final = LONG_VRS | frozenset(
+    b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
+)
+CHARSET_VRS: Final = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
+"""VRs whose text depends on Specific Character Set (PS3.5 Section 6.1.2.2)."""
+
+_SINGLE_TEXT_VRS: Final = frozenset(("LT", "ST", "UT", "UR"))
+_TEXT_VRS: Final = CHARSET_VRS | frozenset(
+    ("AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR")
+)
+_NUMBER_FORMATS: Final = {
+    "FD": "d", "FL": "f", "SL": "i", "SS": "h", "SV": "q", "UL": "I", "US": "H", "UV": "Q",
+}  # fmt: skip
+
+# Python's own codecs for the single-byte and Unicode repertoires of PS3.3 C.12.1.1.2. Values in a
+# code-extension repertoire (ISO 2022) that are not plain ASCII are kept as InlineBinary.
+_CODECS: Final = {
+    "": "ascii",
+    "ISO_IR 6": "ascii",
+    "ISO_IR 100": "iso8859-1",
+    "ISO_IR 101": "iso8859-2",
+    "ISO_IR 109": "iso8859-3",
+    "ISO_IR 110": "iso8859-4",
+    "ISO_IR 126": "iso8859-7",
+    "ISO_IR 127": "iso8859-6",
+    "ISO_IR 138": "iso8859-8",
+    "ISO_IR 144": "iso8859-5",
+    "ISO_IR 148": "iso8859-9",
+    "ISO_IR 166": "tis-620",
+    "ISO_IR 203": "iso8859-15",
+    "ISO_IR 192": "utf-8",
+}
+
+
+class Element(NamedTuple):
+    """One data element: `value` is the value field's bytes, padded to an even length."""
+
+    tag: int
+    vr: str
+    value: bytes
+
+
+def pad(vr: str, value: bytes) -> bytes:
+    """Return `value` padded to an even length as its VR asks (PS3.5 Section 6.2)."""
+    if len(value) % 2 == 0:
+        return value
+    return value + (b"\0" if vr == "UI" or vr not in _TEXT_VRS else b" ")
+
+
+def encode_element(tag: int, vr: str, value: bytes) -> bytes:
+    """Return one element in Explicit VR Little Endian, its value padded to an even length.
+
+    Raises :class:`~ledger.errors.ElementsError` if the value is too long for its VR's length field.
+    """
+    code = vr.encode("ascii")
+    value = pad(vr, value)
+    if code in LONG_VRS:
+        return struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, code, 0, len(value)) + value
+    if len(value) > 0xFFFE:
+        raise ElementsError(
+            f"The value of {format_tag(tag)} has {len(value)} bytes; {vr} takes at most 65534"
+        )
+    return struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, code, len(value)) + value
+
+
+def encode(elements: Iterable[Element]) -> Elements:
+    """Return `elements` in canonical form: sorted by tag, without group lengths."""
+    ordered = sorted((e for e in elements if e.tag & 0xFFFF), key=lambda e: e.tag)
+    return Elements(b"".join(encode_element(*e) for e in ordered))
+
+
+def encode_items(items: Iterable[bytes]) -> bytes:
+    """Return the value of a sequence: each of `items` in an item of defined length."""
+    return b"".join(struct.pack("<HHI", 0xFFFE, 0xE000, len(item)) + item for item in items)
+
+
+def iterate(data: bytes) -> Iterator[Element]:
+    """Yield the top-level elements of Explicit VR Little Endian `data`, lengths defined.
+
+    Raises :class:`~ledger.errors.ElementsError` where `data` is not such an encoding.
+    """
+    offset, end = 0, len(data)
+    while offset < end:
+        tag, code, length, start = read_header(data, offset, end)
+        if length == UNDEFINED_LENGTH:
+            raise ElementsError(f"{format_tag(tag)} has an undefined length")
+        offset = start + length
+        yield Element(tag, code.decode("ascii"), data[start:offset])
+
+
+def iterate_items(value: bytes) -> Iterator[bytes]:
+    """Yield the content of each item of a sequence's `value`, lengths defined."""
+    offset, end = 0, len(value)
+    while offset < end:
+        if end - offset < 8:
+            raise ElementsError(f"Data ends within an item's header at byte {offset}")
+        group, number, length = struct.unpack_from("<HHI", value, offset)
+        if (group, number) != (0xFFFE, 0xE000) or length > end - offset - 8:
+            raise ElementsError(f"Malformed item at byte {offset}")
+        yield value[offset + 8 : offset + 8 + length]
+        offset += 8 + length
+
+
+def read_header(data: bytes, offset: int, end: int) -> tuple[int, bytes, int, int]:
+    """Return (tag, VR, length, start of value) of the explicit element at `offset`.
+
+    The length may be :data:`UNDEFINED_LENGTH`; a defined one is checked against `end`.
+    """
+    if end - offset < 8:
+        raise ElementsError(f"Data ends within an element's header at byte {offset}")
+    group, number, code, length = struct.unpack_from("<HH2sH", data, offset)
+    start = offset + 8
+    if code in LONG_VRS:
+        if end - offset < 12:
+            raise ElementsError(f"Data ends within an element's header at byte {offset}")
+        (length,) = struct.unpack_from("<I", data, start)
+        start += 4
+    elif code not in KNOWN_VRS:
+        raise ElementsError(f"Unknown VR {code!r} at byte {offset}")
+    if length != UNDEFINED_LENGTH and length > end - start:
+        raise ElementsError(f"The element at byte {offset} runs past the end of the data")
+    return group << 16 | number, code, length, start
+
+
+def canonical(data: bytes) -> Elements:
+    """Return Explicit VR Little Endian `data`, as others write it, in canonical form.
+
+    Undefined lengths of sequences and items become defined ones, elements are sorted, odd values
+    padded, group lengths dropped. Raises :class:`~ledger.errors.ElementsError` if `data` is
+    malformed or holds an element of undefined length that is no sequence.
+    """
+    elements, end = _canonical(data, 0, len(data), until=None, depth=0)
+    if end != len(data):
+        raise ElementsError(f"Unexpected delimiter at byte {end}")
+    return elements
+
+
+def _canonical(
+    data: bytes, offset: int, end: int, *, until: int | None, depth: int
+) -> tuple[Elements, int]:
+    """Return the canonical elements from `offset` to `end` or the delimiter `until`."""
+    if depth > MAX_DEPTH:
+        raise ElementsError(f"Sequences nested more than {MAX_DEPTH} deep")
+    found: list[Element] = []
+    while offset < end:
+        if until is not None and end - offset >= 8:
+            group, number = struct.unpack_from("<HH", data, offset)
+            if group << 16 | number == until:
+                return encode(found), offset + 8
+        tag, code, length, start = read_header(data, offset, end)
+        if code == b"SQ":
+            stop = end if length == UNDEFINED_LENGTH else start + length
+            items, offset = _canonical_items(
+                data, start, stop, delimited=length == UNDEFINED_LENGTH, depth=depth + 1
+            )
+            found.append(Element(tag, "SQ", encode_items(items)))
+            continue
+        if length == UNDEFINED_LENGTH:
+            raise ElementsError(f"{format_tag(tag)} has an undefined length but is no sequence")
+        offset = start + length
+        vr = code.decode("ascii")
+        found.append(Element(tag, vr, pad(vr, data[start:offset])))
+    if until is not None:
+        raise ElementsError("An item of undefined length has no delimiter")
+    return encode(found), offset
+
+
+def _canonical_items(
+    data: bytes, offset: int, end: int, *, delimited: bool, depth: int
+) -> tuple[list[Elements], int]:
+    """Return the items of a sequence's value, and where it ends."""
+    items: list[Elements] = []
+    while offset < end:
+        if end - offset < 8:
+            raise ElementsError(f"Data ends within an item's header at byte {offset}")
+        group, number, length = struct.unpack_from("<HHI", data, offset)
+        tag, offset = group << 16 | number, offset + 8
+        if tag == SEQUENCE_DELIMITER and delimited:
+            return items, offset
+        if tag != ITEM:
+            raise ElementsError(f"Expected an item at byte {offset - 8}, found {format_tag(tag)}")
+        if length == UNDEFINED_LENGTH:
+            item, offset = _canonical(data, offset, end, until=ITEM_DELIMITER, depth=depth)
+        elif length > end - offset:
+            raise ElementsError(f"The item at byte {offset - 8} runs past the end of its sequence")
+        else:
+            item, offset = _canonical(data, offset, offset + length, until=None, depth=depth)
+        items.append(item)
+    if delimited:
+        raise ElementsError("A sequence of undefined length has no delimiter")
+    return items, offset
+
+
+def find(data: bytes, tag: int) -> Element | None:
+    """Return the top-level element with `tag`, or ``None``."""
+    for element in iterate(data):
+        if element.tag == tag:
+            return element
+    return None
+
+
+def character_set(data: bytes) -> str:
+    """Return the value of Specific Character Set as text, ``""`` where there is none."""
+    element = find(data, SPECIFIC_CHARACTER_SET)
+    return element.value.decode("ascii", "replace").strip(" \0") if element else ""
+
+
+def plain_text(element: Element | None, charset: str = "") -> str | None:
+    """Return a text element's value without its padding, for comparison and keys.
+
+    Bytes outside `charset` come back as lone surrogates, so that distinct bytes stay distinct
+    text. ``None`` where there is no such element.
+    """
+    if element is None:
+        return None
+    codec = _CODECS.get(charset, "ascii")
+    return element.value.rstrip(b"\0 ").decode(codec, "surrogateescape")
+
+
+def format_tag(tag: int) -> str:
+    """Return `tag` as the Standard prints it, ``(gggg,eeee)``."""
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+# --- the DICOM JSON model ----------------------------------------------------------------------
+
+
+def to_json(data: bytes, charset: str = "", depth: int = 0) -> dict[str, Any]:
+    """Return canonical elements as a DICOM JSON model object (PS3.18 Section F.2).
+
+    `charset` is the repertoire that holds where `data` names none (an item inherits its
+    sequence's). The result is exact: ``from_json(to_json(data)) == data``.
+    """
+    if depth > MAX_DEPTH:
+        raise ElementsError(f"Sequences nested more than {MAX_DEPTH} deep")
+    elements = list(iterate(data))
+    for element in elements:
+        if element.tag == SPECIFIC_CHARACTER_SET:
+            charset = element.value.decode("ascii", "replace").strip(" \0")
+    return {f"{e.tag:08X}": _value_to_json(e, charset, depth) for e in elements}
+
+
+def from_json(model: dict[str, Any], charset: str = "", depth: int = 0) -> Elements:
+    """Return the canonical bytes of a DICOM JSON model object made by :func:`to_json`.
+
+    Raises :class:`~ledger.errors.ElementsError` where the model is malformed.
+    """
+    if depth > MAX_DEPTH:
+        raise ElementsError(f"Sequences nested more than {MAX_DEPTH} deep")
+    try:
+        if (own := model.get("00080005")) is not None:
+            charset = "\\".join(v or "" for v in own.get("Value", ())).strip(" \0")
+        return Elements(
+            b"".join(
+                encode_element(int(tag, 16), body["vr"], _value_from_json(body, charset, depth))
+                for tag, body in sorted(model.items())
+            )
+        )
+    except ElementsError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, struct.error) as exc:
+        raise ElementsError(f"Malformed DICOM JSON model: {exc!r}") from exc
+
+
+def _value_to_json(element: Element, charset: str, depth: int) -> dict[str, Any]:
+    """Return one attribute object, as text or numbers where that is exact."""
+    tag, vr, value = element
+    if not value:
+        return {"vr": vr}
+    body = _try_value(vr, value, charset, depth)
+    # The proof that the readable form loses nothing; it fails on odd paddings, text outside its
+    # repertoire, sequences of undefined length and the like.
+    if body is not None and pad(vr, _value_from_json(body, charset, depth)) == value:
+        return body
+    return {"vr": vr, "InlineBinary": base64.b64encode(value).decode("ascii")}
+
+
+def _try_value(vr: str, value: bytes, charset: str, depth: int) -> dict[str, Any] | None:
+    if vr in _TEXT_VRS:
+        text = _decode(vr, value, charset)
+        if text is None:
+            return None
+        parts = [text] if vr in _SINGLE_TEXT_VRS else text.split("\\")
+        if vr == "PN":
+            return {"vr": vr, "Value": [_name_to_json(p) for p in parts]}
+        return {"vr": vr, "Value": [p or None for p in parts]}
+    if vr == "SQ":
+        try:
+            items = [to_json(item, charset, depth + 1) for item in iterate_items(value)]
+        except ElementsError:
+            return None
+        return {"vr": vr, "Value": items}
+    if vr == "AT" and len(value) % 4 == 0:
+        words = struct.unpack(f"<{len(value) // 2}H", value)
+        pairs = zip(words[::2], words[1::2], strict=True)
+        return {"vr": vr, "Value": [f"{group:04X}{number:04X}" for group, number in pairs]}
+    if (code := _NUMBER_FORMATS.get(vr)) and len(value) % struct.calcsize(code) == 0:
+        numbers = struct.unpack(f"<{len(value) // struct.calcsize(code)}{code}", value)
+        return {"vr": vr, "Value": list(numbers)} if all(map(math.isfinite, numbers)) else None
+    return None
+
+
+def _value_from_json(body: dict[str, Any], charset: str, depth: int) -> bytes:
+    vr = body["vr"]
+    if (binary := body.get("InlineBinary")) is not None:
+        try:
+            return base64.b64decode(binary, validate=True)
+        except binascii.Error as exc:
+            raise ElementsError("InlineBinary is not Base64") from exc
+    values = body.get("Value", ())
+    if vr == "PN":
+        return "\\".join(map(_name_from_json, values)).encode(_codec("PN", charset))
+    if vr in _TEXT_VRS:
+        return "\\".join(v or "" for v in values).encode(_codec(vr, charset))
+    if vr == "SQ":
+        return encode_items(from_json(item, charset, depth + 1) for item in values)
+    if vr == "AT":
+        words = [int(v[i : i + 4], 16) for v in values for i in (0, 4)]
+        return struct.pack(f"<{len(words)}H", *words)
+    if code := _NUMBER_FORMATS.get(vr):
+        return struct.pack(f"<{len(values)}{code}", *values)
+    if values:
+        raise ElementsError(f"VR {vr} takes InlineBinary, not Value")
+    return b""
+
+
+def _codec(vr: str, charset: str) -> str:
+    return _CODECS.get(charset, "ascii") if vr in CHARSET_VRS else "ascii"
+
+
+def _decode(vr: str, value: bytes, charset: str) -> str | None:
+    """Return the text of `value` less one padding character, ``None`` where it has none."""
+    padding = 0 if vr == "UI" else 0x20
+    if value[-1] == padding:
+        value = value[:-1]
+    try:
+        text = value.decode(_codec(vr, charset))
+    except UnicodeDecodeError:
+        return None
+    # An escape sequence switches repertoires (ISO 2022), whatever the codec makes of it.
+    return None if "\x1b" in text else text
+
+
+_NAME_GROUPS: Final = ("Alphabetic", "Ideographic", "Phonetic")
+
+
+def _name_to_json(text: str) -> dict[str, str] | None:
+    """Return a person name's component groups (PS3.18 Section F.2.2)."""
+    groups = zip(_NAME_GROUPS, text.split("="), strict=False)
+    return {name: group for name, group in groups if group} or None
+
+
+def _name_from_json(name: dict[str, str] | None) -> str:
+    if not name:
+        return ""
+    return "=".join(name.get(group, "") for group in _NAME_GROUPS).rstrip("=")

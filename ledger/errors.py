@@ -1,0 +1,75 @@
+"""The errors of the ledger: one root, one class per thing that a caller can act upon.
+
+Messages name the file or position concerned and what to do. They carry no patient's data.
+"""
+
+from __future__ import annotations
+
+
+class LedgerError(Exception):
+    """The root of every error that this project raises on purpose."""
+
+
+class InstanceError(LedgerError, ValueError):
+    """A file or dataset can't be taken as a SOP Instance: ``name`` says which, the message why."""
+
+    def __init__(self, message: str, *, name: str | None = None) -> None:
+        super().__init__(f"{name}: {message}" if name else message)
+        self.name = name
+        self.reason = message
+
+
+class NotDicomError(InstanceError):
+    """The file is no DICOM file in the format of PS3.10 Section 7."""
+
+
+class TruncatedError(InstanceError):
+    """The file ends before a length that it declares."""
+
+
+class RecordError(InstanceError):
+    """A directory record can't be built: a required element is missing or empty (PS3.3 F.5)."""
+
+
+class ElementsError(LedgerError, ValueError):
+    """Encoded data elements are malformed."""
+
+
+class JournalError(LedgerError):
+    """The journal can't do what was asked."""
+
+
+class ConflictError(JournalError):
+    """Another writer has appended since: the expected position is no longer the last one."""
+
+    def __init__(self, expected: int, actual: int) -> None:
+        super().__init__(
+            f"The journal has moved on: expected to append after position {expected}, "
+            f"but the last one is {actual}. Read the new events and try again."
+        )
+        self.expected = expected
+        self.actual = actual
+
+
+class JournalDamagedError(JournalError):
+    """The journal's content isn't what was appended; ``position`` is the first bad one, if known."""
+
+    def __init__(self, message: str, *, position: int | None = None) -> None:
+        super().__init__(message)
+        self.position = position
+
+
+class UnknownFormatError(JournalError):
+    """The journal holds something that a newer version wrote: read it with that version."""
+
+
+class VaultError(LedgerError):
+    """The vault can't store or give back content."""
+
+
+class ContentMissingError(VaultError):
+    """The vault has no content with that digest."""
+
+
+class ContentDamagedError(VaultError):
+    """Stored bytes no longer have the digest that they are kept under."""

@@ -1,0 +1,325 @@
+"""The events: everything that can happen to a File-set, as frozen values.
+
+An event states one fact. Where the fact comes from the outside world (an instance's elements, its
+digest, the path it lay at, a generated UID), the event carries it, so that the journal alone
+tells the story on any later day and under any later version of pydicom. Events know nothing of
+their serialisation (:mod:`ledger.codec`) nor of their place in the journal
+(:mod:`ledger.journal`).
+
+An *instance handle* is the position of the event that added the instance; it names one addition
+of one content, where a SOP Instance UID might name two over time. A record that several instances
+share (PATIENT, STUDY, SERIES, PRIVATE) is carried once, by the event that introduces it, and
+named by a :class:`RecordRef` from then on.
+
+File IDs are written with ``/`` between their components: ``PT000000/ST000000/SE000000/IM000000``.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import ClassVar, TypeAlias
+
+from attrs import Factory, field, frozen
+
+from ledger.digest import Digest
+from ledger.elements import Elements
+
+Handle: TypeAlias = int
+"""The position of the :class:`InstanceAdded` event that brought an instance in."""
+
+
+class Placement(Enum):
+    """Where an instance's bytes are, apart from the written File-set."""
+
+    VAULT = "vault"
+    """In the vault, copied when it was added."""
+
+    REFERENCE = "reference"
+    """Left where it was found; checked against its digest when it is written."""
+
+    ROOT = "root"
+    """On the medium that was adopted, under the File ID it has there."""
+
+
+@frozen
+class Record:
+    """A directory record less its links: what PS3.3 Section F.5 lists for its type.
+
+    `elements` holds neither the offsets, the in-use flag, the type nor the Referenced ... elements.
+    """
+
+    type: str
+    elements: Elements
+
+
+@frozen
+class RecordRef:
+    """The record that the event at `position` introduced as number `index` of its `parents`."""
+
+    position: int
+    index: int
+
+
+@frozen
+class Content:
+    """What an instance's bytes are: their digest and how many there are."""
+
+    digest: Digest
+    size: int
+
+
+@frozen
+class FileSetCreated:
+    """A new, empty File-set."""
+
+    TYPE: ClassVar[str] = "file-set-created"
+    VERSION: ClassVar[int] = 1
+
+    uid: str
+    id: str | None = None
+
+
+@frozen
+class FileSetImported:
+    """An existing File-set was adopted: what its DICOMDIR at `root` says of itself.
+
+    `dicomdir` is the digest of the DICOMDIR as it was found. `elements` keeps what else it holds
+    at its top level. The instances follow as :class:`InstanceAdded` events of the same change.
+    """
+
+    TYPE: ClassVar[str] = "file-set-imported"
+    VERSION: ClassVar[int] = 1
+
+    root: str
+    uid: str
+    dicomdir: Digest
+    id: str | None = None
+    descriptor_file_id: tuple[str, ...] | None = None
+    descriptor_character_set: str | None = None
+    elements: Elements = field(default=Elements(b""))
+
+
+@frozen
+class InstanceAdded:
+    """A SOP Instance is part of the File-set from here on.
+
+    `record` is the directory record that references it; `parents` are the records above it that
+    no earlier instance brought, from the top down, below the existing record `under` (``None``:
+    at the top). `content` may be unknown only for an instance of an adopted File-set, until it is
+    first read (:class:`ContentRecorded`). `file_id` is where it lies on an adopted medium.
+    """
+
+    TYPE: ClassVar[str] = "instance-added"
+    VERSION: ClassVar[int] = 1
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    record: Record
+    parents: tuple[Record, ...] = ()
+    under: RecordRef | None = None
+    content: Content | None = None
+    placement: Placement = Placement.VAULT
+    source: str | None = None
+    file_id: str | None = None
+
+
+@frozen
+class InstanceRemoved:
+    """The instance is no longer part of the File-set."""
+
+    TYPE: ClassVar[str] = "instance-removed"
+    VERSION: ClassVar[int] = 1
+
+    instance: Handle
+
+
+@frozen
+class InstanceRestored:
+    """A removed instance that is still on the medium was added again, with the same content."""
+
+    TYPE: ClassVar[str] = "instance-restored"
+    VERSION: ClassVar[int] = 1
+
+    instance: Handle
+
+
+@frozen
+class ContentRecorded:
+    """The content of an adopted instance was read for the first time, and perhaps secured.
+
+    With placement ``VAULT`` its bytes are in the vault from here on.
+    """
+
+    TYPE: ClassVar[str] = "content-recorded"
+    VERSION: ClassVar[int] = 1
+
+    instance: Handle
+    content: Content
+    placement: Placement
+
+
+@frozen
+class FileSetIDChanged:
+    """File-set ID (0004,1130) was set."""
+
+    TYPE: ClassVar[str] = "file-set-id-changed"
+    VERSION: ClassVar[int] = 1
+
+    value: str | None
+    previous: str | None
+
+
+@frozen
+class FileSetUIDChanged:
+    """The File-set UID, the DICOMDIR's own SOP Instance UID, was set."""
+
+    TYPE: ClassVar[str] = "file-set-uid-changed"
+    VERSION: ClassVar[int] = 1
+
+    value: str
+    previous: str
+
+
+@frozen
+class DescriptorFileIDChanged:
+    """File-set Descriptor File ID (0004,1141) was set; a tuple holds its components."""
+
+    TYPE: ClassVar[str] = "descriptor-file-id-changed"
+    VERSION: ClassVar[int] = 1
+
+    value: tuple[str, ...] | None
+    previous: tuple[str, ...] | None
+
+
+@frozen
+class DescriptorCharacterSetChanged:
+    """Specific Character Set of File-set Descriptor File (0004,1142) was set."""
+
+    TYPE: ClassVar[str] = "descriptor-character-set-changed"
+    VERSION: ClassVar[int] = 1
+
+    value: str | None
+    previous: str | None
+
+
+@frozen
+class ChangeUndone:
+    """The newest change still in force was taken back; `change` is its id."""
+
+    TYPE: ClassVar[str] = "change-undone"
+    VERSION: ClassVar[int] = 1
+
+    change: str
+
+
+@frozen
+class ChangeRedone:
+    """The change undone last was done again; `change` is its id."""
+
+    TYPE: ClassVar[str] = "change-redone"
+    VERSION: ClassVar[int] = 1
+
+    change: str
+
+
+@frozen
+class WriteStarted:
+    """A write of the state at `base` is about to begin; this event is the plan to roll forward.
+
+    `placed` gives the File IDs that change, grouped by folder: ``{folder: {name: handle}}``;
+    `dropped` are the instances that leave the medium.
+    """
+
+    TYPE: ClassVar[str] = "write-started"
+    VERSION: ClassVar[int] = 1
+
+    root: str
+    layout: str
+    base: int
+    placed: dict[str, dict[str, Handle]] = Factory(dict)
+    dropped: tuple[Handle, ...] = ()
+    implicit_vr: bool = False
+
+
+@frozen
+class WriteCompleted:
+    """The write that the event at `started` began is done; `dicomdir` is what it left."""
+
+    TYPE: ClassVar[str] = "write-completed"
+    VERSION: ClassVar[int] = 1
+
+    started: int
+    dicomdir: Digest
+
+
+@frozen
+class WriteAbandoned:
+    """The write that the event at `started` began failed, and the medium is as it was before."""
+
+    TYPE: ClassVar[str] = "write-abandoned"
+    VERSION: ClassVar[int] = 1
+
+    started: int
+    reason: str
+
+
+@frozen
+class WriteExported:
+    """The state at `base` was written to `root`, a folder of its own; nothing pending changed."""
+
+    TYPE: ClassVar[str] = "write-exported"
+    VERSION: ClassVar[int] = 1
+
+    root: str
+    layout: str
+    base: int
+    dicomdir: Digest
+
+
+@frozen
+class InstanceRejected:
+    """A file was offered and not taken."""
+
+    TYPE: ClassVar[str] = "instance-rejected"
+    VERSION: ClassVar[int] = 1
+
+    source: str
+    reason: str
+
+
+@frozen
+class ConflictNoted:
+    """A file has the SOP Instance UID of `instance` but other content; it was not taken."""
+
+    TYPE: ClassVar[str] = "conflict-noted"
+    VERSION: ClassVar[int] = 1
+
+    instance: Handle
+    source: str | None
+    content: Content
+
+
+Event: TypeAlias = (
+    FileSetCreated
+    | FileSetImported
+    | InstanceAdded
+    | InstanceRemoved
+    | InstanceRestored
+    | ContentRecorded
+    | FileSetIDChanged
+    | FileSetUIDChanged
+    | DescriptorFileIDChanged
+    | DescriptorCharacterSetChanged
+    | ChangeUndone
+    | ChangeRedone
+    | WriteStarted
+    | WriteCompleted
+    | WriteAbandoned
+    | WriteExported
+    | InstanceRejected
+    | ConflictNoted
+)
+
+EVENT_TYPES: dict[str, type[Event]] = {cls.TYPE: cls for cls in Event.__args__}  # type: ignore[attr-defined]
+"""Every event class by its stable type name."""
