@@ -304,7 +304,7 @@ def from_json(model: dict[str, Any], charset: str = "", depth: int = 0) -> Eleme
 
 def _value_to_json(element: Element, charset: str, depth: int) -> dict[str, Any]:
     """Return one attribute object, as text or numbers where that is exact."""
-    tag, vr, value = element
+    vr, value = element.vr, element.value
     if not value:
         return {"vr": vr}
     body = _try_value(vr, value, charset, depth)

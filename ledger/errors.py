@@ -52,7 +52,7 @@ class ConflictError(JournalError):
 
 
 class JournalDamagedError(JournalError):
-    """The journal's content isn't what was appended; ``position`` is the first bad one, if known."""
+    """The journal holds what was not appended; ``position`` is the first bad one, if known."""
 
     def __init__(self, message: str, *, position: int | None = None) -> None:
         super().__init__(message)

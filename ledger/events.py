@@ -321,5 +321,5 @@ Event: TypeAlias = (
     | ConflictNoted
 )
 
-EVENT_TYPES: dict[str, type[Event]] = {cls.TYPE: cls for cls in Event.__args__}  # type: ignore[attr-defined]
+EVENT_TYPES: dict[str, type[Event]] = {cls.TYPE: cls for cls in Event.__args__}
 """Every event class by its stable type name."""

@@ -1,0 +1,105 @@
+"""Events to payload bytes and back: the only place that knows their serialisation.
+
+A payload is one JSON object: the event's fields that differ from their defaults, in the DICOM
+JSON model where they are data elements, and a random ``nonce``. The nonce keeps the digest of an
+erased payload from giving away what it was. Nothing unknown is ever dropped: an extra key, an
+unknown type or a newer version is an error.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from cattrs.preconf.orjson import make_converter
+
+from ledger import upcasters
+from ledger.digest import Digest
+from ledger.elements import Elements, from_json, to_json
+from ledger.errors import ElementsError, JournalDamagedError, UnknownFormatError
+from ledger.events import EVENT_TYPES, Event, InstanceAdded, RecordRef
+
+_NONCE = "nonce"
+# Nearly every event of a large journal is an InstanceAdded: its keys are kept short.
+_SHORT_KEYS = {
+    "sop_instance_uid": override(rename="instance"),
+    "sop_class_uid": override(rename="class"),
+    "transfer_syntax_uid": override(rename="syntax"),
+}
+
+
+def _make_converter() -> Converter:
+    converter = make_converter(
+        forbid_extra_keys=True, omit_if_default=True, detailed_validation=False
+    )
+    converter.register_unstructure_hook(Elements, to_json)
+    converter.register_structure_hook(Elements, lambda model, _: from_json(model))
+    converter.register_unstructure_hook(Digest, str)
+    converter.register_structure_hook(Digest, lambda text, _: Digest(text))
+    converter.register_unstructure_hook(RecordRef, lambda ref: [ref.position, ref.index])
+    converter.register_structure_hook(RecordRef, lambda pair, _: RecordRef(*pair))
+    converter.register_unstructure_hook(
+        InstanceAdded,
+        make_dict_unstructure_fn(
+            InstanceAdded, converter, _cattrs_omit_if_default=True, **_SHORT_KEYS
+        ),
+    )
+    converter.register_structure_hook(
+        InstanceAdded,
+        make_dict_structure_fn(
+            InstanceAdded, converter, _cattrs_forbid_extra_keys=True, **_SHORT_KEYS
+        ),
+    )
+    return converter
+
+
+_converter = _make_converter()
+
+
+def encode(event: Event, nonce: str) -> bytes:
+    """Return the payload of `event`."""
+    body: dict[str, Any] = _converter.unstructure(event)
+    body[_NONCE] = nonce
+    return orjson.dumps(body)
+
+
+def decode(type_name: str, version: int, payload: bytes) -> Event:
+    """Return the event of a payload of any known version.
+
+    Raises
+    ------
+    UnknownFormatError
+        If the type, the version or a key of the payload is not known here: a newer version of
+        this software wrote it.
+    JournalDamagedError
+        If the payload is not what its type and version say.
+    """
+    cls = EVENT_TYPES.get(type_name)
+    if cls is None or version > cls.VERSION:
+        raise UnknownFormatError(
+            f"The journal holds an event '{type_name}' of version {version}, which this "
+            "version of fileset-ledger does not know. Open it with the version that wrote it, or a "
+            "later one."
+        )
+    try:
+        body = orjson.loads(payload)
+        body.pop(_NONCE, None)
+        body = upcasters.upcast(type_name, version, cls.VERSION, body)
+        event: Event = _converter.structure(body, cls)
+    except ForbiddenExtraKeysError as exc:
+        raise UnknownFormatError(
+            f"An event '{type_name}' has keys that this version of fileset-ledger does not know: "
+            f"{', '.join(sorted(exc.extra_fields))}."
+        ) from exc
+    except (
+        BaseValidationError,
+        ElementsError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+    ) as exc:
+        raise JournalDamagedError(f"The payload of an event '{type_name}' is malformed") from exc
+    return event

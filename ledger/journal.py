@@ -1,0 +1,195 @@
+"""The journal: an append-only list of changes, each an atomic group of events.
+
+:class:`Journal` is the protocol that every store of events follows; :mod:`ledger.sqlite` is the
+embedded one. This module also holds what all of them share: the hash chain and its check.
+
+The chain: each event's hash covers the one before it, the digest of its change (who, when, why,
+how many events) and the *digest* of its payload. So a payload can one day be erased while the
+chain still verifies; the stored bytes are hashed as they are and never serialised again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+from attrs import frozen
+
+from ledger.errors import JournalDamagedError
+from ledger.events import Event
+
+
+@frozen
+class Draft:
+    """What the author of a change says about it, before it has a place in the journal."""
+
+    id: str
+    actor: str
+    origin: str
+    reason: str | None = None
+
+
+@frozen
+class Change:
+    """One user command in the journal: the events ``first`` to ``first + count - 1``.
+
+    `recorded_at` is UTC in RFC 3339 and only informs; the order of things is by position.
+    """
+
+    id: str
+    first: int
+    count: int
+    recorded_at: str
+    actor: str
+    origin: str
+    reason: str | None
+
+    @property
+    def last(self) -> int:
+        """The position of the change's last event."""
+        return self.first + self.count - 1
+
+
+@frozen
+class Recorded:
+    """An event in its place."""
+
+    position: int
+    change: Change
+    event: Event
+
+
+@frozen
+class Stored:
+    """An event as the bytes that the journal keeps; `digest` and `hash` are raw SHA-256."""
+
+    position: int
+    change: Change
+    type: str
+    version: int
+    payload: bytes
+    digest: bytes
+    hash: bytes
+
+
+@frozen
+class Head:
+    """The end of the journal: its last position (0 when empty) and that event's hash."""
+
+    position: int
+    hash: bytes
+
+
+class Journal(Protocol):
+    """What every store of events does. Errors are :class:`~ledger.errors.JournalError`."""
+
+    @property
+    def id(self) -> str:
+        """The journal's own random identifier, which the chain begins with."""
+        ...
+
+    def head(self) -> Head:
+        """Return the last position and hash."""
+        ...
+
+    def append(self, events: Sequence[Event], draft: Draft, *, expected: int) -> list[Recorded]:
+        """Append `events` as one change, all or none, durable on return.
+
+        Positions run on from `expected`; :class:`~ledger.errors.ConflictError` if that is not
+        the last position any more.
+        """
+        ...
+
+    def read(self, after: int = 0, upto: int | None = None) -> Iterator[Recorded]:
+        """Yield the events of the positions ``after + 1`` to `upto` (default: the last)."""
+        ...
+
+    def stored(self, after: int = 0, upto: int | None = None) -> Iterator[Stored]:
+        """Yield what is kept of the same events, undecoded and unchecked."""
+        ...
+
+    def changes(self, after: int = 0) -> Iterator[Change]:
+        """Yield the changes whose first position is greater than `after`."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the store."""
+        ...
+
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """Return the present time in UTC: the default clock of a journal."""
+    return datetime.now(UTC)
+
+
+def timestamp(clock: Clock) -> str:
+    """Return the clock's time in RFC 3339, in UTC, to the microsecond."""
+    return clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+# --- the hash chain ------------------------------------------------------------------------------
+
+
+def genesis(journal_id: str) -> bytes:
+    """Return the hash that stands before the first event."""
+    return hashlib.sha256(b"fileset-ledger journal 1\0" + journal_id.encode()).digest()
+
+
+def change_digest(change: Change) -> bytes:
+    """Return the digest of what is said of a change, its fields framed by their lengths."""
+    fields = (change.id, change.recorded_at, change.actor, change.origin, change.reason)
+    hasher = hashlib.sha256(struct.pack(">QQ", change.first, change.count))
+    for text in fields:
+        raw = None if text is None else text.encode("utf-8", "surrogatepass")
+        hasher.update(struct.pack(">q", -1 if raw is None else len(raw)) + (raw or b""))
+    return hasher.digest()
+
+
+def chain_hash(
+    previous: bytes, of_change: bytes, position: int, type_name: str, version: int, digest: bytes
+) -> bytes:
+    """Return the hash of an event: of all that identifies it and the hash before it."""
+    framed = struct.pack(">QII", position, version, len(type_name)) + type_name.encode("ascii")
+    return hashlib.sha256(previous + of_change + framed + digest).digest()
+
+
+def verify_chain(journal_id: str, events: Iterable[Stored]) -> Head:
+    """Check `events`, all of a journal from position 1, and return the head they lead to.
+
+    Raises :class:`~ledger.errors.JournalDamagedError` with the first position where the bytes
+    are not what was appended, a position is missing, or a change is not whole.
+    """
+    head = Head(0, genesis(journal_id))
+    change: Change | None = None
+    of_change = b""
+    for event in events:
+        position = head.position + 1
+        if event.position != position:
+            raise _damage(position, "is missing")
+        if change is None or event.change != change:
+            if event.change.first != position or (change and change.last != position - 1):
+                raise _damage(position, "is not within its change")
+            change, of_change = event.change, change_digest(event.change)
+        elif position > change.last:
+            raise _damage(position, "is beyond the end of its change")
+        if hashlib.sha256(event.payload).digest() != event.digest:
+            raise _damage(position, "has a payload that was altered")
+        link = chain_hash(head.hash, of_change, position, event.type, event.version, event.digest)
+        if link != event.hash:
+            raise _damage(position, "does not follow from the one before it")
+        head = Head(position, link)
+    if change is not None and change.last != head.position:
+        raise _damage(head.position + 1, "is missing: its change is not whole")
+    return head
+
+
+def _damage(position: int, what: str) -> JournalDamagedError:
+    return JournalDamagedError(
+        f"The journal is damaged: the event at position {position} {what}.", position=position
+    )
