@@ -23,7 +23,7 @@ from ledger.events import EVENT_TYPES, Event, InstanceAdded, RecordRef
 
 _NONCE = "nonce"
 # Nearly every event of a large journal is an InstanceAdded: its keys are kept short.
-_SHORT_KEYS = {
+_SHORT_KEYS: dict[str, Any] = {
     "sop_instance_uid": override(rename="instance"),
     "sop_class_uid": override(rename="class"),
     "transfer_syntax_uid": override(rename="syntax"),

@@ -228,7 +228,9 @@ class WriteStarted:
     """A write of the state at `base` is about to begin; this event is the plan to roll forward.
 
     `placed` gives the File IDs that change, grouped by folder: ``{folder: {name: handle}}``;
-    `dropped` are the instances that leave the medium.
+    `dropped` are the instances that leave the medium. Where a File ID passes from one instance to
+    another, the files lie under the folder `staging` for a moment, so that no DICOMDIR ever names
+    a file with other content.
     """
 
     TYPE: ClassVar[str] = "write-started"
@@ -239,6 +241,7 @@ class WriteStarted:
     base: int
     placed: dict[str, dict[str, Handle]] = Factory(dict)
     dropped: tuple[Handle, ...] = ()
+    staging: str | None = None
     implicit_vr: bool = False
 
 

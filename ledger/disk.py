@@ -1,0 +1,57 @@
+"""Making file system changes durable."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+_MANY: Final = 64  # files from which one syncfs costs less than an fsync of each
+
+
+def fsync(path: Path) -> None:
+    """Flush a file or folder to the disk; OSError where that fails."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def fsync_all(files: Iterable[Path], folders: Iterable[Path], root: Path) -> None:
+    """Flush `files` and `folders`, all on the file system of `root`, to the disk."""
+    paths = [*files, *folders]
+    if len(paths) >= _MANY and _syncfs(root):
+        return
+    for path in paths:
+        fsync(path)
+
+
+def _syncfs(root: Path) -> bool:
+    """Flush the whole file system of `root` (Linux); ``False`` where there is no such call."""
+    try:
+        call = ctypes.CDLL(None, use_errno=True).syncfs
+    except (OSError, AttributeError):
+        return False
+    fd = os.open(root, os.O_RDONLY)
+    try:
+        if call(fd) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(root))
+    finally:
+        os.close(fd)
+    return True
+
+
+def replace_file(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Put `data` in the place of `path` in one step: at any instant it is the old or the new."""
+    temporary = path.with_name(f".{path.name}.new")
+    with temporary.open("wb") as file:
+        file.write(data)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    temporary.replace(path)
+    if durable:
+        fsync(path.parent)

@@ -1,0 +1,241 @@
+"""The hierarchy of directory records: PATIENT / STUDY / SERIES / instance, or as the records say.
+
+Every node stands among its siblings in the order in which the journal brought them in, whatever
+was removed and restored since, so a restored instance comes back to its own place. A node's
+`order` is the position of the event that introduced it; no two siblings share one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from ledger import elements
+from ledger.events import Content, Handle, InstanceAdded, Placement, Record, RecordRef
+
+_PATIENT_ID: Final = 0x00100020
+_STUDY_INSTANCE_UID: Final = 0x0020000D
+_SERIES_INSTANCE_UID: Final = 0x0020000E
+_PRIVATE_RECORD_UID: Final = 0x00041432
+_KEY_TAGS: Final = {
+    "PATIENT": _PATIENT_ID,
+    "STUDY": _STUDY_INSTANCE_UID,
+    "SERIES": _SERIES_INSTANCE_UID,
+    "PRIVATE": _PRIVATE_RECORD_UID,
+}
+
+
+def record_key(record: Record, sop_instance_uid: str | None = None) -> str | None:
+    """Return what tells `record` from its siblings, ``None`` if it lacks the element.
+
+    That is Patient ID, the Study, Series or Private Record UID, and for other types and for a
+    STUDY without UID the referenced SOP Instance UID (PS3.3 Section F.5).
+    """
+    tag = _KEY_TAGS.get(record.type)
+    if tag is None:
+        return sop_instance_uid
+    element = elements.find(record.elements, tag)
+    if element is None:
+        return sop_instance_uid if record.type == "STUDY" else None
+    return elements.plain_text(element, elements.character_set(record.elements))
+
+
+class Branch:
+    """A directory record with records below it; the root has an empty type and no home."""
+
+    __slots__ = (
+        "_stale",
+        "by_key",
+        "children",
+        "home",
+        "index",
+        "key",
+        "order",
+        "parent",
+        "record",
+        "ref",
+        "was_placed",
+    )
+
+    def __init__(self, record: Record, ref: RecordRef, home: Branch | None) -> None:
+        self.record = record
+        self.ref = ref
+        self.key = record_key(record) or ""
+        self.order = ref.position
+        self.home = home
+        """The branch that the journal put it under."""
+        self.parent: Branch | None = None
+        """The branch that it is under now, ``None`` while it isn't in the tree."""
+        self.children: dict[int, Branch | Leaf] = {}
+        self.by_key: dict[str, Branch] = {}
+        self.was_placed = False
+        self.index = 0
+        self._stale = False
+
+    def ordered(self) -> list[Branch | Leaf]:
+        """Return the children in order, their `index` up to date."""
+        self.renumber()
+        return list(self.children.values())
+
+    def renumber(self) -> None:
+        """Bring the order and the `index` of the children up to date."""
+        if self._stale:
+            self.children = dict(sorted(self.children.items()))
+            for index, child in enumerate(self.children.values()):
+                child.index = index
+            self._stale = False
+
+    def attach(self, child: Branch | Leaf) -> None:
+        """Put `child` among the children, at the place of its order."""
+        if self.children and not self._stale and next(reversed(self.children)) > child.order:
+            self._stale = True
+        child.index = len(self.children)
+        self.children[child.order] = child
+        child.parent = self
+        if isinstance(child, Branch):
+            self.by_key.setdefault(child.key, child)
+
+    def detach(self, child: Branch | Leaf) -> None:
+        """Take `child` away."""
+        if child.order != next(reversed(self.children)):
+            self._stale = True
+        del self.children[child.order]
+        child.parent = None
+        if isinstance(child, Branch) and self.by_key.get(child.key) is child:
+            del self.by_key[child.key]
+            # Adopted media may hold two siblings with one key: the other one answers to it now.
+            for other in self.children.values():
+                if isinstance(other, Branch) and other.key == child.key:
+                    self.by_key[other.key] = other
+                    break
+
+
+class Leaf:
+    """An instance: the directory record that references it, and its standing.
+
+    `rank` is 0 while it is not part of the File-set, else the position of the event that made it
+    part. `file_id` is where it lies on the medium as of the last completed write, if it does.
+    """
+
+    __slots__ = (
+        "content",
+        "event",
+        "file_id",
+        "home",
+        "index",
+        "order",
+        "parent",
+        "placement",
+        "rank",
+    )
+
+    def __init__(self, handle: Handle, event: InstanceAdded, home: Branch) -> None:
+        self.order = handle
+        self.event = event
+        self.home = home
+        self.parent: Branch | None = None
+        self.index = 0
+        self.rank = 0
+        self.file_id: str | None = event.file_id
+        self.content: Content | None = event.content
+        self.placement: Placement = event.placement
+
+    @property
+    def handle(self) -> Handle:
+        """The position of the event that added the instance."""
+        return self.order
+
+    @property
+    def record(self) -> Record:
+        """The directory record, less its links and references."""
+        return self.event.record
+
+    @property
+    def uid(self) -> str:
+        """The SOP Instance UID."""
+        return self.event.sop_instance_uid
+
+    @property
+    def key(self) -> str:
+        """What tells the record from its siblings."""
+        return record_key(self.event.record, self.event.sop_instance_uid) or ""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the instance is part of the File-set."""
+        return self.rank > 0
+
+    @property
+    def is_addition(self) -> bool:
+        """Whether it is part of the File-set and not yet on the medium."""
+        return self.rank > 0 and self.file_id is None
+
+    @property
+    def is_removal(self) -> bool:
+        """Whether it is on the medium and no longer part of the File-set."""
+        return self.rank == 0 and self.file_id is not None
+
+
+class Hierarchy:
+    """The tree of what is in the File-set or still on its medium, and all that ever was.
+
+    The tree holds every live instance, and every removed one until a write has taken it off the
+    medium. What left the tree is kept by its handle and record reference: undo brings it back.
+    """
+
+    def __init__(self) -> None:
+        self.root = Branch(Record("", elements.EMPTY), RecordRef(0, 0), None)
+        self.branches: dict[RecordRef, Branch] = {}
+        self.leaves: dict[Handle, Leaf] = {}
+
+    def introduce(self, handle: Handle, event: InstanceAdded) -> Leaf:
+        """Return the leaf of a newly added instance, its new records known, outside the tree."""
+        branch = self.root if event.under is None else self.branches[event.under]
+        for index, record in enumerate(event.parents):
+            branch = Branch(record, RecordRef(handle, index), branch)
+            self.branches[branch.ref] = branch
+        leaf = self.leaves[handle] = Leaf(handle, event, branch)
+        return leaf
+
+    def place(self, leaf: Leaf) -> None:
+        """Put `leaf` and the records above it into the tree, where they aren't yet."""
+        if leaf.parent is None:
+            self._in_tree(leaf.home).attach(leaf)
+
+    def _in_tree(self, branch: Branch) -> Branch:
+        """Return `branch`, put into the tree, or a later one that took over its key there."""
+        if branch.parent is not None or branch.home is None:
+            return branch
+        parent = self._in_tree(branch.home)
+        # A record just introduced stands beside a namesake (an adopted DICOMDIR may hold two);
+        # one that comes back joins the namesake that replaced it.
+        standing = parent.by_key.get(branch.key) if branch.was_placed else None
+        if standing is None:
+            parent.attach(branch)
+            branch.was_placed = True
+        return standing or branch
+
+    def displace(self, leaf: Leaf) -> None:
+        """Take `leaf` out of the tree, and each record above it that is left without any."""
+        node: Branch | Leaf = leaf
+        while (parent := node.parent) is not None:
+            parent.detach(node)
+            if parent.children:
+                return
+            node = parent
+
+    def walk(self) -> Iterator[tuple[int, Branch | Leaf]]:
+        """Yield (depth, node) from the top down, siblings in order; the top level has depth 0."""
+        stack: list[Iterator[Branch | Leaf]] = [iter(self.root.ordered())]
+        while stack:
+            for node in stack[-1]:
+                yield len(stack) - 1, node
+                if isinstance(node, Branch):
+                    stack.append(iter(node.ordered()))
+                    break
+            else:
+                stack.pop()
+
+    def walk_leaves(self) -> Iterator[Leaf]:
+        """Yield the instances in the tree, in its order."""
+        return (node for _, node in self.walk() if isinstance(node, Leaf))

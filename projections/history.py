@@ -1,0 +1,71 @@
+"""Undo and redo: two stacks of changes, folded from the journal.
+
+Nothing is ever rewritten: an undo is an event, and folding it plays a change's effects backwards.
+An effect knows the value before and after, so that taking back a change costs what the change
+cost, whatever the size of the File-set.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeAlias
+
+from attrs import define, field
+
+from projections.hierarchy import Leaf
+
+
+class MembershipEffect(NamedTuple):
+    """An instance's rank went from `before` to `after`; 0 means not part of the File-set."""
+
+    leaf: Leaf
+    before: int
+    after: int
+
+
+class IdentityEffect(NamedTuple):
+    """A field of the File-set's identity went from `before` to `after`."""
+
+    name: str
+    before: Any
+    after: Any
+
+
+Effect: TypeAlias = MembershipEffect | IdentityEffect
+
+
+@define
+class Undoable:
+    """A change that can be undone or redone, by its id, with its effects in order."""
+
+    change: str
+    effects: list[Effect] = field(factory=list)
+
+
+@define
+class History:
+    """The changes that undo would take back and that redo would bring back, newest last."""
+
+    undo: list[Undoable] = field(factory=list)
+    redo: list[Undoable] = field(factory=list)
+
+    def record(self, change: str, effect: Effect) -> None:
+        """Note an effect of a change; the first effect of a new one ends what could be redone."""
+        if not self.undo or self.undo[-1].change != change:
+            self.undo.append(Undoable(change))
+            self.redo.clear()
+        self.undo[-1].effects.append(effect)
+
+    def take_undo(self, change: str) -> Undoable:
+        """Move the newest change, which must be `change`, over to what can be redone."""
+        return _move(self.undo, self.redo, change)
+
+    def take_redo(self, change: str) -> Undoable:
+        """Move the change undone last, which must be `change`, back to what can be undone."""
+        return _move(self.redo, self.undo, change)
+
+
+def _move(source: list[Undoable], target: list[Undoable], change: str) -> Undoable:
+    if not source or source[-1].change != change:
+        raise ValueError(f"Change {change} is not the next one to undo or redo")
+    target.append(source.pop())
+    return target[-1]

@@ -1,0 +1,201 @@
+"""Where the files of a File-set go: File IDs for its instances (PS3.10 Sections 8.2 and 8.5).
+
+``pydicom``
+    ``PT000000/ST000000/SE000000/IM000000``, numbered from the records' places in the hierarchy.
+``existing``
+    Nothing that is on the medium moves; additions get free File IDs beside their siblings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from typing import Final
+
+from projections.hierarchy import Branch, Leaf
+from projections.state import FileSetState
+
+PREFIXES: Final = {
+    "PATIENT": "PT",
+    "STUDY": "ST",
+    "SERIES": "SE",
+    "IMAGE": "IM",
+    "RT DOSE": "RD",
+    "RT STRUCTURE SET": "RS",
+    "RT PLAN": "RP",
+    "RT TREAT RECORD": "RX",
+    "PRESENTATION": "PR",
+    "WAVEFORM": "WV",
+    "SR DOCUMENT": "SR",
+    "KEY OBJECT DOC": "KY",
+    "SPECTROSCOPY": "SP",
+    "RAW DATA": "RW",
+    "REGISTRATION": "RG",
+    "FIDUCIAL": "FD",
+    "HANGING PROTOCOL": "HG",
+    "ENCAP DOC": "ED",
+    "VALUE MAP": "VM",
+    "STEREOMETRIC": "SX",
+    "PALETTE": "PA",
+    "IMPLANT": "IP",
+    "IMPLANT ASSY": "IA",
+    "IMPLANT GROUP": "IG",
+    "PLAN": "PL",
+    "MEASUREMENT": "MX",
+    "SURFACE": "SF",
+    "SURFACE SCAN": "SS",
+    "TRACT": "TR",
+    "ASSESSMENT": "AS",
+    "RADIOTHERAPY": "RT",
+    "PRIVATE": "P",
+}
+"""What a File ID component begins with, by Directory Record Type."""
+
+_OTHER_PREFIX: Final = "XX"  # retired record types, which only an adopted DICOMDIR can hold
+ALPHABET: Final = "0123456789ABCDEFGHIKLMNOPQRSTUVWXYZ"
+"""The digits of alphanumeric File IDs: J is left out, as by pydicom."""
+
+NUMERIC_LIMIT: Final = 10**6
+"""Instances up to which six decimal digits number any folder."""
+ALPHANUMERIC_LIMIT: Final = 35**6
+
+_CONFORMANT: Final = re.compile(r"[A-Z0-9_]{1,8}(?:/[A-Z0-9_]{1,8}){0,7}")
+
+
+def is_conformant(file_id: str) -> bool:
+    """Whether `file_id` has 1-8 components of 1-8 characters from A-Z, 0-9 and _."""
+    return _CONFORMANT.fullmatch(file_id) is not None
+
+
+def suffix(number: int, length: int, *, alphanumeric: bool) -> str:
+    """Return `number` in `length` digits, decimal or of :data:`ALPHABET`."""
+    if not alphanumeric:
+        return f"{number:0{length}}"
+    digits = ""
+    while number:
+        number, digit = divmod(number, len(ALPHABET))
+        digits = ALPHABET[digit] + digits
+    return f"{digits:0>{length}}"
+
+
+def prefix(record_type: str, depth: int) -> str:
+    """Return what the component of a record at `depth` begins with."""
+    if record_type == "PRIVATE":
+        return f"P{depth}"
+    return PREFIXES.get(record_type, _OTHER_PREFIX)
+
+
+def component(record_type: str, depth: int, index: int, *, alphanumeric: bool) -> str:
+    """Return the File ID component of a record that is number `index` among its siblings."""
+    start = prefix(record_type, depth)
+    return start + suffix(index, 8 - len(start), alphanumeric=alphanumeric)
+
+
+def is_alphanumeric(state: FileSetState) -> bool:
+    """Whether the File-set has too many instances for decimal File IDs."""
+    return len(state.live) > NUMERIC_LIMIT
+
+
+def file_id(node: Branch | Leaf, state: FileSetState) -> str:
+    """Return the File ID that the default layout gives `node` as the tree stands now."""
+    chain = []
+    while node.parent is not None:
+        node.parent.renumber()
+        chain.append(node)
+        node = node.parent
+    alphanumeric = is_alphanumeric(state)
+    return "/".join(
+        component(n.record.type, depth, n.index, alphanumeric=alphanumeric)
+        for depth, n in enumerate(reversed(chain))
+    )
+
+
+def pydicom_layout(state: FileSetState, occupied: Collection[str]) -> dict[Leaf, str]:
+    """Return pydicom's File IDs for the live instances, removals no longer counted."""
+    del occupied  # names that others hold are the plan's concern: this layout has no choice
+    alphanumeric = is_alphanumeric(state)
+    placed: dict[Leaf, str] = {}
+
+    def visit(branch: Branch, folder: str, depth: int) -> bool:
+        index = 0
+        for child in branch.ordered():
+            name = folder + component(child.record.type, depth, index, alphanumeric=alphanumeric)
+            if isinstance(child, Branch):
+                index += visit(child, f"{name}/", depth + 1)
+            elif child.is_live:
+                placed[child] = name
+                index += 1
+        return index > 0
+
+    visit(state.hierarchy.root, "", 0)
+    return placed
+
+
+def existing_layout(state: FileSetState, occupied: Collection[str]) -> dict[Leaf, str]:
+    """Return File IDs that move nothing on the medium.
+
+    `occupied` holds every path in the root that a new File ID must not take, files and folders,
+    relative to the root, whoever they belong to.
+    """
+    taken = {path.upper() for path in occupied}  # media are often case-insensitive
+    placed: dict[Leaf, str] = {}
+    for leaf in state.live.values():
+        if leaf.file_id is not None:
+            placed[leaf] = leaf.file_id
+            parts = leaf.file_id.upper().split("/")
+            taken.update("/".join(parts[:n]) for n in range(1, len(parts) + 1))
+    names = _FreeNames(taken, alphanumeric=is_alphanumeric(state))
+    folders: dict[Branch, str] = {state.hierarchy.root: ""}
+    for depth, node in state.hierarchy.walk():
+        if isinstance(node, Leaf) and node.is_addition and node.parent is not None:
+            folder = _folder(node.parent, depth - 1, folders, names)
+            placed[node] = names.take(folder, prefix(node.record.type, depth))
+    return placed
+
+
+class _FreeNames:
+    """Hands out names that are not taken, in order, without looking at any twice."""
+
+    def __init__(self, taken: set[str], *, alphanumeric: bool) -> None:
+        self._taken = taken
+        self._next: dict[tuple[str, str], int] = {}
+        self._alphanumeric = alphanumeric
+
+    def take(self, folder: str, start: str) -> str:
+        number = self._next.get((folder, start), 0)
+        while True:
+            name = folder + start + suffix(number, 8 - len(start), alphanumeric=self._alphanumeric)
+            number += 1
+            if name not in self._taken:
+                break
+        self._next[folder, start] = number
+        self._taken.add(name)
+        return name
+
+
+def _folder(branch: Branch, depth: int, folders: dict[Branch, str], names: _FreeNames) -> str:
+    """Return the folder, with its final slash, for new instances below `branch`.
+
+    It is the folder where the branch's instances lie already, if a name fits into it, else a new
+    one in that of the branch above.
+    """
+    if branch in folders:
+        return folders[branch]
+    settled = [
+        child.file_id.rpartition("/")[0]
+        for child in branch.children.values()
+        if isinstance(child, Leaf) and child.is_live and child.file_id is not None
+    ]
+    if settled and is_conformant(f"{settled[-1]}/NEW" if settled[-1] else "NEW"):
+        folders[branch] = f"{settled[-1]}/" if settled[-1] else ""
+    else:
+        above = _folder(branch.parent, depth - 1, folders, names) if branch.parent else ""
+        folders[branch] = names.take(above, prefix(branch.record.type, depth)) + "/"
+    return folders[branch]
+
+
+LAYOUTS: Final[dict[str, Callable[[FileSetState, Collection[str]], dict[Leaf, str]]]] = {
+    "pydicom": pydicom_layout,
+    "existing": existing_layout,
+}
+"""The layouts by name."""

@@ -1,0 +1,82 @@
+"""What is staged: the state now compared with what the last completed write left.
+
+Pending is a comparison and not a list of what was done: an ID set and set back is not pending,
+and undoing what was written stages its inverse.
+"""
+
+from __future__ import annotations
+
+from attrs import fields, frozen
+
+from projections.hierarchy import Leaf
+from projections.layouts import file_id
+from projections.state import FileSetState, Identity
+
+
+@frozen
+class Pending:
+    """The difference that the next write would make.
+
+    `creation`: there is no DICOMDIR yet. `metadata`: the identity's fields that differ. `moves`:
+    instances on the medium that the default layout would put elsewhere.
+    """
+
+    creation: bool
+    metadata: tuple[str, ...]
+    additions: tuple[Leaf, ...]
+    removals: tuple[Leaf, ...]
+    moves: tuple[Leaf, ...]
+
+    def __bool__(self) -> bool:
+        """Whether anything is staged."""
+        return bool(self.creation or self.metadata or self.additions or self.removals or self.moves)
+
+    def summary(self) -> str:
+        """Return what is staged in pydicom's words, ``""`` if nothing is."""
+        if not self:
+            return ""
+        parts = ["DICOMDIR creation" if self.creation else "DICOMDIR update"]
+        if self.moves:
+            parts.append("directory structure update")
+        if self.additions:
+            parts.append(_count(len(self.additions), "addition"))
+        if self.removals:
+            parts.append(_count(len(self.removals), "removal"))
+        return ", ".join(parts)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number > 1 else ''}"
+
+
+def pending(state: FileSetState) -> Pending:
+    """Return what is staged in `state`."""
+    return Pending(
+        creation=state.written is None,
+        metadata=changed_metadata(state),
+        additions=tuple(leaf for _, leaf in sorted(state.additions.items())),
+        removals=tuple(leaf for _, leaf in sorted(state.removals.items())),
+        moves=moves(state),
+    )
+
+
+def changed_metadata(state: FileSetState) -> tuple[str, ...]:
+    """Return the names of the identity's fields that differ from the medium's."""
+    if state.written is None:
+        return ()
+    before, now = state.written.identity, state.identity
+    return tuple(
+        f.name for f in fields(Identity) if getattr(before, f.name) != getattr(now, f.name)
+    )
+
+
+def moves(state: FileSetState) -> tuple[Leaf, ...]:
+    """Return the instances on the medium that the default layout would put elsewhere.
+
+    Removals keep their place in this until a write has taken them off, as in pydicom.
+    """
+    return tuple(
+        leaf
+        for leaf in state.hierarchy.walk_leaves()
+        if leaf.is_live and leaf.file_id is not None and leaf.file_id != file_id(leaf, state)
+    )

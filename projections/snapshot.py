@@ -1,0 +1,224 @@
+"""A state as bytes and back, so that opening a File-set need not fold its whole journal.
+
+Snapshots are disposable: any that can't be read, or was made by another version of the fold, is
+as good as none. A snapshot says at which position and chain hash it was taken.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+from attrs import asdict, frozen
+
+from ledger.digest import Digest
+from ledger.elements import Elements
+from ledger.events import Content, InstanceAdded, Placement, Record, RecordRef, WriteStarted
+from projections.hierarchy import Branch, Hierarchy, Leaf
+from projections.history import Effect, IdentityEffect, MembershipEffect, Undoable
+from projections.state import VERSION, FileSetState, Identity, Writing, Written
+
+_LATIN: Final = "latin-1"  # maps bytes to text one to one
+
+
+@frozen
+class Snapshot:
+    """A state and the chain hash (hexadecimal) of the event at its position."""
+
+    hash: str
+    state: FileSetState
+
+
+def dump(state: FileSetState, chain_hash: str) -> bytes:
+    """Return `state` as bytes."""
+    return orjson.dumps({"version": VERSION, "hash": chain_hash, **to_plain(state)})
+
+
+def load(data: bytes) -> Snapshot | None:
+    """Return the snapshot in `data`, ``None`` if it isn't one of this version of the fold."""
+    try:
+        plain = orjson.loads(data)
+        if plain["version"] != VERSION:
+            return None
+        return Snapshot(plain["hash"], _from_plain(plain))
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        return None
+
+
+def to_plain(state: FileSetState) -> dict[str, Any]:
+    """Return all there is to a state as lists, dicts, text and numbers."""
+    hierarchy = state.hierarchy
+    return {
+        "position": state.position,
+        "identity": asdict(state.identity),
+        "elements": state.elements.decode(_LATIN),
+        "written": _optional(state.written),
+        "writing": _optional(state.writing),
+        "records": [_record_row(branch) for branch in hierarchy.branches.values()],
+        "instances": [_instance_row(leaf) for leaf in hierarchy.leaves.values()],
+        "live": [leaf.handle for leaf in state.live.values()],
+        "undo": [_undoable_row(entry) for entry in state.history.undo],
+        "redo": [_undoable_row(entry) for entry in state.history.redo],
+    }
+
+
+def _from_plain(plain: dict[str, Any]) -> FileSetState:
+    state = FileSetState()
+    state.position = plain["position"]
+    state.identity = _identity(plain["identity"])
+    state.elements = Elements(plain["elements"].encode(_LATIN))
+    if (written := plain["written"]) is not None:
+        state.written = Written(
+            **{
+                **written,
+                "identity": _identity(written["identity"]),
+                "dicomdir": Digest(written["dicomdir"]),
+            }
+        )
+    if (writing := plain["writing"]) is not None:
+        event = writing["event"]
+        state.writing = Writing(
+            position=writing["position"],
+            event=WriteStarted(**{**event, "dropped": tuple(event["dropped"])}),
+            identity=_identity(writing["identity"]),
+        )
+    _fill_hierarchy(state.hierarchy, plain)
+    for leaf in state.hierarchy.leaves.values():
+        if leaf.is_addition:
+            state.additions[leaf.handle] = leaf
+        elif leaf.is_removal:
+            state.removals[leaf.handle] = leaf
+    leaves = state.hierarchy.leaves
+    state.live = {leaves[handle].uid: leaves[handle] for handle in plain["live"]}
+    state.history.undo = [_undoable(row, leaves) for row in plain["undo"]]
+    state.history.redo = [_undoable(row, leaves) for row in plain["redo"]]
+    return state
+
+
+def _optional(value: Written | Writing | None) -> dict[str, Any] | None:
+    return None if value is None else asdict(value)
+
+
+def _identity(plain: dict[str, Any]) -> Identity:
+    descriptor = plain["descriptor_file_id"]
+    return Identity(
+        **{**plain, "descriptor_file_id": None if descriptor is None else tuple(descriptor)}
+    )
+
+
+# --- records and instances, as rows --------------------------------------------------------------
+
+
+def _record_row(branch: Branch) -> list[Any]:
+    return [
+        *_ref_row(branch),
+        *_ref_row(branch.home),
+        *_ref_row(branch.parent),
+        branch.was_placed,
+        branch.record.type,
+        branch.record.elements.decode(_LATIN),
+    ]
+
+
+def _ref_row(branch: Branch | None) -> tuple[int, int]:
+    return (branch.ref.position, branch.ref.index) if branch is not None else (-1, 0)
+
+
+def _instance_row(leaf: Leaf) -> list[Any]:
+    event = leaf.event
+    return [
+        leaf.handle,
+        *_ref_row(leaf.home),
+        *_ref_row(leaf.parent),
+        leaf.rank,
+        leaf.file_id,
+        leaf.placement.value,
+        *((leaf.content.digest, leaf.content.size) if leaf.content else (None, 0)),
+        event.sop_instance_uid,
+        event.sop_class_uid,
+        event.transfer_syntax_uid,
+        event.record.type,
+        event.record.elements.decode(_LATIN),
+        event.placement.value,
+        event.source,
+        event.file_id,
+        *((event.content.digest, event.content.size) if event.content else (None, 0)),
+    ]
+
+
+def _fill_hierarchy(hierarchy: Hierarchy, plain: dict[str, Any]) -> None:
+    root = hierarchy.root
+    branches: dict[tuple[int, int], Branch] = {_ref_row(root): root}
+    parents: list[tuple[Branch, tuple[int, int]]] = []
+    for row in plain["records"]:
+        position, index, *home, parent_position, parent_index, was_placed, kind, data = row
+        record = Record(kind, Elements(data.encode(_LATIN)))
+        ref = RecordRef(position, index)
+        branch = Branch(record, ref, branches[tuple(home)])
+        branch.was_placed = was_placed
+        hierarchy.branches[ref] = branches[position, index] = branch
+        parents.append((branch, (parent_position, parent_index)))
+    for branch, parent in parents:
+        if parent in branches:
+            branches[parent].attach(branch)
+    for row in plain["instances"]:
+        leaf, parent = _leaf(row, branches)
+        hierarchy.leaves[leaf.handle] = leaf
+        if parent in branches:
+            branches[parent].attach(leaf)
+
+
+def _leaf(row: list[Any], branches: dict[tuple[int, int], Branch]) -> tuple[Leaf, tuple[int, int]]:
+    (
+        handle, home_position, home_index, parent_position, parent_index, rank, file_id, placement,
+        digest, size, uid, sop_class, syntax, kind, data, added_placement, source, added_file_id,
+        added_digest, added_size,
+    ) = row  # fmt: skip
+    home = branches[home_position, home_index]
+    # `under` and `parents` only say where to put a new leaf: a snapshot's leaf has its `home`.
+    event = InstanceAdded(
+        sop_instance_uid=uid,
+        sop_class_uid=sop_class,
+        transfer_syntax_uid=syntax,
+        record=Record(kind, Elements(data.encode(_LATIN))),
+        content=Content(Digest(added_digest), added_size) if added_digest else None,
+        placement=Placement(added_placement),
+        source=source,
+        file_id=added_file_id,
+    )
+    leaf = Leaf(handle, event, home)
+    leaf.rank = rank
+    leaf.file_id = file_id
+    leaf.placement = Placement(placement)
+    leaf.content = Content(Digest(digest), size) if digest else None
+    return leaf, (parent_position, parent_index)
+
+
+# --- undo and redo, as rows ----------------------------------------------------------------------
+
+
+def _undoable_row(entry: Undoable) -> list[Any]:
+    return [entry.change, [_effect_row(effect) for effect in entry.effects]]
+
+
+def _effect_row(effect: Effect) -> list[Any]:
+    if isinstance(effect, MembershipEffect):
+        return [effect.leaf.handle, effect.before, effect.after]
+    return [effect.name, effect.before, effect.after]
+
+
+def _undoable(row: list[Any], leaves: dict[int, Leaf]) -> Undoable:
+    change, effects = row
+    return Undoable(change, [_effect(e, leaves) for e in effects])
+
+
+def _effect(row: list[Any], leaves: dict[int, Leaf]) -> Effect:
+    what, before, after = row
+    if isinstance(what, int):
+        return MembershipEffect(leaves[what], before, after)
+    return IdentityEffect(what, _frozen(before), _frozen(after))
+
+
+def _frozen(value: Any) -> Any:
+    """Return a field's value as an identity holds it: descriptor components are a tuple."""
+    return tuple(value) if isinstance(value, list) else value

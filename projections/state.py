@@ -1,0 +1,316 @@
+"""The state of a File-set: the fold of every event of its journal.
+
+:meth:`FileSetState.apply` is the only thing that changes a state, and it looks at nothing but the
+state and the event: no clock, no random number, no file system.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Final
+
+from attrs import evolve, frozen
+
+from ledger.digest import Digest
+from ledger.elements import EMPTY, Elements
+from ledger.errors import JournalDamagedError
+from ledger.events import (
+    ChangeRedone,
+    ChangeUndone,
+    ConflictNoted,
+    ContentRecorded,
+    DescriptorCharacterSetChanged,
+    DescriptorFileIDChanged,
+    Event,
+    FileSetCreated,
+    FileSetIDChanged,
+    FileSetImported,
+    FileSetUIDChanged,
+    Handle,
+    InstanceAdded,
+    InstanceRejected,
+    InstanceRemoved,
+    InstanceRestored,
+    WriteAbandoned,
+    WriteCompleted,
+    WriteExported,
+    WriteStarted,
+)
+from ledger.journal import Recorded
+from projections.hierarchy import Hierarchy, Leaf
+from projections.history import Effect, History, IdentityEffect, MembershipEffect
+
+VERSION: Final = 1
+"""Raise it when the fold gives another state for the same events: snapshots of before are void."""
+
+
+@frozen
+class Identity:
+    """What a DICOMDIR says of its File-set (PS3.3 Section F.3.2.1); `uid` is the File-set UID."""
+
+    uid: str = ""
+    id: str | None = None
+    descriptor_file_id: tuple[str, ...] | None = None
+    descriptor_character_set: str | None = None
+
+
+@frozen
+class Written:
+    """What the last completed write, or the adoption, left on the medium.
+
+    `position` is that of the event that says so. Instances that were part by then are iterated
+    in the order of the tree, later ones in the order in which they came.
+    """
+
+    root: str
+    layout: str
+    identity: Identity
+    dicomdir: Digest
+    position: int
+
+
+@frozen
+class Writing:
+    """A write that began and of which no end is known."""
+
+    position: int
+    event: WriteStarted
+    identity: Identity
+
+
+class FileSetState:
+    """A File-set as of a position of its journal.
+
+    Attributes
+    ----------
+    position : int
+        The position of the last event applied.
+    live : dict of str to Leaf
+        The instances that are part of the File-set, by SOP Instance UID.
+    additions, removals : dict of int to Leaf
+        What the next write would add to and take off the medium, by handle.
+    revision : int
+        Goes up with every change of the tree; caches of what is derived from it compare it.
+    """
+
+    def __init__(self) -> None:
+        self.position = 0
+        self.identity = Identity()
+        self.elements: Elements = EMPTY
+        self.hierarchy = Hierarchy()
+        self.live: dict[str, Leaf] = {}
+        self.additions: dict[Handle, Leaf] = {}
+        self.removals: dict[Handle, Leaf] = {}
+        self.history = History()
+        self.written: Written | None = None
+        self.writing: Writing | None = None
+        self.revision = 0
+
+    @classmethod
+    def fold(cls, events: Iterable[Recorded]) -> FileSetState:
+        """Return the state that `events`, all from the first, lead to."""
+        return cls().advance(events)
+
+    def advance(self, events: Iterable[Recorded]) -> FileSetState:
+        """Apply `events`, which follow the state's position, and return the state itself."""
+        for recorded in events:
+            self.apply(recorded)
+        return self
+
+    def apply(self, recorded: Recorded) -> None:
+        """Apply the event after the state's position.
+
+        Raises :class:`~ledger.errors.JournalDamagedError` if the event can't follow what was
+        before: no journal written by this software holds such an event.
+        """
+        position = recorded.position
+        if position != self.position + 1:
+            raise JournalDamagedError(
+                f"The event at position {position} does not follow position {self.position}.",
+                position=position,
+            )
+        try:
+            self._APPLY[type(recorded.event)](self, recorded, recorded.event)
+        except (KeyError, ValueError, AttributeError) as exc:
+            raise JournalDamagedError(
+                f"The event '{recorded.event.TYPE}' at position {position} does not fit the "
+                "events before it.",
+                position=position,
+            ) from exc
+        self.position = position
+
+    # --- instances -------------------------------------------------------------------------------
+
+    def leaf(self, handle: Handle) -> Leaf:
+        """Return the instance added by the event at position `handle`."""
+        return self.hierarchy.leaves[handle]
+
+    def _set_rank(self, leaf: Leaf, rank: int) -> None:
+        """Make `leaf` part of the File-set with `rank`, or no part of it with 0."""
+        self.revision += 1
+        leaf.rank = rank
+        if rank:
+            self.live[leaf.uid] = leaf
+            self.hierarchy.place(leaf)
+            self.removals.pop(leaf.order, None)
+            if leaf.file_id is None:
+                self.additions[leaf.order] = leaf
+        else:
+            del self.live[leaf.uid]
+            if leaf.file_id is None:
+                del self.additions[leaf.order]
+                self.hierarchy.displace(leaf)
+            else:
+                self.removals[leaf.order] = leaf
+
+    def _change_rank(self, recorded: Recorded, leaf: Leaf, rank: int) -> None:
+        if rank and leaf.uid in self.live:
+            raise ValueError("the SOP Instance is part of the File-set already")
+        self.history.record(recorded.change.id, MembershipEffect(leaf, leaf.rank, rank))
+        self._set_rank(leaf, rank)
+
+    def _instance_added(self, recorded: Recorded, event: InstanceAdded) -> None:
+        if event.sop_instance_uid in self.live:
+            raise ValueError("the SOP Instance is part of the File-set already")
+        leaf = self.hierarchy.introduce(recorded.position, event)
+        if event.file_id is None:
+            self._change_rank(recorded, leaf, recorded.position)
+        else:  # adopted with its medium: there is nothing to undo
+            self._set_rank(leaf, recorded.position)
+
+    def _instance_removed(self, recorded: Recorded, event: InstanceRemoved) -> None:
+        self._change_rank(recorded, self.leaf(event.instance), 0)
+
+    def _instance_restored(self, recorded: Recorded, event: InstanceRestored) -> None:
+        self._change_rank(recorded, self.leaf(event.instance), recorded.position)
+
+    def _content_recorded(self, _: Recorded, event: ContentRecorded) -> None:
+        leaf = self.leaf(event.instance)
+        leaf.content, leaf.placement = event.content, event.placement
+
+    # --- identity --------------------------------------------------------------------------------
+
+    def _file_set_created(self, _: Recorded, event: FileSetCreated) -> None:
+        self.identity = Identity(uid=event.uid, id=event.id)
+
+    def _file_set_imported(self, recorded: Recorded, event: FileSetImported) -> None:
+        self.identity = Identity(
+            uid=event.uid,
+            id=event.id,
+            descriptor_file_id=event.descriptor_file_id,
+            descriptor_character_set=event.descriptor_character_set,
+        )
+        self.elements = event.elements
+        self.written = Written(
+            root=event.root,
+            layout="existing",
+            identity=self.identity,
+            dicomdir=event.dicomdir,
+            position=recorded.position,
+        )
+
+    def _identity_changed(self, recorded: Recorded, event: Event) -> None:
+        name = _IDENTITY_FIELDS[type(event)]
+        value: Any = event.value  # type: ignore[union-attr]  # the four classes of the table have it
+        self.history.record(
+            recorded.change.id, IdentityEffect(name, getattr(self.identity, name), value)
+        )
+        self._set_identity(name, value)
+
+    def _set_identity(self, name: str, value: Any) -> None:
+        changed: dict[str, Any] = {name: value}
+        self.identity = evolve(self.identity, **changed)
+
+    # --- undo and redo ---------------------------------------------------------------------------
+
+    def _change_undone(self, _: Recorded, event: ChangeUndone) -> None:
+        for effect in reversed(self.history.take_undo(event.change).effects):
+            self._play(effect, effect.before)
+
+    def _change_redone(self, _: Recorded, event: ChangeRedone) -> None:
+        for effect in self.history.take_redo(event.change).effects:
+            self._play(effect, effect.after)
+
+    def _play(self, effect: Effect, value: Any) -> None:
+        if isinstance(effect, MembershipEffect):
+            self._set_rank(effect.leaf, value)
+        else:
+            self._set_identity(effect.name, value)
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def _write_started(self, recorded: Recorded, event: WriteStarted) -> None:
+        self.writing = Writing(recorded.position, event, self.identity)
+
+    def _write_completed(self, recorded: Recorded, event: WriteCompleted) -> None:
+        writing = self._end_writing(event.started)
+        for handle in writing.event.dropped:
+            self._off_medium(self.leaf(handle))
+        for folder, names in writing.event.placed.items():
+            for name, handle in names.items():
+                self._on_medium(self.leaf(handle), f"{folder}/{name}" if folder else name)
+        self.written = Written(
+            root=writing.event.root,
+            layout=writing.event.layout,
+            identity=writing.identity,
+            dicomdir=event.dicomdir,
+            position=recorded.position,
+        )
+        self.revision += 1
+
+    def _write_abandoned(self, _: Recorded, event: WriteAbandoned) -> None:
+        self._end_writing(event.started)
+
+    def _end_writing(self, started: int) -> Writing:
+        if self.writing is None or self.writing.position != started:
+            raise ValueError("no such write is under way")
+        writing, self.writing = self.writing, None
+        return writing
+
+    def _on_medium(self, leaf: Leaf, file_id: str) -> None:
+        leaf.file_id = file_id
+        if leaf.is_live:
+            self.additions.pop(leaf.order, None)
+        else:  # removed while the write was under way
+            self.removals[leaf.order] = leaf
+            self.hierarchy.place(leaf)
+
+    def _off_medium(self, leaf: Leaf) -> None:
+        leaf.file_id = None
+        if leaf.is_live:  # restored while the write was under way
+            self.additions[leaf.order] = leaf
+        else:
+            self.removals.pop(leaf.order, None)
+            self.hierarchy.displace(leaf)
+
+    def _noted(self, _: Recorded, event: Event) -> None:
+        """Events that the log tells of and that change nothing."""
+
+    _APPLY: ClassVar[dict[type, Callable[[FileSetState, Recorded, Any], None]]] = {
+        FileSetCreated: _file_set_created,
+        FileSetImported: _file_set_imported,
+        InstanceAdded: _instance_added,
+        InstanceRemoved: _instance_removed,
+        InstanceRestored: _instance_restored,
+        ContentRecorded: _content_recorded,
+        FileSetIDChanged: _identity_changed,
+        FileSetUIDChanged: _identity_changed,
+        DescriptorFileIDChanged: _identity_changed,
+        DescriptorCharacterSetChanged: _identity_changed,
+        ChangeUndone: _change_undone,
+        ChangeRedone: _change_redone,
+        WriteStarted: _write_started,
+        WriteCompleted: _write_completed,
+        WriteAbandoned: _write_abandoned,
+        WriteExported: _noted,
+        InstanceRejected: _noted,
+        ConflictNoted: _noted,
+    }
+
+
+_IDENTITY_FIELDS: Final[dict[type, str]] = {
+    FileSetIDChanged: "id",
+    FileSetUIDChanged: "uid",
+    DescriptorFileIDChanged: "descriptor_file_id",
+    DescriptorCharacterSetChanged: "descriptor_character_set",
+}
