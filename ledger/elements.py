@@ -104,8 +104,11 @@ def encode_element(tag: int, vr: str, value: bytes) -> bytes:
 
 
 def encode(elements: Iterable[Element]) -> Elements:
-    """Return `elements` in canonical form: sorted by tag, without group lengths."""
-    ordered = sorted((e for e in elements if e.tag & 0xFFFF), key=lambda e: e.tag)
+    """Return `elements` in canonical form: sorted by tag, without group lengths.
+
+    Of several elements with one tag, which PS3.5 Section 7.1 forbids, the last one stands.
+    """
+    ordered = sorted({e.tag: e for e in elements if e.tag & 0xFFFF}.values(), key=lambda e: e.tag)
     return Elements(b"".join(encode_element(*e) for e in ordered))
 
 

@@ -6,11 +6,14 @@ and undoing what was written stages its inverse.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import fields, frozen
 
+from projections.dicomdir import FileSetIdentity
 from projections.hierarchy import Leaf
 from projections.layouts import file_id
-from projections.state import FileSetState, Identity
+from projections.state import FileSetState
 
 
 @frozen
@@ -54,10 +57,15 @@ def pending(state: FileSetState) -> Pending:
     return Pending(
         creation=state.written is None,
         metadata=changed_metadata(state),
-        additions=tuple(leaf for _, leaf in sorted(state.additions.items())),
-        removals=tuple(leaf for _, leaf in sorted(state.removals.items())),
+        additions=in_order(state.additions.values()),
+        removals=in_order(state.removals.values()),
         moves=moves(state),
     )
+
+
+def in_order(leaves: Iterable[Leaf]) -> tuple[Leaf, ...]:
+    """Return `leaves` in the order in which they were first added."""
+    return tuple(sorted(leaves, key=lambda leaf: leaf.order))
 
 
 def changed_metadata(state: FileSetState) -> tuple[str, ...]:
@@ -66,7 +74,7 @@ def changed_metadata(state: FileSetState) -> tuple[str, ...]:
         return ()
     before, now = state.written.identity, state.identity
     return tuple(
-        f.name for f in fields(Identity) if getattr(before, f.name) != getattr(now, f.name)
+        f.name for f in fields(FileSetIdentity) if getattr(before, f.name) != getattr(now, f.name)
     )
 
 

@@ -14,9 +14,10 @@ from attrs import asdict, frozen
 from ledger.digest import Digest
 from ledger.elements import Elements
 from ledger.events import Content, InstanceAdded, Placement, Record, RecordRef, WriteStarted
+from projections.dicomdir import FileSetIdentity
 from projections.hierarchy import Branch, Hierarchy, Leaf
 from projections.history import Effect, IdentityEffect, MembershipEffect, Undoable
-from projections.state import VERSION, FileSetState, Identity, Writing, Written
+from projections.state import VERSION, FileSetState, Writing, Written
 
 _LATIN: Final = "latin-1"  # maps bytes to text one to one
 
@@ -50,10 +51,9 @@ def to_plain(state: FileSetState) -> dict[str, Any]:
     hierarchy = state.hierarchy
     return {
         "position": state.position,
-        "identity": asdict(state.identity),
-        "elements": state.elements.decode(_LATIN),
-        "written": _optional(state.written),
-        "writing": _optional(state.writing),
+        "identity": _plain(state.identity),
+        "written": _plain(state.written),
+        "writing": _plain(state.writing),
         "records": [_record_row(branch) for branch in hierarchy.branches.values()],
         "instances": [_instance_row(leaf) for leaf in hierarchy.leaves.values()],
         "live": [leaf.handle for leaf in state.live.values()],
@@ -66,7 +66,6 @@ def _from_plain(plain: dict[str, Any]) -> FileSetState:
     state = FileSetState()
     state.position = plain["position"]
     state.identity = _identity(plain["identity"])
-    state.elements = Elements(plain["elements"].encode(_LATIN))
     if (written := plain["written"]) is not None:
         state.written = Written(
             **{
@@ -85,9 +84,9 @@ def _from_plain(plain: dict[str, Any]) -> FileSetState:
     _fill_hierarchy(state.hierarchy, plain)
     for leaf in state.hierarchy.leaves.values():
         if leaf.is_addition:
-            state.additions[leaf.handle] = leaf
+            state.additions[leaf.uid] = leaf
         elif leaf.is_removal:
-            state.removals[leaf.handle] = leaf
+            state.removals[leaf.uid] = leaf
     leaves = state.hierarchy.leaves
     state.live = {leaves[handle].uid: leaves[handle] for handle in plain["live"]}
     state.history.undo = [_undoable(row, leaves) for row in plain["undo"]]
@@ -95,14 +94,21 @@ def _from_plain(plain: dict[str, Any]) -> FileSetState:
     return state
 
 
-def _optional(value: Written | Writing | None) -> dict[str, Any] | None:
-    return None if value is None else asdict(value)
+def _plain(value: FileSetIdentity | Written | Writing | None) -> dict[str, Any] | None:
+    return None if value is None else asdict(value, value_serializer=_plain_value)
 
 
-def _identity(plain: dict[str, Any]) -> Identity:
-    descriptor = plain["descriptor_file_id"]
-    return Identity(
-        **{**plain, "descriptor_file_id": None if descriptor is None else tuple(descriptor)}
+def _plain_value(_: Any, __: Any, value: Any) -> Any:
+    return value.decode(_LATIN) if isinstance(value, bytes) else value
+
+
+def _identity(plain: dict[str, Any]) -> FileSetIdentity:
+    return FileSetIdentity(
+        **{
+            **plain,
+            "descriptor_file_id": _frozen(plain["descriptor_file_id"]),
+            "elements": Elements(plain["elements"].encode(_LATIN)),
+        }
     )
 
 

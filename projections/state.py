@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Final
 from attrs import evolve, frozen
 
 from ledger.digest import Digest
-from ledger.elements import EMPTY, Elements
 from ledger.errors import JournalDamagedError
 from ledger.events import (
     ChangeRedone,
@@ -37,21 +36,12 @@ from ledger.events import (
     WriteStarted,
 )
 from ledger.journal import Recorded
+from projections.dicomdir import FileSetIdentity
 from projections.hierarchy import Hierarchy, Leaf
 from projections.history import Effect, History, IdentityEffect, MembershipEffect
 
 VERSION: Final = 1
 """Raise it when the fold gives another state for the same events: snapshots of before are void."""
-
-
-@frozen
-class Identity:
-    """What a DICOMDIR says of its File-set (PS3.3 Section F.3.2.1); `uid` is the File-set UID."""
-
-    uid: str = ""
-    id: str | None = None
-    descriptor_file_id: tuple[str, ...] | None = None
-    descriptor_character_set: str | None = None
 
 
 @frozen
@@ -64,7 +54,7 @@ class Written:
 
     root: str
     layout: str
-    identity: Identity
+    identity: FileSetIdentity
     dicomdir: Digest
     position: int
 
@@ -75,7 +65,7 @@ class Writing:
 
     position: int
     event: WriteStarted
-    identity: Identity
+    identity: FileSetIdentity
 
 
 class FileSetState:
@@ -87,20 +77,19 @@ class FileSetState:
         The position of the last event applied.
     live : dict of str to Leaf
         The instances that are part of the File-set, by SOP Instance UID.
-    additions, removals : dict of int to Leaf
-        What the next write would add to and take off the medium, by handle.
+    additions, removals : dict of str to Leaf
+        What the next write would add to and take off the medium, by SOP Instance UID.
     revision : int
         Goes up with every change of the tree; caches of what is derived from it compare it.
     """
 
     def __init__(self) -> None:
         self.position = 0
-        self.identity = Identity()
-        self.elements: Elements = EMPTY
+        self.identity = FileSetIdentity(uid="")
         self.hierarchy = Hierarchy()
         self.live: dict[str, Leaf] = {}
-        self.additions: dict[Handle, Leaf] = {}
-        self.removals: dict[Handle, Leaf] = {}
+        self.additions: dict[str, Leaf] = {}
+        self.removals: dict[str, Leaf] = {}
         self.history = History()
         self.written: Written | None = None
         self.writing: Writing | None = None
@@ -152,16 +141,16 @@ class FileSetState:
         if rank:
             self.live[leaf.uid] = leaf
             self.hierarchy.place(leaf)
-            self.removals.pop(leaf.order, None)
+            self.removals.pop(leaf.uid, None)
             if leaf.file_id is None:
-                self.additions[leaf.order] = leaf
+                self.additions[leaf.uid] = leaf
         else:
             del self.live[leaf.uid]
             if leaf.file_id is None:
-                del self.additions[leaf.order]
+                del self.additions[leaf.uid]
                 self.hierarchy.displace(leaf)
             else:
-                self.removals[leaf.order] = leaf
+                self.removals[leaf.uid] = leaf
 
     def _change_rank(self, recorded: Recorded, leaf: Leaf, rank: int) -> None:
         if rank and leaf.uid in self.live:
@@ -191,16 +180,16 @@ class FileSetState:
     # --- identity --------------------------------------------------------------------------------
 
     def _file_set_created(self, _: Recorded, event: FileSetCreated) -> None:
-        self.identity = Identity(uid=event.uid, id=event.id)
+        self.identity = FileSetIdentity(uid=event.uid, id=event.id)
 
     def _file_set_imported(self, recorded: Recorded, event: FileSetImported) -> None:
-        self.identity = Identity(
+        self.identity = FileSetIdentity(
             uid=event.uid,
             id=event.id,
             descriptor_file_id=event.descriptor_file_id,
             descriptor_character_set=event.descriptor_character_set,
+            elements=event.elements,
         )
-        self.elements = event.elements
         self.written = Written(
             root=event.root,
             layout="existing",
@@ -270,17 +259,17 @@ class FileSetState:
     def _on_medium(self, leaf: Leaf, file_id: str) -> None:
         leaf.file_id = file_id
         if leaf.is_live:
-            self.additions.pop(leaf.order, None)
+            self.additions.pop(leaf.uid, None)
         else:  # removed while the write was under way
-            self.removals[leaf.order] = leaf
+            self.removals[leaf.uid] = leaf
             self.hierarchy.place(leaf)
 
     def _off_medium(self, leaf: Leaf) -> None:
         leaf.file_id = None
         if leaf.is_live:  # restored while the write was under way
-            self.additions[leaf.order] = leaf
+            self.additions[leaf.uid] = leaf
         else:
-            self.removals.pop(leaf.order, None)
+            self.removals.pop(leaf.uid, None)
             self.hierarchy.displace(leaf)
 
     def _noted(self, _: Recorded, event: Event) -> None:

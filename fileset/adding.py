@@ -1,0 +1,170 @@
+"""Adding instances: from what was read of a file to the event that records it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+from fileset.contents import Contents
+from fileset.ingest import (
+    Candidate,
+    Outcome,
+    Report,
+    Result,
+    is_dicomdir,
+    read_path,
+    same_data_set,
+)
+from fileset.repository import Repository
+from ledger.digest import digest_of
+from ledger.errors import InstanceError, LedgerError, NotDicomError
+from ledger.events import (
+    ConflictNoted,
+    Content,
+    InstanceAdded,
+    InstanceRejected,
+    InstanceRestored,
+    Placement,
+    Record,
+    RecordRef,
+)
+from ledger.instance import differs
+from ledger.vault import Batch
+from projections.hierarchy import Branch, Leaf, record_key
+from projections.state import FileSetState
+
+Offered: TypeAlias = Candidate | Result
+"""What reading a file gave: an instance that can be added, or the account of why not."""
+
+
+def offer(paths: Iterable[Path]) -> Iterator[Offered]:
+    """Yield what reading each of `paths` gives; a bad file is an account, not an exception."""
+    for path in paths:
+        if is_dicomdir(path):
+            reason = "a DICOMDIR indexes instances and is none itself"
+            yield Result(str(path), Outcome.SKIPPED, reason=reason)
+            continue
+        try:
+            yield read_path(path)
+        except NotDicomError as exc:
+            yield Result(str(path), Outcome.NOT_DICOM, reason=exc.reason)
+        except InstanceError as exc:
+            yield Result(str(path), Outcome.REJECTED, reason=exc.reason)
+
+
+class Adder:
+    """Adds instances to a repository."""
+
+    def __init__(self, repository: Repository, contents: Contents) -> None:
+        self._repository = repository
+        self._contents = contents
+
+    def add(
+        self,
+        offered: Iterable[Offered],
+        *,
+        placement: Placement = Placement.VAULT,
+        reason: str | None = None,
+        progress: Callable[[Result], None] | None = None,
+    ) -> Report:
+        """Add what is `offered` as one change and return the account of each.
+
+        Rejections are recorded in the same change. The content is durable in the vault before
+        the change is in the journal.
+        """
+        report = Report()
+        with self._repository.change(reason), self._repository.vault.batch() as batch:
+            for item in offered:
+                if isinstance(item, Result):
+                    result = item
+                    if item.outcome is not Outcome.SKIPPED:
+                        self._repository.emit(InstanceRejected(item.source, item.reason or ""))
+                else:
+                    result = self._add_one(item, placement, batch)
+                report.results.append(result)
+                if progress:
+                    progress(result)
+        return report
+
+    def _add_one(self, candidate: Candidate, placement: Placement, batch: Batch) -> Result:
+        emit, state = self._repository.emit, self._repository.state
+        uid, source = candidate.instance.sop_instance_uid, candidate.source
+        shown = source or f"SOP Instance {uid}"
+        if (standing := state.live.get(uid)) is not None:
+            how = self._differs(standing, candidate)
+            if how is None:
+                return Result(shown, Outcome.ALREADY_THERE, standing.handle)
+            content = Content(digest_of(candidate.data), len(candidate.data))
+            emit(ConflictNoted(standing.handle, source, content))
+            return Result(
+                shown,
+                Outcome.CONFLICTING,
+                standing.handle,
+                f"the File-set holds the SOP Instance {uid} with other content ({how}); "
+                "remove that one first to have this one instead",
+            )
+        removed = state.removals.get(uid)
+        if removed is not None and self._differs(removed, candidate) is None:
+            emit(InstanceRestored(removed.handle))
+            return Result(shown, Outcome.ADDED, removed.handle)
+        if placement is Placement.REFERENCE and source is not None:
+            content = Content(digest_of(candidate.data), len(candidate.data))
+        else:
+            placement, content = Placement.VAULT, batch.add(candidate.data)
+        handle = emit(added_event(state, candidate, content, placement))
+        return Result(shown, Outcome.ADDED, handle)
+
+    def _differs(self, leaf: Leaf, candidate: Candidate) -> str | None:
+        """Return how `candidate` differs from the instance that stands, ``None`` if it doesn't.
+
+        Files that hold the same data set in another encoding do not differ.
+        """
+        try:
+            if self._contents.content(leaf).digest == digest_of(candidate.data):
+                return None
+            there = self._contents.read(leaf)
+        except (OSError, LedgerError):
+            return "it can't be read to compare"
+        how = differs(there, candidate.data)
+        if how == "nothing" or (how == "metadata" and same_data_set(there, candidate.data)):
+            return None
+        return f"its {how} differs"
+
+
+def added_event(
+    state: FileSetState, candidate: Candidate, content: Content, placement: Placement
+) -> InstanceAdded:
+    """Return the event that adds `candidate`, below the records of `state` that it shares."""
+    *parents, leaf = candidate.records
+    under, new = share(state.hierarchy.root, parents)
+    instance = candidate.instance
+    return InstanceAdded(
+        sop_instance_uid=instance.sop_instance_uid,
+        sop_class_uid=instance.sop_class_uid,
+        transfer_syntax_uid=instance.transfer_syntax_uid,
+        record=leaf,
+        parents=new,
+        under=under,
+        content=content,
+        placement=placement,
+        source=candidate.source,
+    )
+
+
+def share(root: Branch, parents: list[Record]) -> tuple[RecordRef | None, tuple[Record, ...]]:
+    """Return the deepest record in the tree that `parents` lead to, and those that are new.
+
+    Records with the same key are one (PS3.3 F.5.1): the one that is there stays as it is.
+    """
+    branch = root
+    for depth, record in enumerate(parents):
+        known = branch.by_key.get(record_key(record) or "")
+        if known is None:
+            return _ref(branch), tuple(parents[depth:])
+        branch = known
+    return _ref(branch), ()
+
+
+def _ref(branch: Branch) -> RecordRef | None:
+    return branch.ref if branch.home is not None else None

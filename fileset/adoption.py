@@ -1,0 +1,247 @@
+"""Adopting an existing File-set: from its DICOMDIR to the events that record it."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Final, TypeAlias
+
+from attrs import define, frozen
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, generate_uid
+
+from fileset.repository import Repository
+from ledger.digest import Digest, digest_of
+from ledger.events import FileSetImported, InstanceAdded, Placement, Record, RecordRef
+from ledger.files import file_content
+from projections.dicomdir import EXPLICIT_VR_LITTLE_ENDIAN, DicomdirError
+from projections.dicomdir_decoder import (
+    DecodedDirectory,
+    DecodedNode,
+    DecodedRecord,
+    FindingKind,
+    Tree,
+    decode_dataset,
+    decode_dicomdir,
+    link,
+)
+from projections.hierarchy import record_key
+
+MAX_DEPTH: Final = 64
+"""Levels of directory records beyond which a DICOMDIR is refused: File-sets have four or fewer."""
+
+Progress: TypeAlias = Callable[[int, int], None]
+_WORTH_A_WARNING: Final = frozenset(
+    (
+        FindingKind.BAD_OFFSET,
+        FindingKind.CYCLE,
+        FindingKind.NO_FIRST_OFFSET,
+        FindingKind.SAME_OFFSET,
+    )
+)
+
+
+@frozen
+class Found:
+    """An existing File-set as its DICOMDIR lists it; `dicomdir` is the digest of the file."""
+
+    root: Path
+    dicomdir: Digest
+    directory: DecodedDirectory
+    tree: Tree
+
+    def orphans(self) -> list[DecodedRecord]:
+        """Return the records that reference an instance and that no offset leads to."""
+        return [record for record in self.tree.orphans if record.file_id]
+
+
+def read_file_set(source: Dataset | str | os.PathLike[str]) -> Found:
+    """Return what the DICOMDIR `source`, a path or a pydicom dataset, lists.
+
+    Raises
+    ------
+    FileNotFoundError, TypeError
+        If a dataset's ``filename`` is not the path of its DICOMDIR.
+    ValueError
+        If `source` is no DICOMDIR or a record lacks a required element.
+    """
+    if isinstance(source, Dataset):
+        path = _path_of(source)
+        data = path.read_bytes()
+        directory = decode_dataset(source, name=os.fspath(path))
+    else:
+        path = Path(source).resolve(strict=True)
+        data = path.read_bytes()
+        directory = decode_dicomdir(data, name=os.fspath(path))
+    if directory.transfer_syntax_uid != EXPLICIT_VR_LITTLE_ENDIAN:
+        _warn(
+            "The DICOMDIR dataset uses an invalid transfer syntax "
+            f"'{UID(directory.transfer_syntax_uid).name}' and will be updated to use 'Explicit VR "
+            "Little Endian'"
+        )
+    for record in directory.records:
+        _check_record(record)
+    tree = link(directory)
+    for finding in tree.findings:
+        if finding.kind in _WORTH_A_WARNING:
+            _warn(f"The DICOMDIR {path} is damaged: {finding.text}")
+    return Found(path.parent, digest_of(data), directory, tree)
+
+
+def _path_of(ds: Dataset) -> Path:
+    filename = getattr(ds, "filename", None)
+    try:
+        return Path(filename).resolve(strict=True)  # type: ignore[arg-type]  # TypeError is wanted
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            "Unable to load the File-set as the 'filename' attribute for the DICOMDIR dataset is "
+            f"not a valid path: {filename}"
+        ) from None
+    except TypeError:
+        raise TypeError(
+            "Unable to load the File-set as the DICOMDIR dataset must have a 'filename' attribute "
+            "set to the path of the DICOMDIR file"
+        ) from None
+
+
+def _check_record(record: DecodedRecord) -> None:
+    """Refuse a record without its type or what tells it from its siblings, as pydicom does."""
+    kind = f"{record.type} " if record.type else ""
+    where = f" at offset {record.offset}" if record.offset else ""
+    told = f"The {kind}directory record{where} is missing"
+    if record.type is None:
+        raise ValueError(f"{told} one or more required elements: DirectoryRecordType")
+    if record_key(Record(record.type, record.elements), record.sop_instance_uid) is None:
+        raise ValueError(f"{told} a required element")
+
+
+class Adoption:
+    """Records a found File-set in an empty repository."""
+
+    def __init__(self, repository: Repository, found: Found, *, digest: bool) -> None:
+        """Prepare to adopt `found`; with `digest` every file is read and its digest recorded."""
+        self._repository = repository
+        self._found = found
+        self._digest = digest
+        self._uids: set[str] = set()
+
+    def run(self, progress: Progress | None = None) -> None:
+        """Record the File-set and its instances as one change.
+
+        A file that is missing, or whose SOP Instance another record references already, is
+        warned about and left out.
+        """
+        found = self._found
+        identity = found.directory.identity
+        total = sum(1 for record in found.directory.records if record.file_id)
+        with self._repository.change():
+            self._repository.emit(
+                FileSetImported(
+                    root=os.fspath(found.root),
+                    uid=identity.uid or generate_uid(),
+                    dicomdir=found.dicomdir,
+                    id=identity.id,
+                    descriptor_file_id=identity.descriptor_file_id,
+                    descriptor_character_set=identity.descriptor_character_set,
+                    elements=identity.elements,
+                )
+            )
+            for done, place in enumerate(_instances(found.tree)):
+                self._adopt(place)
+                if progress:
+                    progress(done + 1, total)
+
+    def _adopt(self, place: _Place) -> None:
+        record = place.record
+        path = inside(self._found.root, record)
+        if not path.exists():
+            _warn(
+                f"The referenced SOP Instance for the directory record at offset {record.offset} "
+                f"does not exist: {path}"
+            )
+            return
+        uid = record.sop_instance_uid or ""
+        if uid in self._uids:
+            _warn(
+                f"The directory record at offset {record.offset} references the SOP Instance "
+                f"{uid} a second time: it is left out, and its file {path} is left alone"
+            )
+            return
+        self._uids.add(uid)
+        under, new = place.above()
+        position = self._repository.emit(
+            InstanceAdded(
+                sop_instance_uid=uid,
+                sop_class_uid=record.sop_class_uid or "",
+                transfer_syntax_uid=record.transfer_syntax_uid or "",
+                record=Record(record.type or "", record.elements),
+                parents=tuple(level.record for level in new),
+                under=under,
+                content=file_content(path) if self._digest else None,
+                placement=Placement.ROOT,
+                file_id="/".join(record.file_id or ()),
+            )
+        )
+        for index, level in enumerate(new):
+            level.ref = RecordRef(position, index)
+
+
+def inside(root: Path, record: DecodedRecord) -> Path:
+    """Return the path that the record's File ID leads to; PermissionError if it leaves `root`."""
+    relative = PurePosixPath(*(record.file_id or ()))
+    path = root / relative
+    if relative.is_absolute() or not path.resolve().is_relative_to(root.resolve()):
+        raise PermissionError(
+            f"ReferencedFileID ('{relative}') must be inside the DICOMDIR root path"
+        )
+    return path
+
+
+@define(eq=False)
+class _Level:
+    """A record above instances; `ref` is known once an event has introduced it."""
+
+    record: Record
+    above: _Level | None
+    ref: RecordRef | None = None
+
+
+@frozen
+class _Place:
+    """An instance's record and the level it is under."""
+
+    record: DecodedRecord
+    level: _Level | None
+
+    def above(self) -> tuple[RecordRef | None, list[_Level]]:
+        """Return the nearest record that is introduced already, and the levels below it."""
+        new: list[_Level] = []
+        level = self.level
+        while level is not None and level.ref is None:
+            new.append(level)
+            level = level.above
+        return (level.ref if level else None), new[::-1]
+
+
+def _instances(tree: Tree) -> Iterator[_Place]:
+    """Yield every record that references a file, in the order of the tree."""
+    stack: list[tuple[Iterator[DecodedNode], _Level | None]] = [(iter(tree.roots), None)]
+    while stack:
+        nodes, level = stack[-1]
+        node = next(nodes, None)
+        if node is None:
+            stack.pop()
+            continue
+        if node.record.file_id:
+            yield _Place(node.record, level)
+        if node.children:
+            if len(stack) >= MAX_DEPTH:
+                raise DicomdirError(f"its records are nested more than {MAX_DEPTH} levels deep")
+            record = Record(node.record.type or "", node.record.elements)
+            stack.append((iter(node.children), _Level(record, level)))
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, UserWarning, stacklevel=2)

@@ -1,0 +1,29 @@
+"""What can go wrong for a user of the application, beyond the errors of the ledger.
+
+Every error that is raised on purpose derives from :class:`~ledger.errors.LedgerError`. Where
+pydicom raises a built-in exception with a certain text, ours derives from that exception too.
+"""
+
+from __future__ import annotations
+
+from ledger.errors import LedgerError
+
+
+class RepositoryError(LedgerError):
+    """There is no repository where one was expected, or one where none may be."""
+
+
+class RefusedError(LedgerError):
+    """What was asked would lose or overwrite something; the message says what to do instead."""
+
+
+class NothingToUndoError(RefusedError):
+    """There is no change to undo or redo."""
+
+
+class NoSuchInstanceError(LedgerError, ValueError):
+    """The instance is not part of the File-set."""
+
+
+class InvalidUIDError(LedgerError, AssertionError, ValueError):
+    """A UID does not conform to PS3.5 Section 9; pydicom raises AssertionError here."""

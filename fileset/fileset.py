@@ -1,0 +1,569 @@
+"""``FileSet``: a DICOM File-set as pydicom's class of that name presents it, over a journal."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeAlias, overload
+
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, generate_uid
+
+from fileset.adding import Adder, Offered, offer
+from fileset.adoption import Adoption, Found, inside, read_file_set
+from fileset.contents import Contents
+from fileset.errors import InvalidUIDError, NoSuchInstanceError, RefusedError
+from fileset.history import HistoryEntry, PendingChanges
+from fileset.ingest import (
+    Candidate,
+    Outcome,
+    Report,
+    Result,
+    find_files,
+    read_dataset,
+    read_path,
+)
+from fileset.instance import FileInstance
+from fileset.records import RecordNode, RootNode, dataset_of, to_record, tree_node
+from fileset.repository import Repository
+from fileset.search import find, find_values
+from fileset.verification import Finding, verify
+from fileset.writing import Writer
+from ledger.events import Handle, Placement
+from projections.hierarchy import Branch, Leaf
+from projections.materializer import Progress
+from projections.outline import outline
+from projections.pending import pending
+from projections.state import FileSetState
+
+DSPathType: TypeAlias = Dataset | str | os.PathLike[str]
+_NO_VALUE = "(no value available)"
+_DATASETS_KEPT = 4096  # directory records decoded for attribute access
+
+
+class FileSet:
+    """A DICOM File-set: a flat collection of its SOP Instances, whose changes are staged.
+
+    Nothing on the medium changes until :meth:`write`. Every change is an event in a journal, so
+    all of them can be undone and redone. A ``FileSet()`` or ``FileSet(dicomdir)`` lasts as long as
+    the object; with `repository`, and by :meth:`open`, it is kept in a folder.
+    """
+
+    def __init__(
+        self,
+        ds: DSPathType | None = None,
+        *,
+        repository: str | os.PathLike[str] | Repository | None = None,
+    ) -> None:
+        """Make a new File-set, or load or adopt the one whose DICOMDIR `ds` is (path or dataset).
+
+        Parameters
+        ----------
+        ds : pydicom.dataset.Dataset, str or PathLike, optional
+            The DICOMDIR of an existing File-set.
+        repository : str, PathLike or Repository, optional
+            A new folder to keep the File-set's journal and content in. Every file of an existing
+            File-set is then read, and its digest recorded. Or an open repository, which is
+            presented as it is.
+        """
+        if isinstance(repository, Repository):
+            self._use(repository)
+            return
+        found = read_file_set(ds) if ds else None
+        kept = Repository.ephemeral() if repository is None else Repository.create(Path(repository))
+        self._use(kept)
+        if found is None:
+            kept.begin(generate_uid())
+        else:
+            Adoption(kept, found, digest=kept.durable).run()
+            self._add_orphans(found, include=True)
+
+    @classmethod
+    def open(cls, repository: str | os.PathLike[str]) -> FileSet:
+        """Return the File-set that is kept in the folder `repository`."""
+        return cls(repository=Repository.open(Path(repository)))
+
+    def _use(self, repository: Repository) -> None:
+        self._repository = repository
+        self._fixed: FileSetState | None = None  # a past state, which makes this read-only
+        self.contents = Contents(repository)
+        self._adder = Adder(repository, self.contents)
+        self._writer = Writer(repository, self.contents)
+        self._drop_views()
+
+    def close(self) -> None:
+        """Let go of the repository's files."""
+        self._repository.close()
+
+    # --- the state and views of it ---------------------------------------------------------------
+
+    @property
+    def repository(self) -> Repository:
+        """The journal, vault and state behind the File-set."""
+        return self._repository
+
+    @property
+    def state(self) -> FileSetState:
+        """The state that is presented: the present one, or that of :meth:`at`."""
+        return self._fixed or self._repository.state
+
+    def _drop_views(self) -> None:
+        self._views: dict[Branch | Leaf, RecordNode] = {}
+        self._instances_by_handle: dict[Handle, FileInstance] = {}
+        self._ordered: tuple[object, list[FileInstance]] | None = None
+        self._datasets = lru_cache(_DATASETS_KEPT)(lambda node, _file_id: dataset_of(node))
+
+    def view(self, node: Branch | Leaf) -> RecordNode:
+        """Return the one :class:`RecordNode` that stands for `node` of the hierarchy."""
+        view = self._views.get(node)
+        if view is None:
+            view = self._views[node] = tree_node(self, node)
+        return view
+
+    def instance(self, handle: Handle) -> FileInstance:
+        """Return the one :class:`FileInstance` that stands for the instance `handle`."""
+        found = self._instances_by_handle.get(handle)
+        if found is None:
+            found = self._instances_by_handle[handle] = FileInstance(self, handle)
+        return found
+
+    def record_dataset(self, node: Branch | Leaf) -> Dataset:
+        """Return the directory record of `node` as a dataset."""
+        return self._datasets(node, node.file_id if isinstance(node, Leaf) else None)
+
+    def _in_order(self) -> list[FileInstance]:
+        """Return the instances: those settled by the last write in the tree's order, then others.
+
+        What came since the last write is in the order in which it came.
+        """
+        state = self.state
+        mark = (state, state.revision, state.position)
+        if self._ordered is None or self._ordered[0] != mark:
+            settled = state.written.position if state.written else 0
+            leaves = [leaf for leaf in state.hierarchy.walk_leaves() if leaf.is_live]
+            leaves.sort(key=lambda leaf: leaf.rank if leaf.rank > settled else 0)
+            self._ordered = (mark, [self.instance(leaf.handle) for leaf in leaves])
+        return self._ordered[1]
+
+    def __iter__(self) -> Iterator[FileInstance]:
+        """Yield the instances of the File-set as it is when the iteration begins."""
+        yield from self._in_order()[:]
+
+    def __len__(self) -> int:
+        """Return the number of instances."""
+        return len(self.state.live)
+
+    # --- identity --------------------------------------------------------------------------------
+
+    @property
+    def ID(self) -> str | None:  # noqa: N802 - pydicom's name
+        """The *File-set ID*, at most 16 characters, or ``None``."""
+        return self.state.identity.id
+
+    @ID.setter
+    def ID(self, val: str | None) -> None:  # noqa: N802 - pydicom's name
+        if val is not None and len(val) > 16:
+            raise ValueError("The maximum length of the 'File-set ID' is 16 characters")
+        self._set("id", val)
+
+    @property
+    def UID(self) -> UID:  # noqa: N802 - pydicom's name
+        """The File-set UID."""
+        return UID(self.state.identity.uid)
+
+    @UID.setter
+    def UID(self, uid: str) -> None:  # noqa: N802 - pydicom's name
+        if uid == self.state.identity.uid:
+            return
+        if not UID(uid).is_valid:
+            raise InvalidUIDError(f"'{uid}' is not a valid UID (PS3.5 Section 9)")
+        self._set("uid", str(uid))
+
+    @property
+    def descriptor_file_id(self) -> str | list[str] | None:
+        """The *File-set Descriptor File ID*: a name, the components of a path, or ``None``."""
+        value = self.state.identity.descriptor_file_id
+        if value is None:
+            return None
+        return value[0] if len(value) == 1 else list(value)
+
+    @descriptor_file_id.setter
+    def descriptor_file_id(self, val: str | list[str] | None) -> None:
+        self._set("descriptor_file_id", _descriptor(val))
+
+    @property
+    def descriptor_character_set(self) -> str | None:
+        """The *Specific Character Set of File-set Descriptor File*, or ``None``."""
+        return self.state.identity.descriptor_character_set
+
+    @descriptor_character_set.setter
+    def descriptor_character_set(self, val: str | None) -> None:
+        self._set("descriptor_character_set", val)
+
+    def _set(self, name: str, value: Any) -> None:
+        self._writable().set_identity(name, value)
+
+    def _writable(self) -> Repository:
+        if self._fixed is not None:
+            raise RefusedError(
+                f"This is the File-set as of position {self._fixed.position}; it can't be changed."
+            )
+        return self._repository
+
+    @property
+    def path(self) -> str | None:
+        """The absolute path of the File-set's root folder, ``None`` before the first write."""
+        written = self.state.written
+        return written.root if written else None
+
+    @property
+    def root_path(self) -> Path:
+        """The same as a path; AttributeError before the first write."""
+        if self.path is None:
+            raise AttributeError("No root path set in the File-set")
+        return Path(self.path)
+
+    # --- adding ----------------------------------------------------------------------------------
+
+    def add(self, ds_or_path: DSPathType) -> FileInstance:
+        """Stage an instance to be added, and return it.
+
+        One that is part of the File-set already is returned as it is, with a warning if its
+        content is another. Adding what is staged for removal takes the removal back.
+
+        Raises ValueError (:class:`~ledger.errors.InstanceError`) if it can't be in a File-set.
+        """
+        return self._add(_read(ds_or_path))
+
+    def add_custom(self, ds_or_path: DSPathType, leaf: RecordNode) -> FileInstance:
+        """Stage an instance to be added with directory records of your own, and return it.
+
+        `leaf` is the node of the record that references it, below the nodes of the records above
+        it, at most 7. The elements that link and reference are filled in.
+        """
+        if leaf.depth > 7:
+            raise ValueError(
+                "The 'leaf' node must not have more than 7 ancestors as 'FileSet' supports a "
+                "maximum directory structure depth of 8"
+            )
+        candidate = _read(ds_or_path, custom=leaf)
+        return self._add(candidate)
+
+    def _add(self, candidate: Candidate) -> FileInstance:
+        self._writable()
+        (result,) = self._adder.add([candidate])
+        assert result.handle is not None  # noqa: S101 - a candidate has passed every check
+        if result.outcome is Outcome.CONFLICTING:
+            warnings.warn(f"{result.source} was not added: {result.reason}", stacklevel=3)
+        return self.instance(result.handle)
+
+    def add_many(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        *,
+        recursive: bool = True,
+        reference: bool = False,
+        reason: str | None = None,
+        progress: Callable[[Result], None] | None = None,
+    ) -> Report:
+        """Add files, and what is in folders, as one change; return the account of each.
+
+        A bad file is reported and the others are added. With `reference` the files are left where
+        they are, and checked against their digest when they are written.
+        """
+        self._writable()
+        offered: Iterable[Offered] = offer(
+            find_files((Path(path) for path in paths), recursive=recursive)
+        )
+        placement = Placement.REFERENCE if reference else Placement.VAULT
+        return self._adder.add(offered, placement=placement, reason=reason, progress=progress)
+
+    # --- removing --------------------------------------------------------------------------------
+
+    def remove(self, instance: FileInstance | list[FileInstance]) -> None:
+        """Stage an instance, or each of a list, to be removed: all or none.
+
+        ValueError if one is not part of the File-set.
+        """
+        instances = instance if isinstance(instance, list) else [instance]
+        for item in instances:
+            if item.file_set is not self or not self.state.leaf(item.handle).is_live:
+                raise NoSuchInstanceError("No such instance in the File-set")
+        self._writable().remove(dict.fromkeys(item.handle for item in instances))
+
+    def clear(self) -> None:
+        """Empty the File-set.
+
+        Without a repository of its own it becomes a new one, that has no root. With one, this is a
+        change like any other: all instances are staged for removal and the identity is reset.
+        """
+        if self._writable().path is None:
+            self._use(Repository.ephemeral())
+            self._repository.begin(generate_uid())
+            return
+        with self.change(reason="clear"):
+            self.remove(list(self))
+            self.ID = None
+            self.UID = generate_uid()
+            self.descriptor_file_id = None
+            self.descriptor_character_set = None
+
+    # --- searching -------------------------------------------------------------------------------
+
+    def find(self, load: bool = False, **kwargs: Any) -> list[FileInstance]:
+        """Return the instances whose elements have the values given by keyword.
+
+        With `load` the instances are read and all their elements searched, otherwise only those of
+        their directory records.
+        """
+        return find(self._in_order()[:], kwargs, load=load)
+
+    def find_values(
+        self,
+        elements: str | int | list[str | int],
+        instances: list[FileInstance] | None = None,
+        load: bool = False,
+    ) -> list[Any] | dict[str | int, list[Any]]:
+        """Return the distinct values of elements, given by keyword or tag.
+
+        One element gives a list, a list of elements a dict of lists. `instances` limits the search;
+        `load` is as for :meth:`find`.
+        """
+        return find_values(elements, instances or self._in_order(), load=load)
+
+    # --- loading and writing ---------------------------------------------------------------------
+
+    def load(
+        self,
+        ds_or_path: DSPathType,
+        include_orphans: bool = True,
+        raise_orphans: bool = False,
+    ) -> None:
+        """Load an existing File-set in the place of this one, from its DICOMDIR.
+
+        If its files lie elsewhere than the default layout has them, moving them is staged. If it
+        can't be loaded, this File-set stays as it is.
+
+        Parameters
+        ----------
+        ds_or_path : pydicom.dataset.Dataset, str or PathLike
+            The DICOMDIR.
+        include_orphans : bool, optional
+            Whether instances whose records no other record leads to are staged to be added.
+        raise_orphans : bool, optional
+            Whether such records are an error (ValueError).
+        """
+        if self._writable().path is not None:
+            raise RefusedError(
+                "A File-set kept in a repository can't be replaced by another: use "
+                "FileSet(dicomdir, repository=...) with a new folder."
+            )
+        found = read_file_set(ds_or_path)
+        if raise_orphans and found.tree.orphans:
+            raise ValueError("The DICOMDIR contains orphaned directory records")
+        repository = Repository.ephemeral()
+        Adoption(repository, found, digest=False).run()
+        self._use(repository)
+        self._add_orphans(found, include=include_orphans)
+
+    def _add_orphans(self, found: Found, *, include: bool) -> None:
+        orphans = found.orphans()
+        if orphans and not include:
+            warnings.warn(
+                f"The DICOMDIR has {len(orphans)} orphaned directory records that reference an "
+                "instance that will not be included in the File-set",
+                stacklevel=3,
+            )
+            return
+        for record in orphans:
+            path = inside(found.root, record)
+            if record.type == "PRIVATE":
+                ds = Dataset()
+                ds.DirectoryRecordType = record.type
+                ds.update(_record_dataset(record.elements))
+                self.add_custom(path, RecordNode(ds))
+            else:
+                self.add(path)
+
+    def write(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        use_existing: bool = False,
+        force_implicit: bool = False,
+        *,
+        layout: str | None = None,
+        reason: str | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Write the File-set, or what is staged, to its root folder.
+
+        Parameters
+        ----------
+        path : str or PathLike, optional
+            The root of a File-set that was never written; it must not hold another one.
+        use_existing : bool, optional
+            Keep all files where they are. ValueError if additions are staged.
+        force_implicit : bool, optional
+            Encode the DICOMDIR in Implicit VR Little Endian, which does not conform.
+        layout : {"pydicom", "existing"}, optional
+            ``"existing"`` is `use_existing` that takes additions, giving them free File IDs.
+        reason, progress : optional
+            A note for the journal; called with the files done and to do.
+        """
+        self._writable()
+        if not path and self.path is None:
+            raise ValueError("The path to the root directory is required for a new File-set")
+        if path and self.path:
+            raise ValueError(
+                "The path for an existing File-set cannot be changed, use 'FileSet.copy()' to "
+                "write the File-set to a new location"
+            )
+        if not self.is_staged:
+            return
+        if use_existing and self.state.additions:
+            raise ValueError(
+                "'Fileset.write()' called with 'use_existing' but additions to the File-set's "
+                "managed instances are staged"
+            )
+        self._writer.write(
+            Path(path) if path else None,
+            layout or ("existing" if use_existing else "pydicom"),
+            implicit_vr=force_implicit,
+            reason=reason,
+            progress=progress,
+        )
+
+    def copy(self, path: str | os.PathLike[str], force_implicit: bool = False) -> FileSet:
+        """Write the File-set, with what is staged, to a new root folder and return that one.
+
+        This one stays as it is. ValueError if `path` is its own root.
+        """
+        root = Path(path)
+        if self.path and Path(self.path) == root:
+            raise ValueError("Cannot copy the File-set as the 'path' is unchanged")
+        self._writer.export(root, self.state, implicit_vr=force_implicit)
+        with warnings.catch_warnings():
+            # The one about Implicit VR would tell the caller what they have just asked for.
+            if force_implicit:
+                warnings.simplefilter("ignore")
+            fs = FileSet()
+            fs.load(root / "DICOMDIR", raise_orphans=True)
+        return fs
+
+    # --- history ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def change(self, *, reason: str | None = None, actor: str | None = None) -> Iterator[None]:
+        """Make everything inside one change; an exception inside takes all of it back."""
+        try:
+            with self._writable().change(reason, actor):
+                yield
+        except BaseException:
+            self._drop_views()
+            raise
+
+    @overload
+    def undo(self) -> HistoryEntry: ...
+    @overload
+    def undo(self, n: int) -> HistoryEntry | list[HistoryEntry]: ...
+    def undo(self, n: int = 1) -> HistoryEntry | list[HistoryEntry]:
+        """Take back the newest change, or the newest `n`, and return it or them, newest first."""
+        return self._entries(self._writable().undo(n))
+
+    @overload
+    def redo(self) -> HistoryEntry: ...
+    @overload
+    def redo(self, n: int) -> HistoryEntry | list[HistoryEntry]: ...
+    def redo(self, n: int = 1) -> HistoryEntry | list[HistoryEntry]:
+        """Do again the change undone last, or the last `n`, and return it or them."""
+        return self._entries(self._writable().redo(n))
+
+    def _entries(self, ids: list[str]) -> HistoryEntry | list[HistoryEntry]:
+        entries = [HistoryEntry(self._repository, self._repository.find_change(i)) for i in ids]
+        return entries[0] if len(entries) == 1 else entries
+
+    @property
+    def history(self) -> list[HistoryEntry]:
+        """The changes in the journal, newest last."""
+        return [HistoryEntry(self._repository, change) for change in self._repository.changes()]
+
+    @property
+    def pending(self) -> PendingChanges:
+        """What the next write would do."""
+        return PendingChanges.of(self, pending(self.state))
+
+    @property
+    def is_staged(self) -> bool:
+        """Whether the File-set is new or has changes staged."""
+        return bool(pending(self.state))
+
+    def at(self, position: int) -> FileSet:
+        """Return the File-set as of a position of the journal, read-only."""
+        fs = FileSet(repository=self._repository)
+        fs._fixed = self._repository.at(position)
+        return fs
+
+    def verify(self) -> list[Finding]:
+        """Check journal, vault and medium against each other; return what is wrong."""
+        return list(verify(self._repository))
+
+    def __str__(self) -> str:
+        """Return the File-set as text: identity, what is staged, and the hierarchy."""
+        state = self.state
+        lines = [
+            "DICOM File-set",
+            f"  Root directory: {self.path or _NO_VALUE}",
+            f"  File-set ID: {self.ID or _NO_VALUE}",
+            f"  File-set UID: {self.UID}",
+            f"  Descriptor file ID: {self.descriptor_file_id or _NO_VALUE}",
+            f"  Descriptor file character set: {self.descriptor_character_set or _NO_VALUE}",
+        ]
+        if staged := pending(state).summary():
+            lines.append(f"  Changes staged for write(): {staged}")
+        tree = [f"    {line}" for line in outline(state.hierarchy.walk())]
+        return "\n".join([*lines, "\n  Managed instances:", *tree] if tree else lines)
+
+
+def _read(ds_or_path: DSPathType, custom: RecordNode | None = None) -> Candidate:
+    records = None
+    if custom is not None:
+        records = tuple(to_record(node._record) for node in (custom, *custom.ancestors))[::-1]  # noqa: SLF001 - ours
+    if isinstance(ds_or_path, str | os.PathLike):
+        path = Path(ds_or_path)
+        if not path.exists():
+            raise FileNotFoundError(2, "No such file or directory", os.fspath(ds_or_path))
+        return read_path(path, records)
+    return read_dataset(ds_or_path, records)
+
+
+def _record_dataset(elements: bytes) -> Dataset:
+    from ledger.datasets import to_dataset  # noqa: PLC0415
+
+    return to_dataset(elements)
+
+
+def _descriptor(val: object) -> tuple[str, ...] | None:
+    """Return a File-set Descriptor File ID as its components; refuse what pydicom refuses."""
+    if val is None:
+        return None
+    if isinstance(val, list):
+        if len(val) > 8 or not all(isinstance(c, str) and len(c) <= 16 for c in val):
+            raise ValueError(
+                "The 'File-set Descriptor File ID' has a maximum of 8 components, each between "
+                "0 and 16 characters long"
+            )
+        return Path(*val).parts
+    if not isinstance(val, str):
+        raise TypeError("The 'DescriptorFileID' must be a str, list of str, or None")
+    if len(val) > 16:
+        raise ValueError(
+            "Each 'File-set Descriptor File ID' component has a maximum length of 16 characters"
+        )
+    return (val,)
+
+
+__all__ = ["DSPathType", "FileSet", "RootNode"]

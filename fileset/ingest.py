@@ -1,0 +1,176 @@
+"""Files and datasets on their way in: finding them, reading them, and the account of each."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum
+from io import BytesIO
+from pathlib import Path
+
+from attrs import define, field, frozen
+from pydicom.dataset import Dataset
+
+from fileset.recorders import overridden_recorders
+from ledger.errors import InstanceError, NotDicomError
+from ledger.events import Handle, Record
+from ledger.instance import Instance, read_instance
+from ledger.recorders import build_records
+
+
+class Outcome(Enum):
+    """What became of one file that was offered."""
+
+    ADDED = "added"
+    ALREADY_THERE = "already there"
+    CONFLICTING = "conflicting"
+    REJECTED = "rejected"
+    NOT_DICOM = "not DICOM"
+    SKIPPED = "skipped"
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the user has to look at it."""
+        return self in {Outcome.CONFLICTING, Outcome.REJECTED, Outcome.NOT_DICOM}
+
+
+@frozen
+class Result:
+    """The account of one file: `handle` is the instance concerned, `reason` says why not."""
+
+    source: str
+    outcome: Outcome
+    handle: Handle | None = None
+    reason: str | None = None
+
+
+@define
+class Report:
+    """The account of everything that was offered: found = the sum of all outcomes."""
+
+    results: list[Result] = field(factory=list)
+
+    def __iter__(self) -> Iterator[Result]:
+        """Yield the results in the order of the files."""
+        return iter(self.results)
+
+    @property
+    def counts(self) -> Mapping[Outcome, int]:
+        """How many files had each outcome."""
+        return Counter(result.outcome for result in self.results)
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether any file was offered and is not part of the File-set now."""
+        return any(result.outcome.is_failure for result in self.results)
+
+    def of(self, outcome: Outcome) -> list[Result]:
+        """Return the results with `outcome`."""
+        return [result for result in self.results if result.outcome is outcome]
+
+
+@frozen
+class Candidate:
+    """An instance that can be added: its bytes, and the records that it asks for, top down."""
+
+    source: str | None
+    data: bytes
+    instance: Instance
+    records: tuple[Record, ...]
+
+
+def read_path(path: Path, records: tuple[Record, ...] | None = None) -> Candidate:
+    """Return the instance in the file at `path`, with `records` or those made by default.
+
+    Raises :class:`~ledger.errors.InstanceError` if the file can't be read, is no DICOM file or
+    lacks something that a directory record needs; the message begins with the path.
+    """
+    name = os.fspath(path)
+    data = _read_bytes(path)
+    instance = read_instance(data, name)
+    return Candidate(
+        source=os.path.abspath(name),  # noqa: PTH100 - links stay as the user wrote them
+        data=data,
+        instance=instance,
+        records=records or _records(instance, lambda: _parse(data), name),
+    )
+
+
+def read_dataset(ds: Dataset, records: tuple[Record, ...] | None = None) -> Candidate:
+    """Return the instance that `ds` is, as pydicom encodes it; see :func:`read_path`."""
+    buffer = BytesIO()
+    ds.save_as(buffer, enforce_file_format=True)
+    data = buffer.getvalue()
+    filename = getattr(ds, "filename", None)
+    name = os.fspath(filename) if isinstance(filename, str | os.PathLike) else None
+    instance = read_instance(data, name or "the dataset")
+    source = os.path.abspath(name) if name else None  # noqa: PTH100 - as above
+    return Candidate(source, data, instance, records or _records(instance, lambda: ds, None))
+
+
+def _records(
+    instance: Instance, dataset: Callable[[], Dataset], name: str | None
+) -> tuple[Record, ...]:
+    try:
+        return build_records(instance, overridden_recorders(), dataset)
+    except InstanceError as exc:
+        raise type(exc)(exc.reason, name=name) from exc
+
+
+def _parse(data: bytes) -> Dataset:
+    from pydicom import dcmread  # noqa: PLC0415 - only overridden recorders need it
+
+    return dcmread(BytesIO(data))
+
+
+def same_data_set(first: bytes, second: bytes) -> bool:
+    """Whether two files hold the same data set, however each encodes it."""
+    try:
+        return bool(_parse(first) == _parse(second))
+    except Exception:  # noqa: BLE001 - pydicom raises many things on values it can't decode
+        return False
+
+
+def _read_bytes(path: Path) -> bytes:
+    """Return the bytes of a regular file, which did not change while it was read."""
+    name = os.fspath(path)
+    try:
+        # Opening a FIFO would wait for a writer.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as exc:
+        raise InstanceError(f"can't be read: {exc.strerror}", name=name) from exc
+    with open(fd, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor
+        before = os.fstat(fd)
+        if stat.S_ISDIR(before.st_mode):
+            raise InstanceError("is a folder; use --recursive to add what is in it", name=name)
+        if not stat.S_ISREG(before.st_mode):
+            raise NotDicomError("is not a regular file", name=name)
+        try:
+            data = file.readall()
+        except OSError as exc:
+            raise InstanceError(f"can't be read: {exc.strerror}", name=name) from exc
+        after = os.fstat(fd)
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise InstanceError("changed while it was read; add it when it is complete", name=name)
+    return data
+
+
+def find_files(paths: Iterable[Path], *, recursive: bool) -> Iterator[Path]:
+    """Yield the files at `paths`, and with `recursive` those in their folders, in a fixed order.
+
+    Links to folders are not followed. A folder is yielded as it is without `recursive`.
+    """
+    for path in paths:
+        if not (recursive and path.is_dir()):
+            yield path
+            continue
+        for folder, folders, names in os.walk(path):
+            folders.sort()
+            yield from (Path(folder, name) for name in sorted(names))
+
+
+def is_dicomdir(path: Path) -> bool:
+    """Whether `path` has the name of a File-set's index, which is no instance."""
+    return path.name == "DICOMDIR"

@@ -1,0 +1,160 @@
+"""``FileInstance``: one SOP Instance of a File-set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
+
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.filereader import dcmread
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import UID
+
+from fileset.records import RecordNode
+from ledger.events import Handle
+from projections.hierarchy import Branch, Leaf
+from projections.layouts import file_id
+
+if TYPE_CHECKING:
+    from fileset.fileset import FileSet
+
+_REFERENCED: Final = {
+    0x00080018: BaseTag(0x00041511),  # SOP Instance UID
+    0x00080016: BaseTag(0x00041510),  # SOP Class UID
+    0x00020010: BaseTag(0x00041512),  # Transfer Syntax UID
+}
+
+
+class FileInstance:
+    """A SOP Instance of a File-set.
+
+    The elements of its directory records are attributes by keyword and items by keyword or tag;
+    the lowest record that has an element answers for it.
+    """
+
+    def __init__(self, fs: FileSet, handle: Handle) -> None:
+        """Make the view of the instance `handle` of `fs`; File-sets do this."""
+        self._fs = fs
+        self._handle = handle
+
+    @property
+    def _leaf(self) -> Leaf:
+        return self._fs.state.leaf(self._handle)
+
+    @property
+    def handle(self) -> Handle:
+        """The position of the event that added the instance, its name in the journal."""
+        return self._handle
+
+    @property
+    def node(self) -> RecordNode:
+        """The directory record that references the instance."""
+        return self._fs.view(self._leaf)
+
+    @property
+    def file_set(self) -> FileSet:
+        """The File-set that the instance belongs to."""
+        return self._fs
+
+    # --- elements --------------------------------------------------------------------------------
+
+    def _records(self) -> Iterator[Dataset]:
+        """Yield the instance's directory records, the lowest first."""
+        leaf = self._leaf
+        yield self._fs.record_dataset(leaf)
+        branch: Branch | None = leaf.parent or leaf.home
+        while branch is not None and branch.record.type:
+            yield self._fs.record_dataset(branch)
+            branch = branch.parent or branch.home
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the value of the element with the keyword `name`."""
+        tag = None if name.startswith("_") else tag_for_keyword(name)
+        if tag is not None:
+            for record in self._records():
+                if tag in record:
+                    return record[tag].value
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __getitem__(self, key: str | int) -> DataElement:
+        """Return the element with the keyword or tag `key`; KeyError if no record has it.
+
+        SOP Instance, SOP Class and Transfer Syntax UID are answered by the Referenced ... elements.
+        """
+        tag = key if isinstance(key, BaseTag) else Tag(key)
+        tag = _REFERENCED.get(tag, tag)
+        for record in self._records():
+            if tag in record:
+                return record[tag]
+        raise KeyError(tag)
+
+    def __contains__(self, key: str | int) -> bool:
+        """Whether one of the records has the element with the keyword or tag `key`."""
+        try:
+            self[key]
+        except KeyError:
+            return False
+        return True
+
+    @property
+    def SOPClassUID(self) -> UID:  # noqa: N802 - the element's keyword
+        """The *SOP Class UID* of the instance."""
+        return UID(self._leaf.event.sop_class_uid)
+
+    @property
+    def SOPInstanceUID(self) -> UID:  # noqa: N802 - the element's keyword
+        """The *SOP Instance UID* of the instance."""
+        return UID(self._leaf.event.sop_instance_uid)
+
+    @property
+    def TransferSyntaxUID(self) -> UID:  # noqa: N802 - the element's keyword
+        """The *Transfer Syntax UID* of the instance."""
+        return UID(self._leaf.event.transfer_syntax_uid)
+
+    # --- where it is -----------------------------------------------------------------------------
+
+    @property
+    def FileID(self) -> str:  # noqa: N802 - pydicom's name
+        """The File ID that the default layout gives the instance, with the system's separator."""
+        return os.fspath(PurePosixPath(file_id(self._leaf, self._fs.state))).replace("/", os.sep)
+
+    @property
+    def path(self) -> str:
+        """The path of the instance's file: on the medium, or a copy of what is staged."""
+        return os.fspath(self._fs.contents.path(self._leaf))
+
+    def load(self) -> Dataset:
+        """Return the instance as pydicom reads it."""
+        return dcmread(self.path)
+
+    # --- what is staged --------------------------------------------------------------------------
+
+    @property
+    def is_private(self) -> bool:
+        """Whether a PRIVATE record references the instance."""
+        return self._leaf.record.type == "PRIVATE"
+
+    @property
+    def is_staged(self) -> bool:
+        """Whether the instance is staged to be added, moved or removed."""
+        return self.for_addition or self.for_moving or self.for_removal
+
+    @property
+    def for_addition(self) -> bool:
+        """Whether the next write will add the instance."""
+        return self._leaf.is_addition
+
+    @property
+    def for_removal(self) -> bool:
+        """Whether the next write will take the instance off the medium."""
+        return self._leaf.is_removal
+
+    @property
+    def for_moving(self) -> bool:
+        """Whether the instance lies elsewhere than the default layout has it."""
+        leaf = self._leaf
+        return leaf.file_id is not None and leaf.file_id != file_id(leaf, self._fs.state)

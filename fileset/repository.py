@@ -1,0 +1,427 @@
+"""A repository: the journal, the vault and the state of one File-set, kept together.
+
+On disk it is a folder of mode 0700::
+
+    repository.toml     what it is, for people and for this module
+    journal.sqlite      the truth
+    vault/              the content of instances, in packs
+    cache/              disposable: the vault's index, snapshots of the state
+    lock                held by the one process that is changing it
+
+An *ephemeral* repository has its journal in memory and its vault in a temporary folder, and goes
+with the object.
+
+Every change runs in :meth:`Repository.change`: its events are applied to the state as they come
+and appended to the journal together at the end, or not at all.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+import tomllib
+import weakref
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Final
+
+from filelock import FileLock, Timeout
+
+from fileset.errors import NothingToUndoError, RefusedError, RepositoryError
+from ledger.disk import fsync, replace_file
+from ledger.errors import JournalError, UnknownFormatError
+from ledger.events import (
+    ChangeRedone,
+    ChangeUndone,
+    DescriptorCharacterSetChanged,
+    DescriptorFileIDChanged,
+    Event,
+    FileSetCreated,
+    FileSetIDChanged,
+    FileSetUIDChanged,
+    Handle,
+    InstanceRemoved,
+)
+from ledger.journal import Change, Clock, Draft, Journal, Recorded, utc_now
+from ledger.sqlite import SqliteJournal
+from ledger.vault import PackVault, Vault
+from projections import snapshot
+from projections.state import FileSetState
+
+SETTINGS: Final = "repository.toml"
+FORMAT: Final = 1
+"""The version of the folder's layout."""
+
+_SETTINGS_TEXT: Final = f"""\
+# A repository of fileset-ledger: the journal of a DICOM File-set.
+# Look at it with `fileset --repo . status`; nothing in here is to be edited by hand.
+format = {FORMAT}
+"""
+_JOURNAL: Final = "journal.sqlite"
+_VAULT: Final = "vault"
+_CACHE: Final = "cache"
+_LOCK: Final = "lock"
+_SNAPSHOT: Final = "snapshot.json"
+_LOCK_SECONDS: Final = 60
+_SNAPSHOT_EVERY: Final = 1000  # events; folding fewer costs less than reading a snapshot
+
+_CHANGED_EVENTS: Final = {
+    "id": FileSetIDChanged,
+    "uid": FileSetUIDChanged,
+    "descriptor_file_id": DescriptorFileIDChanged,
+    "descriptor_character_set": DescriptorCharacterSetChanged,
+}
+
+
+class Repository:
+    """A File-set's journal, vault and state; see :meth:`create`, :meth:`open`, :meth:`ephemeral`.
+
+    Attributes
+    ----------
+    path : Path or None
+        The folder, ``None`` for an ephemeral repository.
+    durable : bool
+        Whether a change is on the disk when it returns.
+    """
+
+    def __init__(
+        self, path: Path | None, journal: Journal, vault: Vault, *, durable: bool, origin: str
+    ) -> None:
+        self.path = path
+        self.journal = journal
+        self.vault = vault
+        self.durable = durable
+        self.origin = origin
+        self._lock = FileLock(path / _LOCK, timeout=_LOCK_SECONDS) if path else None
+        self._state: FileSetState | None = None
+        self._snapshot_position = 0
+        self._draft: Draft | None = None
+        self._base = 0
+        self._buffer: list[Event] = []
+
+    # --- making and opening ----------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, path: Path, *, clock: Clock = utc_now, origin: str | None = None) -> Repository:
+        """Make a new repository, with an empty journal, in the folder `path`.
+
+        Raises :class:`~fileset.errors.RepositoryError` if something is there already.
+        """
+        path = Path(path).absolute()
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            what = "is a repository already" if is_repository(path) else "exists and is not empty"
+            raise RepositoryError(f"{path} {what}: name a new folder for the repository.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Built beside and renamed, so that a repository is there whole or not at all.
+        building = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        try:
+            for name in (_VAULT, _CACHE):
+                (building / name).mkdir(mode=0o700)
+            SqliteJournal.create(building / _JOURNAL).close()
+            (building / SETTINGS).write_text(_SETTINGS_TEXT, encoding="utf-8")
+            for name in (_JOURNAL, SETTINGS, "."):
+                fsync(building / name)
+            building.rename(path)
+            fsync(path.parent)
+        except OSError as exc:
+            shutil.rmtree(building, ignore_errors=True)
+            raise RepositoryError(f"The repository {path} can't be made: {exc}.") from exc
+        return cls.open(path, clock=clock, origin=origin)
+
+    @classmethod
+    def open(cls, path: Path, *, clock: Clock = utc_now, origin: str | None = None) -> Repository:
+        """Open the repository in the folder `path`.
+
+        Raises :class:`~fileset.errors.RepositoryError` if there is none,
+        :class:`~ledger.errors.UnknownFormatError` if a newer version made it.
+        """
+        path = Path(path).absolute()
+        if not is_repository(path):
+            raise RepositoryError(
+                f"There is no repository at {path}: make one with `fileset init {path}`."
+            )
+        _check_settings(path / SETTINGS)
+        return cls(
+            path,
+            SqliteJournal(path / _JOURNAL, clock=clock),
+            PackVault(path / _VAULT, path / _CACHE / "vault-index.sqlite"),
+            durable=True,
+            origin=origin or default_origin(),
+        )
+
+    @classmethod
+    def ephemeral(cls, *, clock: Clock = utc_now) -> Repository:
+        """Make a repository that lasts as long as the object."""
+        folder = Path(tempfile.mkdtemp(prefix="fileset-"))
+        repository = cls(
+            None,
+            SqliteJournal.create(None, clock=clock),
+            PackVault(folder / _VAULT, folder / "vault-index.sqlite", durable=False),
+            durable=False,
+            origin=default_origin(),
+        )
+        weakref.finalize(repository, shutil.rmtree, folder, ignore_errors=True)
+        return repository
+
+    def close(self) -> None:
+        """Let go of the files; a snapshot is kept if the journal has grown by much."""
+        self._keep_snapshot()
+        self.journal.close()
+        self.vault.close()
+
+    # --- the state -------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> FileSetState:
+        """The state as of the last event that this object knows of; see :meth:`refresh`."""
+        if self._state is None:
+            self._state = self._load()
+        return self._state
+
+    def refresh(self) -> FileSetState:
+        """Return the state after taking in what others have appended."""
+        state = self.state
+        if self._draft is None:
+            state.advance(self.journal.read(after=state.position))
+        return state
+
+    def at(self, position: int) -> FileSetState:
+        """Return the state as of `position`; ValueError if the journal has no such position."""
+        if not 1 <= position <= self.journal.head().position:
+            raise ValueError(
+                f"The journal has the positions 1 to {self.journal.head().position}, not {position}"
+            )
+        return FileSetState.fold(self.journal.read(upto=position))
+
+    def rebuild(self) -> FileSetState:
+        """Throw away snapshots and indexes, and return the state folded from the whole journal."""
+        if self.path is not None:
+            (self.path / _CACHE / _SNAPSHOT).unlink(missing_ok=True)
+        self.vault.rebuild_index()
+        self._snapshot_position = 0
+        self._state = FileSetState.fold(self.journal.read())
+        self._keep_snapshot()
+        return self._state
+
+    def _load(self) -> FileSetState:
+        """Return the state from a snapshot and the events after it, or from all events."""
+        kept = self._read_snapshot()
+        if kept is None:
+            return FileSetState.fold(self.journal.read())
+        self._snapshot_position = kept.state.position
+        return kept.state.advance(self.journal.read(after=kept.state.position))
+
+    def _read_snapshot(self) -> snapshot.Snapshot | None:
+        if self.path is None:
+            return None
+        try:
+            data = (self.path / _CACHE / _SNAPSHOT).read_bytes()
+        except OSError:
+            return None
+        kept = snapshot.load(data)
+        return kept if kept and kept.hash == self._hash_at(kept.state.position) else None
+
+    def _hash_at(self, position: int) -> str | None:
+        for stored in self.journal.stored(after=position - 1, upto=position):
+            return stored.hash.hex()
+        return None
+
+    def _keep_snapshot(self) -> None:
+        """Save the state if the journal has grown by much since the last time."""
+        state = self._state
+        if self.path is None or state is None or self._draft is not None:
+            return
+        if state.position - self._snapshot_position < _SNAPSHOT_EVERY:
+            return
+        data = snapshot.dump(state, self._hash_at(state.position) or "")
+        try:
+            replace_file(self.path / _CACHE / _SNAPSHOT, data, durable=False)
+        except OSError:
+            return  # a cache: without it the next opening takes longer
+        self._snapshot_position = state.position
+
+    # --- changes ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def change(
+        self, reason: str | None = None, actor: str | None = None, origin: str | None = None
+    ) -> Iterator[str]:
+        """Make everything inside one change, recorded when the block ends; yield its id.
+
+        An exception leaves the journal as it was. Inside another change this is part of it.
+        """
+        if self._draft is not None:
+            yield self._draft.id
+            return
+        with self.exclusively():
+            state = self.refresh()
+            self._base = state.position
+            self._draft = Draft(
+                id=secrets.token_hex(6),
+                actor=actor or default_actor(),
+                origin=origin or self.origin,
+                reason=reason,
+            )
+            try:
+                yield self._draft.id
+                if self._buffer:
+                    self.journal.append(self._buffer, self._draft, expected=self._base)
+            except BaseException:
+                if self._buffer:
+                    self._state = None  # what was applied ahead of time never happened
+                raise
+            finally:
+                self._draft = None
+                self._buffer = []
+            self._keep_snapshot()
+
+    def emit(self, event: Event) -> int:
+        """Make `event` the next one of the open change and return its position."""
+        draft = self._draft
+        if draft is None:
+            raise JournalError("Events are emitted within a change")
+        position = self.state.position + 1
+        change = Change(
+            draft.id, self._base + 1, position - self._base, "", draft.actor, draft.origin,
+            draft.reason,
+        )  # fmt: skip
+        self.state.apply(Recorded(position, change, event))
+        self._buffer.append(event)
+        return position
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether a change is open."""
+        return self._draft is not None
+
+    def exclusively(self) -> AbstractContextManager[Any]:
+        """Return a context in which no other process changes the repository.
+
+        Raises :class:`~fileset.errors.RefusedError` if another one holds it for a minute.
+        """
+        return self._locked() if self._lock else nullcontext()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        assert self._lock is not None  # noqa: S101 - exclusively() asks before
+        try:
+            self._lock.acquire()
+        except Timeout as exc:
+            raise RefusedError(
+                f"Another process has been changing {self.path} for {_LOCK_SECONDS} s: "
+                "try again when it is done."
+            ) from exc
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def outside_changes(self, what: str) -> None:
+        """Raise :class:`~fileset.errors.RefusedError` if a change is open."""
+        if self.is_changing:
+            raise RefusedError(f"{what} can't be part of another change.")
+
+    # --- the commands that need nothing but the state --------------------------------------------
+
+    def begin(self, uid: str, file_set_id: str | None = None) -> None:
+        """Record the creation of a new, empty File-set."""
+        with self.change():
+            self.emit(FileSetCreated(uid=uid, id=file_set_id))
+
+    def remove(self, handles: Iterable[Handle], *, reason: str | None = None) -> None:
+        """Remove instances, all or none; KeyError if one is not part of the File-set."""
+        with self.change(reason):
+            for handle in handles:
+                if not self.state.leaf(handle).is_live:
+                    raise KeyError(handle)
+                self.emit(InstanceRemoved(handle))
+
+    def set_identity(self, name: str, value: Any, *, reason: str | None = None) -> bool:
+        """Set a field of the File-set's identity; ``False`` if it has that value already."""
+        with self.change(reason):
+            previous = getattr(self.state.identity, name)
+            if value == previous:
+                return False
+            self.emit(_CHANGED_EVENTS[name](value=value, previous=previous))
+            return True
+
+    def undo(self, n: int = 1, *, reason: str | None = None) -> list[str]:
+        """Take back the newest `n` changes and return their ids, newest first."""
+        return self._step("undo", n, reason)
+
+    def redo(self, n: int = 1, *, reason: str | None = None) -> list[str]:
+        """Do again the `n` changes undone last and return their ids, oldest first."""
+        return self._step("redo", n, reason)
+
+    def _step(self, verb: str, n: int, reason: str | None) -> list[str]:
+        self.outside_changes(f"An {verb}" if verb == "undo" else f"A {verb}")
+        if n < 1:
+            raise ValueError(f"The number of changes to {verb} is at least 1")
+        with self.change(reason):
+            history = self.state.history
+            stack = history.undo if verb == "undo" else history.redo
+            if len(stack) < n:
+                there = f"only {len(stack)}" if stack else "nothing"
+                raise NothingToUndoError(f"There is {there} to {verb}.")
+            ids = [entry.change for entry in reversed(stack[-n:])]
+            for change in ids:
+                self.emit(ChangeUndone(change) if verb == "undo" else ChangeRedone(change))
+        return ids
+
+    def changes(self) -> list[Change]:
+        """Return every change in the journal, oldest first."""
+        return list(self.journal.changes())
+
+    def find_change(self, id_: str) -> Change:
+        """Return the change whose id begins with `id_`; KeyError if there isn't exactly one."""
+        found = [change for change in self.journal.changes() if change.id.startswith(id_)]
+        if len(found) != 1:
+            raise KeyError(id_)
+        return found[0]
+
+    def events_of(self, change: Change) -> Sequence[Recorded]:
+        """Return the events of `change`."""
+        return list(self.journal.read(after=change.first - 1, upto=change.last))
+
+
+def is_repository(path: Path) -> bool:
+    """Whether the folder `path` is a repository."""
+    return (path / SETTINGS).is_file()
+
+
+def find_repository(start: Path) -> Path | None:
+    """Return the nearest repository at or above the folder `start`."""
+    start = start.absolute()
+    return next((path for path in (start, *start.parents) if is_repository(path)), None)
+
+
+def default_actor() -> str:
+    """Return who is changing things: the login name, or the number of a user without one."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def default_origin() -> str:
+    """Return where changes come from: the program and the host."""
+    return f"{Path(sys.argv[0]).name or 'python'}@{socket.gethostname()}"
+
+
+def _check_settings(path: Path) -> None:
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise RepositoryError(f"{path} can't be read: {exc}.") from exc
+    version = settings.get("format")
+    if version != FORMAT:
+        raise UnknownFormatError(
+            f"{path.parent} is a repository of format {version}; this version of fileset-ledger "
+            f"knows format {FORMAT}. Open it with the version that made it, or a later one."
+        )

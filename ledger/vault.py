@@ -1,0 +1,600 @@
+"""The vault: the bytes of instances, kept by their SHA-256, added to and never changed.
+
+:class:`Vault` is what the rest of the project leans on; :class:`PackVault` keeps content in packs
+(:mod:`ledger.packs`) in a folder. Its promises:
+
+- Bytes are durable when a batch is left, and a batch is kept whole or not at all.
+- The packs are the only truth. The index is a cache: lost, stale or damaged, it is built again.
+- Only a batch changes a pack, and only by appending. A torn tail, beyond the last whole entry, is
+  cut by the next batch; a pack that lost bytes is left alone, sealed, as evidence.
+- A reader needs no lock. What it gets has the digest that it asked for, or it gets an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Final, Protocol, Self, TypeVar
+
+from attrs import frozen
+
+from ledger.digest import Digest, from_raw, to_raw
+from ledger.errors import ContentMissingError, VaultError
+from ledger.events import Content
+from ledger.packs import (
+    CHUNK,
+    Appender,
+    Entry,
+    Pack,
+    chunks,
+    gaps,
+    io_trouble,
+    list_packs,
+    scan,
+    seal,
+    sync_pack,
+    write_all,
+)
+
+T = TypeVar("T")
+
+PACK_LIMIT: Final = 1 << 30
+"""Bytes beyond which a pack takes no further entry."""
+
+
+class Batch(Protocol):
+    """Adds content to a vault. What was added can be read once the batch was left."""
+
+    def add(self, data: bytes | memoryview) -> Content:
+        """Add `data`, unless the vault or this batch has it; return what it is."""
+
+    def add_file(self, fd: int, *, size: int | None = None) -> Content:
+        """Add what an open file holds from its position to its end, never all of it in memory.
+
+        `size` is about how many bytes to expect; it defaults to the size of the file. An error in
+        reading the file is passed on, and leaves the batch as it was.
+        """
+
+
+@frozen
+class Damage:
+    """Something wrong that a vault found in itself.
+
+    `digest` is what can't be had because of it; None where that can't be told. `problem` says
+    where, and what to do.
+    """
+
+    digest: Digest | None
+    problem: str
+
+
+class Vault(Protocol):
+    """Keeps content by its digest.
+
+    Methods raise VaultError where the store fails, ContentMissingError for a digest that it does
+    not have, and ContentDamagedError for content that no longer is what it was.
+    """
+
+    def batch(self) -> AbstractContextManager[Batch]:
+        """Return a context in which to add content: all of it is kept when the context is left.
+
+        An exception leaves the vault as it was. One batch at a time, in one process at a time: the
+        caller holds a lock.
+        """
+
+    def __contains__(self, digest: Digest) -> bool:
+        """Return whether the vault has the content. Its bytes are not looked at."""
+
+    def content(self, digest: Digest) -> Content:
+        """Return the digest together with the size of the content in bytes."""
+
+    def contents(self) -> Iterator[Content]:
+        """Yield all content, ordered by digest."""
+
+    def read(self, digest: Digest) -> bytes:
+        """Return the content, checked."""
+
+    def copy_to(self, digest: Digest, fd: int) -> None:
+        """Write the content to an open file; syncing is left to the caller.
+
+        It is checked on the way: after an error the file holds bytes that must not be used.
+        """
+
+    def verify(self) -> Iterator[Damage]:
+        """Read everything, and yield what is wrong."""
+
+    def rebuild_index(self) -> None:
+        """Build anew what the vault keeps besides the content itself; the caller holds a lock."""
+
+    def close(self) -> None:
+        """Let go of open files. Using the vault again takes them up again."""
+
+
+class PackVault:
+    """A vault in a local folder: see :class:`Vault`.
+
+    `folder` holds the packs and `index` is the path of the index, which can be deleted at any
+    time; both are made by the first batch. Without `durable` nothing waits for the disk. Without
+    `writable` only reading is allowed, and nothing at all is written. A pack is sealed when an
+    entry would take it beyond `pack_limit` bytes; a larger entry has a pack of its own.
+
+    An object may be handed from thread to thread, and used by one at a time.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        index: Path,
+        *,
+        durable: bool = True,
+        writable: bool = True,
+        pack_limit: int = PACK_LIMIT,
+    ) -> None:
+        self._folder = folder
+        self._index_path = index
+        self._durable = durable
+        self._writable = writable
+        self._pack_limit = pack_limit
+        self._index: _Index | None = None  # the writer's, from the first batch on
+        self._view: _Index | None = None  # the same file, for reading
+        self._scanned = _Scanned(folder)
+        self._in_batch = False
+        self._unsafe = False
+
+    @contextmanager
+    def batch(self) -> Iterator[Batch]:
+        """Return a context in which to add content; see :meth:`Vault.batch`.
+
+        After a failed sync, further batches are refused with VaultError until the vault is opened
+        anew.
+        """
+        self._refuse_unless_writable()
+        index = self._settled_index()
+        appender = Appender(
+            self._folder, list_packs(self._folder), limit=self._pack_limit, durable=self._durable
+        )
+        batch = _PackBatch(index, appender)
+        self._in_batch = True
+        try:
+            yield batch
+            appender.sync()
+        except BaseException:
+            appender.roll_back()
+            raise
+        finally:
+            self._in_batch = False
+            self._unsafe = appender.unsafe
+        # From here on the batch is kept, whatever happens to the index.
+        ends = appender.ends()
+        appender.seal()
+        self._record(batch, ends)
+
+    def __contains__(self, digest: Digest) -> bool:
+        """Return whether the vault has the content. Its bytes are not looked at."""
+        return self._find(to_raw(digest)) is not None
+
+    def content(self, digest: Digest) -> Content:
+        """Return the digest together with the size of the content in bytes."""
+        return Content(digest, self._entry(digest).length)
+
+    def contents(self) -> Iterator[Content]:
+        """Yield all content, ordered by digest."""
+        complete = self._index_is_complete()
+        after, page = b"", self._page(b"", complete)
+        while page:
+            for after, length in page:
+                yield Content(from_raw(after), length)
+            page = self._page(after, complete)
+
+    def read(self, digest: Digest) -> bytes:
+        """Return the content, checked."""
+        return b"".join(chunks(self._folder, self._entry(digest)))
+
+    def copy_to(self, digest: Digest, fd: int) -> None:
+        """Write the content to an open file; see :meth:`Vault.copy_to`."""
+        for chunk in chunks(self._folder, self._entry(digest)):
+            write_all(fd, chunk)
+
+    def verify(self) -> Iterator[Damage]:
+        """Read everything, and yield what is wrong; the end of the pack in use is left out."""
+        packs = {pack.number: pack for pack in list_packs(self._folder)}
+        ends = self._ask(_Index.ends)
+        for number in sorted(packs.keys() | ends.keys()):
+            entries = self._ask(partial(_Index.entries_in, pack=number))
+            if number in packs:
+                entries += scan(packs[number], ends.get(number, 0), trusted=True)
+                yield from _verify_between(packs[number], entries)
+            yield from self._verify_entries(entries)
+
+    def rebuild_index(self) -> None:
+        """Build the index anew from the headers in the packs, and put it in place in one step."""
+        self._refuse_unless_writable()
+        self._rebuild()
+
+    def close(self) -> None:
+        """Let go of the index. Using the vault again takes it up again."""
+        for index in (self._index, self._view):
+            if index is not None:
+                index.close()
+        self._index = self._view = None
+        self._scanned.close()
+
+    # --- Looking things up: the index file where it serves, else the packs themselves
+
+    def _entry(self, digest: Digest) -> Entry:
+        raw = to_raw(digest)
+        # The index is never synced. What a power failure took from it, the packs still have.
+        entry = self._find(raw) or self._scanned.index().find(raw)
+        if entry is None:
+            raise ContentMissingError(f"{self._folder} has no content {digest}")
+        return entry
+
+    def _find(self, raw: bytes) -> Entry | None:
+        entry = self._ask(lambda index: index.find(raw))
+        if entry is None and not self._index_is_complete():
+            entry = self._scanned.index().find(raw)
+        return entry
+
+    def _ask(self, question: Callable[[_Index], T]) -> T:
+        try:
+            if self._view is None:
+                self._view = _Index.view(self._index_path)
+            return question(self._view)
+        except sqlite3.Error:
+            self._drop_view()
+            return question(self._scanned.index())
+
+    def _drop_view(self) -> None:
+        if self._view is not None:
+            self._view.close()
+            self._view = None
+
+    def _index_is_complete(self) -> bool:
+        ends = self._ask(_Index.ends)
+        if ends == {pack.number: pack.size for pack in list_packs(self._folder)}:
+            return True
+        # Perhaps another file has taken its place: take that one the next time.
+        self._drop_view()
+        return False
+
+    def _page(self, after: bytes, complete: bool) -> list[tuple[bytes, int]]:
+        if complete:
+            return self._ask(lambda index: index.page(after))
+        return self._scanned.index().page(after)
+
+    def _verify_entries(self, entries: Iterable[Entry]) -> Iterator[Damage]:
+        for entry in entries:
+            try:
+                for _ in chunks(self._folder, entry):
+                    pass
+            except VaultError as error:
+                yield Damage(from_raw(entry.raw), str(error))
+
+    # --- Keeping the index: only ever inside a batch or rebuild_index, where no one else writes
+
+    def _refuse_unless_writable(self) -> None:
+        if not self._writable:
+            raise VaultError(f"{self._folder} was opened for reading only")
+        if self._in_batch:
+            raise VaultError(f"{self._folder}: a batch is open: leave it first")
+        if self._unsafe:
+            raise VaultError(
+                f"{self._folder}: the disk failed in an earlier batch: check it, and open the "
+                "vault again"
+            )
+
+    def _settled_index(self) -> _Index:
+        try:
+            if self._index is not None and not self._index.is_in_place():
+                self.close()
+            if self._index is None:
+                self._index = _Index.create(self._index_path)
+            self._settle(self._index)
+        except sqlite3.Error:
+            return self._rebuild()
+        return self._index
+
+    def _rebuild(self) -> _Index:
+        self.close()
+        try:
+            self._index = self._rebuilt_file()
+        except (sqlite3.Error, OSError):
+            # A place that can't be written costs time at every opening, but nothing else.
+            self._index = _Index.in_memory()
+            self._settle(self._index)
+        return self._index
+
+    def _rebuilt_file(self) -> _Index:
+        path, beside = self._index_path, self._index_path.with_name(f"{self._index_path.name}.new")
+        _remove_database(beside)
+        index = _Index.create(beside)
+        try:
+            self._settle(index)
+        finally:
+            index.close()
+        # SQLite would play a journal left by a crash back into the new file.
+        _journal_of(path).unlink(missing_ok=True)
+        beside.replace(path)
+        return _Index.create(path)
+
+    def _settle(self, index: _Index) -> None:
+        """Bring the index and the packs together: see the promises at the top."""
+        packs = list_packs(self._folder)
+        ends = index.ends()
+        with index.changing():
+            index.keep({pack.number for pack in packs})
+            for pack in packs:
+                self._settle_pack(index, pack, ends.get(pack.number, 0))
+        for pack in packs[:-1]:
+            self._seal(pack)
+
+    def _settle_pack(self, index: _Index, pack: Pack, end: int) -> None:
+        if pack.size < end:
+            index.forget_beyond(pack.number, pack.size)
+            index.add((), {pack.number: pack.size})
+            self._seal(pack)
+        elif pack.size > end:
+            entries = list(scan(pack, end, trusted=pack.sealed))
+            if not pack.sealed:
+                end = entries[-1].end if entries else end
+                self._secure(pack, end)
+            index.add(entries, {pack.number: pack.size if pack.sealed else end})
+
+    def _secure(self, pack: Pack, end: int) -> None:
+        """Cut what a crash left beyond `end`, and make the rest durable: it may not have been."""
+        try:
+            if end < pack.size:
+                os.truncate(pack.path, end)
+            if self._durable:
+                sync_pack(pack.path)
+        except OSError as error:
+            self._unsafe = True
+            raise io_trouble(pack.path, "mending", error) from error
+
+    def _seal(self, pack: Pack) -> None:
+        if not pack.sealed:
+            self._secure(pack, pack.size)
+            seal(pack.path)
+
+    def _record(self, batch: _PackBatch, ends: Mapping[int, int]) -> None:
+        try:
+            with batch.index.changing():
+                batch.index.add(batch.added.values(), ends)
+        except sqlite3.Error:
+            batch.index_failed = True
+        if batch.index_failed:
+            self._rebuild()
+
+
+def _verify_between(pack: Pack, entries: Iterable[Entry]) -> Iterator[Damage]:
+    """Yield the bytes of `pack` outside the `entries` that are no whole entry."""
+    position = 0
+    for entry in entries:
+        yield from _verify_gap(pack, position, entry.offset)
+        position = entry.end
+    if pack.sealed:
+        yield from _verify_gap(pack, position, pack.size)
+
+
+def _verify_gap(pack: Pack, start: int, stop: int) -> Iterator[Damage]:
+    try:
+        for first, end in gaps(pack, start, stop):
+            problem = f"{end - first} bytes are no whole entry: restore the pack from a backup"
+            yield Damage(None, f"{pack.path}, offset {first}: {problem}")
+    except VaultError as error:
+        yield Damage(None, str(error))
+
+
+class _PackBatch:
+    """A batch of a :class:`PackVault`; the vault syncs and records what it added."""
+
+    def __init__(self, index: _Index, appender: Appender) -> None:
+        self._appender = appender
+        self.index = index
+        self.index_failed = False
+        self.added: dict[bytes, Entry] = {}
+
+    def add(self, data: bytes | memoryview) -> Content:
+        """Add `data`, unless the vault or this batch has it; return what it is."""
+        view = memoryview(data).cast("B")
+        raw = hashlib.sha256(view).digest()
+        if not self._has(raw):
+            self.added[raw] = self._appender.append(raw, view)
+        return Content(from_raw(raw), len(view))
+
+    def add_file(self, fd: int, *, size: int | None = None) -> Content:
+        """Add what an open file holds from its position to its end; see :meth:`Batch.add_file`."""
+        first = _read_up_to(fd, CHUNK)
+        if len(first) < CHUNK:
+            return self.add(first)
+        expected = os.fstat(fd).st_size if size is None else size
+        entry = self._appender.append_stream(_read_on(first, fd), expected)
+        if self._has(entry.raw):
+            self._appender.withdraw(entry)
+        else:
+            self.added[entry.raw] = entry
+        return Content(from_raw(entry.raw), entry.length)
+
+    def _has(self, raw: bytes) -> bool:
+        if raw in self.added:
+            return True
+        try:
+            return self.index.find(raw) is not None
+        except sqlite3.Error:
+            # The index is mended after the batch. To store content once more does no harm.
+            self.index_failed = True
+            return False
+
+
+def _read_up_to(fd: int, size: int) -> bytes:
+    parts: list[bytes] = []
+    while size and (part := os.read(fd, size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _read_on(first: bytes, fd: int) -> Iterator[bytes]:
+    piece = first
+    while piece:
+        yield piece
+        piece = os.read(fd, CHUNK)
+
+
+class _Scanned:
+    """What the packs hold by their headers, for when the index can't tell; kept in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._index: _Index | None = None
+        self._packs: dict[int, Pack] = {}
+
+    def index(self) -> _Index:
+        """Return an index of the packs as they are now, having scanned those that changed."""
+        if self._index is None:
+            self._index = _Index.in_memory()
+        packs = {pack.number: pack for pack in list_packs(self._folder)}
+        with self._index.changing():
+            self._index.keep(
+                number for number, pack in packs.items() if self._packs.get(number) == pack
+            )
+            for number in packs.keys() - self._index.ends().keys():
+                with suppress(ContentMissingError):
+                    self._index.add(scan(packs[number], trusted=True), {number: packs[number].size})
+        self._packs = packs
+        return self._index
+
+    def close(self) -> None:
+        if self._index is not None:
+            self._index.close()
+        self._index = None
+        self._packs = {}
+
+
+_FORMAT: Final = 1
+_PAGE: Final = 10_000
+_SCHEMA: Final = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE entries (
+    digest BLOB PRIMARY KEY, pack INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE packs (pack INTEGER PRIMARY KEY, end INTEGER NOT NULL);
+PRAGMA user_version = {_FORMAT};
+COMMIT;
+"""
+
+
+class _Index:
+    """Where content is: digest -> pack, offset, length; and how far each pack is indexed.
+
+    A SQLite file that is never synced: whatever a crash makes of it, the packs know better. Each
+    statement is read to its end at once, since an open one would keep the writer waiting.
+    """
+
+    def __init__(self, path: Path | None, db: sqlite3.Connection) -> None:
+        self._path = path
+        self._db = db
+        self._inode = _inode(path)
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """Open the index at `path` for writing; make it if there is none."""
+        with suppress(OSError):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return cls._opened(path, str(path))
+
+    @classmethod
+    def in_memory(cls) -> Self:
+        """Return an empty index that is never written anywhere."""
+        return cls._opened(None, ":memory:")
+
+    @classmethod
+    def view(cls, path: Path) -> Self:
+        """Open the index at `path` for reading only."""
+        return cls._opened(path, f"{path.absolute().as_uri()}?mode=ro")
+
+    @classmethod
+    def _opened(cls, path: Path | None, database: str) -> Self:
+        read_only = database.startswith("file:")
+        db = sqlite3.connect(database, uri=read_only, check_same_thread=False)
+        try:
+            _set_up(db, read_only=read_only)
+        except BaseException:
+            db.close()
+            raise
+        return cls(path, db)
+
+    def is_in_place(self) -> bool:
+        """Return whether the file is still the one at its path, and not deleted or replaced."""
+        return _inode(self._path) == self._inode
+
+    def close(self) -> None:
+        self._db.close()
+
+    def find(self, raw: bytes) -> Entry | None:
+        rows = self._db.execute("SELECT * FROM entries WHERE digest = ?", (raw,)).fetchall()
+        return Entry(*rows[0]) if rows else None
+
+    def ends(self) -> dict[int, int]:
+        return dict(self._db.execute("SELECT pack, end FROM packs").fetchall())
+
+    def entries_in(self, pack: int) -> list[Entry]:
+        """Return the entries in `pack` by their offset."""
+        rows = self._db.execute("SELECT * FROM entries WHERE pack = ? ORDER BY offset", (pack,))
+        return [Entry(*row) for row in rows.fetchall()]
+
+    def page(self, after: bytes) -> list[tuple[bytes, int]]:
+        """Return some digests beyond `after` in their order, each with the content's length."""
+        query = "SELECT digest, length FROM entries WHERE digest > ? ORDER BY digest LIMIT ?"
+        return self._db.execute(query, (after, _PAGE)).fetchall()
+
+    def changing(self) -> AbstractContextManager[object]:
+        """Return a context in which changes are made together, or not at all."""
+        return self._db
+
+    def add(self, entries: Iterable[Entry], ends: Mapping[int, int]) -> None:
+        # In the order of the digests, neighbours go into the same page of the tree.
+        self._db.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)", sorted(entries))
+        self._db.executemany("INSERT OR REPLACE INTO packs VALUES (?, ?)", ends.items())
+
+    def keep(self, packs: Iterable[int]) -> None:
+        """Forget all packs but these."""
+        for pack in self.ends().keys() - set(packs):
+            self._db.execute("DELETE FROM entries WHERE pack = ?", (pack,))
+            self._db.execute("DELETE FROM packs WHERE pack = ?", (pack,))
+
+    def forget_beyond(self, pack: int, end: int) -> None:
+        """Forget the entries of `pack` of which some bytes would lie beyond `end`."""
+        for entry in self.entries_in(pack):
+            if entry.end > end:
+                self._db.execute("DELETE FROM entries WHERE digest = ?", (entry.raw,))
+
+
+def _set_up(db: sqlite3.Connection, *, read_only: bool) -> None:
+    if not read_only:
+        db.execute("PRAGMA synchronous = OFF")
+        if db.execute("SELECT count(*) FROM sqlite_master").fetchall() == [(0,)]:
+            db.executescript(_SCHEMA)
+    if db.execute("PRAGMA user_version").fetchall() != [(_FORMAT,)]:
+        raise sqlite3.DatabaseError("the index has another format")
+
+
+def _inode(path: Path | None) -> int | None:
+    try:
+        return path.stat().st_ino if path else None
+    except OSError:
+        return None
+
+
+def _journal_of(database: Path) -> Path:
+    return database.with_name(f"{database.name}-journal")
+
+
+def _remove_database(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    _journal_of(path).unlink(missing_ok=True)
