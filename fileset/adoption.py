@@ -76,11 +76,7 @@ def read_file_set(source: Dataset | str | os.PathLike[str]) -> Found:
         data = path.read_bytes()
         directory = decode_dicomdir(data, name=os.fspath(path))
     if directory.transfer_syntax_uid != EXPLICIT_VR_LITTLE_ENDIAN:
-        _warn(
-            "The DICOMDIR dataset uses an invalid transfer syntax "
-            f"'{UID(directory.transfer_syntax_uid).name}' and will be updated to use 'Explicit VR "
-            "Little Endian'"
-        )
+        warn_of_syntax(UID(directory.transfer_syntax_uid))
     for record in directory.records:
         _check_record(record)
     tree = link(directory)
@@ -241,6 +237,14 @@ def _instances(tree: Tree) -> Iterator[_Place]:
                 raise DicomdirError(f"its records are nested more than {MAX_DEPTH} levels deep")
             record = Record(node.record.type or "", node.record.elements)
             stack.append((iter(node.children), _Level(record, level)))
+
+
+def warn_of_syntax(syntax: UID) -> None:
+    """Warn that a DICOMDIR is not in Explicit VR Little Endian (PS3.10 Section 8.6)."""
+    _warn(
+        f"The DICOMDIR dataset uses an invalid transfer syntax '{syntax.name}' and will be "
+        "updated to use 'Explicit VR Little Endian'"
+    )
 
 
 def _warn(message: str) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, TypeAlias, overload
 
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, generate_uid
+from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
 
 from fileset.adding import Adder, Offered, offer
-from fileset.adoption import Adoption, Found, inside, read_file_set
+from fileset.adoption import Adoption, Found, inside, read_file_set, warn_of_syntax
 from fileset.contents import Contents
 from fileset.errors import InvalidUIDError, NoSuchInstanceError, RefusedError
 from fileset.history import HistoryEntry, PendingChanges
@@ -28,11 +28,12 @@ from fileset.ingest import (
     read_path,
 )
 from fileset.instance import FileInstance
-from fileset.records import RecordNode, RootNode, dataset_of, to_record, tree_node
+from fileset.records import RecordNode, complete_leaf, dataset_of, to_record, tree_node
 from fileset.repository import Repository
 from fileset.search import find, find_values
 from fileset.verification import Finding, verify
 from fileset.writing import Writer
+from ledger.datasets import to_dataset
 from ledger.events import Handle, Placement
 from projections.hierarchy import Branch, Leaf
 from projections.materializer import Progress
@@ -149,6 +150,16 @@ class FileSet:
             self._ordered = (mark, [self.instance(leaf.handle) for leaf in leaves])
         return self._ordered[1]
 
+    # Programs reach for these two of pydicom's FileSet although they are not public.
+
+    @property
+    def _instances(self) -> list[FileInstance]:
+        return self._in_order()[:]
+
+    @property
+    def _tree(self) -> RecordNode:
+        return self.view(self.state.hierarchy.root)
+
     def __iter__(self) -> Iterator[FileInstance]:
         """Yield the instances of the File-set as it is when the iteration begins."""
         yield from self._in_order()[:]
@@ -251,7 +262,9 @@ class FileSet:
                 "maximum directory structure depth of 8"
             )
         candidate = _read(ds_or_path, custom=leaf)
-        return self._add(candidate)
+        instance = self._add(candidate)
+        complete_leaf(leaf, candidate.instance)
+        return instance
 
     def _add(self, candidate: Candidate) -> FileInstance:
         self._writable()
@@ -382,9 +395,8 @@ class FileSet:
         for record in orphans:
             path = inside(found.root, record)
             if record.type == "PRIVATE":
-                ds = Dataset()
+                ds = to_dataset(record.elements)
                 ds.DirectoryRecordType = record.type
-                ds.update(_record_dataset(record.elements))
                 self.add_custom(path, RecordNode(ds))
             else:
                 self.add(path)
@@ -436,6 +448,8 @@ class FileSet:
             reason=reason,
             progress=progress,
         )
+        if force_implicit:
+            warn_of_syntax(ImplicitVRLittleEndian)
 
     def copy(self, path: str | os.PathLike[str], force_implicit: bool = False) -> FileSet:
         """Write the File-set, with what is staged, to a new root folder and return that one.
@@ -446,13 +460,7 @@ class FileSet:
         if self.path and Path(self.path) == root:
             raise ValueError("Cannot copy the File-set as the 'path' is unchanged")
         self._writer.export(root, self.state, implicit_vr=force_implicit)
-        with warnings.catch_warnings():
-            # The one about Implicit VR would tell the caller what they have just asked for.
-            if force_implicit:
-                warnings.simplefilter("ignore")
-            fs = FileSet()
-            fs.load(root / "DICOMDIR", raise_orphans=True)
-        return fs
+        return FileSet(root / "DICOMDIR")
 
     # --- history ---------------------------------------------------------------------------------
 
@@ -540,12 +548,6 @@ def _read(ds_or_path: DSPathType, custom: RecordNode | None = None) -> Candidate
     return read_dataset(ds_or_path, records)
 
 
-def _record_dataset(elements: bytes) -> Dataset:
-    from ledger.datasets import to_dataset  # noqa: PLC0415
-
-    return to_dataset(elements)
-
-
 def _descriptor(val: object) -> tuple[str, ...] | None:
     """Return a File-set Descriptor File ID as its components; refuse what pydicom refuses."""
     if val is None:
@@ -564,6 +566,3 @@ def _descriptor(val: object) -> tuple[str, ...] | None:
             "Each 'File-set Descriptor File ID' component has a maximum length of 16 characters"
         )
     return (val,)
-
-
-__all__ = ["DSPathType", "FileSet", "RootNode"]

@@ -148,7 +148,7 @@ def _read_bytes(path: Path) -> bytes:
         if not stat.S_ISREG(before.st_mode):
             raise NotDicomError("is not a regular file", name=name)
         try:
-            data = file.readall()
+            data = file.read()
         except OSError as exc:
             raise InstanceError(f"can't be read: {exc.strerror}", name=name) from exc
         after = os.fstat(fd)

@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset
 from ledger.datasets import to_dataset, to_elements
 from ledger.elements import Element, encode, iterate
 from ledger.events import Record
+from ledger.instance import Instance
 from projections.dicomdir import (
     IN_USE_FLAG,
     LOWER_OFFSET,
@@ -390,6 +391,15 @@ def tree_node(fs: FileSet, node: Branch | Leaf) -> RecordNode:
 def to_record(ds: Dataset) -> Record:
     """Return a directory record's dataset as the journal keeps it."""
     return Record(str(ds.DirectoryRecordType), to_elements(ds, without=_LINKS | _REFERENCE))
+
+
+def complete_leaf(leaf: RecordNode, instance: Instance) -> None:
+    """Put the elements that reference `instance` into the record of a free node."""
+    ds = leaf._record  # noqa: SLF001 - of this module's class
+    ds.ReferencedFileID = None
+    ds.ReferencedSOPClassUIDInFile = instance.sop_class_uid
+    ds.ReferencedSOPInstanceUIDInFile = instance.sop_instance_uid
+    ds.ReferencedTransferSyntaxUIDInFile = instance.transfer_syntax_uid
 
 
 def dataset_of(node: Branch | Leaf) -> Dataset:
