@@ -303,8 +303,8 @@ def _read_records(
             # Other readers read on, too.
             stop = offset = min(start + length, end)
         records.append(_read_record(data, begin, start, stop))
-    if delimited:
-        raise TruncatedError("the Directory Record Sequence has no end", name=name)
+    if delimited or offset > end:
+        raise TruncatedError("the Directory Record Sequence ends within a record", name=name)
     return records, offset
 
 

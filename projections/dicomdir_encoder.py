@@ -53,10 +53,12 @@ from projections.dicomdir import (
     Reference,
 )
 
-IMPLEMENTATION_UID: Final = "2.25.104562451012819887097601045322684779309"
+# Together these two are as long as pydicom's, so that its File-sets and ours have equal offsets
+# and can be compared byte by byte.
+IMPLEMENTATION_UID: Final = "2.25.644518777661014425821492884477746"
 """The Implementation Class UID of what this project writes (PS3.7 Annex D.3.3.2)."""
 
-IMPLEMENTATION_VERSION: Final = "FILESET_LEDGER_1"
+IMPLEMENTATION_VERSION: Final = "FSL1"
 MAX_SIZE: Final = 0xFFFFFFFE
 """Bytes that a DICOMDIR may have: its offsets are 32-bit, and FFFFFFFFH is no length."""
 

@@ -13,12 +13,22 @@ from pathlib import Path
 import pydicom
 import pytest
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from pydicom.fileset import FileSet as PydicomFileSet
 
-from ledger.elements import Element, Elements, canonical, encode, encode_items, iterate
+from ledger.elements import (
+    UNDEFINED_LENGTH,
+    Element,
+    Elements,
+    canonical,
+    encode,
+    encode_items,
+    iterate,
+    iterate_items,
+)
 from ledger.errors import ElementsError
 from projections import dicomdir_encoder
-from projections.dicomdir import DicomdirError, FileSetIdentity, Reference
+from projections.dicomdir import RECORD_SEQUENCE, DicomdirError, FileSetIdentity, Reference
 from projections.dicomdir_decoder import DecodedRecord, Tree, decode_dicomdir, link
 from projections.dicomdir_encoder import DirectoryRecord, encode_dicomdir, to_implicit
 
@@ -27,6 +37,16 @@ IDENTITY = FileSetIdentity(uid="1.2.3", id="MEDIA")
 IMAGE = encode([Element(0x00200013, "IS", b"1")])
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
+REQUIRED = {
+    "PatientID": "NONE",
+    "StudyDate": "20200102",
+    "StudyTime": "030405",
+    "StudyID": "1",
+    "SeriesNumber": 1,
+    "InstanceNumber": 1,
+    "ContentDate": "20200102",
+    "ContentTime": "030405",
+}
 
 
 def reference(file_id: str = "A/B", uid: str = "1.2.3.4") -> Reference:
@@ -71,7 +91,7 @@ def pydicoms(path: Path | None = None) -> Iterator[PydicomFileSet]:
         fileset._stage["t"].cleanup()
 
 
-def write_with_pydicom(files: list[Path], root: Path, **options: bool) -> bytes:
+def write_with_pydicom(files: list[Path] | list[Dataset], root: Path, **options: bool) -> bytes:
     """Return the DICOMDIR that pydicom writes for those of `files` that it takes."""
     with pydicoms() as fileset:
         for file in files:
@@ -80,21 +100,23 @@ def write_with_pydicom(files: list[Path], root: Path, **options: bool) -> bytes:
             except Exception:  # noqa: BLE001, S112 - most of pydicom's files lack something
                 continue
         fileset.ID = "PYDICOM"
-        # Several of the files share a SOP Instance UID: pydicom then can't write them twice.
         fileset.write(root, **options)
         assert len(fileset)
     return (root / "DICOMDIR").read_bytes()
 
 
-def good_files() -> list[Path]:
-    """Return one file for each SOP Instance UID among pydicom's own."""
-    found: dict[str, Path] = {}
+def completed_datasets() -> list[Dataset]:
+    """Return one of pydicom's own instances for each UID, given what a record must have."""
+    found: dict[str, Dataset] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for file in sorted(TEST_FILES.glob("*.dcm")):
             try:
-                ds = dcmread(file, stop_before_pixels=True)
-                found.setdefault(str(ds.SOPInstanceUID), file)
+                ds = dcmread(file)
+                for keyword, value in REQUIRED.items():
+                    if not ds.get(keyword):
+                        setattr(ds, keyword, value)
+                found.setdefault(str(ds.SOPInstanceUID), ds)
             except Exception:  # noqa: BLE001, S112 - some are broken on purpose
                 continue
     return list(found.values())
@@ -103,9 +125,9 @@ def good_files() -> list[Path]:
 @pytest.fixture(params=["dicomdirtests", "single files", "TINY_ALPHA"])
 def written_by_pydicom(request: pytest.FixtureRequest, tmp_path: Path) -> bytes:
     folder = TEST_FILES / "dicomdirtests"
-    files = {
+    files: dict[str, list[Path] | list[Dataset]] = {
         "dicomdirtests": sorted(folder.glob("[79]*/*/*")),
-        "single files": good_files(),
+        "single files": completed_datasets(),
         "TINY_ALPHA": sorted((folder / "TINY_ALPHA").rglob("IM*")),
     }
     return write_with_pydicom(files[request.param], tmp_path / "pydicom")
@@ -127,7 +149,24 @@ def test_the_dataset_has_the_bytes_that_pydicom_writes(
 
     again = encode_again(written_by_pydicom)
 
-    assert again == written_by_pydicom
+    if UNDEFINED_LENGTH.to_bytes(4, "little") not in written_by_pydicom:
+        assert again == written_by_pydicom
+    # pydicom leaves a sequence's length undefined where it was so in the instance.
+    assert without_offsets(canonical(dataset_of(again))) == without_offsets(
+        canonical(dataset_of(written_by_pydicom))
+    )
+
+
+def without_offsets(elements: bytes) -> bytes:
+    offsets = (0x00041200, 0x00041202, 0x00041400, 0x00041420)
+    found = []
+    for tag, vr, value in iterate(elements):
+        if tag == RECORD_SEQUENCE:
+            items = [without_offsets(item) for item in iterate_items(value)]
+            found.append(Element(tag, vr, encode_items(items)))
+        else:
+            found.append(Element(tag, vr, bytes(4) if tag in offsets else value))
+    return encode(found)
 
 
 def test_implicit_vr_has_the_bytes_that_pydicom_writes(
@@ -137,7 +176,8 @@ def test_implicit_vr_has_the_bytes_that_pydicom_writes(
     files = sorted((TEST_FILES / "dicomdirtests").glob("[79]*/*/*"))
     explicit = write_with_pydicom(files, tmp_path / "explicit")
     with pydicoms(tmp_path / "explicit" / "DICOMDIR") as fileset:
-        fileset.copy(tmp_path / "implicit", force_implicit=True)
+        copied = fileset.copy(tmp_path / "implicit", force_implicit=True)
+        copied._stage["t"].cleanup()
 
     again = encode_again(explicit, implicit_vr=True)
 
