@@ -4,12 +4,18 @@ The public names of ``pydicom.fileset`` are all here, so that a program that use
 only its import changed.
 """
 
-from fileset.filenames import generate_filename, is_conformant_file_id
-from fileset.fileset import FileSet
-from fileset.instance import FileInstance
-from fileset.recorders import DIRECTORY_RECORDERS
-from fileset.records import RecordNode, RootNode
-from fileset.repository import Repository
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from fileset.filenames import generate_filename, is_conformant_file_id
+    from fileset.fileset import FileSet
+    from fileset.instance import FileInstance
+    from fileset.recorders import DIRECTORY_RECORDERS
+    from fileset.records import RecordNode, RootNode
+    from fileset.repository import Repository
 
 __all__ = [
     "DIRECTORY_RECORDERS",
@@ -21,3 +27,26 @@ __all__ = [
     "generate_filename",
     "is_conformant_file_id",
 ]
+
+# Imported when they are first asked for: the command answers `fileset --help` without pydicom.
+_HOMES: Final = {
+    "DIRECTORY_RECORDERS": "fileset.recorders",
+    "FileInstance": "fileset.instance",
+    "FileSet": "fileset.fileset",
+    "RecordNode": "fileset.records",
+    "Repository": "fileset.repository",
+    "RootNode": "fileset.records",
+    "generate_filename": "fileset.filenames",
+    "is_conformant_file_id": "fileset.filenames",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

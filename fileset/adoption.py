@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeAlias
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, generate_uid
 
 from fileset.repository import Repository
+from ledger.datasets import to_dataset
 from ledger.digest import Digest, digest_of
 from ledger.events import FileSetImported, InstanceAdded, Placement, Record, RecordRef
 from ledger.files import file_content
@@ -45,16 +46,29 @@ _WORTH_A_WARNING: Final = frozenset(
 
 @frozen
 class Found:
-    """An existing File-set as its DICOMDIR lists it; `dicomdir` is the digest of the file."""
+    """An existing File-set as its DICOMDIR lists it; `dicomdir` is the digest of the file.
+
+    `source` is the dataset that it was read from, where it was.
+    """
 
     root: Path
     dicomdir: Digest
     directory: DecodedDirectory
     tree: Tree
+    source: Dataset | None = None
 
     def orphans(self) -> list[DecodedRecord]:
         """Return the records that reference an instance and that no offset leads to."""
         return [record for record in self.tree.orphans if record.file_id]
+
+    def dataset(self, record: DecodedRecord) -> Dataset:
+        """Return `record` as a dataset: the very item of the source, if there is one."""
+        for item in self.source.DirectoryRecordSequence if self.source is not None else ():
+            if getattr(item, "seq_item_tell", None) == record.offset:
+                return item  # type: ignore[no-any-return]  # pydicom's sequences are untyped
+        ds = to_dataset(record.elements)
+        ds.DirectoryRecordType = record.type
+        return ds
 
 
 def read_file_set(source: Dataset | str | os.PathLike[str]) -> Found:
@@ -83,7 +97,19 @@ def read_file_set(source: Dataset | str | os.PathLike[str]) -> Found:
     for finding in tree.findings:
         if finding.kind in _WORTH_A_WARNING:
             _warn(f"The DICOMDIR {path} is damaged: {finding.text}")
-    return Found(path.parent, digest_of(data), directory, tree)
+    identity = directory.identity
+    if not identity.uid:
+        uid = generate_uid()
+        identity = evolve(identity, uid=str(uid))
+        if isinstance(source, Dataset):
+            source.file_meta.MediaStorageSOPInstanceUID = uid
+    return Found(
+        path.parent,
+        digest_of(data),
+        evolve(directory, identity=identity),
+        tree,
+        source if isinstance(source, Dataset) else None,
+    )
 
 
 def _path_of(ds: Dataset) -> Path:
@@ -136,12 +162,13 @@ class Adoption:
             self._repository.emit(
                 FileSetImported(
                     root=os.fspath(found.root),
-                    uid=identity.uid or generate_uid(),
+                    uid=identity.uid,
                     dicomdir=found.dicomdir,
                     id=identity.id,
                     descriptor_file_id=identity.descriptor_file_id,
                     descriptor_character_set=identity.descriptor_character_set,
                     elements=identity.elements,
+                    file_meta=identity.file_meta,
                 )
             )
             for done, place in enumerate(_instances(found.tree)):

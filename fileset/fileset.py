@@ -33,7 +33,6 @@ from fileset.repository import Repository
 from fileset.search import find, find_values
 from fileset.verification import Finding, verify
 from fileset.writing import Writer
-from ledger.datasets import to_dataset
 from ledger.events import Handle, Placement
 from projections.hierarchy import Branch, Leaf
 from projections.materializer import Progress
@@ -59,6 +58,7 @@ class FileSet:
         ds: DSPathType | None = None,
         *,
         repository: str | os.PathLike[str] | Repository | None = None,
+        progress: Progress | None = None,
     ) -> None:
         """Make a new File-set, or load or adopt the one whose DICOMDIR `ds` is (path or dataset).
 
@@ -70,6 +70,8 @@ class FileSet:
             A new folder to keep the File-set's journal and content in. Every file of an existing
             File-set is then read, and its digest recorded. Or an open repository, which is
             presented as it is.
+        progress : optional
+            Called with the number of files of an existing File-set looked at, and of all.
         """
         if isinstance(repository, Repository):
             self._use(repository)
@@ -79,9 +81,13 @@ class FileSet:
         self._use(kept)
         if found is None:
             kept.begin(generate_uid())
-        else:
-            Adoption(kept, found, digest=kept.durable).run()
+            return
+        try:
+            Adoption(kept, found, digest=kept.durable).run(progress)
             self._add_orphans(found, include=True)
+        except BaseException:
+            kept.discard()
+            raise
 
     @classmethod
     def open(cls, repository: str | os.PathLike[str]) -> FileSet:
@@ -395,9 +401,7 @@ class FileSet:
         for record in orphans:
             path = inside(found.root, record)
             if record.type == "PRIVATE":
-                ds = to_dataset(record.elements)
-                ds.DirectoryRecordType = record.type
-                self.add_custom(path, RecordNode(ds))
+                self.add_custom(path, RecordNode(found.dataset(record)))
             else:
                 self.add(path)
 

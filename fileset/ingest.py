@@ -141,17 +141,20 @@ def _read_bytes(path: Path) -> bytes:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as exc:
         raise InstanceError(f"can't be read: {exc.strerror}", name=name) from exc
-    with open(fd, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor
+    try:
         before = os.fstat(fd)
         if stat.S_ISDIR(before.st_mode):
             raise InstanceError("is a folder; use --recursive to add what is in it", name=name)
         if not stat.S_ISREG(before.st_mode):
             raise NotDicomError("is not a regular file", name=name)
         try:
-            data = file.read()
+            with open(fd, "rb", buffering=0, closefd=False) as file:
+                data = file.read()
         except OSError as exc:
             raise InstanceError(f"can't be read: {exc.strerror}", name=name) from exc
         after = os.fstat(fd)
+    finally:
+        os.close(fd)
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise InstanceError("changed while it was read; add it when it is complete", name=name)
     return data

@@ -88,6 +88,8 @@ class Repository:
         The folder, ``None`` for an ephemeral repository.
     durable : bool
         Whether a change is on the disk when it returns.
+    actor : str or None
+        Who makes the changes that name nobody; ``None`` for whoever runs the program.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Repository:
         self.vault = vault
         self.durable = durable
         self.origin = origin
+        self.actor: str | None = None
         self._lock = FileLock(path / _LOCK, timeout=_LOCK_SECONDS) if path else None
         self._state: FileSetState | None = None
         self._snapshot_position = 0
@@ -175,6 +178,13 @@ class Repository:
         self.journal.close()
         self.vault.close()
 
+    def discard(self) -> None:
+        """Delete the repository: for one whose making failed."""
+        self.journal.close()
+        self.vault.close()
+        if self.path is not None:
+            shutil.rmtree(self.path, ignore_errors=True)
+
     # --- the state -------------------------------------------------------------------------------
 
     @property
@@ -239,10 +249,10 @@ class Repository:
             return
         if state.position - self._snapshot_position < _SNAPSHOT_EVERY:
             return
-        data = snapshot.dump(state, self._hash_at(state.position) or "")
         try:
+            data = snapshot.dump(state, self._hash_at(state.position) or "")
             replace_file(self.path / _CACHE / _SNAPSHOT, data, durable=False)
-        except OSError:
+        except (OSError, TypeError):  # TypeError: a path that is not UTF-8
             return  # a cache: without it the next opening takes longer
         self._snapshot_position = state.position
 
@@ -264,7 +274,7 @@ class Repository:
             self._base = state.position
             self._draft = Draft(
                 id=secrets.token_hex(6),
-                actor=actor or default_actor(),
+                actor=actor or self.actor or default_actor(),
                 origin=origin or self.origin,
                 reason=reason,
             )

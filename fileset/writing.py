@@ -12,7 +12,7 @@ from fileset.contents import Contents
 from fileset.errors import RefusedError
 from fileset.repository import Repository
 from ledger.digest import Digest, digest_of
-from ledger.errors import ContentDamagedError
+from ledger.errors import ContentDamagedError, LedgerError
 from ledger.events import (
     Content,
     ContentRecorded,
@@ -22,6 +22,7 @@ from ledger.events import (
     WriteExported,
 )
 from ledger.vault import Batch
+from projections.dicomdir_decoder import decode_dicomdir
 from projections.materializer import (
     Materializer,
     MediumError,
@@ -88,11 +89,7 @@ class Writer:
         if written is None:
             if root is None:
                 raise RefusedError("Name the root folder: this File-set was never written.")
-            if read_dicomdir(root) is not None:
-                raise MediumError(
-                    f"{root} holds another File-set: write to another folder, or adopt that one "
-                    f"with `fileset init REPO --from {root / 'DICOMDIR'}`."
-                )
+            _refuse_another(root)
             return root
         there = Path(written.root)
         dicomdir = read_dicomdir(root or there)
@@ -211,8 +208,7 @@ class Writer:
         """
         repository = self._repository
         root = root.absolute()
-        if read_dicomdir(root) is not None:
-            raise MediumError(f"{root} holds another File-set: write to another folder.")
+        _refuse_another(root)
         now = repository.state
         plan = plan_export(state, os.fspath(root), now=now, implicit_vr=implicit_vr)
         if clashes := collisions(plan):
@@ -232,6 +228,22 @@ class Writer:
                 WriteExported(root=plan.root, layout=plan.layout, base=plan.base, dicomdir=dicomdir)
             )
         return WriteResult(plan, dicomdir)
+
+
+def _refuse_another(root: Path) -> None:
+    """Refuse a root that holds a File-set already, unless that one has no instances."""
+    dicomdir = read_dicomdir(root)
+    if dicomdir is None:
+        return
+    try:
+        is_empty = not decode_dicomdir(dicomdir, name=os.fspath(root)).records
+    except LedgerError:
+        is_empty = False
+    if not is_empty:
+        raise MediumError(
+            f"{root} holds another File-set: write to another folder, or adopt that one with "
+            f"`fileset init REPO --from {root / 'DICOMDIR'}`."
+        )
 
 
 def _take_in(path: Path, expected: Content | None, batch: Batch) -> Content:

@@ -84,7 +84,8 @@ class FileSetImported:
     """An existing File-set was adopted: what its DICOMDIR at `root` says of itself.
 
     `dicomdir` is the digest of the DICOMDIR as it was found. `elements` keeps what else it holds
-    at its top level. The instances follow as :class:`InstanceAdded` events of the same change.
+    at its top level, `file_meta` what else is in its File Meta Information. The instances follow
+    as :class:`InstanceAdded` events of the same change.
     """
 
     TYPE: ClassVar[str] = "file-set-imported"
@@ -97,6 +98,7 @@ class FileSetImported:
     descriptor_file_id: tuple[str, ...] | None = None
     descriptor_character_set: str | None = None
     elements: Elements = field(default=Elements(b""))
+    file_meta: Elements = field(default=Elements(b""))
 
 
 @frozen

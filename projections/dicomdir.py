@@ -24,6 +24,16 @@ MEDIA_STORAGE_SOP_INSTANCE_UID: Final = 0x00020003
 TRANSFER_SYNTAX_UID: Final = 0x00020010
 IMPLEMENTATION_CLASS_UID: Final = 0x00020012
 IMPLEMENTATION_VERSION_NAME: Final = 0x00020013
+MANAGED_FILE_META: Final = frozenset(
+    (
+        FILE_META_GROUP_LENGTH,
+        FILE_META_VERSION,
+        MEDIA_STORAGE_SOP_CLASS_UID,
+        MEDIA_STORAGE_SOP_INSTANCE_UID,
+        TRANSFER_SYNTAX_UID,
+    )
+)
+"""The File Meta Information that follows from what is written."""
 
 FILE_SET_ID: Final = 0x00041130
 DESCRIPTOR_FILE_ID: Final = 0x00041141
@@ -72,6 +82,7 @@ class FileSetIdentity:
     descriptor_file_id: tuple[str, ...] | None = None
     descriptor_character_set: str | None = None
     elements: Elements = EMPTY
+    file_meta: Elements = EMPTY
 
 
 class Reference(NamedTuple):

@@ -37,6 +37,7 @@ from ledger.elements import (
     find,
     format_tag,
     iterate,
+    pad,
     read_header,
 )
 from ledger.errors import ElementsError, LedgerError, NotDicomError, TruncatedError
@@ -50,6 +51,7 @@ from projections.dicomdir import (
     IN_USE_FLAG,
     LAST_ROOT_OFFSET,
     LOWER_OFFSET,
+    MANAGED_FILE_META,
     MEDIA_STORAGE_DIRECTORY,
     MEDIA_STORAGE_SOP_CLASS_UID,
     MEDIA_STORAGE_SOP_INSTANCE_UID,
@@ -208,9 +210,9 @@ def decode_dicomdir(data: bytes, *, name: str) -> DecodedDirectory:
     if data[128:132] != b"DICM":
         raise NotDicomError("not a DICOM file: 'DICM' is missing at byte 128", name=name)
     meta, start = _read_file_meta(data, name)
-    if meta.get(MEDIA_STORAGE_SOP_CLASS_UID) != MEDIA_STORAGE_DIRECTORY:
+    if _text_of(meta, MEDIA_STORAGE_SOP_CLASS_UID) != MEDIA_STORAGE_DIRECTORY:
         raise NotDirectoryError(name)
-    if meta.get(TRANSFER_SYNTAX_UID) != EXPLICIT_VR_LITTLE_ENDIAN:
+    if _text_of(meta, TRANSFER_SYNTAX_UID) != EXPLICIT_VR_LITTLE_ENDIAN:
         return _decode_with_pydicom(data, name)
     try:
         top, records = _read_dataset(data, start, name)
@@ -224,17 +226,19 @@ def decode_dicomdir(data: bytes, *, name: str) -> DecodedDirectory:
             raise DicomdirError(f"malformed DICOMDIR: {exc}", name=name) from exc
 
 
-def _read_file_meta(data: bytes, name: str) -> tuple[dict[int, str], int]:
-    """Return the File Meta Information's values as text, and where the dataset starts."""
-    meta: dict[int, str] = {}
+def _read_file_meta(data: bytes, name: str) -> tuple[dict[int, Element], int]:
+    """Return the File Meta Information's elements, and where the dataset starts."""
+    meta: dict[int, Element] = {}
     offset = 132
     while data[offset : offset + 2] == b"\x02\0":
         try:
-            tag, _, length, start = _read_header(data, offset, name)
+            tag, code, length, start = _read_header(data, offset, name)
         except ElementsError as exc:
             raise DicomdirError(f"malformed File Meta Information: {exc}", name=name) from exc
         offset = start + length
-        meta[tag] = _text(data[start:offset])
+        meta[tag] = Element(
+            tag, code.decode("ascii"), pad(code.decode("ascii"), data[start:offset])
+        )
     return meta, offset
 
 
@@ -410,16 +414,8 @@ def _decode_with_pydicom(data: bytes, name: str) -> DecodedDirectory:
 
 def _decode_dataset(ds: Dataset, name: str) -> DecodedDirectory:
     file_meta = getattr(ds, "file_meta", None) or Dataset()
-    meta = {
-        tag: _text(str(file_meta[tag].value or "").encode("ascii", "surrogateescape"))
-        for tag in (
-            MEDIA_STORAGE_SOP_CLASS_UID,
-            MEDIA_STORAGE_SOP_INSTANCE_UID,
-            TRANSFER_SYNTAX_UID,
-        )
-        if tag in file_meta
-    }
-    if meta.get(MEDIA_STORAGE_SOP_CLASS_UID) != MEDIA_STORAGE_DIRECTORY:
+    meta = {e.tag: e for e in iterate(_elements(file_meta, default_encoding, name))}
+    if _text_of(meta, MEDIA_STORAGE_SOP_CLASS_UID) != MEDIA_STORAGE_DIRECTORY:
         raise NotDirectoryError(name)
     records = []
     if RECORD_SEQUENCE in ds:
@@ -443,7 +439,7 @@ def _elements(ds: Dataset, encodings: str | list[str], name: str) -> Elements:
         tag: ds.get_item(tag)
         for tag in ds.keys()  # noqa: SIM118 - iterating over a dataset gives its elements
     }
-    items.pop(RECORD_SEQUENCE, None)
+    items = {t: i for t, i in items.items() if t != RECORD_SEQUENCE and t & 0xFFFF}
     encodings = ds.get("SpecificCharacterSet") or encodings
     found = []
     for tag, item in items.items():
@@ -492,23 +488,28 @@ def _refuse_short(item: DataElement | RawDataElement, name: str) -> None:
 
 
 def _directory(
-    meta: dict[int, str], top: Elements, records: list[DecodedRecord] | None
+    meta: dict[int, Element], top: Elements, records: list[DecodedRecord] | None
 ) -> DecodedDirectory:
     values, rest = _split(top, _IDENTIFYING)
     return DecodedDirectory(
         FileSetIdentity(
-            uid=meta.get(MEDIA_STORAGE_SOP_INSTANCE_UID, ""),
+            uid=_text_of(meta, MEDIA_STORAGE_SOP_INSTANCE_UID),
             id=_text(values.get(FILE_SET_ID, b"")) or None,
             descriptor_file_id=_components(values.get(DESCRIPTOR_FILE_ID, b"")) or None,
             descriptor_character_set=_text(values.get(DESCRIPTOR_CHARACTER_SET, b"")) or None,
             elements=rest,
+            file_meta=encode(e for e in meta.values() if e.tag not in MANAGED_FILE_META),
         ),
-        transfer_syntax_uid=meta.get(TRANSFER_SYNTAX_UID, ""),
+        transfer_syntax_uid=_text_of(meta, TRANSFER_SYNTAX_UID),
         consistent=not any(values.get(CONSISTENCY_FLAG, b"")),
         first_offset=_offset(values, FIRST_ROOT_OFFSET),
         last_offset=_offset(values, LAST_ROOT_OFFSET),
         records=records or [],
     )
+
+
+def _text_of(meta: dict[int, Element], tag: int) -> str:
+    return _text(meta[tag].value) if tag in meta else ""
 
 
 def _refuse_cut(top: Elements, name: str) -> None:

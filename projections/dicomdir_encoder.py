@@ -93,7 +93,7 @@ def encode_dicomdir(
     Raises :class:`~projections.dicomdir.DicomdirError` if a record is more than one level below
     the one before it, if a text isn't ASCII, or if there is more than 4 GiB to address.
     """
-    out = bytearray(_file_meta(identity.uid, implicit_vr=implicit_vr))
+    out = bytearray(_file_meta(identity, implicit_vr=implicit_vr))
     ahead, behind = _top_level(identity, consistent=consistent)
     at_first = len(out) + _value_start(ahead, FIRST_ROOT_OFFSET, implicit_vr=implicit_vr)
     at_last = len(out) + _value_start(ahead, LAST_ROOT_OFFSET, implicit_vr=implicit_vr)
@@ -176,17 +176,26 @@ def _check_size(out: bytearray) -> None:
         )
 
 
-def _file_meta(uid: str, *, implicit_vr: bool) -> bytes:
-    """Return preamble, prefix and File Meta Information (PS3.10 Section 7.1)."""
+def _file_meta(identity: FileSetIdentity, *, implicit_vr: bool) -> bytes:
+    """Return preamble, prefix and File Meta Information (PS3.10 Section 7.1).
+
+    A File-set that was adopted keeps the name of the implementation that made it, as it does with
+    pydicom.
+    """
     syntax = IMPLICIT_VR_LITTLE_ENDIAN if implicit_vr else EXPLICIT_VR_LITTLE_ENDIAN
+    kept = list(iterate(identity.file_meta))
+    if not any(element.tag == IMPLEMENTATION_CLASS_UID for element in kept):
+        kept += (
+            Element(IMPLEMENTATION_CLASS_UID, "UI", _ascii(IMPLEMENTATION_UID)),
+            Element(IMPLEMENTATION_VERSION_NAME, "SH", _ascii(IMPLEMENTATION_VERSION)),
+        )
     group = encode(
         (
             Element(FILE_META_VERSION, "OB", b"\0\x01"),
             Element(MEDIA_STORAGE_SOP_CLASS_UID, "UI", _ascii(MEDIA_STORAGE_DIRECTORY)),
-            Element(MEDIA_STORAGE_SOP_INSTANCE_UID, "UI", _ascii(uid)),
+            Element(MEDIA_STORAGE_SOP_INSTANCE_UID, "UI", _ascii(identity.uid)),
             Element(TRANSFER_SYNTAX_UID, "UI", _ascii(syntax)),
-            Element(IMPLEMENTATION_CLASS_UID, "UI", _ascii(IMPLEMENTATION_UID)),
-            Element(IMPLEMENTATION_VERSION_NAME, "SH", _ascii(IMPLEMENTATION_VERSION)),
+            *kept,
         )
     )
     length = encode_element(FILE_META_GROUP_LENGTH, "UL", _UL.pack(len(group)))

@@ -1,13 +1,14 @@
 """The hierarchy of directory records: PATIENT / STUDY / SERIES / instance, or as the records say.
 
-Every node stands among its siblings in the order in which the journal brought them in, whatever
-was removed and restored since, so a restored instance comes back to its own place. A node's
-`order` is the position of the event that introduced it; no two siblings share one.
+Every node stands under its `home`, the record that the journal put it under, and among its
+siblings in the order in which the journal brought them in, whatever was removed and restored
+since. So a restored instance comes back to its own place, below its own records. A node's `order`
+is the position of the event that introduced it; no two siblings share one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from ledger import elements
@@ -44,8 +45,9 @@ class Branch:
     """A directory record with records below it; the root has an empty type and no home."""
 
     __slots__ = (
+        "_by_key",
+        "_namesakes",
         "_stale",
-        "by_key",
         "children",
         "home",
         "index",
@@ -54,7 +56,6 @@ class Branch:
         "parent",
         "record",
         "ref",
-        "was_placed",
     )
 
     def __init__(self, record: Record, ref: RecordRef, home: Branch | None) -> None:
@@ -65,12 +66,36 @@ class Branch:
         self.home = home
         """The branch that the journal put it under."""
         self.parent: Branch | None = None
-        """The branch that it is under now, ``None`` while it isn't in the tree."""
+        """Its home while it is in the tree, else ``None``."""
         self.children: dict[int, Branch | Leaf] = {}
-        self.by_key: dict[str, Branch] = {}
-        self.was_placed = False
         self.index = 0
+        self._by_key: dict[str, Branch] = {}
+        self._namesakes: dict[str, dict[int, Branch]] = {}
         self._stale = False
+
+    @property
+    def by_key(self) -> Mapping[str, Branch]:
+        """The records below it in the tree by their keys: where new instances go.
+
+        Two may have one key: adopted media may hold such, and a record whose instances undo
+        brought back can stand beside one that came in its place. The first with live instances
+        then answers to the key, or simply the first.
+        """
+        for key, namesakes in self._namesakes.items():
+            group = [namesakes[order] for order in sorted(namesakes)]
+            alive = (branch for branch in group if any(leaf.is_live for leaf in branch.leaves()))
+            self._by_key[key] = next(alive, group[0])
+        return self._by_key
+
+    def leaves(self) -> Iterator[Leaf]:
+        """Yield the instances in the tree below it, in no particular order."""
+        stack = [self]
+        while stack:
+            for child in stack.pop().children.values():
+                if isinstance(child, Leaf):
+                    yield child
+                else:
+                    stack.append(child)
 
     def ordered(self) -> list[Branch | Leaf]:
         """Return the children in order, their `index` up to date."""
@@ -93,7 +118,10 @@ class Branch:
         self.children[child.order] = child
         child.parent = self
         if isinstance(child, Branch):
-            self.by_key.setdefault(child.key, child)
+            first = self._by_key.setdefault(child.key, child)
+            if first is not child:
+                namesakes = self._namesakes.setdefault(child.key, {first.order: first})
+                namesakes[child.order] = child
 
     def detach(self, child: Branch | Leaf) -> None:
         """Take `child` away."""
@@ -101,13 +129,15 @@ class Branch:
             self._stale = True
         del self.children[child.order]
         child.parent = None
-        if isinstance(child, Branch) and self.by_key.get(child.key) is child:
-            del self.by_key[child.key]
-            # Adopted media may hold two siblings with one key: the other one answers to it now.
-            for other in self.children.values():
-                if isinstance(other, Branch) and other.key == child.key:
-                    self.by_key[other.key] = other
-                    break
+        if isinstance(child, Branch):
+            namesakes = self._namesakes.get(child.key)
+            if namesakes is None:
+                del self._by_key[child.key]
+                return
+            del namesakes[child.order]
+            if len(namesakes) == 1:
+                (self._by_key[child.key],) = namesakes.values()
+                del self._namesakes[child.key]
 
 
 class Leaf:
@@ -191,29 +221,21 @@ class Hierarchy:
     def introduce(self, handle: Handle, event: InstanceAdded) -> Leaf:
         """Return the leaf of a newly added instance, its new records known, outside the tree."""
         branch = self.root if event.under is None else self.branches[event.under]
+        new = []
         for index, record in enumerate(event.parents):
             branch = Branch(record, RecordRef(handle, index), branch)
-            self.branches[branch.ref] = branch
-        leaf = self.leaves[handle] = Leaf(handle, event, branch)
+            new.append(branch)
+        leaf = Leaf(handle, event, branch)
+        self.branches.update((branch.ref, branch) for branch in new)
+        self.leaves[handle] = leaf
         return leaf
 
     def place(self, leaf: Leaf) -> None:
         """Put `leaf` and the records above it into the tree, where they aren't yet."""
-        if leaf.parent is None:
-            self._in_tree(leaf.home).attach(leaf)
-
-    def _in_tree(self, branch: Branch) -> Branch:
-        """Return `branch`, put into the tree, or a later one that took over its key there."""
-        if branch.parent is not None or branch.home is None:
-            return branch
-        parent = self._in_tree(branch.home)
-        # A record just introduced stands beside a namesake (an adopted DICOMDIR may hold two);
-        # one that comes back joins the namesake that replaced it.
-        standing = parent.by_key.get(branch.key) if branch.was_placed else None
-        if standing is None:
-            parent.attach(branch)
-            branch.was_placed = True
-        return standing or branch
+        node: Branch | Leaf = leaf
+        while node.parent is None and node.home is not None:
+            node.home.attach(node)
+            node = node.home
 
     def displace(self, leaf: Leaf) -> None:
         """Take `leaf` out of the tree, and each record above it that is left without any."""

@@ -115,19 +115,27 @@ def pydicom_layout(state: FileSetState, occupied: Collection[str]) -> dict[Leaf,
     del occupied  # names that others hold are the plan's concern: this layout has no choice
     alphanumeric = is_alphanumeric(state)
     placed: dict[Leaf, str] = {}
+    # The records on the way, the folders of those that a live instance was met below, and for each
+    # level how many names were given.
+    above: list[Branch] = []
+    folders = [""]
+    counts = [0]
 
-    def visit(branch: Branch, folder: str, depth: int) -> bool:
-        index = 0
-        for child in branch.ordered():
-            name = folder + component(child.record.type, depth, index, alphanumeric=alphanumeric)
-            if isinstance(child, Branch):
-                index += visit(child, f"{name}/", depth + 1)
-            elif child.is_live:
-                placed[child] = name
-                index += 1
-        return index > 0
+    def next_name(record_type: str) -> str:
+        level = len(folders) - 1
+        name = component(record_type, level, counts[level], alphanumeric=alphanumeric)
+        counts[level] += 1
+        return folders[level] + name
 
-    visit(state.hierarchy.root, "", 0)
+    for depth, node in state.hierarchy.walk():
+        del above[depth:], folders[depth + 1 :], counts[depth + 1 :]
+        if isinstance(node, Branch):
+            above.append(node)
+        elif node.is_live:
+            for branch in above[len(folders) - 1 :]:
+                folders.append(f"{next_name(branch.record.type)}/")
+                counts.append(0)
+            placed[node] = next_name(node.record.type)
     return placed
 
 
@@ -139,11 +147,13 @@ def existing_layout(state: FileSetState, occupied: Collection[str]) -> dict[Leaf
     """
     taken = {path.upper() for path in occupied}  # media are often case-insensitive
     placed: dict[Leaf, str] = {}
-    for leaf in state.live.values():
+    # What is to be removed holds its name until then.
+    for leaf in (*state.live.values(), *state.removals.values()):
         if leaf.file_id is not None:
-            placed[leaf] = leaf.file_id
             parts = leaf.file_id.upper().split("/")
             taken.update("/".join(parts[:n]) for n in range(1, len(parts) + 1))
+            if leaf.is_live:
+                placed[leaf] = leaf.file_id
     names = _FreeNames(taken, alphanumeric=is_alphanumeric(state))
     folders: dict[Branch, str] = {state.hierarchy.root: ""}
     for depth, node in state.hierarchy.walk():
@@ -174,24 +184,33 @@ class _FreeNames:
 
 
 def _folder(branch: Branch, depth: int, folders: dict[Branch, str], names: _FreeNames) -> str:
-    """Return the folder, with its final slash, for new instances below `branch`.
+    """Return the folder, with its final slash, for new instances below `branch` at `depth`.
 
     It is the folder where the branch's instances lie already, if a name fits into it, else a new
     one in that of the branch above.
     """
-    if branch in folders:
-        return folders[branch]
-    settled = [
-        child.file_id.rpartition("/")[0]
-        for child in branch.children.values()
-        if isinstance(child, Leaf) and child.is_live and child.file_id is not None
-    ]
-    if settled and is_conformant(f"{settled[-1]}/NEW" if settled[-1] else "NEW"):
-        folders[branch] = f"{settled[-1]}/" if settled[-1] else ""
-    else:
-        above = _folder(branch.parent, depth - 1, folders, names) if branch.parent else ""
-        folders[branch] = names.take(above, prefix(branch.record.type, depth)) + "/"
-    return folders[branch]
+    missing: list[Branch] = []
+    node: Branch | None = branch
+    while node is not None and node not in folders:
+        settled = _settled(node)
+        if settled is None:
+            missing.append(node)
+            node = node.parent
+        else:
+            folders[node] = settled
+    folder = folders[node] if node is not None else ""
+    for level, new in enumerate(reversed(missing), depth - len(missing) + 1):
+        folder = folders[new] = names.take(folder, prefix(new.record.type, level)) + "/"
+    return folder
+
+
+def _settled(branch: Branch) -> str | None:
+    """Return where the last of the branch's instances lies, ``None`` if no name fits in there."""
+    for child in reversed(branch.ordered()):
+        if isinstance(child, Leaf) and child.is_live and child.file_id is not None:
+            folder = child.file_id[: child.file_id.rfind("/") + 1]
+            return folder if is_conformant(f"{folder}NEW") else None
+    return None
 
 
 LAYOUTS: Final[dict[str, Callable[[FileSetState, Collection[str]], dict[Leaf, str]]]] = {

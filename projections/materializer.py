@@ -12,6 +12,10 @@ The order of things is what makes it safe:
 So the DICOMDIR on the medium names the right content at every instant, on any file system with an
 atomic rename. Until the first DICOMDIR is replaced a failure is rolled back; after that the
 write has to be resumed, which repeats the same steps and finds some of them done.
+
+What is made on the way, and goes before the end, has names that nobody else's files have: the
+staging folder is one that wasn't there, and a new DICOMDIR is written beside the old one under
+the digest of what it holds.
 """
 
 from __future__ import annotations

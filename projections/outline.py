@@ -84,7 +84,7 @@ def _counts(branch: Branch, depth: int, indent: str) -> Iterator[str]:
     total: Counter[str] = Counter()
     added: Counter[str] = Counter()
     removed: Counter[str] = Counter()
-    for leaf in _leaves_below(branch):
+    for leaf in branch.leaves():
         kind = leaf.record.type
         total[kind] += 1
         added[kind] += leaf.is_addition
@@ -104,13 +104,3 @@ def _count_line(total: int, added: int, removed: int) -> str:
         changes.append(f"{removed} removal{'s' if removed > 1 else ''}")
     line = f"{result} SOP Instance{'' if result == 1 else 's'}"
     return f"{line} ({', '.join(changes)})" if changes else line
-
-
-def _leaves_below(branch: Branch) -> Iterator[Leaf]:
-    stack = [branch]
-    while stack:
-        for child in stack.pop().children.values():
-            if isinstance(child, Leaf):
-                yield child
-            else:
-                stack.append(child)

@@ -103,7 +103,7 @@ def plan_write(
         layout=layout,
         file_ids=file_ids,
         placed=placed,
-        staging=_free_staging({*occupied, *file_ids.values()}),
+        staging=_free_staging({*occupied, *file_ids.values(), *_held(state)}),
         implicit_vr=implicit_vr,
     )
 
@@ -168,6 +168,8 @@ def _plan(
 ) -> Plan:
     held = _held(state)
     clashing = [leaf for leaf, path in placed.items() if held.get(path, leaf) is not leaf]
+    # By handle, so that the same ones lie at the same place when the write is resumed.
+    clashing.sort(key=lambda leaf: leaf.handle)
     contested = {leaf: f"{staging}/{number:08}" for number, leaf in enumerate(clashing)}
     files = {path: leaf for leaf, path in file_ids.items()}
     dropped = in_order(state.removals.values())

@@ -108,6 +108,7 @@ def _identity(plain: dict[str, Any]) -> FileSetIdentity:
             **plain,
             "descriptor_file_id": _frozen(plain["descriptor_file_id"]),
             "elements": Elements(plain["elements"].encode(_LATIN)),
+            "file_meta": Elements(plain["file_meta"].encode(_LATIN)),
         }
     )
 
@@ -119,8 +120,6 @@ def _record_row(branch: Branch) -> list[Any]:
     return [
         *_ref_row(branch),
         *_ref_row(branch.home),
-        *_ref_row(branch.parent),
-        branch.was_placed,
         branch.record.type,
         branch.record.elements.decode(_LATIN),
     ]
@@ -135,7 +134,6 @@ def _instance_row(leaf: Leaf) -> list[Any]:
     return [
         leaf.handle,
         *_ref_row(leaf.home),
-        *_ref_row(leaf.parent),
         leaf.rank,
         leaf.file_id,
         leaf.placement.value,
@@ -153,34 +151,24 @@ def _instance_row(leaf: Leaf) -> list[Any]:
 
 
 def _fill_hierarchy(hierarchy: Hierarchy, plain: dict[str, Any]) -> None:
-    root = hierarchy.root
-    branches: dict[tuple[int, int], Branch] = {_ref_row(root): root}
-    parents: list[tuple[Branch, tuple[int, int]]] = []
-    for row in plain["records"]:
-        position, index, *home, parent_position, parent_index, was_placed, kind, data = row
+    branches: dict[tuple[int, int], Branch] = {_ref_row(hierarchy.root): hierarchy.root}
+    for position, index, *home, kind, data in plain["records"]:
         record = Record(kind, Elements(data.encode(_LATIN)))
         ref = RecordRef(position, index)
         branch = Branch(record, ref, branches[tuple(home)])
-        branch.was_placed = was_placed
         hierarchy.branches[ref] = branches[position, index] = branch
-        parents.append((branch, (parent_position, parent_index)))
-    for branch, parent in parents:
-        if parent in branches:
-            branches[parent].attach(branch)
     for row in plain["instances"]:
-        leaf, parent = _leaf(row, branches)
+        leaf = _leaf(row, branches)
         hierarchy.leaves[leaf.handle] = leaf
-        if parent in branches:
-            branches[parent].attach(leaf)
+        if leaf.is_live or leaf.is_removal:
+            hierarchy.place(leaf)
 
 
-def _leaf(row: list[Any], branches: dict[tuple[int, int], Branch]) -> tuple[Leaf, tuple[int, int]]:
+def _leaf(row: list[Any], branches: dict[tuple[int, int], Branch]) -> Leaf:
     (
-        handle, home_position, home_index, parent_position, parent_index, rank, file_id, placement,
-        digest, size, uid, sop_class, syntax, kind, data, added_placement, source, added_file_id,
-        added_digest, added_size,
+        handle, home_position, home_index, rank, file_id, placement, digest, size, uid, sop_class,
+        syntax, kind, data, added_placement, source, added_file_id, added_digest, added_size,
     ) = row  # fmt: skip
-    home = branches[home_position, home_index]
     # `under` and `parents` only say where to put a new leaf: a snapshot's leaf has its `home`.
     event = InstanceAdded(
         sop_instance_uid=uid,
@@ -192,12 +180,12 @@ def _leaf(row: list[Any], branches: dict[tuple[int, int], Branch]) -> tuple[Leaf
         source=source,
         file_id=added_file_id,
     )
-    leaf = Leaf(handle, event, home)
+    leaf = Leaf(handle, event, branches[home_position, home_index])
     leaf.rank = rank
     leaf.file_id = file_id
     leaf.placement = Placement(placement)
     leaf.content = Content(Digest(digest), size) if digest else None
-    return leaf, (parent_position, parent_index)
+    return leaf
 
 
 # --- undo and redo, as rows ----------------------------------------------------------------------

@@ -7,6 +7,7 @@ state and the event: no clock, no random number, no file system.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any, ClassVar, Final
 
 from attrs import evolve, frozen
@@ -110,7 +111,8 @@ class FileSetState:
         """Apply the event after the state's position.
 
         Raises :class:`~ledger.errors.JournalDamagedError` if the event can't follow what was
-        before: no journal written by this software holds such an event.
+        before: no journal written by this software holds such an event. The state is as it was
+        then, since every event is checked before it changes anything.
         """
         position = recorded.position
         if position != self.position + 1:
@@ -141,7 +143,9 @@ class FileSetState:
         if rank:
             self.live[leaf.uid] = leaf
             self.hierarchy.place(leaf)
-            self.removals.pop(leaf.uid, None)
+            # The one on the medium may be another addition of the same SOP Instance: it has to go.
+            if self.removals.get(leaf.uid) is leaf:
+                del self.removals[leaf.uid]
             if leaf.file_id is None:
                 self.additions[leaf.uid] = leaf
         else:
@@ -155,12 +159,16 @@ class FileSetState:
     def _change_rank(self, recorded: Recorded, leaf: Leaf, rank: int) -> None:
         if rank and leaf.uid in self.live:
             raise ValueError("the SOP Instance is part of the File-set already")
+        if not rank and not leaf.is_live:
+            raise ValueError("the instance is no part of the File-set")
         self.history.record(recorded.change.id, MembershipEffect(leaf, leaf.rank, rank))
         self._set_rank(leaf, rank)
 
     def _instance_added(self, recorded: Recorded, event: InstanceAdded) -> None:
         if event.sop_instance_uid in self.live:
             raise ValueError("the SOP Instance is part of the File-set already")
+        if event.file_id is not None and (self.history.undo or self.history.redo):
+            raise ValueError("a medium is adopted before anything is changed")
         leaf = self.hierarchy.introduce(recorded.position, event)
         if event.file_id is None:
             self._change_rank(recorded, leaf, recorded.position)
@@ -179,16 +187,23 @@ class FileSetState:
 
     # --- identity --------------------------------------------------------------------------------
 
+    def _begin(self) -> None:
+        if self.position:
+            raise ValueError("a journal tells of the beginning of one File-set")
+
     def _file_set_created(self, _: Recorded, event: FileSetCreated) -> None:
+        self._begin()
         self.identity = FileSetIdentity(uid=event.uid, id=event.id)
 
     def _file_set_imported(self, recorded: Recorded, event: FileSetImported) -> None:
+        self._begin()
         self.identity = FileSetIdentity(
             uid=event.uid,
             id=event.id,
             descriptor_file_id=event.descriptor_file_id,
             descriptor_character_set=event.descriptor_character_set,
             elements=event.elements,
+            file_meta=event.file_meta,
         )
         self.written = Written(
             root=event.root,
@@ -229,6 +244,10 @@ class FileSetState:
     # --- writing ---------------------------------------------------------------------------------
 
     def _write_started(self, recorded: Recorded, event: WriteStarted) -> None:
+        if self.writing is not None:
+            raise ValueError("the write before has not come to an end")
+        for handle in chain(event.dropped, *(names.values() for names in event.placed.values())):
+            self.leaf(handle)
         self.writing = Writing(recorded.position, event, self.identity)
 
     def _write_completed(self, recorded: Recorded, event: WriteCompleted) -> None:

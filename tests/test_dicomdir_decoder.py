@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
@@ -260,7 +261,9 @@ def test_what_was_encoded_is_decoded(
 
     directory = decode(data)
 
-    assert directory.identity == identity
+    named = evolve(identity, file_meta=directory.identity.file_meta)
+    assert directory.identity == named
+    assert encode_dicomdir(named, records, consistent=consistent) == data
     assert directory.consistent == consistent
     assert again(directory) == records
     tree = link(directory)

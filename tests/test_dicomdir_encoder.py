@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from attrs import evolve
 from pydicom import dcmread
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.fileset import FileSet as PydicomFileSet
 
@@ -307,7 +309,7 @@ def test_top_level_elements_are_merged_in_the_order_of_their_tags() -> None:
         0x00041212, 0x00041220, 0x00080005, 0xFFFCFFFC,
     ]  # fmt: skip
     decoded = decode_dicomdir(data, name="DICOMDIR")
-    assert decoded.identity == identity
+    assert evolve(decoded.identity, file_meta=Elements(b"")) == identity
     assert decoded.first_offset == decoded.last_offset == decoded.records[0].offset
 
 
@@ -396,3 +398,16 @@ def test_sequences_too_deep_to_be_real_are_refused() -> None:
 def test_of_repeated_elements_the_last_one_stands() -> None:
     twice = encode([Element(0x00200013, "IS", b"1")]) + encode([Element(0x00200013, "IS", b"2")])
     assert canonical(twice) == encode([Element(0x00200013, "IS", b"2")])
+
+
+def test_an_adopted_file_set_keeps_the_name_of_the_implementation_that_made_it() -> None:
+    path = str(get_testdata_file("DICOMDIR"))
+    data = Path(path).read_bytes()
+    theirs = dcmread(path).file_meta
+
+    again = encode_dicomdir(decode_dicomdir(data, name=path).identity, [])
+
+    ours = dcmread(BytesIO(again)).file_meta
+    assert ours.ImplementationClassUID == theirs.ImplementationClassUID
+    assert ours.ImplementationVersionName == theirs.ImplementationVersionName
+    assert ours.MediaStorageSOPInstanceUID == theirs.MediaStorageSOPInstanceUID

@@ -1,0 +1,197 @@
+"""How the commands are declared: their common options, their JSON document, their place."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, TypeAlias, cast
+
+import click
+
+from fileset.cli.output import Answer
+from fileset.cli.running import run
+from fileset.cli.session import ENVIRONMENT_VARIABLE, Session
+from fileset.cli.text import storable
+
+Shape: TypeAlias = Mapping[str, str]
+"""What each key of a command's JSON document holds."""
+
+WARNINGS: Final[Shape] = {"warnings": "a list of texts"}
+"""What every document holds besides its own."""
+
+ERROR: Final[Shape] = {
+    "kind": '"usage", "refused" or "interrupted"',
+    "type": "the name of the error",
+    "message": "the same text as people get",
+    "exit_code": "2, 3 or 130",
+}
+
+pass_session = click.make_pass_decorator(Session)
+
+
+class Text(click.ParamType[str]):
+    """A text that goes into the journal."""
+
+    name = "text"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """Return `value` as it can be kept."""
+        del param, ctx
+        return storable(str(value))
+
+
+class Command(click.Command):
+    """A command whose function takes a session and returns an :class:`Answer`.
+
+    Attributes
+    ----------
+    shape : mapping
+        What its JSON document holds, by key.
+    """
+
+    shape: Shape = {}
+
+    def invoke(self, ctx: click.Context) -> int:
+        """Run the command, print its answer and return the exit code."""
+        answer: Answer = super().invoke(ctx)
+        session = ctx.find_object(Session)
+        assert session is not None  # noqa: S101 - the group has made one
+        session.answer(answer)
+        return answer.status
+
+
+def command(
+    name: str, shape: Shape, *, repository: bool = True, changes: bool = False
+) -> Callable[[Callable[..., Answer]], Command]:
+    """Declare a command; its function's docstring is its help.
+
+    It takes ``--repo`` if it works on a `repository` that is there already, ``--reason`` and
+    ``--actor`` if it `changes` it.
+    """
+
+    def declare(function: Callable[..., Answer]) -> Command:
+        made = cast(Command, click.command(name, cls=Command)(function))
+        made.shape = shape
+        if changes:
+            made.params.append(
+                click.Option(["--reason"], type=Text(), help="Why; kept in the journal.")
+            )
+            made.params.append(_actor())
+        if repository:
+            made.params.append(_repo())
+        made.params.append(_json())
+        return made
+
+    return declare
+
+
+def _store(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    """Return a callback that puts an option's value into the session, if it was given."""
+
+    def callback(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+        del param
+        if value:
+            setattr(ctx.ensure_object(Session), name, value)
+
+    return callback
+
+
+def _repo(**extra: Any) -> click.Option:
+    return click.Option(
+        ["--repo"],
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        expose_value=False,
+        callback=_store("path"),
+        help="The repository.  [default: the nearest one upwards]",
+        **extra,
+    )
+
+
+def _actor() -> click.Option:
+    return click.Option(
+        ["--actor"],
+        type=Text(),
+        metavar="NAME",
+        expose_value=False,
+        callback=_store("actor"),
+        help="Who makes the change.  [default: the login name]",
+    )
+
+
+def _json() -> click.Option:
+    return click.Option(
+        ["--json"],
+        is_flag=True,
+        expose_value=False,
+        callback=_store("as_json"),
+        help="Print one JSON document.",
+    )
+
+
+class Commands(click.Group):
+    """The group of all commands, each imported when it is needed."""
+
+    def __init__(
+        self, homes: Mapping[str, Mapping[str, tuple[str, str]]], **attributes: Any
+    ) -> None:
+        """Make the group; `homes` gives module and summary of each command, by section."""
+        super().__init__(**attributes)
+        self.homes = homes
+        self.params += [
+            _repo(envvar=ENVIRONMENT_VARIABLE, show_envvar=True),
+            _actor(),
+            _json(),
+        ]
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands' names, in the order of the sections."""
+        del ctx
+        return [name for section in self.homes.values() for name in section]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command."""
+        del ctx
+        for section in self.homes.values():
+            if cmd_name in section:
+                module = import_module(section[cmd_name][0])
+                return cast(click.Command, module.COMMANDS[cmd_name])
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by section, without importing any."""
+        del ctx
+        for title, section in self.homes.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, summary) for name, (_, summary) in section.items()])
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the command line and exit with its code, or return it without `standalone_mode`."""
+        arguments = list(sys.argv[1:] if args is None else args)
+
+        def invoke(session: Session) -> Any:
+            return super(Commands, self).main(
+                arguments,
+                prog_name or "fileset",
+                complete_var,
+                standalone_mode=False,
+                windows_expand_args=windows_expand_args,
+                **{**extra, "obj": session},
+            )
+
+        status = run(invoke, arguments)
+        if standalone_mode:
+            sys.exit(status)
+        return status

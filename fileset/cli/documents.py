@@ -1,0 +1,205 @@
+"""The parts that several commands' JSON documents have in common."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from attrs import fields
+
+from fileset.cli.command import Shape
+from ledger.journal import Change
+from projections.dicomdir import FileSetIdentity
+from projections.hierarchy import Leaf
+from projections.layouts import file_id
+from projections.pending import pending
+from projections.plan import Plan
+from projections.state import FileSetState
+
+CHANGE: Final[Shape] = {
+    "id": "what the change is called",
+    "first": "the position of its first event",
+    "last": "the position of its last event",
+    "recorded_at": "RFC 3339, UTC",
+    "actor": "who made it",
+    "origin": "the program and host",
+    "reason": "why, or null",
+    "summary": "what it did, in words",
+}
+
+INSTANCE: Final[Shape] = {
+    "sop_instance_uid": "a UID",
+    "sop_class_uid": "a UID",
+    "sop_class": "its name, or the UID again",
+    "transfer_syntax_uid": "a UID",
+    "record_type": "such as IMAGE",
+    "file_id": "where it is on the medium, or null",
+    "digest": "sha256:... of the file, or null",
+    "size": "in bytes, or null",
+    "staged": '"addition", "move", "removal" or null',
+    "handle": "the position of the event that added it",
+}
+
+STAGED: Final[Shape] = {
+    "summary": "in words; empty if nothing is",
+    "creation": "whether there is no DICOMDIR yet",
+    "metadata": "the fields that differ from the medium's: {name: {from, to}}",
+    "additions": "how many instances",
+    "removals": "how many instances",
+    "moves": "how many instances lie elsewhere than the default layout has them",
+}
+
+PLAN: Final[Shape] = {
+    "root": "a path",
+    "layout": "its name",
+    "base": "the position of the state that is written",
+    "instances": "how many there are afterwards",
+    "placed": "[{sop_instance_uid, file_id}]",
+    "moved": "[{sop_instance_uid, from, to}]",
+    "removed": "[{sop_instance_uid, file_id}]",
+    "dicomdir_size": "in bytes",
+}
+
+FINDING: Final[Shape] = {
+    "kind": "such as file-changed",
+    "where": "a position, path or digest",
+    "message": "in words",
+}
+
+
+def change_document(change: Change, summary: str) -> dict[str, Any]:
+    """Return a change and what it did."""
+    return {
+        "id": change.id,
+        "first": change.first,
+        "last": change.last,
+        "recorded_at": change.recorded_at,
+        "actor": change.actor,
+        "origin": change.origin,
+        "reason": change.reason,
+        "summary": summary,
+    }
+
+
+def instance_document(leaf: Leaf, state: FileSetState) -> dict[str, Any]:
+    """Return an instance of `state`."""
+    event = leaf.event
+    return {
+        "sop_instance_uid": event.sop_instance_uid,
+        "sop_class_uid": event.sop_class_uid,
+        "sop_class": sop_class_name(event.sop_class_uid),
+        "transfer_syntax_uid": event.transfer_syntax_uid,
+        "record_type": leaf.record.type,
+        "file_id": leaf.file_id,
+        "digest": str(leaf.content.digest) if leaf.content else None,
+        "size": leaf.content.size if leaf.content else None,
+        "staged": standing(leaf, state),
+        "handle": leaf.handle,
+    }
+
+
+def standing(leaf: Leaf, state: FileSetState) -> str | None:
+    """Return what is staged for an instance."""
+    if leaf.is_addition:
+        return "addition"
+    if leaf.is_removal:
+        return "removal"
+    if leaf.is_live and leaf.parent is not None and leaf.file_id != file_id(leaf, state):
+        return "move"
+    return None
+
+
+def staged_document(state: FileSetState) -> dict[str, Any]:
+    """Return what is staged in `state`, in numbers."""
+    staged = pending(state)
+    there = state.written.identity if state.written else state.identity
+    return {
+        "summary": staged.summary(),
+        "creation": staged.creation,
+        "metadata": identity_difference(there, state.identity),
+        "additions": len(staged.additions),
+        "removals": len(staged.removals),
+        "moves": len(staged.moves),
+    }
+
+
+def staged_line(state: FileSetState) -> str:
+    """Return what is staged in `state`, in words."""
+    summary = pending(state).summary()
+    return f"Staged for write: {summary}" if summary else "Nothing is staged."
+
+
+def identity_difference(before: FileSetIdentity, now: FileSetIdentity) -> dict[str, dict[str, Any]]:
+    """Return the fields that differ, with both values."""
+    return {
+        field.name: {
+            "from": _plain(getattr(before, field.name)),
+            "to": _plain(getattr(now, field.name)),
+        }
+        for field in fields(FileSetIdentity)
+        if getattr(before, field.name) != getattr(now, field.name)
+    }
+
+
+def identity_lines(difference: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the fields that differ, a line each."""
+    return [
+        f"{IDENTITY_NAMES.get(name, name)}: {_shown(values['from'])} -> {_shown(values['to'])}"
+        for name, values in difference.items()
+    ]
+
+
+IDENTITY_NAMES: Final = {
+    "id": "File-set ID",
+    "uid": "File-set UID",
+    "descriptor_file_id": "Descriptor file ID",
+    "descriptor_character_set": "Descriptor file character set",
+    "elements": "Other elements of the DICOMDIR",
+}
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """Return what a write does."""
+    placed, moved = [], []
+    for leaf, path in plan.placed.items():
+        if leaf.file_id is None or leaf.handle in plan_copied(plan):
+            placed.append({"sop_instance_uid": leaf.uid, "file_id": path})
+        else:
+            moved.append({"sop_instance_uid": leaf.uid, "from": leaf.file_id, "to": path})
+    return {
+        "root": plan.root,
+        "layout": plan.layout,
+        "base": plan.base,
+        "instances": len(plan.files),
+        "placed": placed,
+        "moved": moved,
+        "removed": [
+            {"sop_instance_uid": leaf.uid, "file_id": leaf.file_id} for leaf in plan.dropped
+        ],
+        "dicomdir_size": len(plan.dicomdir),
+    }
+
+
+def sop_class_name(uid: str) -> str:
+    """Return the name of a SOP class, or the UID of one that has none."""
+    from pydicom.uid import UID  # noqa: PLC0415 - the log does without pydicom
+
+    return UID(uid).name or uid
+
+
+def short(digest: object) -> str:
+    """Return the beginning of a digest, enough to tell two apart by eye."""
+    return str(digest)[: len("sha256:") + 8]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return "/".join(value)
+    if isinstance(value, bytes):
+        from ledger.elements import to_json  # noqa: PLC0415 - rare
+
+        return to_json(value)
+    return value
+
+
+def _shown(value: Any) -> str:
+    return "(no value)" if value is None else f"'{value}'" if isinstance(value, str) else str(value)

@@ -1,0 +1,159 @@
+"""Finding instances by ``KEYWORD=VALUE``, the values as people type them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeAlias
+
+import click
+from attrs import define, field
+from pydicom.datadict import dictionary_VR, keyword_dict, tag_for_keyword
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.multival import MultiValue
+
+from fileset.fileset import FileSet
+from fileset.instance import FileInstance
+from ledger.errors import LedgerError
+
+Elements: TypeAlias = Dataset | FileInstance
+_NUMBERS = frozenset(("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"))
+
+
+@define
+class Search:
+    """The instances that were looked at, and those that could not be.
+
+    Attributes
+    ----------
+    met : set of str
+        The keywords that any instance had.
+    unreadable : list of tuple of str
+        SOP Instance UID and reason of those whose file could not be read.
+    """
+
+    load: bool
+    met: set[str] = field(factory=set)
+    unreadable: list[tuple[str, str]] = field(factory=list)
+
+    def find(self, fs: FileSet, query: dict[str, str]) -> list[FileInstance]:
+        """Return the instances whose elements have all the values of `query`."""
+
+        def matches(elements: Elements) -> bool:
+            return all([self._has(elements, key, text) for key, text in query.items()])
+
+        return [instance for instance in fs if self._look(instance, matches)]
+
+    def values(self, fs: FileSet, keywords: Iterable[str]) -> dict[str, list[DataElement]]:
+        """Return elements with the distinct values of `keywords`, in the order of the instances."""
+        found: dict[str, dict[str, DataElement]] = {keyword: {} for keyword in keywords}
+
+        def collect(elements: Elements) -> bool:
+            for keyword, values in found.items():
+                if keyword in elements:
+                    self.met.add(keyword)
+                    element = elements[keyword]
+                    values.setdefault(value_text(element), element)
+            return True
+
+        for instance in fs:
+            self._look(instance, collect)
+        return {keyword: list(values.values()) for keyword, values in found.items()}
+
+    def advice(self, keywords: Iterable[str]) -> list[str]:
+        """Return what to tell about keywords that no directory record had."""
+        unmet = [keyword for keyword in keywords if keyword not in self.met]
+        if self.load or not unmet:
+            return []
+        return [
+            f"no directory record has {', '.join(unmet)}: "
+            "--load searches the instances themselves"
+        ]
+
+    def _has(self, elements: Elements, keyword: str, text: str) -> bool:
+        if keyword not in elements:
+            return False
+        self.met.add(keyword)
+        return _equals(elements[keyword], text)
+
+    def _look(self, instance: FileInstance, judge: Callable[[Elements], bool]) -> bool:
+        """Return what `judge` says of the instance, or of all that is in its file."""
+        if not self.load:
+            return judge(instance)
+        try:
+            return judge(instance.load())
+        except OSError as exc:
+            self.unreadable.append((instance.SOPInstanceUID, exc.strerror or str(exc)))
+        except (LedgerError, InvalidDicomError) as exc:
+            self.unreadable.append((instance.SOPInstanceUID, str(exc)))
+        return False
+
+
+def parse_query(arguments: Iterable[str]) -> dict[str, str]:
+    """Return ``KEYWORD=VALUE`` arguments as a dict; a usage error if one is none."""
+    query: dict[str, str] = {}
+    for argument in arguments:
+        keyword, equals, value = argument.partition("=")
+        if not equals:
+            raise click.UsageError(f"'{argument}' is not KEYWORD=VALUE, as in PatientID=1CT1.")
+        query[check_keyword(keyword)] = value
+    return query
+
+
+def check_keyword(keyword: str) -> str:
+    """Return `keyword` if it is that of a data element; a usage error naming near ones if not."""
+    if tag_for_keyword(keyword) is not None:
+        return keyword
+    lower = {known.lower(): known for known in keyword_dict if known}
+    near = [
+        lower[name] for name in difflib.get_close_matches(keyword.lower(), lower, n=3, cutoff=0.7)
+    ]
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    raise click.UsageError(f"There is no data element with the keyword '{keyword}'.{hint}")
+
+
+def value_text(element: DataElement) -> str:
+    """Return an element's value as people type it: several values joined by backslashes."""
+    value = element.value
+    if value is None:
+        return ""
+    return "\\".join(map(str, value)) if isinstance(value, MultiValue | list) else str(value)
+
+
+def value_json(element: DataElement) -> Any:
+    """Return an element's value as plain JSON: numbers, texts, lists of them, items of sequences."""
+    value = element.value
+    if element.VR == "SQ":
+        return [item.to_json_dict() for item in value]
+    if isinstance(value, MultiValue | list):
+        return [_plain(element.VR, single) for single in value]
+    return _plain(element.VR, value)
+
+
+def _plain(vr: str, value: Any) -> Any:
+    if value is None or value == "":
+        return None
+    if vr in _NUMBERS:
+        return int(value) if int(value) == value else float(value)
+    return str(value)
+
+
+def _equals(element: DataElement, text: str) -> bool:
+    """Whether `text` is the value, as a text or as a number."""
+    shown = value_text(element)
+    if shown == text:
+        return True
+    if element.VR not in _NUMBERS:
+        return False
+    try:
+        return [Decimal(n) for n in shown.split("\\")] == [Decimal(n) for n in text.split("\\")]
+    except InvalidOperation:
+        return False
+
+
+def is_sequence(keyword: str) -> bool:
+    """Whether the element with `keyword` is a sequence, which no text equals."""
+    return dictionary_VR(keyword) == "SQ"

@@ -1,0 +1,48 @@
+"""Progress of long work, on standard error and only where a person sees it; it leaves no trace."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+from fileset.cli.output import is_terminal
+
+Advance: TypeAlias = Callable[[int, int], None]
+"""To be called with how many are done, and of how many."""
+
+
+def _ignore(done: int, total: int) -> None:
+    """Show nothing."""
+
+
+@contextmanager
+def bar(what: str) -> Iterator[Advance]:
+    """Show a progress bar while the block runs."""
+    if not is_terminal(sys.stderr):
+        yield _ignore
+        return
+    from rich.console import Console  # noqa: PLC0415 - most commands are done before it is loaded
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=None)
+
+        def advance(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        yield advance
+
+
+@contextmanager
+def spinner(what: str) -> Iterator[None]:
+    """Show that work goes on while the block runs."""
+    if not is_terminal(sys.stderr):
+        yield
+        return
+    from rich.console import Console  # noqa: PLC0415 - as above
+
+    with Console(stderr=True).status(what):
+        yield

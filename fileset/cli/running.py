@@ -1,0 +1,118 @@
+"""Running a command: warnings, errors and interruptions, each in its form and exit code.
+
+0: all done. 1: done, but something was rejected or a check failed. 2: the command line makes no
+sense. 3: refused, and nothing was changed unless the message says so. 130 and 141: interrupted, and
+nobody reads the output any more, as shells know them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import click
+
+from fileset.cli.output import print_lines
+from fileset.cli.session import Session
+from ledger.errors import LedgerError
+
+OK: Final = 0
+INCOMPLETE: Final = 1
+USAGE: Final = 2
+REFUSED: Final = 3
+INTERRUPTED: Final = 130
+BROKEN_PIPE: Final = 141
+
+
+def run(invoke: Callable[[Session], Any], arguments: Sequence[str]) -> int:
+    """Call `invoke` with a new session and return the exit code."""
+    _take_any_character(sys.stdout, sys.stderr)
+    session = Session(as_json=_asks_for_json(arguments))
+    try:
+        with _collecting(session.warnings):
+            status = _guarded(invoke, session)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes again at exit, and would complain.
+        _silence(sys.stdout)
+        status = BROKEN_PIPE
+    finally:
+        session.close()
+    return status
+
+
+def _guarded(invoke: Callable[[Session], Any], session: Session) -> int:
+    try:
+        return int(invoke(session) or OK)
+    except click.exceptions.NoArgsIsHelpError as exc:
+        click.echo(exc.format_message(), err=True)
+        return USAGE
+    except click.ClickException as exc:
+        return _usage(session, exc)
+    except (click.Abort, KeyboardInterrupt):
+        return _fail(session, "interrupted", "Interrupted", session.interrupted(), INTERRUPTED)
+    except BrokenPipeError:
+        raise
+    except LedgerError as exc:
+        return _fail(session, "refused", type(exc).__name__, str(exc), REFUSED)
+    except OSError as exc:
+        return _fail(session, "refused", type(exc).__name__, _os_message(exc), REFUSED)
+
+
+def _usage(session: Session, exc: click.ClickException) -> int:
+    ctx = exc.ctx if isinstance(exc, click.UsageError) else None
+    if ctx is not None and not session.as_json:
+        hint = f"Try '{ctx.command_path} --help' for help."
+        print_lines([*ctx.get_usage().splitlines(), hint, ""], err=True)
+    return _fail(session, "usage", "UsageError", exc.format_message(), USAGE)
+
+
+def _fail(session: Session, kind: str, name: str, message: str, status: int) -> int:
+    error = {"kind": kind, "type": name, "message": message, "exit_code": status}
+    session.error(error, message)
+    return status
+
+
+def _os_message(exc: OSError) -> str:
+    told = exc.strerror or str(exc) or type(exc).__name__
+    return f"{exc.filename}: {told}." if exc.filename is not None else f"{told}."
+
+
+@contextmanager
+def _collecting(messages: list[str]) -> Iterator[None]:
+    """Keep the text of every warning in `messages`, for the session to print."""
+
+    def keep(message: Warning | str, *_: object, **__: object) -> None:
+        messages.append(str(message))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = keep
+        yield
+
+
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    """Whether the answer is wanted in JSON, even where the command line can't be understood."""
+    before = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--json" in before
+
+
+def _take_any_character(*streams: Any) -> None:
+    for stream in streams:
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _silence(stream: Any) -> None:
+    try:
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - as os.devnull is text
+            os.dup2(nowhere.fileno(), stream.fileno())
+    except (OSError, ValueError):
+        return  # not a real file
+
+
+__all__ = ["BROKEN_PIPE", "INCOMPLETE", "INTERRUPTED", "OK", "REFUSED", "USAGE", "run"]

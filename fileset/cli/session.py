@@ -1,0 +1,136 @@
+"""What the commands of one invocation share: the repository, who asks, and in what form."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from fileset.cli.output import Answer, Span, print_document, print_lines
+from fileset.cli.text import count
+from ledger.errors import LedgerError
+
+if TYPE_CHECKING:
+    from fileset.fileset import FileSet
+    from fileset.repository import Repository
+
+ENVIRONMENT_VARIABLE = "FILESET_REPO"
+
+
+@define
+class Session:
+    """One invocation of the command.
+
+    Attributes
+    ----------
+    path : Path or None
+        The repository that was named; ``None`` to look for the nearest one.
+    actor : str or None
+        Who the changes are recorded as made by.
+    as_json : bool
+        Whether the answer is one JSON document.
+    warnings : list of str
+        What was warned about on the way.
+    """
+
+    path: Path | None = None
+    actor: str | None = None
+    as_json: bool = False
+    warnings: list[str] = field(factory=list)
+    _repository: Repository | None = None
+    _opened_at: int = 0
+
+    def repository(self) -> Repository:
+        """Open the repository; :class:`~fileset.errors.RepositoryError` if there is none."""
+        if self._repository is None:
+            from fileset.repository import Repository  # noqa: PLC0415 - --help can do without
+
+            self.use(Repository.open(self._find(), origin=origin()))
+        assert self._repository is not None  # noqa: S101 - use() has set it
+        return self._repository
+
+    def use(self, repository: Repository) -> None:
+        """Work on `repository`, which is closed at the end."""
+        repository.actor = self.actor
+        self._repository = repository
+        self._opened_at = repository.journal.head().position
+
+    def file_set(self) -> FileSet:
+        """Open the repository and return its File-set."""
+        from fileset.fileset import FileSet  # noqa: PLC0415 - it needs pydicom, others don't
+
+        return FileSet(repository=self.repository())
+
+    def _find(self) -> Path:
+        from fileset.errors import RepositoryError  # noqa: PLC0415 - as above
+        from fileset.repository import find_repository  # noqa: PLC0415
+
+        path = self.path or find_repository(Path.cwd())
+        if path is None:
+            raise RepositoryError(
+                f"There is no repository in {Path.cwd()} or above it: name one with --repo or "
+                f"{ENVIRONMENT_VARIABLE}, or make one with `fileset init REPO`."
+            )
+        return path
+
+    def close(self) -> None:
+        """Let go of the repository."""
+        if self._repository is not None:
+            self._repository.close()
+            self._repository = None
+
+    # --- printing --------------------------------------------------------------------------------
+
+    def answer(self, answer: Answer) -> None:
+        """Print what a command has to say."""
+        if self.as_json:
+            print_document({**answer.document, "warnings": self.warnings})
+            return
+        self.print_warnings()
+        print_lines(answer.notes, err=True)
+        print_lines(answer.lines)
+
+    def error(self, error: dict[str, Any], message: str) -> None:
+        """Print why a command failed."""
+        if self.as_json:
+            print_document({"error": error, "warnings": self.warnings})
+            return
+        self.print_warnings()
+        print_lines([(Span("error: ", "bad"), message)], err=True)
+
+    def print_warnings(self) -> None:
+        """Print what was warned about, once."""
+        print_lines([(Span("warning: ", "careful"), text) for text in self.warnings], err=True)
+        self.warnings.clear()
+
+    def interrupted(self) -> str:
+        """Return what is so after a command was interrupted."""
+        repository = self._repository
+        if repository is None:
+            return "Interrupted; nothing was changed."
+        try:
+            done = repository.journal.head().position - self._opened_at
+            writing = repository.refresh().writing
+        except LedgerError:
+            return "Interrupted; `fileset log` tells what was recorded."
+        if writing is not None:
+            return (
+                f"Interrupted while writing to {writing.event.root}: the medium is consistent, "
+                "and `fileset write` completes it."
+            )
+        if done == 0:
+            return "Interrupted; nothing was changed."
+        return f"Interrupted; {count(done, 'event')} had been recorded: see `fileset log`."
+
+
+def origin() -> str:
+    """Return what the journal says changes come from."""
+    return f"fileset@{socket.gethostname()}"
+
+
+def absolute(path: Path) -> Path:
+    """Return `path` from the root of the file system, links as the user wrote them."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute() keeps ".."
