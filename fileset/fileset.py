@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias, overload
 
+from pydicom import config
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
 
@@ -196,7 +197,7 @@ class FileSet:
     def UID(self, uid: str) -> None:  # noqa: N802 - pydicom's name
         if uid == self.state.identity.uid:
             return
-        if not UID(uid).is_valid:
+        if not UID(uid, config.IGNORE).is_valid:
             raise InvalidUIDError(f"'{uid}' is not a valid UID (PS3.5 Section 9)")
         self._set("uid", str(uid))
 

@@ -1,0 +1,688 @@
+"""FileSet behaves as pydicom's class of that name, and remembers."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset, dcmread, examples
+from pydicom.fileset import FileSet as PydicomFileSet
+from pydicom.uid import generate_uid
+
+import fileset
+from fileset import DIRECTORY_RECORDERS, FileInstance, FileSet, RecordNode
+from fileset.errors import NothingToUndoError, RefusedError
+from ledger.errors import InstanceError, LedgerError
+from projections.materializer import MediumError
+
+EXAMPLE = examples.get_path("dicomdir")
+CT, MR, RT_DOSE = (examples.get_path(name) for name in ("ct", "mr", "rt_dose"))
+
+
+def files(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A copy of pydicom's example File-set of 31 instances; returns its DICOMDIR."""
+    root = tmp_path / "copied"
+    root.mkdir()
+    for name in ("77654033", "98892001", "98892003"):
+        shutil.copytree(EXAMPLE.parent / name, root / name)
+    shutil.copyfile(EXAMPLE, root / "DICOMDIR")
+    return root / "DICOMDIR"
+
+
+# --- as pydicom ----------------------------------------------------------------------------------
+
+
+def test_every_public_name_of_pydicoms_module_is_exported() -> None:
+    import pydicom.fileset as theirs
+
+    own = {
+        name
+        for name, value in vars(theirs).items()
+        if not name.startswith("_") and getattr(value, "__module__", None) == theirs.__name__
+    }
+    assert own | {"DIRECTORY_RECORDERS"} <= set(fileset.__all__)
+    assert set(theirs.DIRECTORY_RECORDERS) == set(DIRECTORY_RECORDERS)
+
+
+@pytest.mark.parametrize("given", [EXAMPLE, str(EXAMPLE), dcmread(EXAMPLE)], ids=repr)
+def test_an_existing_file_set_loads_as_in_pydicom(given: object) -> None:
+    ours, theirs = FileSet(given), PydicomFileSet(EXAMPLE)  # type: ignore[arg-type]
+    assert str(ours) == str(theirs)
+    assert [i.path for i in ours] == [i.path for i in theirs]
+    assert [i.FileID for i in ours] == [i.FileID for i in theirs]
+    assert [i.SOPInstanceUID for i in ours] == [i.SOPInstanceUID for i in theirs]
+
+
+def test_a_new_file_set_is_staged_and_its_id_is_limited() -> None:
+    fs = FileSet()
+    assert fs.is_staged
+    assert fs.path is None
+    with pytest.raises(ValueError, match="maximum length of the 'File-set ID' is 16"):
+        fs.ID = "A" * 17
+    with pytest.raises(AssertionError):
+        fs.UID = "not a uid"
+    with pytest.raises(AttributeError, match="No root path set in the File-set"):
+        _ = fs.root_path
+    with pytest.raises(ValueError, match="path to the root directory is required"):
+        fs.write()
+
+
+def test_adding_is_idempotent_by_sop_instance_uid() -> None:
+    fs = FileSet()
+    first = fs.add(CT)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fs.add(CT) is first
+        assert fs.add(examples.ct) is first
+    assert len(fs) == 1
+
+
+def test_other_content_under_a_known_uid_is_warned_of_and_not_taken() -> None:
+    fs = FileSet()
+    fs.add(CT)
+    other = examples.ct
+    other.PatientName = "Somebody^Else"
+    with pytest.warns(UserWarning, match="metadata differs"):
+        instance = fs.add(other)
+    assert instance.load().PatientName == examples.ct.PatientName
+    assert fs.history[-1].events[0].TYPE == "conflict-noted"
+
+
+def test_a_removed_instance_can_be_added_again_with_other_content(tmp_path: Path) -> None:
+    fs = FileSet()
+    fs.add(CT)
+    fs.write(tmp_path / "medium")
+    fs.remove(list(fs))
+    other = examples.ct
+    other.PatientName = "Somebody^Else"
+    fs.add(other)
+    assert fs.pending.summary == "DICOMDIR update, 1 addition, 1 removal"
+    fs.write()
+    (instance,) = fs
+    assert instance.load().PatientName == "Somebody^Else"
+    fs.undo(2)
+    fs.write()
+    (instance,) = fs
+    assert Path(instance.path).read_bytes() == CT.read_bytes()
+
+
+def test_removing_a_staged_addition_leaves_nothing_staged(tmp_path: Path) -> None:
+    fs = FileSet()
+    fs.write(tmp_path / "medium")
+    fs.remove(fs.add(CT))
+    assert not fs.is_staged
+    assert len(fs) == 0
+
+
+def test_adding_after_a_removal_takes_the_removal_back_and_moves_it_to_the_end(
+    tmp_path: Path,
+) -> None:
+    fs = FileSet()
+    fs.add(CT)
+    fs.add(MR)
+    fs.write(tmp_path / "medium")
+    ct, mr = fs
+    fs.remove(ct)
+    assert ct.for_removal
+    assert fs.add(ct.load()) is ct
+    assert not fs.is_staged
+    assert list(fs) == [mr, ct]
+
+
+def test_an_instance_of_another_file_set_can_not_be_removed() -> None:
+    fs, other = FileSet(), FileSet()
+    instance = other.add(CT)
+    with pytest.raises(ValueError, match="No such instance in the File-set"):
+        fs.remove(instance)
+    other.remove(instance)
+    with pytest.raises(ValueError, match="No such instance in the File-set"):
+        other.remove(instance)
+
+
+def test_removing_a_list_removes_all_or_none() -> None:
+    fs = FileSet()
+    ct, stranger = fs.add(CT), FileSet().add(MR)
+    with pytest.raises(ValueError, match="No such instance"):
+        fs.remove([ct, stranger])
+    assert list(fs) == [ct]
+
+
+def test_a_recorder_put_into_pydicoms_dict_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pydicom.fileset as theirs
+
+    def recorder(ds: Dataset) -> Dataset:
+        record = Dataset()
+        record.InstanceNumber = 4711
+        return record
+
+    monkeypatch.setitem(theirs.DIRECTORY_RECORDERS, "IMAGE", recorder)
+    assert FileSet().add(CT).InstanceNumber == 4711
+
+
+def test_a_recorder_that_refuses_is_reported_like_the_defaults(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def recorder(ds: Dataset) -> Dataset:
+        raise ValueError("not on a Sunday")
+
+    monkeypatch.setitem(DIRECTORY_RECORDERS, "IMAGE", recorder)
+    fs = FileSet()
+    with pytest.raises(ValueError, match="'IMAGE' record creator: not on a Sunday"):
+        fs.add(CT)
+    assert len(fs) == 0
+    assert len(fs.history) == 1
+
+
+def test_an_instance_answers_for_its_records_and_keeps_what_it_is_given() -> None:
+    instance = FileSet().add(CT)
+    instance.my_note = "seen"  # type: ignore[attr-defined]
+    assert next(iter(instance.file_set)).my_note == "seen"
+    assert instance.StudyDate == instance["StudyDate"].value == examples.ct.StudyDate
+    assert "StudyDate" in instance
+    assert "Rows" not in instance
+    assert instance["SOPInstanceUID"].value == instance.SOPInstanceUID
+    with pytest.raises(AttributeError, match="'FileInstance' object has no attribute 'nonsense'"):
+        _ = instance.nonsense
+    assert [node.record_type for node in instance.node.ancestors] == ["SERIES", "STUDY", "PATIENT"]
+
+
+def test_the_hierarchy_of_a_file_set_changes_only_through_the_file_set() -> None:
+    fs = FileSet()
+    node = fs.add(CT).node
+    with pytest.raises(TypeError, match=r"FileSet\.add"):
+        node.parent = None
+    with pytest.raises(TypeError, match=r"FileSet\.remove"):
+        node.root.children = []
+    with pytest.raises(ValueError, match="Only leaf nodes can be removed"):
+        node.root.remove(node.parent)  # type: ignore[arg-type]
+    del node.root[node.root.children[0]]
+    assert len(fs) == 0
+
+
+def test_private_records_by_add_custom_have_their_own_levels(tmp_path: Path) -> None:
+    leaf = None
+    for _ in range(3):
+        record = Dataset()
+        record.DirectoryRecordType = "PRIVATE"
+        record.PrivateRecordUID = generate_uid()
+        node = RecordNode(record)
+        node.parent = leaf
+        leaf = node
+    assert leaf is not None
+    fs = FileSet()
+    instance = fs.add_custom(CT, leaf)
+    assert instance.is_private
+    assert instance.FileID == "P0000000/P1000000/P2000000"
+    fs.write(tmp_path / "medium")
+    assert len(PydicomFileSet(tmp_path / "medium" / "DICOMDIR")) == 1
+
+
+def test_clearing_gives_a_new_empty_file_set(copied: Path) -> None:
+    fs = FileSet(copied)
+    uid = fs.UID
+    fs.clear()
+    assert (len(fs), fs.ID, fs.path) == (0, None, None)
+    assert uid != fs.UID
+    assert copied.exists()
+
+
+def test_a_copy_has_the_staged_changes_and_leaves_the_original_alone(
+    copied: Path, tmp_path: Path
+) -> None:
+    before = files(copied.parent)
+    fs = FileSet(copied)
+    fs.remove(fs.find(PatientID="98890234"))
+    fs.add(CT)
+    staged = fs.pending.summary
+    copy = fs.copy(tmp_path / "copy")
+    assert len(copy) == len(fs) == 8
+    assert not copy.is_staged
+    assert fs.pending.summary == staged
+    assert files(copied.parent) == before
+    with pytest.raises(ValueError, match="'path' is unchanged"):
+        fs.copy(copied.parent)
+
+
+def test_a_failed_load_leaves_the_file_set_as_it_was() -> None:
+    fs = FileSet()
+    fs.add(CT)
+    with pytest.raises(ValueError, match="not a 'Media Storage Directory'"):
+        fs.load(CT)
+    assert len(fs) == 1
+
+
+# --- bad input -----------------------------------------------------------------------------------
+
+
+def test_bad_input_is_refused_with_its_name_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    data = CT.read_bytes()
+    no_uid = examples.ct
+    del no_uid.SOPInstanceUID
+    no_uid.save_as(tmp_path / "no_uid.dcm")
+    (tmp_path / "text.dcm").write_text("hello")
+    (tmp_path / "empty.dcm").touch()
+    (tmp_path / "truncated.dcm").write_bytes(data[:-100])
+    fs = FileSet()
+    for name in ("no_uid.dcm", "text.dcm", "empty.dcm", "truncated.dcm"):
+        with pytest.raises(InstanceError, match=name):
+            fs.add(tmp_path / name)
+    with pytest.raises(InstanceError, match="is a folder"):
+        fs.add(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        fs.add(tmp_path / "missing.dcm")
+    assert len(fs) == 0
+    assert len(fs.history) == 1
+
+
+def test_a_batch_goes_on_past_bad_files_and_accounts_for_each(tmp_path: Path) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    shutil.copyfile(CT, inbox / "a.dcm")
+    shutil.copyfile(CT, inbox / "b.dcm")
+    shutil.copyfile(RT_DOSE, inbox / "c.dcm")
+    other = examples.ct
+    other.PixelData = bytes(len(other.PixelData))
+    other.save_as(inbox / "d.dcm")
+    (inbox / "e.dcm").write_bytes(MR.read_bytes()[:-1])
+    (inbox / "f.txt").write_text("notes")
+    shutil.copyfile(EXAMPLE, inbox / "DICOMDIR")
+    fs = FileSet()
+    report = fs.add_many([inbox, tmp_path / "missing"])
+    told = {Path(result.source).name: result.outcome.value for result in report}
+    assert told == {
+        "DICOMDIR": "skipped",
+        "a.dcm": "added",
+        "b.dcm": "already there",
+        "c.dcm": "rejected",
+        "d.dcm": "conflicting",
+        "e.dcm": "rejected",
+        "f.txt": "not DICOM",
+        "missing": "rejected",
+    }
+    assert sum(report.counts.values()) == len(report.results) == 8
+    assert report.has_failures
+    assert all(result.reason for result in report if result.outcome.is_failure)
+    assert len(fs) == 1
+    assert len(fs.history) == 2
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+def test_every_file_is_byte_for_byte_its_source_and_foreign_files_stay(tmp_path: Path) -> None:
+    root = tmp_path / "medium"
+    root.mkdir()
+    (root / "README.TXT").write_text("for the patient")
+    fs = FileSet()
+    fs.add(CT)
+    fs.add(MR)
+    fs.write(root)
+    assert {"README.TXT", "DICOMDIR"} < set(files(root))
+    written = [data for name, data in files(root).items() if name.startswith("PT")]
+    assert written == [CT.read_bytes(), MR.read_bytes()] or written == [
+        MR.read_bytes(),
+        CT.read_bytes(),
+    ]
+    assert [Path(i.path).read_bytes() for i in fs] == [CT.read_bytes(), MR.read_bytes()]
+
+
+def test_a_root_that_holds_another_file_set_is_refused(copied: Path) -> None:
+    before = files(copied.parent)
+    fs = FileSet()
+    fs.add(CT)
+    with pytest.raises(MediumError, match="holds another File-set"):
+        fs.write(copied.parent)
+    assert files(copied.parent) == before
+    assert fs.is_staged
+    assert fs.path is None
+
+
+def test_a_foreign_file_where_a_new_one_would_go_is_refused(tmp_path: Path) -> None:
+    foreign = tmp_path / "PT000000" / "ST000000" / "SE000000" / "IM000000"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("mine")
+    fs = FileSet()
+    fs.add(CT)
+    with pytest.raises(MediumError, match="not part of the File-set"):
+        fs.write(tmp_path)
+    assert foreign.read_text() == "mine"
+    assert not (tmp_path / "DICOMDIR").exists()
+
+
+def test_a_medium_changed_behind_our_back_is_refused(tmp_path: Path) -> None:
+    fs = FileSet()
+    fs.add(CT)
+    fs.write(tmp_path)
+    theirs = PydicomFileSet(tmp_path / "DICOMDIR")
+    theirs.ID = "OTHER"
+    theirs.write()
+    fs.add(MR)
+    before = files(tmp_path)
+    with pytest.raises(MediumError, match="not the one that was written last"):
+        fs.write()
+    assert files(tmp_path) == before
+
+
+def test_the_existing_layout_takes_additions_and_moves_nothing(copied: Path) -> None:
+    before = files(copied.parent)
+    fs = FileSet(copied)
+    fs.add(CT)
+    with pytest.raises(ValueError, match="'use_existing' but additions"):
+        fs.write(use_existing=True)
+    fs.write(layout="existing")
+    after = files(copied.parent)
+    assert {name for name in before if name != "DICOMDIR"} <= set(after)
+    assert all(after[name] == data for name, data in before.items() if name != "DICOMDIR")
+    assert len(after) == len(before) + 1
+    assert len(PydicomFileSet(copied)) == 32
+
+
+def test_an_id_change_touches_the_dicomdir_alone(copied: Path) -> None:
+    fs = FileSet(copied)
+    fs.write()
+    stats = {p: p.stat() for p in copied.parent.rglob("*") if p.is_file()}
+    fs.ID = "NEW_ID"
+    fs.write()
+    for path, before in stats.items():
+        after = path.stat()
+        same = (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+        assert same is (path.name != "DICOMDIR")
+    assert PydicomFileSet(copied).ID == "NEW_ID"
+
+
+def test_writing_what_is_not_staged_does_nothing(tmp_path: Path) -> None:
+    fs = FileSet()
+    fs.add(CT)
+    fs.write(tmp_path)
+    changes = len(fs.history)
+    fs.write()
+    assert len(fs.history) == changes
+
+
+# --- history -------------------------------------------------------------------------------------
+
+
+def test_undo_and_redo_of_every_kind_of_change_survive_a_restart(
+    copied: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "repository"
+    fs = FileSet(copied, repository=path)
+
+    def custom() -> None:
+        record = Dataset()
+        record.DirectoryRecordType = "PRIVATE"
+        record.PrivateRecordUID = "1.2.3"
+        fs.add_custom(MR, RecordNode(record))
+
+    def group() -> None:
+        with fs.change(reason="two at once"):
+            fs.ID = "GROUP"
+            fs.remove(next(iter(fs)))
+
+    commands = [
+        lambda: fs.add(CT),
+        custom,
+        lambda: fs.remove(fs.find(PatientID="98890234")),
+        lambda: setattr(fs, "ID", "AN_ID"),
+        lambda: setattr(fs, "UID", "1.2.3.4"),
+        lambda: setattr(fs, "descriptor_file_id", ["A", "B"]),
+        lambda: setattr(fs, "descriptor_character_set", "ISO_IR 100"),
+        lambda: fs.remove(fs.find(PatientID="1CT1")),
+        lambda: fs.add(CT),
+        group,
+    ]
+    texts = [str(fs)]
+    for command in commands:
+        command()
+        fs.close()
+        fs = FileSet.open(path)
+        texts.append(str(fs))
+    assert len(set(texts)) >= len(commands) - 1
+    for text in reversed(texts[:-1]):
+        fs.undo()
+        fs.close()
+        fs = FileSet.open(path)
+        assert str(fs) == text
+    with pytest.raises(NothingToUndoError, match="nothing to undo"):
+        fs.undo()
+    for text in texts[1:]:
+        fs.redo()
+        fs.close()
+        fs = FileSet.open(path)
+        assert str(fs) == text
+    with pytest.raises(NothingToUndoError, match="nothing to redo"):
+        fs.redo()
+    assert fs.verify() == []
+
+
+def test_a_removal_that_was_written_can_be_undone_and_its_bytes_written_back(
+    copied: Path,
+) -> None:
+    before = files(copied.parent)
+    fs = FileSet(copied)
+    removed = fs.find(PatientID="77654033")
+    sources = {i.SOPInstanceUID: Path(i.path).read_bytes() for i in removed}
+    fs.remove(removed)
+    fs.write()
+    assert len(files(copied.parent)) == len(before) - 7
+    fs.undo()
+    fs.write()
+    back = fs.find(PatientID="77654033")
+    assert {i.SOPInstanceUID: Path(i.path).read_bytes() for i in back} == sources
+    assert len(PydicomFileSet(copied)) == 31
+
+
+def test_a_new_change_ends_what_could_be_redone() -> None:
+    fs = FileSet()
+    fs.add(CT)
+    fs.undo()
+    fs.add(MR)
+    with pytest.raises(NothingToUndoError):
+        fs.redo()
+
+
+def test_an_exception_inside_a_change_takes_all_of_it_back(tmp_path: Path) -> None:
+    fs = FileSet(repository=tmp_path / "repository")
+    fs.add(CT)
+    position, text = fs.state.position, str(fs)
+
+    def fail() -> None:
+        with fs.change(reason="half"):
+            fs.add(MR)
+            fs.ID = "HALF"
+            assert len(fs) == 2
+            raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        fail()
+    assert (fs.state.position, str(fs)) == (position, text)
+    (instance,) = fs
+    assert instance.load().PatientID == "1CT1"
+
+
+def test_a_change_says_who_and_why() -> None:
+    fs = FileSet()
+    with fs.change(reason="for the archive", actor="anna"):
+        fs.add(CT)
+    entry = fs.history[-1]
+    assert (entry.reason, entry.actor) == ("for the archive", "anna")
+    assert [event.TYPE for event in entry.events] == ["instance-added"]
+    assert entry.position == fs.state.position
+    assert fs.undo().id == entry.id
+
+
+def test_undoing_inside_a_change_is_refused() -> None:
+    fs = FileSet()
+    fs.add(CT)
+    with pytest.raises(RefusedError, match="undo can't be part"), fs.change():
+        fs.undo()
+
+
+def test_the_past_can_be_looked_at_and_copied_and_not_changed(tmp_path: Path) -> None:
+    fs = FileSet()
+    fs.add(CT)
+    position = fs.state.position
+    fs.remove(list(fs))
+    fs.add(MR)
+    past = fs.at(position)
+    (instance,) = past
+    assert instance.PatientID == "1CT1"
+    assert instance.load().PatientID == "1CT1"
+    for attempt in (
+        lambda: past.add(MR),
+        lambda: past.remove(instance),
+        lambda: setattr(past, "ID", "X"),
+        past.undo,
+        past.clear,
+        lambda: past.write(tmp_path / "past"),
+    ):
+        with pytest.raises(RefusedError, match="as of position"):
+            attempt()
+    past.copy(tmp_path / "past")
+    assert len(PydicomFileSet(tmp_path / "past" / "DICOMDIR")) == 1
+    assert len(fs) == 1
+    with pytest.raises(ValueError, match="positions 1 to"):
+        fs.at(10_000)
+
+
+def test_the_same_position_always_gives_the_same_dicomdir(tmp_path: Path) -> None:
+    fs = FileSet(EXAMPLE)
+    fs.add(CT)
+    position = fs.state.position
+    fs.at(position).copy(tmp_path / "one")
+    fs.remove(fs.find(PatientID="77654033"))
+    fs.at(position).copy(tmp_path / "two")
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+
+
+def test_pending_names_what_it_counts(copied: Path) -> None:
+    fs = FileSet(copied)
+    fs.ID = "NEW"
+    ct = fs.add(CT)
+    gone = fs.find(PatientID="77654033")
+    fs.remove(gone)
+    pending = fs.pending
+    assert pending.additions == [ct]
+    assert pending.removals == gone
+    assert len(pending.moves) == 24
+    assert pending.metadata == {"id": ("PYDICOM_TEST", "NEW")}
+    assert pending.summary == (
+        "DICOMDIR update, directory structure update, 1 addition, 7 removals"
+    )
+
+
+def test_an_id_set_and_set_back_is_not_pending(tmp_path: Path) -> None:
+    fs = FileSet()
+    fs.write(tmp_path)
+    fs.ID = "X"
+    assert fs.is_staged
+    fs.ID = None
+    assert not fs.is_staged
+
+
+# --- repositories --------------------------------------------------------------------------------
+
+
+def test_referenced_files_stay_where_they_are_and_are_checked_when_written(
+    tmp_path: Path,
+) -> None:
+    source = tmp_path / "source.dcm"
+    shutil.copyfile(CT, source)
+    fs = FileSet()
+    fs.add_many([source], reference=True)
+    (instance,) = fs
+    assert instance.path == str(source)
+    source.write_bytes(MR.read_bytes())
+    with pytest.raises(LedgerError, match="has changed since it was added"):
+        fs.write(tmp_path / "medium")
+    assert not (tmp_path / "medium" / "DICOMDIR").exists()
+    assert [finding.kind.value for finding in fs.verify()] == ["file-changed"]
+    shutil.copyfile(CT, source)
+    fs.write(tmp_path / "medium")
+    assert fs.verify() == []
+
+
+def test_two_objects_on_one_repository_see_each_others_changes_before_they_act(
+    tmp_path: Path,
+) -> None:
+    fs = FileSet(repository=tmp_path / "repository")
+    other = FileSet.open(tmp_path / "repository")
+    fs.add(CT)
+    other.add(MR)
+    fs.ID = "BOTH"
+    assert len(fs) == 2
+    assert {entry.position for entry in fs.history} == {1, 2, 3, 4}
+
+
+def test_a_repository_needs_a_new_folder_and_is_found_again(tmp_path: Path) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    with pytest.raises(LedgerError, match="exists and is not empty"):
+        FileSet(repository=tmp_path / "full")
+    fs = FileSet(repository=tmp_path / "new")
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    with pytest.raises(LedgerError, match="is a repository already"):
+        FileSet(repository=tmp_path / "new")
+    with pytest.raises(LedgerError, match="no repository at"):
+        FileSet.open(tmp_path / "elsewhere")
+    fs.close()
+
+
+def test_caches_can_be_deleted_at_any_time(tmp_path: Path) -> None:
+    fs = FileSet(EXAMPLE, repository=tmp_path / "repository")
+    fs.add(CT)
+    text = str(fs)
+    fs.close()
+    shutil.rmtree(tmp_path / "repository" / "cache")
+    fs = FileSet.open(tmp_path / "repository")
+    assert str(fs) == text
+    assert fs.find(PatientID="1CT1")[0].load().PatientID == "1CT1"
+    assert fs.verify() == []
+
+
+def test_verify_names_what_is_wrong_on_the_medium(tmp_path: Path) -> None:
+    fs = FileSet()
+    fs.add(CT)
+    fs.add(MR)
+    fs.write(tmp_path / "medium")
+    ct, mr = fs
+    Path(ct.path).unlink()
+    Path(mr.path).write_bytes(b"something else")
+    (tmp_path / "medium" / "DICOMDIR").write_bytes(b"")
+    assert [(f.kind.value, f.where) for f in fs.verify()] == [
+        ("dicomdir", str(tmp_path / "medium" / "DICOMDIR")),
+        ("file-missing", ct.path),
+        ("file-changed", mr.path),
+    ]
+
+
+def test_a_file_that_goes_is_kept_in_the_vault_only_if_it_is_what_was_adopted(
+    copied: Path, tmp_path: Path
+) -> None:
+    fs = FileSet(copied, repository=tmp_path / "repository")
+    instance = fs.find(PatientID="77654033")[0]
+    path = Path(instance.path)
+    fs.remove(instance)
+    path.write_bytes(b"changed by someone")
+    with pytest.raises(LedgerError, match="has changed since it was added"):
+        fs.write()
+    assert path.read_bytes() == b"changed by someone"
+
+
+def test_a_dataset_that_was_never_a_file_can_be_added() -> None:
+    ds = dcmread(BytesIO(CT.read_bytes()))
+    instance = FileSet().add(ds)
+    assert isinstance(instance, FileInstance)
+    assert instance.load() == ds
