@@ -17,7 +17,7 @@ from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
 from fileset.adding import Adder, Offered, offer
 from fileset.adoption import Adoption, Found, inside, read_file_set, warn_of_syntax
 from fileset.contents import Contents
-from fileset.errors import InvalidUIDError, NoSuchInstanceError, RefusedError
+from fileset.errors import InvalidFileError, InvalidUIDError, NoSuchInstanceError, RefusedError
 from fileset.history import HistoryEntry, PendingChanges
 from fileset.ingest import (
     Candidate,
@@ -34,6 +34,7 @@ from fileset.repository import Repository
 from fileset.search import find, find_values
 from fileset.verification import Finding, verify
 from fileset.writing import Writer
+from ledger.errors import NotDicomError
 from ledger.events import Handle, Placement
 from projections.hierarchy import Branch, Leaf
 from projections.materializer import Progress
@@ -549,7 +550,10 @@ def _read(ds_or_path: DSPathType, custom: RecordNode | None = None) -> Candidate
         path = Path(ds_or_path)
         if not path.exists():
             raise FileNotFoundError(2, "No such file or directory", os.fspath(ds_or_path))
-        return read_path(path, records)
+        try:
+            return read_path(path, records)
+        except NotDicomError as exc:
+            raise InvalidFileError(exc.reason, name=exc.name) from exc
     return read_dataset(ds_or_path, records)
 
 

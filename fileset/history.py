@@ -93,7 +93,7 @@ class PendingChanges:
             },
             additions=[fs.instance(leaf.handle) for leaf in pending.additions],
             removals=[fs.instance(leaf.handle) for leaf in pending.removals],
-            moves=[fs.instance(leaf.handle) for leaf in pending.moves],
+            moves=[fs.instance(leaf.handle) for leaf in pending.moves if leaf.is_live],
             summary=pending.summary(),
         )
 

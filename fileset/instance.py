@@ -14,6 +14,7 @@ from pydicom.filereader import dcmread
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
+from fileset.errors import NoSuchInstanceError
 from fileset.records import RecordNode
 from ledger.events import Handle
 from projections.hierarchy import Branch, Leaf
@@ -40,10 +41,17 @@ class FileInstance:
         """Make the view of the instance `handle` of `fs`; File-sets do this."""
         self._fs = fs
         self._handle = handle
+        self._uid = fs.state.leaf(handle).uid
 
     @property
     def _leaf(self) -> Leaf:
-        return self._fs.state.leaf(self._handle)
+        leaf = self._fs.state.hierarchy.leaves.get(self._handle)
+        # The position of an addition that never came about is given to another event.
+        if leaf is None or leaf.uid != self._uid:
+            raise NoSuchInstanceError(
+                f"The change that added the SOP Instance {self._uid} was not recorded"
+            )
+        return leaf
 
     @property
     def handle(self) -> Handle:

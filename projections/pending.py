@@ -79,12 +79,13 @@ def changed_metadata(state: FileSetState) -> tuple[str, ...]:
 
 
 def moves(state: FileSetState) -> tuple[Leaf, ...]:
-    """Return the instances on the medium that the default layout would put elsewhere.
+    """Return the instances on the medium that the default layout has elsewhere.
 
-    Removals keep their place in this until a write has taken them off, as in pydicom.
+    Those staged for removal count until a write has taken them off, as in pydicom: they keep their
+    places in the numbering, and a File-set all of whose instances go is still told to be moved.
     """
     return tuple(
         leaf
         for leaf in state.hierarchy.walk_leaves()
-        if leaf.is_live and leaf.file_id is not None and leaf.file_id != file_id(leaf, state)
+        if leaf.file_id is not None and leaf.file_id != file_id(leaf, state)
     )
