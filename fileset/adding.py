@@ -38,15 +38,18 @@ Offered: TypeAlias = Candidate | Result
 """What reading a file gave: an instance that can be added, or the account of why not."""
 
 
-def offer(paths: Iterable[Path]) -> Iterator[Offered]:
-    """Yield what reading each of `paths` gives; a bad file is an account, not an exception."""
+def offer(paths: Iterable[Path], *, complete: bool = False) -> Iterator[Offered]:
+    """Yield what reading each of `paths` gives; a bad file is an account, not an exception.
+
+    With `complete`, what the directory records must have and an instance lacks is invented.
+    """
     for path in paths:
         if is_dicomdir(path):
             reason = "a DICOMDIR indexes instances and is none itself"
             yield Result(str(path), Outcome.SKIPPED, reason=reason)
             continue
         try:
-            yield read_path(path)
+            yield read_path(path, complete=complete)
         except NotDicomError as exc:
             yield Result(str(path), Outcome.NOT_DICOM, reason=exc.reason)
         except InstanceError as exc:
@@ -113,7 +116,7 @@ class Adder:
         else:
             placement, content = Placement.VAULT, batch.add(candidate.data)
         handle = emit(added_event(state, candidate, content, placement))
-        return Result(shown, Outcome.ADDED, handle)
+        return Result(shown, Outcome.ADDED, handle, invented=candidate.invented)
 
     def _differs(self, leaf: Leaf, candidate: Candidate) -> str | None:
         """Return how `candidate` differs from the instance that stands, ``None`` if it doesn't.
@@ -149,6 +152,7 @@ def added_event(
         content=content,
         placement=placement,
         source=candidate.source,
+        invented=dict(candidate.invented),
     )
 
 

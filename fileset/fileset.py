@@ -288,17 +288,20 @@ class FileSet:
         *,
         recursive: bool = True,
         reference: bool = False,
+        complete: bool = False,
         reason: str | None = None,
         progress: Callable[[Result], None] | None = None,
     ) -> Report:
         """Add files, and what is in folders, as one change; return the account of each.
 
         A bad file is reported and the others are added. With `reference` the files are left where
-        they are, and checked against their digest when they are written.
+        they are, and checked against their digest when they are written. With `complete` values
+        that directory records must have and an instance lacks are invented, in the DICOMDIR only;
+        the account tells which.
         """
         self._writable()
         offered: Iterable[Offered] = offer(
-            find_files((Path(path) for path in paths), recursive=recursive)
+            find_files((Path(path) for path in paths), recursive=recursive), complete=complete
         )
         placement = Placement.REFERENCE if reference else Placement.VAULT
         return self._adder.add(offered, placement=placement, reason=reason, progress=progress)

@@ -10,14 +10,16 @@ from enum import Enum
 from io import BytesIO
 from pathlib import Path
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 from pydicom.dataset import Dataset
 
 from fileset.recorders import overridden_recorders
-from ledger.errors import InstanceError, NotDicomError
+from ledger import completion
+from ledger.errors import InstanceError, NotDicomError, RecordError
 from ledger.events import Handle, Record
 from ledger.instance import Instance, read_instance
 from ledger.recorders import build_records
+from projections.hierarchy import record_key
 
 
 class Outcome(Enum):
@@ -38,12 +40,16 @@ class Outcome(Enum):
 
 @frozen
 class Result:
-    """The account of one file: `handle` is the instance concerned, `reason` says why not."""
+    """The account of one file: `handle` is the instance concerned, `reason` says why not.
+
+    `invented` are the values that its directory records were given, by keyword.
+    """
 
     source: str
     outcome: Outcome
     handle: Handle | None = None
     reason: str | None = None
+    invented: Mapping[str, str] = Factory(dict)
 
 
 @define
@@ -79,10 +85,15 @@ class Candidate:
     data: bytes
     instance: Instance
     records: tuple[Record, ...]
+    invented: Mapping[str, str] = Factory(dict)
 
 
-def read_path(path: Path, records: tuple[Record, ...] | None = None) -> Candidate:
+def read_path(
+    path: Path, records: tuple[Record, ...] | None = None, *, complete: bool = False
+) -> Candidate:
     """Return the instance in the file at `path`, with `records` or those made by default.
+
+    With `complete`, values that these must have and the instance lacks are invented.
 
     Raises :class:`~ledger.errors.InstanceError` if the file can't be read, is no DICOM file or
     lacks something that a directory record needs; the message begins with the path.
@@ -90,12 +101,11 @@ def read_path(path: Path, records: tuple[Record, ...] | None = None) -> Candidat
     name = os.fspath(path)
     data = _read_bytes(path)
     instance = read_instance(data, name)
-    return Candidate(
-        source=os.path.abspath(name),  # noqa: PTH100 - links stay as the user wrote them
-        data=data,
-        instance=instance,
-        records=records or _records(instance, lambda: _parse(data), name),
-    )
+    source = os.path.abspath(name)  # noqa: PTH100 - links stay as the user wrote them
+    try:
+        return _candidate(source, data, instance, lambda: _parse(data), records, complete=complete)
+    except InstanceError as exc:
+        raise type(exc)(exc.reason, name=name) from exc
 
 
 def read_dataset(ds: Dataset, records: tuple[Record, ...] | None = None) -> Candidate:
@@ -107,16 +117,28 @@ def read_dataset(ds: Dataset, records: tuple[Record, ...] | None = None) -> Cand
     name = os.fspath(filename) if isinstance(filename, str | os.PathLike) else None
     instance = read_instance(data, name or "the dataset")
     source = os.path.abspath(name) if name else None  # noqa: PTH100 - as above
-    return Candidate(source, data, instance, records or _records(instance, lambda: ds, None))
+    return _candidate(source, data, instance, lambda: ds, records, complete=False)
 
 
-def _records(
-    instance: Instance, dataset: Callable[[], Dataset], name: str | None
-) -> tuple[Record, ...]:
-    try:
-        return build_records(instance, overridden_recorders(), dataset)
-    except InstanceError as exc:
-        raise type(exc)(exc.reason, name=name) from exc
+def _candidate(
+    source: str | None,
+    data: bytes,
+    instance: Instance,
+    dataset: Callable[[], Dataset],
+    records: tuple[Record, ...] | None,
+    *,
+    complete: bool,
+) -> Candidate:
+    invented: Mapping[str, str] = {}
+    if records is None:
+        filled = instance
+        if complete:
+            filled, invented = completion.complete(instance)
+        records = build_records(filled, overridden_recorders(), dataset)
+    for record in records[:-1]:
+        if record_key(record) is None:
+            raise RecordError(f"The {record.type} directory record is missing a required element")
+    return Candidate(source, data, instance, records, invented)
 
 
 def _parse(data: bytes) -> Dataset:

@@ -107,7 +107,8 @@ class InstanceAdded:
 
     `record` is the directory record that references it; `parents` are the records above it that
     no earlier instance brought, from the top down, below the existing record `under` (``None``:
-    at the top). `content` may be unknown only for an instance of an adopted File-set, until it is
+    at the top). `invented` tells which values of the records, by keyword, the instance itself
+    lacks. `content` may be unknown only for an instance of an adopted File-set, until it is
     first read (:class:`ContentRecorded`). `file_id` is where it lies on an adopted medium.
     """
 
@@ -124,6 +125,7 @@ class InstanceAdded:
     placement: Placement = Placement.VAULT
     source: str | None = None
     file_id: str | None = None
+    invented: dict[str, str] = Factory(dict)
 
 
 @frozen
