@@ -13,7 +13,7 @@ from ledger.digest import digest_of
 from ledger.errors import JournalDamagedError
 from ledger.events import Placement
 from ledger.files import file_content
-from ledger.journal import verify_chain
+from ledger.journal import verify_journal
 from projections.hierarchy import Leaf
 from projections.materializer import read_dicomdir
 from projections.state import FileSetState
@@ -56,7 +56,7 @@ class Finding:
 def verify(repository: Repository) -> Iterator[Finding]:
     """Yield what is wrong with the journal, the vault and the medium; nothing if all is well."""
     try:
-        verify_chain(repository.journal.id, repository.journal.stored())
+        verify_journal(repository.journal)
         state = repository.refresh()
     except JournalDamagedError as exc:
         yield Finding(FindingKind.JOURNAL, f"position {exc.position}", str(exc))

@@ -2,13 +2,18 @@
 
 A payload is one JSON object: the event's fields that differ from their defaults, in the DICOM
 JSON model where they are data elements, and a random ``nonce``. The nonce keeps the digest of an
-erased payload from giving away what it was. Nothing unknown is ever dropped: an extra key, an
-unknown type or a newer version is an error.
+erased payload from giving away what it was. Nothing unknown is ever dropped and nothing is
+converted to fit: an extra key, an unknown type, a newer version or a value of another type is an
+error.
+
+Text from outside may hold bytes that are no characters, as lone surrogates (a file name, an ill
+DICOMDIR). Such a payload is JSON in ASCII, with those surrogates as ``\\udcXX`` escapes.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Any, TypeVar
 
 import orjson
 from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError
@@ -16,10 +21,12 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from cattrs.preconf.orjson import make_converter
 
 from ledger import upcasters
-from ledger.digest import Digest
+from ledger.digest import Digest, to_raw
 from ledger.elements import Elements, from_json, to_json
 from ledger.errors import ElementsError, JournalDamagedError, UnknownFormatError
 from ledger.events import EVENT_TYPES, Event, InstanceAdded, RecordRef
+
+T = TypeVar("T")
 
 _NONCE = "nonce"
 # Nearly every event of a large journal is an InstanceAdded: its keys are kept short.
@@ -34,12 +41,14 @@ def _make_converter() -> Converter:
     converter = make_converter(
         forbid_extra_keys=True, omit_if_default=True, detailed_validation=False
     )
+    for primitive in (str, int, bool):
+        converter.register_structure_hook(primitive, _exactly)
     converter.register_unstructure_hook(Elements, to_json)
     converter.register_structure_hook(Elements, lambda model, _: from_json(model))
     converter.register_unstructure_hook(Digest, str)
-    converter.register_structure_hook(Digest, lambda text, _: Digest(text))
+    converter.register_structure_hook(Digest, _digest)
     converter.register_unstructure_hook(RecordRef, lambda ref: [ref.position, ref.index])
-    converter.register_structure_hook(RecordRef, lambda pair, _: RecordRef(*pair))
+    converter.register_structure_hook(RecordRef, _record_ref)
     converter.register_unstructure_hook(
         InstanceAdded,
         make_dict_unstructure_fn(
@@ -55,14 +64,47 @@ def _make_converter() -> Converter:
     return converter
 
 
+def _exactly(value: T, cls: type[T]) -> T:
+    """Return `value`, which must be of the type `cls`: cattrs itself would convert it."""
+    if type(value) is not cls:
+        raise TypeError(f"{type(value).__name__} where {cls.__name__} belongs")
+    return value
+
+
+def _digest(text: str, _: object) -> Digest:
+    to_raw(text)
+    return Digest(text)
+
+
+def _record_ref(pair: list[int], _: object) -> RecordRef:
+    position, index = pair
+    return RecordRef(_exactly(position, int), _exactly(index, int))
+
+
 _converter = _make_converter()
 
 
 def encode(event: Event, nonce: str) -> bytes:
-    """Return the payload of `event`."""
+    """Return the payload of `event`; TypeError or ValueError where a field can't be written."""
     body: dict[str, Any] = _converter.unstructure(event)
     body[_NONCE] = nonce
-    return orjson.dumps(body)
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def parse(payload: bytes) -> dict[str, Any]:
+    """Return the JSON object of a payload; ValueError if it is none."""
+    try:
+        body = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        if b"\\ud" not in payload:
+            raise
+        body = json.loads(payload)
+    if not isinstance(body, dict):
+        raise ValueError("The payload is not a JSON object")  # noqa: TRY004 - of a value's kind
+    return body
 
 
 def decode(type_name: str, version: int, payload: bytes) -> Event:
@@ -84,7 +126,7 @@ def decode(type_name: str, version: int, payload: bytes) -> Event:
             "later one."
         )
     try:
-        body = orjson.loads(payload)
+        body = parse(payload)
         body.pop(_NONCE, None)
         body = upcasters.upcast(type_name, version, cls.VERSION, body)
         event: Event = _converter.structure(body, cls)
@@ -100,6 +142,7 @@ def decode(type_name: str, version: int, payload: bytes) -> Event:
         TypeError,
         KeyError,
         AttributeError,
+        RecursionError,
     ) as exc:
-        raise JournalDamagedError(f"The payload of an event '{type_name}' is malformed") from exc
+        raise JournalDamagedError(f"The payload of an event '{type_name}' is malformed.") from exc
     return event

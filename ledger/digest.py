@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import NewType
+import re
+from typing import Final, NewType
 
 Digest = NewType("Digest", str)
 """A digest in its written form, ``sha256:<hex>``."""
 
-_PREFIX = "sha256:"
+_PREFIX: Final = "sha256:"
+_WRITTEN: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 
 
 def digest_of(data: bytes | memoryview) -> Digest:
@@ -25,7 +27,6 @@ def from_raw(raw: bytes) -> Digest:
 
 def to_raw(digest: str) -> bytes:
     """Return the 32 bytes of a written digest; ValueError where it is none."""
-    raw = bytes.fromhex(digest.removeprefix(_PREFIX))
-    if not digest.startswith(_PREFIX) or len(raw) != 32:
+    if not _WRITTEN.fullmatch(digest):
         raise ValueError(f"Not a digest of the form 'sha256:<64 hex digits>': {digest!r}")
-    return raw
+    return bytes.fromhex(digest[len(_PREFIX) :])

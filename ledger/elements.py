@@ -5,7 +5,8 @@ Endian encoding (PS3.5 Section 7.1) in canonical form, which means ascending tag
 defined lengths for sequences and items, and no group lengths. Such bytes go into a DICOMDIR as
 they are. The form that the journal keeps is the DICOM JSON model (PS3.18 Annex F), which a person
 can read; :func:`to_json` and :func:`from_json` are exact inverses, with ``InlineBinary`` for any
-value whose text would not come back as the same bytes.
+value whose text would not come back as the same bytes. Neither takes anything else: what is not
+canonical, or is not such a model, is an :class:`~ledger.errors.ElementsError`.
 
 No code here depends on pydicom: what was recorded must read the same under every later version.
 """
@@ -13,10 +14,10 @@ No code here depends on pydicom: what was recorded must read the same under ever
 from __future__ import annotations
 
 import base64
-import binascii
 import math
 import struct
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, NewType
 
 from ledger.errors import ElementsError
@@ -41,19 +42,21 @@ LONG_VRS: Final = frozenset(
 KNOWN_VRS: Final = LONG_VRS | frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
 )
+_VRS: Final = frozenset(code.decode("ascii") for code in KNOWN_VRS)
 CHARSET_VRS: Final = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
 """VRs whose text depends on Specific Character Set (PS3.5 Section 6.1.2.2)."""
 
 _SINGLE_TEXT_VRS: Final = frozenset(("LT", "ST", "UT", "UR"))
-_TEXT_VRS: Final = CHARSET_VRS | frozenset(
-    ("AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR")
-)
+_ASCII_VRS: Final = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"))
+_TEXT_VRS: Final = CHARSET_VRS | _ASCII_VRS
 _NUMBER_FORMATS: Final = {
     "FD": "d", "FL": "f", "SL": "i", "SS": "h", "SV": "q", "UL": "I", "US": "H", "UV": "Q",
 }  # fmt: skip
 
-# Python's own codecs for the single-byte and Unicode repertoires of PS3.3 C.12.1.1.2. Values in a
-# code-extension repertoire (ISO 2022) that are not plain ASCII are kept as InlineBinary.
+# Python's own codecs for the single-byte and Unicode repertoires of PS3.3 C.12.1.1.2. Values that
+# are not plain ASCII are kept as InlineBinary in any other repertoire: with code extensions
+# (ISO 2022) because one text has several encodings, in GB18030 and GBK because their tables
+# have changed before, and what was recorded must not.
 _CODECS: Final = {
     "": "ascii",
     "ISO_IR 6": "ascii",
@@ -160,6 +163,8 @@ def read_header(data: bytes, offset: int, end: int) -> tuple[int, bytes, int, in
         start += 4
     elif code not in KNOWN_VRS:
         raise ElementsError(f"Unknown VR {code!r} at byte {offset}")
+    if group == 0xFFFE:
+        raise ElementsError(f"An item or delimiter at byte {offset}, where no sequence is")
     if length != UNDEFINED_LENGTH and length > end - start:
         raise ElementsError(f"The element at byte {offset} runs past the end of the data")
     return group << 16 | number, code, length, start
@@ -245,7 +250,12 @@ def find(data: bytes, tag: int) -> Element | None:
 def character_set(data: bytes) -> str:
     """Return the value of Specific Character Set as text, ``""`` where there is none."""
     element = find(data, SPECIFIC_CHARACTER_SET)
-    return element.value.decode("ascii", "replace").strip(" \0") if element else ""
+    return _named_charset(element.vr, element.value) if element else ""
+
+
+def _named_charset(vr: str, value: bytes) -> str:
+    """Return the repertoire that an element (0008,0005) names; an ill-typed one names none."""
+    return value.decode("ascii", "replace").strip(" \0") if vr == "CS" else ""
 
 
 def plain_text(element: Element | None, charset: str = "") -> str | None:
@@ -272,15 +282,20 @@ def to_json(data: bytes, charset: str = "", depth: int = 0) -> dict[str, Any]:
     """Return canonical elements as a DICOM JSON model object (PS3.18 Section F.2).
 
     `charset` is the repertoire that holds where `data` names none (an item inherits its
-    sequence's). The result is exact: ``from_json(to_json(data)) == data``.
+    sequence's). The result is exact: ``from_json(to_json(data)) == data``. Raises
+    :class:`~ledger.errors.ElementsError` if `data` is not canonical.
     """
     if depth > MAX_DEPTH:
         raise ElementsError(f"Sequences nested more than {MAX_DEPTH} deep")
     elements = list(iterate(data))
-    for element in elements:
-        if element.tag == SPECIFIC_CHARACTER_SET:
-            charset = element.value.decode("ascii", "replace").strip(" \0")
-    return {f"{e.tag:08X}": _value_to_json(e, charset, depth) for e in elements}
+    previous = 0
+    for tag, vr, value in elements:
+        if tag <= previous or not tag & 0xFFFF or len(value) % 2:
+            raise ElementsError(f"The element {format_tag(tag)} is not in canonical form")
+        if tag == SPECIFIC_CHARACTER_SET:
+            charset = _named_charset(vr, value)
+        previous = tag
+    return {f"{tag:08X}": _value_to_json(vr, value, charset, depth) for tag, vr, value in elements}
 
 
 def from_json(model: dict[str, Any], charset: str = "", depth: int = 0) -> Elements:
@@ -292,27 +307,50 @@ def from_json(model: dict[str, Any], charset: str = "", depth: int = 0) -> Eleme
         raise ElementsError(f"Sequences nested more than {MAX_DEPTH} deep")
     try:
         if (own := model.get("00080005")) is not None:
-            charset = "\\".join(v or "" for v in own.get("Value", ())).strip(" \0")
-        return Elements(
-            b"".join(
-                encode_element(int(tag, 16), body["vr"], _value_from_json(body, charset, depth))
-                for tag, body in sorted(model.items())
-            )
-        )
+            charset = _named_charset(own["vr"], _value_from_json(own, "", depth))
+        encoded = [_element_from_json(*item, charset, depth) for item in sorted(model.items())]
     except ElementsError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, struct.error) as exc:
-        raise ElementsError(f"Malformed DICOM JSON model: {exc!r}") from exc
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, struct.error) as exc:
+        raise ElementsError(f"Malformed DICOM JSON model: {type(exc).__name__}") from exc
+    return Elements(b"".join(encoded))
 
 
-def _value_to_json(element: Element, charset: str, depth: int) -> dict[str, Any]:
+def _element_from_json(tag: str, body: dict[str, Any], charset: str, depth: int) -> bytes:
+    vr = body["vr"]
+    start, width = _header(tag, vr)
+    value = _value_from_json(body, charset, depth)
+    if len(value) % 2:
+        value = pad(vr, value)
+    return start + len(value).to_bytes(width, "little") + value
+
+
+@lru_cache(maxsize=4096)
+def _header(tag: str, vr: str) -> tuple[bytes, int]:
+    """Return an element's header up to its length, and how many bytes the length takes."""
+    number = _tag_from_json(tag)
+    if vr not in _VRS or not number & 0xFFFF or number >> 16 == 0xFFFE:
+        raise ElementsError(f"There is no element {tag} of VR {vr}")
+    start, code = struct.pack("<HH", number >> 16, number & 0xFFFF), vr.encode("ascii")
+    return (start + code + b"\0\0", 4) if code in LONG_VRS else (start + code, 2)
+
+
+def _tag_from_json(text: str) -> int:
+    number = int(text, 16)
+    if text != f"{number:08X}":
+        raise ElementsError(f"{text!r} is not a tag in eight hexadecimal digits")
+    return number
+
+
+def _value_to_json(vr: str, value: bytes, charset: str, depth: int) -> dict[str, Any]:
     """Return one attribute object, as text or numbers where that is exact."""
-    vr, value = element.vr, element.value
     if not value:
         return {"vr": vr}
     body = _try_value(vr, value, charset, depth)
-    # The proof that the readable form loses nothing; it fails on odd paddings, text outside its
-    # repertoire, sequences of undefined length and the like.
+    if body is not None and vr in _ASCII_VRS:
+        return body  # what ASCII text loses is one padding character, which `pad` gives back
+    # The proof that the readable form loses nothing; it fails on names with needless delimiters,
+    # sequences whose items are not canonical and the like.
     if body is not None and pad(vr, _value_from_json(body, charset, depth)) == value:
         return body
     return {"vr": vr, "InlineBinary": base64.b64encode(value).decode("ascii")}
@@ -345,26 +383,27 @@ def _try_value(vr: str, value: bytes, charset: str, depth: int) -> dict[str, Any
 
 def _value_from_json(body: dict[str, Any], charset: str, depth: int) -> bytes:
     vr = body["vr"]
-    if (binary := body.get("InlineBinary")) is not None:
-        try:
-            return base64.b64decode(binary, validate=True)
-        except binascii.Error as exc:
-            raise ElementsError("InlineBinary is not Base64") from exc
-    values = body.get("Value", ())
+    if len(body) == 1:
+        return b""
+    if len(body) > 2:
+        raise ElementsError(f"An attribute has unknown keys: {', '.join(sorted(body))}")
+    if "InlineBinary" in body:
+        return base64.b64decode(body["InlineBinary"], validate=True)
+    values = body["Value"]
+    if vr in _ASCII_VRS:
+        return "\\".join(["" if v is None else v for v in values]).encode("ascii")
     if vr == "PN":
         return "\\".join(map(_name_from_json, values)).encode(_codec("PN", charset))
-    if vr in _TEXT_VRS:
-        return "\\".join(v or "" for v in values).encode(_codec(vr, charset))
+    if vr in CHARSET_VRS:
+        return "\\".join(["" if v is None else v for v in values]).encode(_codec(vr, charset))
     if vr == "SQ":
         return encode_items(from_json(item, charset, depth + 1) for item in values)
     if vr == "AT":
-        words = [int(v[i : i + 4], 16) for v in values for i in (0, 4)]
-        return struct.pack(f"<{len(words)}H", *words)
+        tags = [_tag_from_json(v) for v in values]
+        return b"".join(struct.pack("<HH", tag >> 16, tag & 0xFFFF) for tag in tags)
     if code := _NUMBER_FORMATS.get(vr):
         return struct.pack(f"<{len(values)}{code}", *values)
-    if values:
-        raise ElementsError(f"VR {vr} takes InlineBinary, not Value")
-    return b""
+    raise ElementsError(f"VR {vr} takes InlineBinary, not Value")
 
 
 def _codec(vr: str, charset: str) -> str:
@@ -394,6 +433,8 @@ def _name_to_json(text: str) -> dict[str, str] | None:
 
 
 def _name_from_json(name: dict[str, str] | None) -> str:
-    if not name:
+    if name is None:
         return ""
+    if not name.keys() <= set(_NAME_GROUPS):
+        raise ElementsError("A person name has unknown component groups")
     return "=".join(name.get(group, "") for group in _NAME_GROUPS).rstrip("=")

@@ -64,7 +64,10 @@ class Recorded:
 
 @frozen
 class Stored:
-    """An event as the bytes that the journal keeps; `digest` and `hash` are raw SHA-256."""
+    """An event as the bytes that the journal keeps; `digest` and `hash` are raw SHA-256.
+
+    The `digest` is that of the payload: a journal need not keep it as long as it has the payload.
+    """
 
     position: int
     change: Change
@@ -99,12 +102,17 @@ class Journal(Protocol):
         """Append `events` as one change, all or none, durable on return.
 
         Positions run on from `expected`; :class:`~ledger.errors.ConflictError` if that is not
-        the last position any more.
+        the last position any more. TypeError or ValueError, of which
+        :class:`~ledger.errors.ElementsError` is one, if an event can't be written.
         """
         ...
 
     def read(self, after: int = 0, upto: int | None = None) -> Iterator[Recorded]:
-        """Yield the events of the positions ``after + 1`` to `upto` (default: the last)."""
+        """Yield the events of the positions ``after + 1`` to `upto` (default: the last).
+
+        :class:`~ledger.errors.JournalDamagedError` where a position is missing or an event is not
+        what its type says; hashes are not checked here but by :func:`verify_journal`.
+        """
         ...
 
     def stored(self, after: int = 0, upto: int | None = None) -> Iterator[Stored]:
@@ -133,6 +141,24 @@ def timestamp(clock: Clock) -> str:
     return clock().astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def change_of(draft: Draft, *, first: int, count: int, clock: Clock) -> Change:
+    """Return the change that a draft becomes at its place; every journal makes it in this way."""
+    return Change(
+        id=_storable(draft.id),
+        first=first,
+        count=count,
+        recorded_at=timestamp(clock),
+        actor=_storable(draft.actor),
+        origin=_storable(draft.origin),
+        reason=None if draft.reason is None else _storable(draft.reason),
+    )
+
+
+def _storable(text: str) -> str:
+    """Return text that a database takes: bytes of an argument that are no text as ``\\udcXX``."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 # --- the hash chain ------------------------------------------------------------------------------
 
 
@@ -159,6 +185,24 @@ def chain_hash(
     return hashlib.sha256(previous + of_change + framed + digest).digest()
 
 
+def verify_journal(journal: Journal) -> Head:
+    """Check all of a journal: the chain, and that its list of changes is whole.
+
+    Raises :class:`~ledger.errors.JournalDamagedError` with the first position that is bad. What
+    no journal can tell by itself is that its last changes, as wholes, were taken away.
+    """
+    changes = list(journal.changes())  # first: what is appended meanwhile is no damage
+    head = verify_chain(journal.id, journal.stored())
+    position = 0
+    for change in changes:
+        if change.first != position + 1:
+            raise _damage(min(change.first, position + 1), "has not one change that it belongs to")
+        position = change.last
+    if position > head.position:
+        raise _damage(head.position + 1, "is missing: its change is not whole")
+    return head
+
+
 def verify_chain(journal_id: str, events: Iterable[Stored]) -> Head:
     """Check `events`, all of a journal from position 1, and return the head they lead to.
 
@@ -172,7 +216,7 @@ def verify_chain(journal_id: str, events: Iterable[Stored]) -> Head:
         position = head.position + 1
         if event.position != position:
             raise _damage(position, "is missing")
-        if change is None or event.change != change:
+        if change is None or (event.change is not change and event.change != change):
             if event.change.first != position or (change and change.last != position - 1):
                 raise _damage(position, "is not within its change")
             change, of_change = event.change, change_digest(event.change)
@@ -180,7 +224,12 @@ def verify_chain(journal_id: str, events: Iterable[Stored]) -> Head:
             raise _damage(position, "is beyond the end of its change")
         if hashlib.sha256(event.payload).digest() != event.digest:
             raise _damage(position, "has a payload that was altered")
-        link = chain_hash(head.hash, of_change, position, event.type, event.version, event.digest)
+        try:
+            link = chain_hash(
+                head.hash, of_change, position, event.type, event.version, event.digest
+            )
+        except (UnicodeEncodeError, struct.error):
+            raise _damage(position, "has a type or version that none ever had") from None
         if link != event.hash:
             raise _damage(position, "does not follow from the one before it")
         head = Head(position, link)

@@ -10,7 +10,7 @@ import hashlib
 import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from ledger import codec
@@ -30,8 +30,8 @@ from ledger.journal import (
     Stored,
     chain_hash,
     change_digest,
+    change_of,
     genesis,
-    timestamp,
     utc_now,
 )
 
@@ -46,6 +46,7 @@ _BUSY_SECONDS = 60
 
 _SCHEMA = """
 CREATE TABLE journal (id TEXT NOT NULL) STRICT;
+INSERT INTO journal VALUES (lower(hex(randomblob(16))));
 CREATE TABLE change (
     first INTEGER PRIMARY KEY,
     count INTEGER NOT NULL CHECK (count > 0),
@@ -60,20 +61,35 @@ CREATE TABLE event (
     type TEXT NOT NULL,
     version INTEGER NOT NULL,
     payload BLOB NOT NULL,
-    digest BLOB NOT NULL,
     hash BLOB NOT NULL
 ) STRICT;
+"""
+# INSERT OR REPLACE deletes without a DELETE trigger, so that each key it might meet is refused
+# before: a position or a change's first one that is not the next, an id there is, a second journal.
+_TRIGGERS = """
 CREATE TRIGGER event_is_next BEFORE INSERT ON event
     WHEN NEW.position <> (SELECT ifnull(max(position), 0) + 1 FROM event)
     BEGIN SELECT RAISE(ABORT, 'positions are contiguous'); END;
 CREATE TRIGGER change_is_next BEFORE INSERT ON change
     WHEN NEW.first <> (SELECT ifnull(max(position), 0) + 1 FROM event)
+    OR NEW.first <= (SELECT max(first) FROM change)
     BEGIN SELECT RAISE(ABORT, 'positions are contiguous'); END;
+CREATE TRIGGER change_is_new BEFORE INSERT ON change
+    WHEN EXISTS (SELECT 1 FROM change WHERE id = NEW.id)
+    BEGIN SELECT RAISE(ABORT, 'there is a change of this id'); END;
+CREATE TRIGGER journal_is_one BEFORE INSERT ON journal
+    BEGIN SELECT RAISE(ABORT, 'the journal has its id'); END;
 """
 _APPEND_ONLY = """
 CREATE TRIGGER {table}_no_{verb} BEFORE {verb} ON {table}
     BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 """
+# After these SQLite has rolled back and knows what is on the disk; after any other it may not.
+_HARMLESS = frozenset(
+    (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG)
+)
+# What SQLite says of a file that is no database, or not one with our tables.
+_DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR))
 
 
 class SqliteJournal:
@@ -95,27 +111,36 @@ class SqliteJournal:
         self._clock = clock
         self._failed = False
         self._connection = _connect(path, read_only=read_only)
-        with self._guarded():
-            self._check_format()
-            self.id: str = self._connection.execute("SELECT id FROM journal").fetchone()[0]
+        try:
+            with self._guarded():
+                self.id: str = self._check_format()
+                if path is not None and not read_only:
+                    _make_durable(self._connection)
+        except BaseException:
+            self._connection.close()
+            raise
 
     @classmethod
     def create(cls, path: Path | None, *, clock: Clock = utc_now) -> SqliteJournal:
         """Make a new, empty journal; JournalError if `path` exists already."""
         if path is None:
             return cls(None, clock=clock)
-        if path.exists():
-            raise JournalError(f"There is a journal at {path} already.")
-        connection = sqlite3.connect(path, isolation_level=None)
         try:
-            _lay_out(connection)
+            path.touch(exist_ok=False)
+        except FileExistsError:
+            raise JournalError(f"There is something at {path} already.") from None
+        except OSError as exc:
+            raise JournalError(f"The journal at {path} can't be made: {exc.strerror}.") from exc
+        try:
+            with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+                _lay_out(connection)
+            return cls(path, clock=clock)
         except sqlite3.Error as exc:
+            path.unlink()
             raise JournalError(f"The journal at {path} can't be made: {exc}.") from exc
-        finally:
-            connection.close()
-        return cls(path, clock=clock)
 
-    def _check_format(self) -> None:
+    def _check_format(self) -> str:
+        """Return the journal's id, if the database is a journal of a known format."""
         (application,) = self._connection.execute("PRAGMA application_id").fetchone()
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         if application != _APPLICATION_ID or version == 0:
@@ -125,6 +150,11 @@ class SqliteJournal:
                 f"{self._path} has the format {version}; this version of fileset-ledger knows "
                 f"formats up to {FORMAT}. Open it with the version that made it, or a later one."
             )
+        rows = self._connection.execute("SELECT id FROM journal").fetchall()
+        if len(rows) != 1:
+            raise JournalDamagedError(f"The journal at {self._path} has lost its id.")
+        journal_id: str = rows[0][0]
+        return journal_id
 
     def head(self) -> Head:
         """Return the last position and hash."""
@@ -145,15 +175,7 @@ class SqliteJournal:
             raise JournalError(
                 "The journal failed to write before and takes nothing more until it is reopened."
             )
-        change = Change(
-            id=draft.id,
-            first=expected + 1,
-            count=len(events),
-            recorded_at=timestamp(self._clock),
-            actor=draft.actor,
-            origin=draft.origin,
-            reason=draft.reason,
-        )
+        change = change_of(draft, first=expected + 1, count=len(events), clock=self._clock)
         nonces = secrets.token_hex(8 * len(events))
         payloads = [
             codec.encode(event, nonces[16 * i : 16 * i + 16]) for i, event in enumerate(events)
@@ -169,7 +191,7 @@ class SqliteJournal:
                  change.origin, change.reason),
             )  # fmt: skip
             self._connection.executemany(
-                "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO event VALUES (?, ?, ?, ?, ?)",
                 _rows(events, payloads, change, head.hash),
             )
         return [Recorded(change.first + i, change, event) for i, event in enumerate(events)]
@@ -177,11 +199,18 @@ class SqliteJournal:
     def read(self, after: int = 0, upto: int | None = None) -> Iterator[Recorded]:
         """Yield decoded events; see :class:`~ledger.journal.Journal`."""
         for stored in self.stored(after, upto):
+            after += 1
+            if stored.position != after:
+                raise JournalDamagedError(
+                    f"The journal at {self._path} is damaged: position {after} is missing.",
+                    position=after,
+                )
             try:
                 event = codec.decode(stored.type, stored.version, stored.payload)
             except JournalDamagedError as exc:
                 raise JournalDamagedError(
-                    f"{exc} (position {stored.position})", position=stored.position
+                    f"The journal at {self._path} is damaged at position {after}: {exc}",
+                    position=after,
                 ) from exc
             yield Recorded(stored.position, stored.change, event)
 
@@ -192,16 +221,17 @@ class SqliteJournal:
         while after < limit:
             with self._guarded():
                 rows = self._connection.execute(
-                    "SELECT position, type, version, payload, digest, hash FROM event"
+                    "SELECT position, type, version, payload, hash FROM event"
                     " WHERE position > ? AND position <= ? ORDER BY position LIMIT ?",
                     (after, limit, _BATCH),
                 ).fetchall()
             if not rows:
                 return
-            for position, *rest in rows:
+            for position, type_name, version, payload, link in rows:
                 if change is None or position > change.last:
                     change = self._change_at(position)
-                yield Stored(position, change, *rest)
+                digest = hashlib.sha256(payload).digest()
+                yield Stored(position, change, type_name, version, payload, digest, link)
             after = rows[-1][0]
 
     def _change_at(self, position: int) -> Change:
@@ -239,27 +269,38 @@ class SqliteJournal:
             yield
             self._connection.execute("COMMIT")
         except BaseException as exc:
-            # What reached the disk is unknown after a failed commit: SQLite rolls back by its
-            # own journal when the database is opened again.
-            if isinstance(exc, sqlite3.Error):
+            # What reached the disk is unknown after a failed write or sync: SQLite rolls back by
+            # its own journal when the database is opened again.
+            if isinstance(exc, sqlite3.Error) and _code(exc) not in _HARMLESS:
                 self._failed = True
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            self._roll_back()
             raise
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            try:
+                self._connection.execute("ROLLBACK")
+            except sqlite3.Error:
+                self._failed = True
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
         """Turn SQLite's errors into ours, naming the file."""
         try:
             yield
-        except sqlite3.OperationalError as exc:
-            raise JournalError(f"The journal at {self._path} can't be used: {exc}.") from exc
-        except sqlite3.DatabaseError as exc:
+        except UnicodeDecodeError as exc:  # in SQLite's own message about a damaged schema
             raise JournalDamagedError(f"The journal at {self._path} is damaged: {exc}.") from exc
+        except sqlite3.Error as exc:
+            # Text that is no UTF-8 makes Python itself raise an error, one without a code.
+            if _code(exc) in _DAMAGE or "decode to UTF-8" in str(exc):
+                raise JournalDamagedError(
+                    f"The journal at {self._path} is damaged: {exc}."
+                ) from exc
+            raise JournalError(f"The journal at {self._path} can't be used: {exc}.") from exc
 
 
 def _connect(path: Path | None, *, read_only: bool) -> sqlite3.Connection:
-    """Return a connection that commits durably (unless in memory) and starts no transaction."""
+    """Return a connection, which nothing was asked of yet and which starts no transaction."""
     if path is None:
         connection = sqlite3.connect(":memory:", isolation_level=None)
         _lay_out(connection)
@@ -267,16 +308,23 @@ def _connect(path: Path | None, *, read_only: bool) -> sqlite3.Connection:
     if not path.is_file():
         raise JournalError(f"There is no journal at {path}.")
     uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_SECONDS)
-    if not read_only:
-        wal = sqlite3.sqlite_version_info >= _WAL_SINCE
-        try:
-            connection.execute(f"PRAGMA journal_mode = {'WAL' if wal else 'DELETE'}")
-            connection.execute(f"PRAGMA synchronous = {'FULL' if wal else 'EXTRA'}")
-        except sqlite3.DatabaseError as exc:
-            connection.close()
-            raise JournalDamagedError(f"{path} is not a journal: {exc}.") from exc
-    return connection
+    try:
+        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_SECONDS)
+    except sqlite3.Error as exc:
+        raise JournalError(f"The journal at {path} can't be opened: {exc}.") from exc
+
+
+def _make_durable(connection: sqlite3.Connection) -> None:
+    """Have commits reach the disk. This writes to the database: it must be known to be ours."""
+    wal = sqlite3.sqlite_version_info >= _WAL_SINCE
+    connection.execute(f"PRAGMA journal_mode = {'WAL' if wal else 'DELETE'}")
+    connection.execute(f"PRAGMA synchronous = {'FULL' if wal else 'EXTRA'}")
+
+
+def _code(exc: sqlite3.Error) -> int | None:
+    """Return SQLite's primary result code, ``None`` for an error of Python's own."""
+    code: int | None = getattr(exc, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
 
 
 def _lay_out(connection: sqlite3.Connection) -> None:
@@ -288,10 +336,9 @@ def _lay_out(connection: sqlite3.Connection) -> None:
     )
     connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
     connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-    connection.executescript(f"BEGIN; {_SCHEMA} {triggers}")
-    connection.execute("INSERT INTO journal VALUES (?)", (secrets.token_hex(16),))
-    connection.execute(f"PRAGMA user_version = {FORMAT}")
-    connection.execute("COMMIT")
+    connection.executescript(
+        f"BEGIN; {_SCHEMA} {_TRIGGERS} {triggers} PRAGMA user_version = {FORMAT}; COMMIT;"
+    )
 
 
 _SELECT_CHANGE = "SELECT id, first, count, recorded_at, actor, origin, reason FROM change"
@@ -299,12 +346,12 @@ _SELECT_CHANGE = "SELECT id, first, count, recorded_at, actor, origin, reason FR
 
 def _rows(
     events: Sequence[Event], payloads: Sequence[bytes], change: Change, previous: bytes
-) -> Iterator[tuple[int, str, int, bytes, bytes, bytes]]:
+) -> Iterator[tuple[int, str, int, bytes, bytes]]:
     """Yield the table's rows of `events`, each linked to the one before."""
     of_change = change_digest(change)
     position = change.first
     for event, payload in zip(events, payloads, strict=True):
         digest = hashlib.sha256(payload).digest()
         previous = chain_hash(previous, of_change, position, event.TYPE, event.VERSION, digest)
-        yield position, event.TYPE, event.VERSION, payload, digest, previous
+        yield position, event.TYPE, event.VERSION, payload, previous
         position += 1

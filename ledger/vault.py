@@ -16,16 +16,17 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol, Self, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from attrs import frozen
 
 from ledger.digest import Digest, from_raw, to_raw
 from ledger.errors import ContentMissingError, VaultError
 from ledger.events import Content
+from ledger.pack_index import PackIndex, ScannedPacks, journal_of, remove_database
 from ledger.packs import (
     CHUNK,
     Appender,
@@ -140,9 +141,9 @@ class PackVault:
         self._durable = durable
         self._writable = writable
         self._pack_limit = pack_limit
-        self._index: _Index | None = None  # the writer's, from the first batch on
-        self._view: _Index | None = None  # the same file, for reading
-        self._scanned = _Scanned(folder)
+        self._index: PackIndex | None = None  # the writer's, from the first batch on
+        self._view: PackIndex | None = None  # the same file, for reading
+        self._scanned = ScannedPacks(folder)
         self._in_batch = False
         self._unsafe = False
 
@@ -203,9 +204,9 @@ class PackVault:
     def verify(self) -> Iterator[Damage]:
         """Read everything, and yield what is wrong; the end of the pack in use is left out."""
         packs = {pack.number: pack for pack in list_packs(self._folder)}
-        ends = self._ask(_Index.ends)
+        ends = self._ask(PackIndex.ends)
         for number in sorted(packs.keys() | ends.keys()):
-            entries = self._ask(partial(_Index.entries_in, pack=number))
+            entries = self._ask(partial(PackIndex.entries_in, pack=number))
             if number in packs:
                 entries += scan(packs[number], ends.get(number, 0), trusted=True)
                 yield from _verify_between(packs[number], entries)
@@ -240,10 +241,10 @@ class PackVault:
             entry = self._scanned.index().find(raw)
         return entry
 
-    def _ask(self, question: Callable[[_Index], T]) -> T:
+    def _ask(self, question: Callable[[PackIndex], T]) -> T:
         try:
             if self._view is None:
-                self._view = _Index.view(self._index_path)
+                self._view = PackIndex.view(self._index_path)
             return question(self._view)
         except sqlite3.Error:
             self._drop_view()
@@ -255,7 +256,7 @@ class PackVault:
             self._view = None
 
     def _index_is_complete(self) -> bool:
-        ends = self._ask(_Index.ends)
+        ends = self._ask(PackIndex.ends)
         if ends == {pack.number: pack.size for pack in list_packs(self._folder)}:
             return True
         # Perhaps another file has taken its place: take that one the next time.
@@ -288,41 +289,41 @@ class PackVault:
                 "vault again"
             )
 
-    def _settled_index(self) -> _Index:
+    def _settled_index(self) -> PackIndex:
         try:
             if self._index is not None and not self._index.is_in_place():
                 self.close()
             if self._index is None:
-                self._index = _Index.create(self._index_path)
+                self._index = PackIndex.create(self._index_path)
             self._settle(self._index)
         except sqlite3.Error:
             return self._rebuild()
         return self._index
 
-    def _rebuild(self) -> _Index:
+    def _rebuild(self) -> PackIndex:
         self.close()
         try:
             self._index = self._rebuilt_file()
         except (sqlite3.Error, OSError):
             # A place that can't be written costs time at every opening, but nothing else.
-            self._index = _Index.in_memory()
+            self._index = PackIndex.in_memory()
             self._settle(self._index)
         return self._index
 
-    def _rebuilt_file(self) -> _Index:
+    def _rebuilt_file(self) -> PackIndex:
         path, beside = self._index_path, self._index_path.with_name(f"{self._index_path.name}.new")
-        _remove_database(beside)
-        index = _Index.create(beside)
+        remove_database(beside)
+        index = PackIndex.create(beside)
         try:
             self._settle(index)
         finally:
             index.close()
         # SQLite would play a journal left by a crash back into the new file.
-        _journal_of(path).unlink(missing_ok=True)
+        journal_of(path).unlink(missing_ok=True)
         beside.replace(path)
-        return _Index.create(path)
+        return PackIndex.create(path)
 
-    def _settle(self, index: _Index) -> None:
+    def _settle(self, index: PackIndex) -> None:
         """Bring the index and the packs together: see the promises at the top."""
         packs = list_packs(self._folder)
         ends = index.ends()
@@ -333,7 +334,7 @@ class PackVault:
         for pack in packs[:-1]:
             self._seal(pack)
 
-    def _settle_pack(self, index: _Index, pack: Pack, end: int) -> None:
+    def _settle_pack(self, index: PackIndex, pack: Pack, end: int) -> None:
         if pack.size < end:
             index.forget_beyond(pack.number, pack.size)
             index.add((), {pack.number: pack.size})
@@ -393,7 +394,7 @@ def _verify_gap(pack: Pack, start: int, stop: int) -> Iterator[Damage]:
 class _PackBatch:
     """A batch of a :class:`PackVault`; the vault syncs and records what it added."""
 
-    def __init__(self, index: _Index, appender: Appender) -> None:
+    def __init__(self, index: PackIndex, appender: Appender) -> None:
         self._appender = appender
         self.index = index
         self.index_failed = False
@@ -444,157 +445,3 @@ def _read_on(first: bytes, fd: int) -> Iterator[bytes]:
     while piece:
         yield piece
         piece = os.read(fd, CHUNK)
-
-
-class _Scanned:
-    """What the packs hold by their headers, for when the index can't tell; kept in memory."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._index: _Index | None = None
-        self._packs: dict[int, Pack] = {}
-
-    def index(self) -> _Index:
-        """Return an index of the packs as they are now, having scanned those that changed."""
-        if self._index is None:
-            self._index = _Index.in_memory()
-        packs = {pack.number: pack for pack in list_packs(self._folder)}
-        with self._index.changing():
-            self._index.keep(
-                number for number, pack in packs.items() if self._packs.get(number) == pack
-            )
-            for number in packs.keys() - self._index.ends().keys():
-                with suppress(ContentMissingError):
-                    self._index.add(scan(packs[number], trusted=True), {number: packs[number].size})
-        self._packs = packs
-        return self._index
-
-    def close(self) -> None:
-        if self._index is not None:
-            self._index.close()
-        self._index = None
-        self._packs = {}
-
-
-_FORMAT: Final = 1
-_PAGE: Final = 10_000
-_SCHEMA: Final = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE entries (
-    digest BLOB PRIMARY KEY, pack INTEGER NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE packs (pack INTEGER PRIMARY KEY, end INTEGER NOT NULL);
-PRAGMA user_version = {_FORMAT};
-COMMIT;
-"""
-
-
-class _Index:
-    """Where content is: digest -> pack, offset, length; and how far each pack is indexed.
-
-    A SQLite file that is never synced: whatever a crash makes of it, the packs know better. Each
-    statement is read to its end at once, since an open one would keep the writer waiting.
-    """
-
-    def __init__(self, path: Path | None, db: sqlite3.Connection) -> None:
-        self._path = path
-        self._db = db
-        self._inode = _inode(path)
-
-    @classmethod
-    def create(cls, path: Path) -> Self:
-        """Open the index at `path` for writing; make it if there is none."""
-        with suppress(OSError):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return cls._opened(path, str(path))
-
-    @classmethod
-    def in_memory(cls) -> Self:
-        """Return an empty index that is never written anywhere."""
-        return cls._opened(None, ":memory:")
-
-    @classmethod
-    def view(cls, path: Path) -> Self:
-        """Open the index at `path` for reading only."""
-        return cls._opened(path, f"{path.absolute().as_uri()}?mode=ro")
-
-    @classmethod
-    def _opened(cls, path: Path | None, database: str) -> Self:
-        read_only = database.startswith("file:")
-        db = sqlite3.connect(database, uri=read_only, check_same_thread=False)
-        try:
-            _set_up(db, read_only=read_only)
-        except BaseException:
-            db.close()
-            raise
-        return cls(path, db)
-
-    def is_in_place(self) -> bool:
-        """Return whether the file is still the one at its path, and not deleted or replaced."""
-        return _inode(self._path) == self._inode
-
-    def close(self) -> None:
-        self._db.close()
-
-    def find(self, raw: bytes) -> Entry | None:
-        rows = self._db.execute("SELECT * FROM entries WHERE digest = ?", (raw,)).fetchall()
-        return Entry(*rows[0]) if rows else None
-
-    def ends(self) -> dict[int, int]:
-        return dict(self._db.execute("SELECT pack, end FROM packs").fetchall())
-
-    def entries_in(self, pack: int) -> list[Entry]:
-        """Return the entries in `pack` by their offset."""
-        rows = self._db.execute("SELECT * FROM entries WHERE pack = ? ORDER BY offset", (pack,))
-        return [Entry(*row) for row in rows.fetchall()]
-
-    def page(self, after: bytes) -> list[tuple[bytes, int]]:
-        """Return some digests beyond `after` in their order, each with the content's length."""
-        query = "SELECT digest, length FROM entries WHERE digest > ? ORDER BY digest LIMIT ?"
-        return self._db.execute(query, (after, _PAGE)).fetchall()
-
-    def changing(self) -> AbstractContextManager[object]:
-        """Return a context in which changes are made together, or not at all."""
-        return self._db
-
-    def add(self, entries: Iterable[Entry], ends: Mapping[int, int]) -> None:
-        # In the order of the digests, neighbours go into the same page of the tree.
-        self._db.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)", sorted(entries))
-        self._db.executemany("INSERT OR REPLACE INTO packs VALUES (?, ?)", ends.items())
-
-    def keep(self, packs: Iterable[int]) -> None:
-        """Forget all packs but these."""
-        for pack in self.ends().keys() - set(packs):
-            self._db.execute("DELETE FROM entries WHERE pack = ?", (pack,))
-            self._db.execute("DELETE FROM packs WHERE pack = ?", (pack,))
-
-    def forget_beyond(self, pack: int, end: int) -> None:
-        """Forget the entries of `pack` of which some bytes would lie beyond `end`."""
-        for entry in self.entries_in(pack):
-            if entry.end > end:
-                self._db.execute("DELETE FROM entries WHERE digest = ?", (entry.raw,))
-
-
-def _set_up(db: sqlite3.Connection, *, read_only: bool) -> None:
-    if not read_only:
-        db.execute("PRAGMA synchronous = OFF")
-        if db.execute("SELECT count(*) FROM sqlite_master").fetchall() == [(0,)]:
-            db.executescript(_SCHEMA)
-    if db.execute("PRAGMA user_version").fetchall() != [(_FORMAT,)]:
-        raise sqlite3.DatabaseError("the index has another format")
-
-
-def _inode(path: Path | None) -> int | None:
-    try:
-        return path.stat().st_ino if path else None
-    except OSError:
-        return None
-
-
-def _journal_of(database: Path) -> Path:
-    return database.with_name(f"{database.name}-journal")
-
-
-def _remove_database(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    _journal_of(path).unlink(missing_ok=True)

@@ -1,0 +1,14 @@
+"""Hypothesis profiles: ``FILESET_TEST_PROFILE=thorough`` searches longer than ``fast``."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# A laden machine is no failure: neither profile has a deadline for an example.
+settings.register_profile("fast", max_examples=60, deadline=None)
+settings.register_profile(
+    "thorough", max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(os.environ.get("FILESET_TEST_PROFILE", "fast"))
