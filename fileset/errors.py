@@ -6,9 +6,7 @@ pydicom raises a built-in exception with a certain text, ours derives from that 
 
 from __future__ import annotations
 
-from pydicom.errors import InvalidDicomError
-
-from ledger.errors import LedgerError, NotDicomError
+from ledger.errors import LedgerError
 
 
 class RepositoryError(LedgerError):
@@ -29,7 +27,3 @@ class NoSuchInstanceError(LedgerError, ValueError):
 
 class InvalidUIDError(LedgerError, AssertionError, ValueError):
     """A UID does not conform to PS3.5 Section 9; pydicom raises AssertionError here."""
-
-
-class InvalidFileError(NotDicomError, InvalidDicomError):
-    """The file given to ``FileSet.add()`` is no DICOM file."""

@@ -17,10 +17,11 @@ from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
 from fileset.adding import Adder, Offered, offer
 from fileset.adoption import Adoption, Found, inside, read_file_set, warn_of_syntax
 from fileset.contents import Contents
-from fileset.errors import InvalidFileError, InvalidUIDError, NoSuchInstanceError, RefusedError
+from fileset.errors import InvalidUIDError, NoSuchInstanceError, RefusedError
 from fileset.history import HistoryEntry, PendingChanges
 from fileset.ingest import (
     Candidate,
+    InvalidFileError,
     Outcome,
     Report,
     Result,

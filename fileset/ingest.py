@@ -12,6 +12,7 @@ from pathlib import Path
 
 from attrs import Factory, define, field, frozen
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 
 from fileset.recorders import overridden_recorders
 from ledger import completion
@@ -20,6 +21,10 @@ from ledger.events import Handle, Record
 from ledger.instance import Instance, read_instance
 from ledger.recorders import build_records
 from projections.hierarchy import record_key
+
+
+class InvalidFileError(NotDicomError, InvalidDicomError):
+    """The file given to ``FileSet.add()`` is no DICOM file; pydicom's class says so as well."""
 
 
 class Outcome(Enum):

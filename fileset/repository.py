@@ -211,13 +211,14 @@ class Repository:
 
     def rebuild(self) -> FileSetState:
         """Throw away snapshots and indexes, and return the state folded from the whole journal."""
-        if self.path is not None:
-            (self.path / _CACHE / _SNAPSHOT).unlink(missing_ok=True)
-        self.vault.rebuild_index()
-        self._snapshot_position = 0
-        self._state = FileSetState.fold(self.journal.read())
-        self._keep_snapshot()
-        return self._state
+        with self.exclusively():
+            if self.path is not None:
+                (self.path / _CACHE / _SNAPSHOT).unlink(missing_ok=True)
+            self.vault.rebuild_index()
+            self._snapshot_position = 0
+            self._state = FileSetState.fold(self.journal.read())
+            self._keep_snapshot()
+            return self._state
 
     def _load(self) -> FileSetState:
         """Return the state from a snapshot and the events after it, or from all events."""

@@ -27,7 +27,6 @@ from projections.materializer import (
     Materializer,
     MediumError,
     Progress,
-    WriteFailedError,
     collisions,
     read_dicomdir,
 )
@@ -74,13 +73,13 @@ class Writer:
             clashes = set(collisions(plan))
             if not clashes:
                 return plan
-            if clashes <= found or layout != "existing":
+            if clashes <= found:
                 break
             found |= clashes
         raise MediumError(
             f"{chosen} holds files that are not part of the File-set where new ones have to go, "
-            f"such as {min(clashes & set(plan.files))}: move them away, or write to an "
-            "empty folder."
+            f"such as {min(clashes & set(plan.files), default=min(clashes))}: move them away, or "
+            "write to an empty folder."
         )
 
     def _root(self, written: Written | None, given: Path | None) -> Path:
@@ -151,8 +150,16 @@ class Writer:
                 return False
             base = repository.at(writing.event.base)
             plan = plan_resumed(base, writing.event)
+            _refuse_changed(plan, base.written)
             self._carry_out(plan, writing.position, resume=True, progress=progress)
         return True
+
+    def plan_resume(self) -> Plan | None:
+        """Return what :meth:`resume` would complete, ``None`` if nothing was interrupted."""
+        writing = self._repository.refresh().writing
+        if writing is None:
+            return None
+        return plan_resumed(self._repository.at(writing.event.base), writing.event)
 
     def _carry_out(
         self, plan: Plan, started: int, *, resume: bool = False, progress: Progress | None
@@ -167,10 +174,11 @@ class Writer:
         )
         try:
             dicomdir = materializer.run()
-        except WriteFailedError as exc:
-            if exc.rolled_back:
+        except BaseException as exc:
+            if materializer.rolled_back:
+                why = str(exc) or type(exc).__name__
                 with repository.change():
-                    repository.emit(WriteAbandoned(started, str(exc)))
+                    repository.emit(WriteAbandoned(started, why))
             raise
         with repository.change():
             repository.emit(WriteCompleted(started, dicomdir))
@@ -194,12 +202,25 @@ class Writer:
             if leaf.content is None:
                 emit(ContentRecorded(leaf.handle, self._contents.content(leaf), leaf.placement))
 
+    def plan_export(self, root: Path, state: FileSetState, *, implicit_vr: bool = False) -> Plan:
+        """Return what :meth:`export` would do, after checking that it may; raises as it does."""
+        root = root.absolute()
+        _refuse_another(root)
+        now = self._repository.state
+        plan = plan_export(state, os.fspath(root), now=now, implicit_vr=implicit_vr)
+        if clashes := collisions(plan):
+            raise MediumError(
+                f"{root} holds files where new ones have to go, such as {clashes[0]}."
+            )
+        return plan
+
     def export(
         self,
         root: Path,
         state: FileSetState,
         *,
         implicit_vr: bool = False,
+        reason: str | None = None,
         progress: Progress | None = None,
     ) -> WriteResult:
         """Write all of `state`, one of the repository's, to `root`, a new folder of its own.
@@ -207,14 +228,8 @@ class Writer:
         What is pending stays pending. Raises as :meth:`write`.
         """
         repository = self._repository
-        root = root.absolute()
-        _refuse_another(root)
+        plan = self.plan_export(root, state, implicit_vr=implicit_vr)
         now = repository.state
-        plan = plan_export(state, os.fspath(root), now=now, implicit_vr=implicit_vr)
-        if clashes := collisions(plan):
-            raise MediumError(
-                f"{root} holds files where new ones have to go, such as {clashes[0]}."
-            )
         materializer = Materializer(
             plan,
             repository.vault,
@@ -223,11 +238,26 @@ class Writer:
             progress=progress,
         )
         dicomdir = materializer.run()
-        with repository.change():
+        with repository.change(reason):
             repository.emit(
                 WriteExported(root=plan.root, layout=plan.layout, base=plan.base, dicomdir=dicomdir)
             )
         return WriteResult(plan, dicomdir)
+
+
+def _refuse_changed(plan: Plan, written: Written | None) -> None:
+    """Refuse to complete `plan` where neither it nor the write before it left the DICOMDIR."""
+    root = Path(plan.root)
+    dicomdir = read_dicomdir(root)
+    if dicomdir is not None and dicomdir in (plan.interim, plan.dicomdir):
+        return
+    if written is None:
+        _refuse_another(root)
+    elif dicomdir is None or digest_of(dicomdir) != written.dicomdir:
+        raise MediumError(
+            f"A write to {root} was interrupted, and the DICOMDIR there is not that File-set's: "
+            "put the medium back to complete it."
+        )
 
 
 def _refuse_another(root: Path) -> None:

@@ -207,7 +207,7 @@ def _folder(branch: Branch, depth: int, folders: dict[Branch, str], names: _Free
 def _settled(branch: Branch) -> str | None:
     """Return where the last of the branch's instances lies, ``None`` if no name fits in there."""
     for child in reversed(branch.ordered()):
-        if isinstance(child, Leaf) and child.is_live and child.file_id is not None:
+        if isinstance(child, Leaf) and child.file_id is not None:
             folder = child.file_id[: child.file_id.rfind("/") + 1]
             return folder if is_conformant(f"{folder}NEW") else None
     return None

@@ -22,16 +22,17 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from ledger.digest import Digest, digest_of
-from ledger.disk import fsync_all, replace_file
+from ledger.disk import fsync, fsync_all
 from ledger.errors import ContentMissingError, LedgerError
-from ledger.events import Content, Placement
+from ledger.events import Placement
 from ledger.files import copy_file, file_content
+from ledger.packs import write_all
 from ledger.vault import Vault
 from projections.hierarchy import Leaf
 from projections.plan import Plan
@@ -72,23 +73,58 @@ def collisions(plan: Plan) -> list[str]:
     """Return the paths, relative to the root, where `plan` would put a file and another lies.
 
     Where one does, its neighbours in the same folder are returned with it, for a layout that
-    looks for free names.
+    looks for free names. A file that is just the one to be put there is no obstacle.
     """
     root = Path(plan.root)
-    targets = [path for leaf, path in plan.placed.items() if leaf not in plan.contested]
-    if plan.contested:
-        targets += sorted({path.partition("/")[0] for path in plan.contested.values()})
-    found: list[str] = []
-    for target in targets:
-        if os.path.lexists(root / target):
-            folder = target.rpartition("/")[0]
-            names = os.listdir(root / folder)  # noqa: PTH208 - names, not paths
-            found += [f"{folder}/{name}" if folder else name for name in names]
-    return found
+    goes = {path.upper() for path in plan.obsolete}
+    blocked: set[str] = set()
+    for leaf, path in plan.placed.items():
+        folder = path.rpartition("/")[0]
+        if leaf in plan.contested or folder in blocked:
+            continue
+        if (blocker := _file_above(root, folder)) is not None:
+            blocked.add(blocker.rpartition("/")[0])
+        # Names that differ only in case are one on many media: that file will be deleted.
+        elif os.path.lexists(root / path) and (
+            path.upper() in goes or not _is_in_place(root / path, leaf)
+        ):
+            blocked.add(folder)
+    if plan.staging is not None and os.path.lexists(root / plan.staging):
+        blocked.add("")
+    return sorted(
+        f"{folder}/{name}" if folder else name
+        for folder in blocked
+        for name in os.listdir(root / folder)  # noqa: PTH208 - names, not paths
+    )
+
+
+def _file_above(root: Path, folder: str) -> str | None:
+    """Return what is no folder of the components of `folder`, ``None`` if nothing is."""
+    while folder:
+        if os.path.lexists(root / folder):
+            return None if (root / folder).is_dir() else folder
+        folder = folder.rpartition("/")[0]
+    return None
+
+
+def _holds(path: Path, leaf: Leaf) -> bool:
+    """Whether the file at `path` can be read and has the instance's content, which is known."""
+    try:
+        return leaf.content is not None and file_content(path) == leaf.content
+    except OSError:
+        return False
+
+
+def _is_in_place(path: Path, leaf: Leaf) -> bool:
+    """Whether `path` is a file of its own with the instance's content."""
+    return not path.is_symlink() and path.is_file() and _holds(path, leaf)
 
 
 class Materializer:
-    """Writes one plan. `vault` gives the bytes of what is in it."""
+    """Writes one plan. `vault` gives the bytes of what is in it.
+
+    `rolled_back` tells, after a failure, whether the medium is as it was before.
+    """
 
     def __init__(
         self,
@@ -117,8 +153,10 @@ class Materializer:
         self._links = self._medium == self._root
         self._made_files: list[Path] = []
         self._made_folders: list[Path] = []
+        self._unflushed: list[Path] = []
         self._folders: set[Path] = set()
         self._committed = False
+        self.rolled_back = False
 
     def run(self) -> Digest:
         """Carry the plan out and return the digest of the DICOMDIR that is now in place.
@@ -127,9 +165,9 @@ class Materializer:
         """
         plan = self._plan
         with self._failures():
+            self._refuse_unread()
             self._folder(self._root)
-            # Resuming after the last commit, only the cleaning up is left.
-            if not (self._resume and read_dicomdir(self._root) == plan.dicomdir):
+            if not self._is_done():
                 self._put_new_files()
                 if plan.interim is not None:
                     self._commit(plan.interim)
@@ -145,24 +183,46 @@ class Materializer:
             yield
         except BaseException as exc:
             if not self._committed and not self._resume:
-                self._roll_back()
+                self.rolled_back = self._roll_back()
             if not isinstance(exc, (OSError, LedgerError)):
                 raise
-            rolled_back = not self._committed and not self._resume
-            told = "Nothing was changed." if rolled_back else "Write again to complete it."
+            told = "Nothing was changed." if self.rolled_back else "Write again to complete it."
             raise WriteFailedError(
-                f"Writing to {self._root} failed: {exc}. {told}".replace("..", "."),
-                rolled_back=rolled_back,
+                f"Writing to {self._root} failed: {str(exc).rstrip('.')}. {told}",
+                rolled_back=self.rolled_back,
             ) from exc
 
-    def _roll_back(self) -> None:
-        for path in self._made_files:
-            path.unlink(missing_ok=True)
-        for folder in reversed(self._made_folders):
+    def _roll_back(self) -> bool:
+        """Delete what was made and return whether all of it is gone."""
+        gone = True
+        for path in reversed(self._made_files):
             try:
-                folder.rmdir()
+                path.unlink(missing_ok=True)
             except OSError:
-                continue  # someone has put something there since
+                gone = False
+        for folder in reversed(self._made_folders):
+            with suppress(OSError):  # someone may have put something there since
+                folder.rmdir()
+        return gone
+
+    def _refuse_unread(self) -> None:
+        """Refuse to move what an interrupted write could not tell from anything else."""
+        for leaf in self._plan.placed:
+            if leaf.content is None and self._medium == self._root:
+                raise ContentMissingError(
+                    f"What the instance {leaf.uid} holds has to be recorded before it is moved"
+                )
+
+    def _is_done(self) -> bool:
+        """Whether an interrupted attempt got as far as to its last DICOMDIR."""
+        plan = self._plan
+        if not self._resume or read_dicomdir(self._root) != plan.dicomdir:
+            return False
+        # A DICOMDIR doesn't tell an instance from another one of the same UID and File ID, so the
+        # last one may be byte for byte the one that was there before.
+        return not plan.contested or all(
+            _is_in_place(self._root / path, leaf) for leaf, path in plan.placed.items()
+        )
 
     # --- the steps -------------------------------------------------------------------------------
 
@@ -181,48 +241,77 @@ class Materializer:
         The DICOMDIR in place names them in the staging folder, so they stay there as well.
         """
         plan = self._plan
-        for leaf, staged in plan.contested.items():
-            target = self._root / plan.placed[leaf]
+        for leaf, path in plan.contested.items():
+            staged, target = self._root / path, self._root / plan.placed[leaf]
             self._folder(target.parent)
-            if self._resume and self._holds(target, leaf):
-                continue
-            temporary = target.with_name(f".{target.name}.new")
+            temporary = staged.with_suffix(".new")
             temporary.unlink(missing_ok=True)
-            self._link_or_copy(self._root / staged, temporary, leaf)
-            temporary.replace(target)
-            self._made_files[-1] = target
+            if not (self._resume and _is_in_place(target, leaf)):
+                if not self._link_or_copy(staged, temporary, leaf):
+                    raise ContentMissingError(f"{staged} is gone")
+                temporary.replace(target)
+                temporary.unlink(missing_ok=True)  # two links to one file are not replaced
+            self._unflushed.append(target)
         self._flush()
 
     def _commit(self, dicomdir: bytes) -> None:
-        self._committed = True
-        replace_file(self._root / DICOMDIR, dicomdir, durable=self._durable)
+        """Put `dicomdir` in place, in one step."""
+        temporary = self._beside(dicomdir)
+        temporary.unlink(missing_ok=True)
+        with self._created(temporary) as fd:
+            write_all(fd, dicomdir)
+            if self._durable:
+                os.fsync(fd)
+        before, self._committed = self._committed, True
+        try:
+            temporary.replace(self._root / DICOMDIR)
+        except OSError:
+            self._committed = before or not os.path.lexists(temporary)
+            raise
+        if self._durable:
+            fsync(self._root)
+
+    def _beside(self, dicomdir: bytes) -> Path:
+        """Return where `dicomdir` is written first: a file there is a part of the same bytes."""
+        return self._root / f".{DICOMDIR}-{digest_of(dicomdir).partition(':')[2][:16]}"
 
     def _clean_up(self) -> None:
         plan = self._plan
-        obsolete = [self._root / path for path in (*plan.obsolete, *plan.contested.values())]
-        for path in obsolete:
-            path.unlink(missing_ok=True)
-        self._prune({path.parent for path in obsolete})
-        if self._durable and obsolete:
-            fsync_all((), [self._root], self._root)
+        gone = [path for path in map(self._root.joinpath, plan.obsolete) if self._is_within(path)]
+        gone += map(self._root.joinpath, plan.contested.values())
+        for path in gone:
+            # Where a folder lies by now, there is no file of ours any more.
+            with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                path.unlink()
+        changed = self._prune({path.parent for path in gone})
+        if self._durable:
+            fsync_all((), sorted(changed), self._root)
 
-    def _prune(self, folders: set[Path]) -> None:
-        """Remove those of `folders` that are empty now, and the empty ones above them."""
+    def _prune(self, folders: Iterable[Path]) -> set[Path]:
+        """Remove those of `folders` that are empty now, and the empty ones above them.
+
+        Return those that are left, or that something was removed from.
+        """
+        left = set()
         for folder in folders:
             current = folder
-            while current != self._root:
+            while self._root in current.parents:
                 try:
                     current.rmdir()
-                except FileNotFoundError:
+                except (FileNotFoundError, NotADirectoryError):
                     pass  # a folder beside it took it along
                 except OSError:
                     break
                 current = current.parent
+            left.add(current)
+        return {folder for folder in left if folder.exists()}  # one may have gone with another
 
     def _flush(self) -> None:
+        """Flush the files that came since the last time, and the folders that name them."""
         if self._durable:
             folders = self._folders | {folder.parent for folder in self._made_folders}
-            fsync_all(self._made_files, sorted(folders), self._root)
+            fsync_all(self._unflushed, sorted(folders), self._root)
+        self._unflushed = []
 
     # --- files and folders -----------------------------------------------------------------------
 
@@ -232,31 +321,40 @@ class Materializer:
             return
         missing = []
         current = folder
-        while not current.exists():
+        while not os.path.lexists(current):
             missing.append(current)
             current = current.parent
+        if current.is_relative_to(self._root) and not self._is_straight(current):
+            raise MediumError(f"{current} is a link: files put there would lie elsewhere")
         for path in reversed(missing):
             path.mkdir()
             self._made_folders.append(path)
-        if folder.resolve() != self._root.resolve() / folder.relative_to(self._root):
-            raise MediumError(f"{folder} is a link: files put there would lie elsewhere")
         self._folders.add(folder)
+
+    def _is_straight(self, folder: Path) -> bool:
+        """Whether no link leads from the root to `folder`."""
+        return folder.resolve() == self._root.resolve() / folder.relative_to(self._root)
+
+    def _is_within(self, path: Path) -> bool:
+        """Whether `path` is where it says, so that deleting it deletes nothing else."""
+        return ".." not in path.parts and self._is_straight(path.parent)
 
     def _put(self, leaf: Leaf, target: Path) -> None:
         """Make `target` hold the instance's bytes, from where they are."""
         self._folder(target.parent)
-        if self._resume and os.path.lexists(target):
-            if self._holds(target, leaf):
+        if os.path.lexists(target):
+            if _is_in_place(target, leaf):
+                # From an interrupted attempt, or by chance. Not ours to roll back.
+                self._unflushed.append(target)
                 return
-            target.unlink()
+            if self._resume:
+                target.unlink()
+        source = None if leaf.file_id is None else self._medium / leaf.file_id
         if self._medium != self._root and leaf.placement is Placement.VAULT:
+            source = None  # the vault's copy is nearer than another medium's
+        if source is None or not self._link_or_copy(source, target, leaf):
             self._copy_in(leaf, target)
-            return
-        sources = [] if leaf.file_id is None else [self._medium / leaf.file_id]
-        if self._resume:
-            sources.append(self._root / self._plan.placed[leaf])
-        if not any(self._link_or_copy(source, target, leaf) for source in sources):
-            self._copy_in(leaf, target)
+        self._unflushed.append(target)
 
     def _copy_in(self, leaf: Leaf, target: Path) -> None:
         """Copy the instance's bytes from the vault or from where they were left."""
@@ -283,9 +381,10 @@ class Materializer:
 
     def _link_or_copy(self, source: Path, target: Path, leaf: Leaf) -> bool:
         """Make `target` hold what `source` holds; ``False`` if there is no such file."""
-        if not source.exists() or (self._resume and not self._holds(source, leaf)):
+        if not source.is_file() or (self._resume and not _holds(source, leaf)):
             return False
-        if self._links:
+        # A link to a symbolic link would lead elsewhere from another folder.
+        if self._links and not source.is_symlink():
             try:
                 os.link(source, target, follow_symlinks=False)
             except OSError as exc:
@@ -298,11 +397,3 @@ class Materializer:
         with self._created(target) as fd:
             copy_file(source, fd, expected=leaf.content)
         return True
-
-    def _holds(self, path: Path, leaf: Leaf) -> bool:
-        """Whether the file at `path` has the instance's content."""
-        try:
-            found: Content = file_content(path)
-        except OSError:
-            return False
-        return found == leaf.content

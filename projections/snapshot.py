@@ -6,12 +6,13 @@ as good as none. A snapshot says at which position and chain hash it was taken.
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 import orjson
 from attrs import asdict, frozen
 
-from ledger.digest import Digest
+from ledger.digest import Digest, digest_of
 from ledger.elements import Elements
 from ledger.events import Content, InstanceAdded, Placement, Record, RecordRef, WriteStarted
 from projections.dicomdir import FileSetIdentity
@@ -31,19 +32,34 @@ class Snapshot:
 
 
 def dump(state: FileSetState, chain_hash: str) -> bytes:
-    """Return `state` as bytes."""
-    return orjson.dumps({"version": VERSION, "hash": chain_hash, **to_plain(state)})
+    """Return `state` as bytes, behind a digest of them: a disk may damage what no one checks."""
+    plain = {"version": VERSION, "hash": chain_hash, **to_plain(state)}
+    try:
+        body = orjson.dumps(plain)
+    except TypeError:  # a path may hold bytes that are no characters, as lone surrogates
+        body = json.dumps(plain).encode("ascii")
+    return digest_of(body).encode("ascii") + b"\n" + body
 
 
 def load(data: bytes) -> Snapshot | None:
     """Return the snapshot in `data`, ``None`` if it isn't one of this version of the fold."""
+    digest, _, body = data.partition(b"\n")
+    if digest != digest_of(body).encode("ascii"):
+        return None
     try:
-        plain = orjson.loads(data)
+        plain = _loads(body)
         if plain["version"] != VERSION:
             return None
         return Snapshot(plain["hash"], _from_plain(plain))
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         return None
+
+
+def _loads(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        return json.loads(body)  # which takes lone surrogates
 
 
 def to_plain(state: FileSetState) -> dict[str, Any]:

@@ -54,9 +54,7 @@ def test_the_python_of_a_page_gives_what_it_shows(
     assert test.examples
     report: list[str] = []
     flags = doctest.ELLIPSIS | doctest.REPORT_NDIFF
-    doctest.DocTestRunner(optionflags=flags).run(
-        test, out=report.append
-    )
+    doctest.DocTestRunner(optionflags=flags).run(test, out=report.append)
     assert not report, "".join(report)
 
 
@@ -64,9 +62,9 @@ def sessions(block: str) -> Iterator[tuple[str, str]]:
     """Yield each command of a console block with the output shown below it."""
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         command, _, shown = part.partition("\n")
-        while command.endswith("\\"):
+        while command.count('"') % 2:  # a quoted script goes on over several lines
             more, _, shown = shown.partition("\n")
-            command = command[:-1] + more.removeprefix("> ").strip()
+            command += f"\n{more}"
         yield command, shown
 
 
@@ -93,6 +91,11 @@ def test_the_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) 
     environment.pop("FILESET_REPO", None)
     for block in blocks(page, "console"):
         for command, shown in sessions(block):
+            if command.startswith("export "):
+                setting, _, rest = command.removeprefix("export ").partition("; ")
+                name, _, environment_value = setting.partition("=")
+                environment[name] = environment_value
+                command = rest  # noqa: PLW2901 - the setting is taken off it
             run = subprocess.run(
                 ["bash", "-c", command],
                 cwd=tmp_path,

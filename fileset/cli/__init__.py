@@ -48,7 +48,6 @@ main = Commands(
     """,
     epilog="Exit codes: 0 all done; 1 done, but something was rejected or a check failed; "
     "2 usage; 3 refused.",
-    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 """The command line: call it to run it."""

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias, cast
 import click
 
 from fileset.cli.output import Answer
-from fileset.cli.running import run
+from fileset.cli.running import USAGE, OutputError, run
 from fileset.cli.session import ENVIRONMENT_VARIABLE, Session
 from fileset.cli.text import storable
 
@@ -31,17 +31,10 @@ ERROR: Final[Shape] = {
 pass_session = click.make_pass_decorator(Session)
 
 
-class Text(click.ParamType[str]):
-    """A text that goes into the journal."""
-
-    name = "text"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str:
-        """Return `value` as it can be kept."""
-        del param, ctx
-        return storable(str(value))
+def text_for_journal(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Return an option's value as it can be kept in the journal: the option's callback."""
+    del ctx, param
+    return None if value is None else storable(value)
 
 
 class Command(click.Command):
@@ -53,14 +46,17 @@ class Command(click.Command):
         What its JSON document holds, by key.
     """
 
-    shape: Shape = {}
+    shape: Shape
 
     def invoke(self, ctx: click.Context) -> int:
         """Run the command, print its answer and return the exit code."""
         answer: Answer = super().invoke(ctx)
         session = ctx.find_object(Session)
         assert session is not None  # noqa: S101 - the group has made one
-        session.answer(answer)
+        try:
+            session.answer(answer)
+        except OSError as exc:  # no error of what was asked: that was done
+            raise OutputError from exc
         return answer.status
 
 
@@ -74,11 +70,13 @@ def command(
     """
 
     def declare(function: Callable[..., Answer]) -> Command:
-        made = cast(Command, click.command(name, cls=Command)(function))
+        made = click.command(name, cls=Command)(function)
         made.shape = shape
         if changes:
             made.params.append(
-                click.Option(["--reason"], type=Text(), help="Why; kept in the journal.")
+                click.Option(
+                    ["--reason"], callback=text_for_journal, help="Why; kept in the journal."
+                )
             )
             made.params.append(_actor())
         if repository:
@@ -95,7 +93,8 @@ def _store(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     def callback(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         del param
         if value:
-            setattr(ctx.ensure_object(Session), name, value)
+            kept = storable(value) if isinstance(value, str) else value
+            setattr(ctx.ensure_object(Session), name, kept)
 
     return callback
 
@@ -115,7 +114,6 @@ def _repo(**extra: Any) -> click.Option:
 def _actor() -> click.Option:
     return click.Option(
         ["--actor"],
-        type=Text(),
         metavar="NAME",
         expose_value=False,
         callback=_store("actor"),
@@ -148,6 +146,13 @@ class Commands(click.Group):
             _json(),
         ]
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; without any, show the help."""
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help(), err=True)
+            ctx.exit(USAGE)
+        return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands' names, in the order of the sections."""
         del ctx
@@ -159,7 +164,7 @@ class Commands(click.Group):
         for section in self.homes.values():
             if cmd_name in section:
                 module = import_module(section[cmd_name][0])
-                return cast(click.Command, module.COMMANDS[cmd_name])
+                return cast("click.Command", module.COMMANDS[cmd_name])
         return None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from attrs import fields
 
 from fileset.cli.command import Shape
+from ledger.events import Handle
 from ledger.journal import Change
 from projections.dicomdir import FileSetIdentity
 from projections.hierarchy import Leaf
@@ -157,14 +159,20 @@ IDENTITY_NAMES: Final = {
 }
 
 
-def plan_document(plan: Plan) -> dict[str, Any]:
-    """Return what a write does."""
+def file_ids(state: FileSetState) -> dict[Handle, str]:
+    """Return where the instances of `state` are on the medium."""
+    leaves = state.hierarchy.walk_leaves()
+    return {leaf.handle: leaf.file_id for leaf in leaves if leaf.file_id is not None}
+
+
+def plan_document(plan: Plan, before: Mapping[Handle, str]) -> dict[str, Any]:
+    """Return what a write does, or has done; `before` is where the instances were."""
     placed, moved = [], []
     for leaf, path in plan.placed.items():
-        if leaf.file_id is None or leaf.handle in plan_copied(plan):
+        if (there := before.get(leaf.handle)) is None:
             placed.append({"sop_instance_uid": leaf.uid, "file_id": path})
         else:
-            moved.append({"sop_instance_uid": leaf.uid, "from": leaf.file_id, "to": path})
+            moved.append({"sop_instance_uid": leaf.uid, "from": there, "to": path})
     return {
         "root": plan.root,
         "layout": plan.layout,
@@ -173,7 +181,8 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "placed": placed,
         "moved": moved,
         "removed": [
-            {"sop_instance_uid": leaf.uid, "file_id": leaf.file_id} for leaf in plan.dropped
+            {"sop_instance_uid": leaf.uid, "file_id": before.get(leaf.handle)}
+            for leaf in plan.dropped
         ],
         "dicomdir_size": len(plan.dicomdir),
     }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias
 
 import click
 from attrs import define, field
-from pydicom.datadict import dictionary_VR, keyword_dict, tag_for_keyword
+from pydicom.datadict import keyword_dict, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
@@ -43,7 +44,9 @@ class Search:
         """Return the instances whose elements have all the values of `query`."""
 
         def matches(elements: Elements) -> bool:
-            return all([self._has(elements, key, text) for key, text in query.items()])
+            # All of them, so that every keyword is known to have been met or not.
+            hits = [self._has(elements, key, text) for key, text in query.items()]
+            return all(hits)
 
         return [instance for instance in fs if self._look(instance, matches)]
 
@@ -69,8 +72,7 @@ class Search:
         if self.load or not unmet:
             return []
         return [
-            f"no directory record has {', '.join(unmet)}: "
-            "--load searches the instances themselves"
+            f"no directory record has {', '.join(unmet)}: --load searches the instances themselves"
         ]
 
     def _has(self, elements: Elements, keyword: str, text: str) -> bool:
@@ -111,7 +113,7 @@ def check_keyword(keyword: str) -> str:
     near = [
         lower[name] for name in difflib.get_close_matches(keyword.lower(), lower, n=3, cutoff=0.7)
     ]
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    hint = f" Did you mean {', '.join(near)}?" if near else ""
     raise click.UsageError(f"There is no data element with the keyword '{keyword}'.{hint}")
 
 
@@ -124,7 +126,7 @@ def value_text(element: DataElement) -> str:
 
 
 def value_json(element: DataElement) -> Any:
-    """Return an element's value as plain JSON: numbers, texts, lists of them, items of sequences."""
+    """Return an element's value as JSON: numbers, texts, lists of them, items of sequences."""
     value = element.value
     if element.VR == "SQ":
         return [item.to_json_dict() for item in value]
@@ -136,7 +138,7 @@ def value_json(element: DataElement) -> Any:
 def _plain(vr: str, value: Any) -> Any:
     if value is None or value == "":
         return None
-    if vr in _NUMBERS:
+    if vr in _NUMBERS and math.isfinite(value):
         return int(value) if int(value) == value else float(value)
     return str(value)
 
@@ -152,8 +154,3 @@ def _equals(element: DataElement, text: str) -> bool:
         return [Decimal(n) for n in shown.split("\\")] == [Decimal(n) for n in text.split("\\")]
     except InvalidOperation:
         return False
-
-
-def is_sequence(keyword: str) -> bool:
-    """Whether the element with `keyword` is a sequence, which no text equals."""
-    return dictionary_VR(keyword) == "SQ"

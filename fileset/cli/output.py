@@ -7,6 +7,7 @@ remember to.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple, TextIO, TypeAlias
@@ -34,6 +35,7 @@ STYLES: Final[dict[str, dict[str, Any]]] = {
 }
 
 _BLOCK: Final = 1000
+_NO_EDGE: Final = 1_000_000
 
 Line: TypeAlias = str | tuple[str | Span, ...]
 
@@ -89,13 +91,14 @@ def print_lines(lines: Iterable[Line | Node], *, err: bool = False) -> None:
 
 
 def styled(line: Line) -> str:
-    """Return a line as text with the terminal's codes, which click drops where they don't belong."""
+    """Return a line with the terminal's codes, which click drops where they don't belong."""
     if isinstance(line, str):
         return clean(line)
+    plain = bool(os.environ.get("NO_COLOR"))
     return "".join(
         click.style(clean(part.text), **STYLES[part.style])
-        if isinstance(part, Span)
-        else clean(part)
+        if isinstance(part, Span) and not plain
+        else clean(_plain(part))
         for part in line
     )
 
@@ -106,22 +109,22 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def columns(rows: Iterable[tuple[str | Span, ...]]) -> Iterator[Line]:
-    """Yield `rows` as lines with their columns aligned, the last one as long as it is."""
-    cleaned = [
-        [part._replace(text=clean(part.text)) if isinstance(part, Span) else clean(part) for part in row]
-        for row in rows
-    ]
-    widths: dict[int, int] = {}
-    for row in cleaned:
-        for index, part in enumerate(row):
-            widths[index] = max(widths.get(index, 0), len(_plain(part)))
+    """Yield `rows`, all as long, as lines with their columns aligned."""
+    cleaned = [tuple(map(_cleaned, row)) for row in rows]
+    widths = [max(map(len, map(_plain, column))) for column in zip(*cleaned, strict=True)]
     for row in cleaned:
         line: list[str | Span] = []
-        for index, part in enumerate(row):
-            line.append(part)
-            if index < len(row) - 1:
-                line.append(" " * (widths[index] - len(_plain(part)) + 2))
+        gap = 0
+        for part, width in zip(row, widths, strict=True):
+            if text := _plain(part):
+                line += [" " * gap, part]
+                gap = 0
+            gap += width - len(text) + 2
         yield tuple(line)
+
+
+def _cleaned(part: str | Span) -> str | Span:
+    return part._replace(text=clean(part.text)) if isinstance(part, Span) else clean(part)
 
 
 def _plain(part: str | Span) -> str:
@@ -137,7 +140,9 @@ def _print_tree(root: Node) -> None:
         parts = (line,) if isinstance(line, str) else line
         return Text.assemble(
             *(
-                (clean(part.text), _rich_style(part.style)) if isinstance(part, Span) else clean(part)
+                (clean(part.text), _rich_style(part.style))
+                if isinstance(part, Span)
+                else clean(part)
                 for part in parts
             )
         )
@@ -147,8 +152,8 @@ def _print_tree(root: Node) -> None:
     while waiting:
         node, drawn = waiting.pop()
         waiting.extend((child, drawn.add(label(child.label))) for child in node.children)
-    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
-    # A line that is cut at the edge of the screen would lose File IDs.
+    # A tree is cut at the edge of the screen, which would lose File IDs: there is none.
+    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False, width=_NO_EDGE)
     console.print(top, soft_wrap=True)
 
 

@@ -11,12 +11,12 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import click
 
-from fileset.cli.output import print_lines
+from fileset.cli.output import Span, print_lines
 from fileset.cli.session import Session
 from ledger.errors import LedgerError
 
@@ -28,6 +28,10 @@ INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
 
 
+class OutputError(Exception):
+    """The answer to a command can't be printed; the cause says why."""
+
+
 def run(invoke: Callable[[Session], Any], arguments: Sequence[str]) -> int:
     """Call `invoke` with a new session and return the exit code."""
     _take_any_character(sys.stdout, sys.stderr)
@@ -36,21 +40,27 @@ def run(invoke: Callable[[Session], Any], arguments: Sequence[str]) -> int:
         with _collecting(session.warnings):
             status = _guarded(invoke, session)
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes again at exit, and would complain.
-        _silence(sys.stdout)
-        status = BROKEN_PIPE
+    except (OSError, OutputError) as exc:
+        _silence(sys.stdout)  # Python flushes again at exit, and would complain
+        status = _unprinted(exc.__cause__ or exc)
     finally:
         session.close()
     return status
 
 
+def _unprinted(why: BaseException) -> int:
+    """Return the exit code of a command that has done what it was asked and can't say so."""
+    if isinstance(why, BrokenPipeError):
+        return BROKEN_PIPE
+    told = f"the answer can't be printed: {getattr(why, 'strerror', why)}"
+    with suppress(OSError):
+        print_lines([(Span("error: ", "bad"), told)], err=True)
+    return INCOMPLETE
+
+
 def _guarded(invoke: Callable[[Session], Any], session: Session) -> int:
     try:
         return int(invoke(session) or OK)
-    except click.exceptions.NoArgsIsHelpError as exc:
-        click.echo(exc.format_message(), err=True)
-        return USAGE
     except click.ClickException as exc:
         return _usage(session, exc)
     except (click.Abort, KeyboardInterrupt):
@@ -115,4 +125,4 @@ def _silence(stream: Any) -> None:
         return  # not a real file
 
 
-__all__ = ["BROKEN_PIPE", "INCOMPLETE", "INTERRUPTED", "OK", "REFUSED", "USAGE", "run"]
+__all__ = ["INCOMPLETE", "OK", "USAGE", "OutputError", "run"]

@@ -1,0 +1,99 @@
+"""What a user may set of a File-set's identity, checked before anything is changed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import warnings
+from collections.abc import Callable
+from typing import Any, Final
+
+import click
+
+FIELDS: Final = {
+    "id": "id",
+    "uid": "uid",
+    "descriptor": "descriptor_file_id",
+    "charset": "descriptor_character_set",
+}
+"""The names that a user types, and those of the identity's fields."""
+
+_CODE_STRING: Final = re.compile(r"[A-Z0-9_ ]*")
+
+
+def check_id(text: str) -> str | None:
+    """Return a File-set ID, ``None`` for no value; a usage error if it can't be one."""
+    _check_characters("File-set ID", text)
+    if len(text) > 16:
+        raise click.UsageError(
+            f"A File-set ID has at most 16 characters; '{text}' has {len(text)}."
+        )
+    if not _CODE_STRING.fullmatch(text):
+        warnings.warn(
+            f"The File-set ID '{text}' does not conform to PS3.3 Annex F, which allows A-Z, 0-9, _ "
+            "and space: some readers will not take it",
+            stacklevel=2,
+        )
+    return text or None
+
+
+def check_uid(text: str) -> str:
+    """Return a UID; a usage error if it can't be one."""
+    from pydicom.uid import UID  # noqa: PLC0415 - init without --uid does without pydicom
+
+    if not text:
+        raise click.UsageError("A File-set always has a UID; give another one.")
+    if not UID(text).is_valid:
+        raise click.UsageError(f"'{text}' is not a valid UID (PS3.5 Section 9).")
+    return text
+
+
+def check_descriptor(text: str) -> tuple[str, ...] | None:
+    """Return the components of a descriptor's File ID, ``None`` for no value."""
+    _check_characters("Descriptor file ID", text)
+    parts = tuple(part for part in text.split("/") if part)
+    if len(parts) > 8 or any(len(part) > 16 for part in parts):
+        raise click.UsageError(
+            "A descriptor file ID has at most 8 components of at most 16 characters, as in "
+            "DOCS/README."
+        )
+    return parts or None
+
+
+def check_charset(text: str) -> str | None:
+    """Return a defined term of Specific Character Set, ``None`` for no value."""
+    from pydicom.charset import python_encoding  # noqa: PLC0415 - as above
+
+    if not text:
+        return None
+    if text not in python_encoding:
+        near = difflib.get_close_matches(text, [name for name in python_encoding if name], n=2)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise click.UsageError(f"'{text}' is not a character set, such as ISO_IR 100.{hint}")
+    return text
+
+
+_CHECKS: Final[dict[str, Callable[[str], Any]]] = {
+    "id": check_id,
+    "uid": check_uid,
+    "descriptor": check_descriptor,
+    "charset": check_charset,
+}
+
+
+def parse_settings(arguments: tuple[str, ...]) -> dict[str, Any]:
+    """Return ``NAME=VALUE`` arguments as values of the identity's fields."""
+    settings: dict[str, Any] = {}
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if not equals or name not in FIELDS:
+            raise click.UsageError(
+                f"'{argument}' is not one of {', '.join(f'{known}=...' for known in FIELDS)}."
+            )
+        settings[FIELDS[name]] = _CHECKS[name](value)
+    return settings
+
+
+def _check_characters(what: str, text: str) -> None:
+    if not text.isascii() or not text.isprintable() or "\\" in text:
+        raise click.UsageError(f"A {what} takes printable ASCII characters but the backslash.")

@@ -1,0 +1,193 @@
+"""``status``, ``tree``, ``find`` and ``values``: looking at the File-set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from fileset.cli.command import Command, command, pass_session
+from fileset.cli.documents import instance_document, staged_document
+from fileset.cli.listing import instance_lines, whole
+from fileset.cli.matching import Search, check_keyword, parse_query, value_json, value_text
+from fileset.cli.output import Answer, Line, Node, Span
+from fileset.cli.running import INCOMPLETE, OK
+from fileset.cli.session import Session
+from fileset.cli.text import clean, count
+from fileset.fileset import FileSet
+from projections.outline import outline
+from projections.state import FileSetState
+
+
+@command(
+    "status",
+    {
+        "repository": "the path of its folder",
+        "position": "that of the journal's last event",
+        "root": "where the File-set was written or adopted, or null",
+        "id": "the File-set ID, or null",
+        "uid": "the File-set UID",
+        "descriptor_file_id": "with / between its components, or null",
+        "descriptor_character_set": "a defined term, or null",
+        "instances": "how many there are, as staged",
+        "staged": "what is staged, see below",
+        "undo": "how many changes can be undone",
+        "redo": "how many changes can be redone",
+        "write_interrupted": "the root of a write that did not end, or null",
+    },
+)
+@pass_session
+def status(session: Session) -> Answer:
+    """Show the File-set as it would be written, and what is staged."""
+    fs = session.file_set()
+    state = fs.repository.refresh()
+    identity, history = state.identity, state.history
+    interrupted = state.writing.event.root if state.writing else None
+    lines: list[Line] = [*_text(fs).split("\n")]
+    if interrupted:
+        lines.append((Span(f"A write to {interrupted} was interrupted: ", "bad"), _COMPLETE_IT))
+    descriptor = identity.descriptor_file_id
+    return Answer(
+        {
+            "repository": str(fs.repository.path),
+            "position": state.position,
+            "root": fs.path,
+            "id": identity.id,
+            "uid": identity.uid,
+            "descriptor_file_id": "/".join(descriptor) if descriptor else None,
+            "descriptor_character_set": identity.descriptor_character_set,
+            "instances": len(state.live),
+            "staged": staged_document(state),
+            "undo": len(history.undo),
+            "redo": len(history.redo),
+            "write_interrupted": interrupted,
+        },
+        lines,
+    )
+
+
+_COMPLETE_IT: Final = "`fileset write` completes it."
+
+
+def _text(fs: FileSet) -> str:
+    """Return the File-set as text in which each line is one line, whatever its values hold."""
+    text = str(fs)
+    for line in outline(fs.state.hierarchy.walk()):
+        if "\n" in line:
+            text = text.replace(line, clean(line))
+    return text
+
+
+@command(
+    "tree",
+    {
+        "records": "nested: {record_type, key, records}, with instances as leaves, see below",
+        "instances": "how many there are, as staged",
+    },
+)
+@pass_session
+def tree(session: Session) -> Answer:
+    """Show the hierarchy of directory records down to the instances.
+
+    Each comes with its File ID on the medium, its SOP class, the beginning of its digest, and what
+    is staged for it.
+    """
+    state = session.repository().refresh()
+    forest = whole(state)
+    root = Node(_title(state), forest.nodes())
+    return Answer({"records": forest.document(), "instances": len(state.live)}, [root])
+
+
+def _title(state: FileSetState) -> Line:
+    name = state.identity.id or "File-set"
+    where = f" at {Path(state.written.root)}" if state.written else ""
+    return (Span(name, "title"), f"{where}: {count(len(state.live), 'instance')}")
+
+
+_LOAD: Final = click.option(
+    "--load", is_flag=True, help="Search all elements of the instances, not their records alone."
+)
+
+
+@command(
+    "find",
+    {
+        "instances": "those that match, see below",
+        "unreadable": "[{sop_instance_uid, reason}] of files that --load could not read",
+    },
+)
+@click.argument("query", metavar="KEYWORD=VALUE...", nargs=-1, required=True)
+@_LOAD
+@pass_session
+def find(session: Session, query: tuple[str, ...], load: bool) -> Answer:
+    """List the instances whose elements have all the values.
+
+    Values are compared as text, and numbers as numbers; several values of one element are joined
+    by backslashes, as in 'ImageType=ORIGINAL\\PRIMARY'.
+    """
+    fs = session.file_set()
+    wanted = parse_query(query)
+    search = Search(load)
+    found = [fs.state.leaf(instance.handle) for instance in search.find(fs, wanted)]
+    session.warnings += search.advice(wanted)
+    return Answer(
+        {
+            "instances": [instance_document(leaf, fs.state) for leaf in found],
+            "unreadable": _unreadable(search),
+        },
+        instance_lines(found, fs.state),
+        [*_notes(search), *([] if found else ["No instance matches."])],
+        status=INCOMPLETE if search.unreadable else OK,
+    )
+
+
+@command(
+    "values",
+    {
+        "values": "by keyword, the list of distinct values",
+        "unreadable": "[{sop_instance_uid, reason}] of files that --load could not read",
+    },
+)
+@click.argument("keywords", metavar="KEYWORD...", nargs=-1, required=True)
+@_LOAD
+@pass_session
+def values(session: Session, keywords: tuple[str, ...], load: bool) -> Answer:
+    """List the distinct values of elements, as KEYWORD=VALUE, the way `fileset find` takes them."""
+    fs = session.file_set()
+    wanted = [check_keyword(keyword) for keyword in keywords]
+    search = Search(load)
+    found = search.values(fs, wanted)
+    session.warnings += search.advice(wanted)
+    return Answer(
+        {
+            "values": {
+                keyword: [value_json(element) for element in elements]
+                for keyword, elements in found.items()
+            },
+            "unreadable": _unreadable(search),
+        },
+        [
+            f"{keyword}={value_text(element)}"
+            for keyword, elements in found.items()
+            for element in elements
+        ],
+        _notes(search),
+        status=INCOMPLETE if search.unreadable else OK,
+    )
+
+
+def _unreadable(search: Search) -> list[dict[str, str]]:
+    return [{"sop_instance_uid": uid, "reason": reason} for uid, reason in search.unreadable]
+
+
+def _notes(search: Search) -> list[Line]:
+    return [(Span(uid, "bad"), f": can't be read: {reason}") for uid, reason in search.unreadable]
+
+
+COMMANDS: Final[dict[str, Command]] = {
+    "status": status,
+    "tree": tree,
+    "find": find,
+    "values": values,
+}

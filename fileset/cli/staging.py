@@ -1,0 +1,220 @@
+"""``add``, ``remove`` and ``set``: staging changes of the File-set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from fileset.cli.command import Command, command, pass_session
+from fileset.cli.documents import (
+    identity_difference,
+    identity_lines,
+    instance_document,
+    staged_document,
+    staged_line,
+)
+from fileset.cli.identity import parse_settings
+from fileset.cli.listing import instance_lines
+from fileset.cli.matching import Search, parse_query
+from fileset.cli.output import Answer, Line, Span
+from fileset.cli.progress import bar
+from fileset.cli.running import INCOMPLETE, OK
+from fileset.cli.session import Session
+from fileset.cli.text import count
+from fileset.ingest import Outcome, Report, Result, find_files
+from fileset.repository import Repository
+from projections.state import FileSetState
+
+_KEYS: Final = {outcome: outcome.value.lower().replace(" ", "_") for outcome in Outcome}
+
+
+@command(
+    "add",
+    {
+        "found": "how many files were looked at; the sum of the six counts that follow",
+        **dict.fromkeys(_KEYS.values(), "how many"),
+        "change": "the id of the change, or null if nothing was recorded",
+        "results": "[{path, outcome, reason, sop_instance_uid}], one for each file",
+        "staged": "what is staged now, see below",
+    },
+    changes=True,
+)
+@click.argument(
+    "paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option("--recursive", "-r", is_flag=True, help="Add what is in folders, too.")
+@click.option(
+    "--place",
+    type=click.Choice(["copy", "reference"]),
+    default="copy",
+    show_default=True,
+    help="Copy the files into the repository, or leave them where they are until they are written.",
+)
+@pass_session
+def add(
+    session: Session, paths: tuple[Path, ...], recursive: bool, place: str, reason: str | None
+) -> Answer:
+    """Stage DICOM files to be added, all as one change.
+
+    A file that can't be added is reported on standard error and the others are added; the exit code
+    is then 1. A DICOMDIR met on the way is skipped.
+    """
+    fs = session.file_set()
+    files = list(find_files(paths, recursive=recursive))
+    with bar("Adding") as advance, _Recording(fs.repository, reason) as change:
+        done = 0
+
+        def progress(_: Result) -> None:
+            nonlocal done
+            done += 1
+            advance(done, len(files))
+
+        report = fs.add_many(
+            files, recursive=False, reference=place == "reference", progress=progress
+        )
+    return _add_answer(report, fs.state, change.id)
+
+
+def _add_answer(report: Report, state: FileSetState, change: str | None) -> Answer:
+    counts = {key: report.counts[outcome] for outcome, key in _KEYS.items()}
+    notes: list[Line] = [
+        (Span(result.source, "bad"), f": {_why(result)}")
+        for result in report
+        if result.outcome.is_failure or result.outcome is Outcome.SKIPPED
+    ]
+    return Answer(
+        {
+            "found": len(report.results),
+            **counts,
+            "change": change,
+            "results": [_result(result, state) for result in report],
+            "staged": staged_document(state),
+        },
+        [_reconciled(report), staged_line(state)],
+        notes,
+        INCOMPLETE if report.has_failures else OK,
+    )
+
+
+def _why(result: Result) -> str:
+    if result.outcome is Outcome.SKIPPED:
+        return f"skipped: {result.reason}"
+    return result.reason or result.outcome.value
+
+
+def _result(result: Result, state: FileSetState) -> dict[str, Any]:
+    return {
+        "path": result.source,
+        "outcome": _KEYS[result.outcome],
+        "reason": result.reason,
+        "sop_instance_uid": None if result.handle is None else state.leaf(result.handle).uid,
+    }
+
+
+def _reconciled(report: Report) -> Line:
+    """Return the account of all files: found N = A added + B already there + ..."""
+    parts: list[str | Span] = [Span(f"found {len(report.results):,}", "title"), " = "]
+    for index, outcome in enumerate(Outcome):
+        number = report.counts[outcome]
+        text = f"{number:,} {outcome.value}"
+        style = "bad" if outcome.is_failure else "good" if outcome is Outcome.ADDED else "careful"
+        parts += [" + "] if index else []
+        parts.append(Span(text, style) if number else text)
+    return tuple(parts)
+
+
+class _Recording:
+    """One change; `id` is ``None`` afterwards if nothing was recorded in it."""
+
+    def __init__(self, repository: Repository, reason: str | None) -> None:
+        self._repository = repository
+        self._change = repository.change(reason)
+        self.id: str | None = None
+
+    def __enter__(self) -> _Recording:
+        self.id = self._change.__enter__()
+        self._position = self._repository.state.position
+        return self
+
+    def __exit__(self, *exc: Any) -> bool | None:
+        if self._repository.state.position == self._position:
+            self.id = None
+        return self._change.__exit__(*exc)
+
+
+@command(
+    "remove",
+    {
+        "removed": "the instances, see below",
+        "change": "the id of the change, or null if no instance matches",
+        "staged": "what is staged now, see below",
+    },
+    changes=True,
+)
+@click.argument("query", metavar="KEYWORD=VALUE...", nargs=-1, required=True)
+@pass_session
+def remove(session: Session, query: tuple[str, ...], reason: str | None) -> Answer:
+    """Stage the instances to be removed whose directory records have all the values.
+
+    As in `fileset remove PatientID=98890234 Modality=MR`; `fileset find` shows what matches. If
+    nothing does, the exit code is 1.
+    """
+    fs = session.file_set()
+    wanted = parse_query(query)
+    search = Search(load=False)
+    with _Recording(fs.repository, reason) as change:
+        found = search.find(fs, wanted)
+        if found:
+            fs.remove(found)
+    session.warnings += search.advice(wanted)
+    leaves = [fs.state.leaf(instance.handle) for instance in found]
+    document = {
+        "removed": [instance_document(leaf, fs.state) for leaf in leaves],
+        "change": change.id,
+        "staged": staged_document(fs.state),
+    }
+    if not found:
+        return Answer(document, notes=["No instance matches."], status=INCOMPLETE)
+    title = f"{count(len(found), 'instance')} removed:"
+    return Answer(
+        document,
+        [(Span(title, "title"),), *instance_lines(leaves, fs.state), staged_line(fs.state)],
+    )
+
+
+@command(
+    "set",
+    {
+        "changed": "what was set to another value: {name: {from, to}}",
+        "change": "the id of the change, or null if all had its value already",
+        "staged": "what is staged now, see below",
+    },
+    changes=True,
+)
+@click.argument(
+    "settings", metavar="id=... uid=... descriptor=... charset=...", nargs=-1, required=True
+)
+@pass_session
+def set_(session: Session, settings: tuple[str, ...], reason: str | None) -> Answer:
+    """Set the File-set ID or UID, or the descriptor file's ID or character set.
+
+    All that is given is one change. An empty value, as in `id=`, clears; only the UID can't be.
+    A descriptor file in folders is written DOCS/README.
+    """
+    values = parse_settings(settings)
+    repository = session.repository()
+    before = repository.refresh().identity
+    with _Recording(repository, reason) as change:
+        for name, value in values.items():
+            repository.set_identity(name, value)
+    changed = identity_difference(before, repository.state.identity)
+    lines: list[Line] = [*identity_lines(changed)] or ["That is so already."]
+    return Answer(
+        {"changed": changed, "change": change.id, "staged": staged_document(repository.state)},
+        [*lines, staged_line(repository.state)],
+    )
+
+
+COMMANDS: Final[dict[str, Command]] = {"add": add, "remove": remove, "set": set_}

@@ -1,0 +1,193 @@
+"""``write``: from what is staged to files and a DICOMDIR."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from fileset.cli.command import Command, command, pass_session
+from fileset.cli.documents import file_ids, plan_document, short
+from fileset.cli.history import state_at
+from fileset.cli.output import Answer, Line, Span
+from fileset.cli.progress import bar
+from fileset.cli.session import Session, absolute
+from fileset.cli.text import count
+from fileset.contents import Contents
+from fileset.writing import Writer
+from ledger.digest import Digest
+from projections.layouts import LAYOUTS
+from projections.pending import pending
+from projections.state import FileSetState
+
+_SHOWN: Final = 20
+"""Paths of each kind that a dry run lists without ``--all``."""
+
+
+@command(
+    "write",
+    {
+        "root": "a path",
+        "written": "whether anything was written",
+        "dry_run": "whether this only tells what would be",
+        "export": "whether it is a copy of a past state, which leaves what is staged as it was",
+        "completed": "the root of an interrupted write that this one completed first, or null",
+        "dicomdir": "sha256:... of the DICOMDIR that was written, or null",
+        "plan": "what was or would be done, see below; null if nothing is staged",
+    },
+    changes=True,
+)
+@click.argument("root", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--layout",
+    type=click.Choice(list(LAYOUTS)),
+    help="Where the files go: as pydicom numbers them, or moving nothing that is on the medium.  "
+    "[default: pydicom]",
+)
+@click.option(
+    "--at",
+    "position",
+    type=click.IntRange(min=1),
+    metavar="POSITION",
+    help="Write a copy of the File-set as of a position of the journal.",
+)
+@click.option("--dry-run", is_flag=True, help="Tell what it would do, and stop.")
+@click.option("--all", "show_all", is_flag=True, help="Have a dry run list every path.")
+@pass_session
+def write(
+    session: Session,
+    root: Path | None,
+    layout: str | None,
+    position: int | None,
+    dry_run: bool,
+    show_all: bool,
+    reason: str | None,
+) -> Answer:
+    """Write what is staged to the folder ROOT, with a DICOMDIR.
+
+    ROOT is remembered: later writes need none. A write that was interrupted is completed first.
+    With --at, a copy of a past state goes to a ROOT of its own, and what is staged stays staged.
+    """
+    root = absolute(root) if root is not None else None
+    if position is not None:
+        return _export(session, root, layout, position, dry_run, show_all, reason)
+    repository = session.repository()
+    writer = Writer(repository, Contents(repository))
+    layout = layout or "pydicom"
+    resumed = writer.plan_resume()
+    if dry_run and resumed is not None:
+        plan = plan_document(resumed, file_ids(repository.at(resumed.base)))
+        hint = (Span("A write was interrupted and would be completed first:", "careful"),)
+        return Answer(_document(plan, dry_run=True), [hint, *_plan_lines(plan, show_all)])
+    with bar("Writing") as advance:
+        if resumed is not None:
+            writer.resume(progress=advance)
+        completed = resumed.root if resumed is not None else None
+        state = repository.refresh()
+        before = file_ids(state)
+        if dry_run or not _is_staged(state, layout):
+            planned = writer.plan(root, layout)  # which checks the root, too
+            result = None
+        else:
+            result = writer.write(root, layout, reason=reason, progress=advance)
+            planned = result.plan
+    plan = plan_document(planned, before)
+    done: list[Line] = [f"Completed the interrupted write to {completed}."] if completed else []
+    if result is None and dry_run and _is_staged(state, layout):
+        return Answer(_document(plan, dry_run=True), _plan_lines(plan, show_all))
+    if result is None or result.dicomdir is None:
+        return Answer(
+            {**_document(plan, dry_run=dry_run, completed=completed), "plan": None},
+            [*done, f"Nothing {'more ' if completed else ''}to write to {planned.root}."],
+        )
+    return Answer(
+        _document(plan, dicomdir=result.dicomdir, completed=completed),
+        [*done, *_written_lines(plan, result.dicomdir)],
+    )
+
+
+def _export(
+    session: Session,
+    root: Path | None,
+    layout: str | None,
+    position: int,
+    dry_run: bool,
+    show_all: bool,
+    reason: str | None,
+) -> Answer:
+    if root is None:
+        raise click.UsageError("--at writes a copy: name the ROOT for it.")
+    if layout == "existing":
+        raise click.UsageError("--at writes a new copy, which has no existing layout.")
+    repository = session.repository()
+    writer = Writer(repository, Contents(repository))
+    state = state_at(repository, position)
+    if dry_run:
+        plan = plan_document(writer.plan_export(root, state), {})
+        return Answer(_document(plan, dry_run=True, export=True), _plan_lines(plan, show_all))
+    with bar("Writing") as advance:
+        result = writer.export(root, state, reason=reason, progress=advance)
+    plan = plan_document(result.plan, {})
+    return Answer(
+        _document(plan, dicomdir=result.dicomdir, export=True),
+        [f"The File-set as of position {position}:", *_written_lines(plan, result.dicomdir)],
+    )
+
+
+def _is_staged(state: FileSetState, layout: str) -> bool:
+    """Whether a write in `layout` would do anything: the existing one has no moves."""
+    staged = pending(state)
+    moves = layout != "existing" and staged.moves
+    return bool(staged.creation or staged.metadata or staged.additions or staged.removals or moves)
+
+
+def _document(
+    plan: dict[str, Any],
+    *,
+    dicomdir: Digest | None = None,
+    dry_run: bool = False,
+    export: bool = False,
+    completed: str | None = None,
+) -> dict[str, Any]:
+    return {
+        "root": plan["root"],
+        "written": dicomdir is not None,
+        "dry_run": dry_run,
+        "export": export,
+        "completed": completed,
+        "dicomdir": str(dicomdir) if dicomdir else None,
+        "plan": plan,
+    }
+
+
+def _written_lines(plan: dict[str, Any], dicomdir: Digest | None) -> list[Line]:
+    return [
+        (Span(f"Wrote {count(plan['instances'], 'instance')} to {plan['root']}.", "good"),),
+        f"{_figures(plan)} ({short(dicomdir)})",
+    ]
+
+
+def _figures(plan: dict[str, Any]) -> str:
+    return (
+        f"{count(len(plan['placed']), 'file')} placed, {len(plan['moved']):,} moved, "
+        f"{len(plan['removed']):,} removed; DICOMDIR of {count(plan['dicomdir_size'], 'byte')}"
+    )
+
+
+def _plan_lines(plan: dict[str, Any], show_all: bool) -> list[Line]:
+    lines: list[Line] = [
+        (Span(f"Would write to {plan['root']}", "title"), f", layout {plan['layout']}:")
+    ]
+    placed = [("  + ", "good", item["file_id"]) for item in plan["placed"]]
+    moved = [("  > ", "careful", f"{item['from']} -> {item['to']}") for item in plan["moved"]]
+    removed = [("  - ", "bad", item["file_id"] or "") for item in plan["removed"]]
+    for kind in (placed, moved, removed):
+        shown = kind if show_all else kind[:_SHOWN]
+        lines += [(Span(sign, style), path) for sign, style, path in shown]
+        if more := len(kind) - len(shown):
+            lines.append(f"  ... and {more:,} more: --all lists them")
+    return [*lines, _figures(plan)]
+
+
+COMMANDS: Final[dict[str, Command]] = {"write": write}

@@ -1,0 +1,493 @@
+"""A journal's author for tests, and the plainest model of what its events amount to.
+
+A *command* is a tuple such as ``("add", 3, 1)``; :class:`Author` turns commands into events as the
+application does, folds them, and has a :class:`Model` play the same commands on dicts and copies.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from attrs import define, field
+from hypothesis import strategies as st
+
+from ledger import elements
+from ledger.digest import digest_of
+from ledger.elements import Element
+from ledger.events import (
+    ChangeRedone,
+    ChangeUndone,
+    ConflictNoted,
+    Content,
+    DescriptorCharacterSetChanged,
+    DescriptorFileIDChanged,
+    Event,
+    FileSetCreated,
+    FileSetIDChanged,
+    FileSetUIDChanged,
+    InstanceAdded,
+    InstanceRejected,
+    InstanceRemoved,
+    InstanceRestored,
+    Placement,
+    Record,
+    WriteAbandoned,
+    WriteCompleted,
+)
+from ledger.journal import Change, Recorded
+from projections.dicomdir_decoder import DecodedNode, decode_dicomdir, link
+from projections.hierarchy import Branch, Leaf, record_key
+from projections.plan import Plan, plan_write
+from projections.snapshot import dump
+from projections.state import FileSetState
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
+EXPLICIT = "1.2.840.10008.1.2.1"
+
+Command = tuple[Any, ...]
+
+
+# --- instances -----------------------------------------------------------------------------------
+
+
+class Spec(NamedTuple):
+    """An instance that can be added: its UID, the records from the top to its own, its bytes."""
+
+    uid: str
+    records: tuple[Record, ...]
+    data: bytes
+
+    @property
+    def content(self) -> Content:
+        return Content(digest_of(self.data), len(self.data))
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What tells the records above the instance's own from their siblings."""
+        return tuple(record_key(record) or "" for record in self.records[:-1])
+
+
+def record(kind: str, **values: tuple[int, str, str]) -> Record:
+    """Return a record of type `kind`; each value is a tag, a VR and a text."""
+    found = (Element(tag, vr, text.encode("utf-8")) for tag, vr, text in values.values())
+    return Record(kind, elements.encode(found))
+
+
+def patient(number: int, name: str = "Doe^J") -> Record:
+    return record("PATIENT", id=(0x00100020, "LO", f"P{number}"), name=(0x00100010, "PN", name))
+
+
+def study(uid: str) -> Record:
+    return record("STUDY", uid=(0x0020000D, "UI", uid), date=(0x00080020, "DA", "20200102"))
+
+
+def series(uid: str) -> Record:
+    return record("SERIES", uid=(0x0020000E, "UI", uid), modality=(0x00080060, "CS", "CT"))
+
+
+def image(number: int) -> Record:
+    return record("IMAGE", number=(0x00200013, "IS", str(number)))
+
+
+def private(uid: str) -> Record:
+    return record("PRIVATE", uid=(0x00041432, "UI", uid))
+
+
+def spec(number: int, home: int = 0, variant: int = 0) -> Spec:
+    """Return instance `number` of the pool.
+
+    `home` chooses the records above it: images of two patients with two studies each, then
+    a HANGING PROTOCOL at the top, PRIVATE ones at two depths, and an IMAGE below a PATIENT.
+    `variant` gives other bytes under the same UID, and another name to the patient.
+    """
+    uid = f"1.9.{number}"
+    data = f"{uid} {home} {variant}".encode() * 20
+    above: list[Record]
+    match home:
+        case 4:
+            return Spec(uid, (record("HANGING PROTOCOL"),), data)
+        case 5:
+            return Spec(uid, (private(f"1.5.{number}"),), data)
+        case 6:
+            above = [patient(0, f"Name^{variant}"), private("1.6"), private(f"1.6.{number}")]
+            return Spec(uid, tuple(above), data)
+        case 7:
+            return Spec(uid, (patient(1, f"Name^{variant}"), image(number)), data)
+    who, what = divmod(home, 2)
+    above = [
+        patient(who, f"Name^{variant}"),
+        study(f"1.2.{who}.{what}"),
+        series(f"1.3.{who}.{what}"),
+    ]
+    return Spec(uid, (*above, image(number)), data)
+
+
+# --- the model -----------------------------------------------------------------------------------
+
+
+@define
+class Entry:
+    """An instance as the model knows it; `where` are the positions that brought its records."""
+
+    handle: int
+    spec: Spec
+    where: tuple[int, ...]
+    records: tuple[Record, ...]
+
+
+@define
+class Wanted:
+    """What undo and redo go back to: who is part since when, and the identity."""
+
+    ranks: dict[int, int] = field(factory=dict)
+    identity: dict[str, Any] = field(factory=dict)
+
+
+@define
+class Model:
+    """A File-set, with a whole copy of everything for each change that can be undone."""
+
+    entries: dict[int, Entry] = field(factory=dict)
+    now: Wanted = field(factory=Wanted)
+    undo: list[Wanted] = field(factory=list)
+    redo: list[Wanted] = field(factory=list)
+    medium: set[int] = field(factory=set)
+    written: dict[str, Any] | None = None
+    settled: int = 0
+    writing: Wanted | None = None
+
+    def live(self) -> set[int]:
+        return set(self.now.ranks)
+
+    def in_tree_order(self) -> list[Entry]:
+        return sorted((self.entries[h] for h in self.now.ranks), key=lambda e: e.where)
+
+    def in_iteration_order(self) -> list[Entry]:
+        ranks = self.now.ranks
+
+        def since(entry: Entry) -> int:
+            return ranks[entry.handle] if ranks[entry.handle] > self.settled else 0
+
+        return sorted(self.in_tree_order(), key=since)
+
+    def additions(self) -> set[int]:
+        return self.live() - self.medium
+
+    def removals(self) -> set[int]:
+        return self.medium - self.live()
+
+    def place(self, handle: int, spec_: Spec) -> Entry:
+        """Return the entry of a new instance: records with equal keys are shared."""
+        standing = [self.entries[h] for h in sorted(self.live() | self.medium)]
+        where: tuple[int, ...] = ()
+        records: tuple[Record, ...] = ()
+        for depth, key in enumerate(spec_.keys):
+            same = [
+                entry
+                for entry in standing
+                if len(entry.where) > depth + 1
+                and entry.where[:depth] == where
+                and entry.spec.keys[depth] == key
+            ]
+            alive = [entry for entry in same if entry.handle in self.now.ranks]
+            chosen = min(alive or same, key=lambda e: e.where[depth], default=None)
+            where += (chosen.where[depth] if chosen else handle,)
+            records += (chosen.records[depth] if chosen else spec_.records[depth],)
+        return Entry(handle, spec_, (*where, handle), (*records, spec_.records[-1]))
+
+
+# --- the author ----------------------------------------------------------------------------------
+
+
+class Author:
+    """Writes a journal, command by command, and folds it on the way.
+
+    `on_write` is called with each plan that is begun, the state still being that of before.
+    """
+
+    def __init__(
+        self, *, root: str = "/medium", on_write: Callable[[Plan, FileSetState], None] | None = None
+    ) -> None:
+        self.events: list[Recorded] = []
+        self.state = FileSetState()
+        self.model = Model()
+        self.root = root
+        self.plan: Plan | None = None
+        self.plan_done: Plan | None = None
+        self._on_write = on_write
+        self._started = 0
+        self._changes = 0
+        self.commit([FileSetCreated(uid="1.2.3", id="SET")])
+        self.model.now.identity = {
+            "uid": "1.2.3",
+            "id": "SET",
+            "descriptor_file_id": None,
+            "descriptor_character_set": None,
+        }
+
+    def commit(self, events: Iterable[Event]) -> list[Recorded]:
+        """Append `events` as one change."""
+        self._changes += 1
+        return [self._append(event) for event in events]
+
+    def _append(self, event: Event) -> Recorded:
+        position = len(self.events) + 1
+        change = Change(f"c{self._changes:04}", position, 1, "", "me", "here", None)
+        recorded = Recorded(position, change, event)
+        self.state.apply(recorded)
+        self.events.append(recorded)
+        return recorded
+
+    def run(self, commands: Iterable[Command]) -> Author:
+        for command in commands:
+            self.do(command)
+        return self
+
+    def do(self, command: Command) -> int:
+        """Carry out `command` and return by how many changes the history has grown."""
+        before = len(self.model.undo)
+        name, *args = command
+        if name == "undo":
+            self._step(args[0], self.model.undo, self.model.redo, ChangeUndone)
+        elif name == "redo":
+            self._step(args[0], self.model.redo, self.model.undo, ChangeRedone)
+        elif name in ("write", "start", "complete", "abandon"):
+            getattr(self, f"_{name}")(*args)
+        elif name == "note":
+            self._note()
+        else:
+            self._change(args[0] if name == "many" else [command])
+        return len(self.model.undo) - before
+
+    def _change(self, commands: Sequence[Command]) -> None:
+        self._changes += 1
+        before, effects = copy.deepcopy(self.model.now), len(self.events)
+        for name, *args in commands:
+            getattr(self, f"_{name}")(*args)
+        if len(self.events) > effects:
+            self.model.undo.append(before)
+            self.model.redo.clear()
+
+    def _add(self, number: int, home: int = 0, variant: int = 0) -> None:
+        self._add_spec(spec(number, home, variant))
+
+    def _add_spec(self, wanted: Spec) -> None:
+        model = self.model
+        if wanted.uid in self.state.live:
+            return
+        on_medium = [h for h in model.removals() if model.entries[h].spec == wanted]
+        if on_medium:
+            self._append(InstanceRestored(on_medium[0]))
+            model.now.ranks[on_medium[0]] = len(self.events)
+            return
+        handle = len(self.events) + 1
+        entry = model.place(handle, wanted)
+        self._append(added(self.state, wanted))
+        model.entries[handle] = entry
+        model.now.ranks[handle] = handle
+
+    def _remove(self, number: int) -> None:
+        leaf = self.state.live.get(f"1.9.{number}")
+        if leaf is not None:
+            self._append(InstanceRemoved(leaf.handle))
+            del self.model.now.ranks[leaf.handle]
+
+    def _set(self, name: str, value: Any) -> None:
+        identity = self.model.now.identity
+        if identity[name] != value:
+            event = {
+                "id": FileSetIDChanged,
+                "uid": FileSetUIDChanged,
+                "descriptor_file_id": DescriptorFileIDChanged,
+                "descriptor_character_set": DescriptorCharacterSetChanged,
+            }[name]
+            self._append(event(value=value, previous=identity[name]))
+            identity[name] = value
+
+    def _note(self) -> None:
+        self.commit([InstanceRejected(source="/a", reason="none")])
+        for leaf in self.state.live.values():
+            self.commit([ConflictNoted(leaf.handle, None, Content(digest_of(b""), 0))])
+            break
+
+    def _step(
+        self,
+        n: int,
+        source: list[Wanted],
+        target: list[Wanted],
+        event: type[ChangeUndone | ChangeRedone],
+    ) -> None:
+        self._changes += 1
+        history = self.state.history
+        for _ in range(min(n, len(source))):
+            stack = history.undo if event is ChangeUndone else history.redo
+            self._append(event(stack[-1].change))
+            target.append(self.model.now)
+            self.model.now = source.pop()
+
+    def _write(self, layout: str = "pydicom") -> None:
+        self._complete()
+        self._start(layout)
+        self._complete()
+
+    def _start(self, layout: str = "pydicom") -> None:
+        if self.plan is None:
+            self.plan = plan_write(self.state, self.root, layout)
+            if self._on_write is not None:
+                self._on_write(self.plan, self.state)
+            self._started = self.commit([self.plan.started()])[0].position
+            self.model.writing = copy.deepcopy(self.model.now)
+
+    def _complete(self) -> None:
+        writing, self.model.writing = self.model.writing, None
+        if self.plan is not None and writing is not None:
+            self.commit([WriteCompleted(self._started, digest_of(self.plan.dicomdir))])
+            self.plan, self.plan_done = None, self.plan
+            self.model.medium = set(writing.ranks)
+            self.model.written = writing.identity
+            self.model.settled = len(self.events)
+
+    def _abandon(self) -> None:
+        if self.plan is not None:
+            self.commit([WriteAbandoned(self._started, "no space")])
+            self.plan = self.model.writing = None
+
+
+def added(state: FileSetState, spec_: Spec) -> InstanceAdded:
+    """Return the event that adds an instance, sharing the records that stand in the tree."""
+    branch = state.hierarchy.root
+    *parents, own = spec_.records
+    while parents and (known := branch.by_key.get(record_key(parents[0]) or "")) is not None:
+        branch = known
+        del parents[0]
+    return InstanceAdded(
+        sop_instance_uid=spec_.uid,
+        sop_class_uid=CT,
+        transfer_syntax_uid=EXPLICIT,
+        record=own,
+        parents=tuple(parents),
+        under=branch.ref if branch.home is not None else None,
+        content=spec_.content,
+        placement=Placement.VAULT,
+        source="/in/file.dcm",
+    )
+
+
+# --- looking at states ---------------------------------------------------------------------------
+
+
+def records_above(leaf: Leaf) -> tuple[Record, ...]:
+    """Return the records above an instance in the tree, from the top."""
+    found: list[Record] = []
+    node: Branch | None = leaf.parent
+    while node is not None and node.home is not None:
+        found.append(node.record)
+        node = node.parent
+    return tuple(reversed(found))
+
+
+def effective(state: FileSetState) -> dict[str, Any]:
+    """Return what a File-set is, apart from what was ever written: its live instances, in order.
+
+    Two states with the same effect are written as the same File-set.
+    """
+    return {
+        "identity": state.identity,
+        "instances": [
+            (*records_above(leaf), leaf.record, leaf.uid, leaf.content)
+            for leaf in state.hierarchy.walk_leaves()
+            if leaf.is_live
+        ],
+    }
+
+
+def iteration(state: FileSetState) -> list[int]:
+    """Return the handles in the order in which a FileSet iterates."""
+    settled = state.written.position if state.written else 0
+    leaves = [leaf for leaf in state.hierarchy.walk_leaves() if leaf.is_live]
+    leaves.sort(key=lambda leaf: leaf.rank if leaf.rank > settled else 0)
+    return [leaf.handle for leaf in leaves]
+
+
+def tree(state: FileSetState) -> list[Any]:
+    """Return all there is to see of the tree: order, numbers, and what answers to which key."""
+    seen: list[Any] = []
+    for depth, node in state.hierarchy.walk():
+        if isinstance(node, Branch):
+            known = [(key, branch.ref) for key, branch in sorted(node.by_key.items())]
+            seen.append((depth, node.ref, node.index, known))
+        else:
+            seen.append((depth, node.handle, node.index, node.rank, node.file_id))
+    return seen
+
+
+def named_by(dicomdir: bytes) -> dict[str, str]:
+    """Return the SOP Instance UID by the File ID of each record that a DICOMDIR leads to."""
+    directory = decode_dicomdir(dicomdir, name="DICOMDIR")
+    found = link(directory)
+    assert not found.findings
+    assert not found.orphans
+    named: dict[str, str] = {}
+    pending: list[DecodedNode] = list(found.roots)
+    while pending:
+        node = pending.pop()
+        if node.record.file_id:
+            path = "/".join(node.record.file_id)
+            assert path not in named
+            named[path] = node.record.sop_instance_uid or ""
+        pending += node.children
+    return named
+
+
+def fingerprint(commands: Iterable[Command]) -> str:
+    """Return one digest of all that a journal leads to: its state and both DICOMDIRs."""
+    author = Author().run(commands)
+    hasher = hashlib.sha256(dump(author.state, "00"))
+    for layout in ("pydicom", "existing"):
+        plan = plan_write(author.state, "/medium", layout)
+        hasher.update(plan.dicomdir + (plan.interim or b"") + repr(plan.started()).encode())
+    return hasher.hexdigest()
+
+
+# --- strategies ----------------------------------------------------------------------------------
+
+_numbers = st.integers(0, 4)
+_homes = st.sampled_from([0, 0, 0, 1, 2, 3, 4, 5, 6, 7])
+_variants = st.integers(0, 1)
+adds = st.tuples(st.just("add"), _numbers, _homes, _variants)
+removes = st.tuples(st.just("remove"), _numbers)
+settings_ = st.one_of(
+    st.tuples(st.just("set"), st.just("id"), st.sampled_from([None, "SET", "OTHER"])),
+    st.tuples(st.just("set"), st.just("uid"), st.sampled_from(["1.2.3", "1.2.4"])),
+    st.tuples(st.just("set"), st.just("descriptor_file_id"), st.sampled_from([None, ("DOC", "A")])),
+    st.tuples(
+        st.just("set"), st.just("descriptor_character_set"), st.sampled_from([None, "ISO_IR 100"])
+    ),
+)
+single = st.one_of(adds, adds, removes, settings_)
+changes = st.one_of(
+    single, single, st.tuples(st.just("many"), st.lists(single, min_size=1, max_size=4))
+)
+steps = st.tuples(st.sampled_from(["undo", "redo"]), st.integers(1, 3))
+layouts = st.sampled_from(["pydicom", "existing"])
+writes = st.one_of(
+    st.tuples(st.just("write"), layouts),
+    st.tuples(st.just("start"), layouts),
+    st.just(("complete",)),
+    st.just(("abandon",)),
+)
+commands = st.one_of(changes, changes, changes, steps, writes, st.just(("note",)))
+
+
+def programs(max_size: int = 25) -> st.SearchStrategy[list[Command]]:
+    """Strategy for lists of commands."""
+    return st.lists(commands, max_size=max_size)
+
+
+def prefixes(events: Sequence[Recorded]) -> Iterator[Sequence[Recorded]]:
+    """Yield every beginning of a journal."""
+    for cut in range(len(events) + 1):
+        yield events[:cut]

@@ -1,0 +1,235 @@
+"""write: what is staged becomes files and a DICOMDIR, and nothing else is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli_runs import CT, MR, OVERLAY, Cli, copy_of_example, run
+from pydicom.fileset import FileSet as PydicomFileSet
+
+from projections.materializer import Materializer
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    run("init", tmp_path / "archive")
+    return Cli(tmp_path / "archive")
+
+
+@pytest.fixture
+def medium(tmp_path: Path) -> Path:
+    return tmp_path / "medium"
+
+
+def files(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_what_is_staged_is_written_and_read_by_pydicom(cli: Cli, medium: Path) -> None:
+    cli("add", CT, MR)
+    result = cli("write", medium)
+    assert result.out.startswith(f"Wrote 2 instances to {medium}.\n2 files placed, 0 moved, 0 rem")
+    found = {
+        str(i.PatientID): Path(i.path).read_bytes() for i in PydicomFileSet(medium / "DICOMDIR")
+    }
+    assert found == {"1CT1": CT.read_bytes(), "4MR1": MR.read_bytes()}
+    assert cli.status() == ""
+    assert cli.json("verify")["findings"] == []
+
+
+def test_the_root_is_remembered(cli: Cli, medium: Path) -> None:
+    cli("add", CT)
+    cli("write", medium)
+    cli("add", MR)
+    document = cli.json("write")
+    assert document["root"] == str(medium)
+    assert document["written"] is True
+    assert document["plan"]["instances"] == 2
+    assert [item["file_id"] for item in document["plan"]["placed"]] == [
+        "PT000001/ST000000/SE000000/IM000000"
+    ]
+
+
+def test_with_nothing_staged_nothing_is_written(cli: Cli, medium: Path) -> None:
+    cli("add", CT)
+    cli("write", medium)
+    before, position = files(medium), cli.json("status")["position"]
+    assert cli("write").out == f"Nothing to write to {medium}.\n"
+    assert cli("write", medium).out == f"Nothing to write to {medium}.\n"
+    document = cli.json("write")
+    assert (document["written"], document["plan"]) == (False, None)
+    assert (files(medium), cli.json("status")["position"]) == (before, position)
+
+
+def test_a_new_file_set_needs_a_root(cli: Cli) -> None:
+    assert "Name the root folder" in cli("write", code=3).err
+
+
+def test_a_dry_run_lists_the_plan_and_does_nothing(cli: Cli, medium: Path) -> None:
+    cli("add", CT, MR)
+    out = cli("write", medium, "--dry-run").out
+    assert "  + PT000000/ST000000/SE000000/IM000000" in out
+    assert "2 files placed" in out
+    assert not medium.exists()
+    cli("write", medium)
+    cli("remove", "PatientID=1CT1")
+    before = files(medium)
+    dry = cli.json("write", "--dry-run")
+    assert (dry["dry_run"], dry["written"]) == (True, False)
+    assert files(medium) == before
+    done = cli.json("write")
+    assert {**done["plan"], "base": 0} == {**dry["plan"], "base": 0}
+    assert done["plan"]["moved"] == [
+        {
+            "sop_instance_uid": next(iter(cli.uids())),
+            "from": "PT000001/ST000000/SE000000/IM000000",
+            "to": "PT000000/ST000000/SE000000/IM000000",
+        }
+    ]
+    assert len(done["plan"]["removed"]) == 1
+
+
+def test_a_dry_run_lists_some_paths_or_all(tmp_path: Path) -> None:
+    run("init", tmp_path / "r", "--from", copy_of_example(tmp_path / "cd"))
+    cli = Cli(tmp_path / "r")
+    assert "... and 11 more: --all lists them" in cli("write", "--dry-run").out
+    assert cli("write", "--dry-run", "--all").out.count(" -> ") == 31
+
+
+def test_the_existing_layout_moves_nothing(tmp_path: Path) -> None:
+    dicomdir = copy_of_example(tmp_path / "cd")
+    before = files(dicomdir.parent)
+    run("init", tmp_path / "r", "--from", dicomdir)
+    cli = Cli(tmp_path / "r")
+    assert "Nothing to write" in cli("write", "--layout", "existing").out
+    cli("remove", "PatientID=77654033", "Modality=CR")
+    cli("add", CT)
+    document = cli.json("write", "--layout", "existing")
+    assert (len(document["plan"]["placed"]), document["plan"]["moved"]) == (1, [])
+    after = files(dicomdir.parent)
+    stayed = {path: data for path, data in before.items() if path in after and path != "DICOMDIR"}
+    assert len(stayed) == 28
+    assert all(after[path] == data for path, data in stayed.items())
+    assert len(PydicomFileSet(dicomdir)) == 29
+
+
+def test_a_past_state_is_written_out_as_a_copy(cli: Cli, tmp_path: Path, medium: Path) -> None:
+    cli("add", CT)
+    cli("write", medium)
+    written = files(medium)
+    cli("add", MR)
+    cli("remove", "PatientID=1CT1")
+    staged = cli.status()
+    document = cli.json("write", tmp_path / "copy", "--at", 2)
+    assert (document["export"], document["plan"]["base"]) == (True, 2)
+    assert files(tmp_path / "copy") == written
+    assert cli.status() == staged
+    again = cli.json("write", tmp_path / "again", "--at", 2)
+    assert again["dicomdir"] == document["dicomdir"]
+
+
+def test_a_copy_is_planned_without_being_made(cli: Cli, tmp_path: Path) -> None:
+    cli("add", CT)
+    assert "1 file placed" in cli("write", tmp_path / "copy", "--at", 2, "--dry-run").out
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_copy_needs_a_root_and_a_position_that_is(cli: Cli, tmp_path: Path) -> None:
+    assert "name the ROOT" in cli("write", "--at", 1, code=2).err
+    assert "not 7" in cli("write", tmp_path / "copy", "--at", 7, code=2).err
+    layout = ("--at", 1, "--layout", "existing")
+    assert "no existing layout" in cli("write", tmp_path / "copy", *layout, code=2).err
+    assert not (tmp_path / "copy").exists()
+
+
+def test_another_file_set_is_not_written_over(cli: Cli, tmp_path: Path) -> None:
+    root = copy_of_example(tmp_path / "cd").parent
+    before = files(root)
+    cli("add", CT)
+    for extra in ([], ["--dry-run"], ["--at", "1"], ["--at", "1", "--dry-run"]):
+        assert "holds another File-set" in cli("write", root, *extra, code=3).err
+    assert files(root) == before
+
+
+def test_another_root_than_before_is_refused(cli: Cli, tmp_path: Path, medium: Path) -> None:
+    cli("add", CT)
+    cli("write", medium)
+    cli("add", MR)
+    assert f"is written to {medium}" in cli("write", tmp_path / "other", code=3).err
+    assert not (tmp_path / "other").exists()
+
+
+def test_files_of_others_in_the_way_are_left_alone(cli: Cli, medium: Path) -> None:
+    foreign = medium / "PT000000" / "ST000000" / "SE000000" / "IM000000"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("somebody else's")
+    cli("add", CT)
+    assert "not part of the File-set" in cli("write", medium, code=3).err
+    assert files(medium) == {"PT000000/ST000000/SE000000/IM000000": b"somebody else's"}
+    cli("write", medium, "--layout", "existing")
+    assert foreign.read_text() == "somebody else's"
+    assert cli.json("verify")["findings"] == []
+
+
+def test_a_medium_that_was_changed_by_others_is_refused(cli: Cli, medium: Path) -> None:
+    cli("add", CT)
+    cli("write", medium)
+    (medium / "DICOMDIR").write_bytes(b"")
+    cli("add", MR)
+    assert "is not the one that was written last" in cli("write", code=3).err
+
+
+def test_a_root_that_cannot_be_made_is_refused(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    cli("add", CT)
+    assert "Traceback" not in cli("write", tmp_path / "file" / "below", code=3).err
+    cli("write", tmp_path / "file", code=2)
+    assert "1 addition" in cli.status()
+
+
+def test_an_interrupted_write_is_told_and_completed(
+    cli: Cli, medium: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("add", CT)
+    cli("write", medium)
+    cli("remove", "PatientID=1CT1")
+    cli("add", MR, OVERLAY)
+
+    def interrupt(_: Materializer) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Materializer, "_clean_up", interrupt)
+        result = cli("write", code=130)
+    assert f"Interrupted while writing to {medium}" in result.err
+    assert f"A write to {medium} was interrupted: `fileset write`" in cli("status").out
+    assert cli.json("status")["write_interrupted"] == str(medium)
+    assert cli.json("verify", code=1)["findings"][0]["kind"] == "write-interrupted"
+    assert "would be completed first" in cli("write", "--dry-run").out
+    assert cli.json("status")["write_interrupted"] == str(medium)
+    result = cli("write")
+    assert result.out == (
+        f"Completed the interrupted write to {medium}.\nNothing more to write to {medium}.\n"
+    )
+    assert len(PydicomFileSet(medium / "DICOMDIR")) == 2
+    assert cli.json("verify")["findings"] == []
+
+
+def test_an_interrupted_first_write_needs_no_root_to_be_completed(
+    cli: Cli, medium: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("add", CT)
+
+    def interrupt(_: Materializer) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Materializer, "_clean_up", interrupt)
+        cli("write", medium, code=130)
+    assert cli.json("write")["completed"] == str(medium)
+    assert cli.status() == ""

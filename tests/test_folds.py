@@ -1,0 +1,232 @@
+"""Whatever happens to a File-set: the folds agree with each other and with the plainest model."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from attrs import asdict, evolve
+from hypothesis import example, given
+from hypothesis import strategies as st
+from models import (
+    Author,
+    Command,
+    changes,
+    effective,
+    fingerprint,
+    iteration,
+    prefixes,
+    programs,
+    records_above,
+    tree,
+    writes,
+)
+
+from projections.pending import changed_metadata, moves, pending
+from projections.plan import plan_write
+from projections.snapshot import dump, load, to_plain
+from projections.state import FileSetState
+
+
+@given(programs())
+def test_folding_at_once_step_by_step_and_from_any_snapshot_gives_one_state(
+    program: list[Command],
+) -> None:
+    author = Author().run(program)
+    final, seen = to_plain(author.state), tree(author.state)
+
+    for events in prefixes(author.events):
+        state = FileSetState.fold(events)
+        kept = load(dump(state, "ab"))
+        assert kept is not None
+        assert kept.hash == "ab"
+        assert to_plain(kept.state) == to_plain(state)
+        assert tree(kept.state) == tree(state)
+        assert list(kept.state.live) == list(state.live)
+        resumed = kept.state.advance(author.events[len(events) :])
+        assert to_plain(resumed) == final
+        assert tree(resumed) == seen
+        assert resumed.additions.keys() == author.state.additions.keys()
+        assert resumed.removals.keys() == author.state.removals.keys()
+
+
+@given(programs(40))
+def test_the_state_is_what_the_plainest_model_says(program: list[Command]) -> None:
+    author = Author()
+    model = author.model
+    for command in program:
+        author.do(command)
+        state = author.state
+
+        assert {leaf.handle for leaf in state.live.values()} == model.live()
+        assert all(state.live[leaf.uid] is leaf for leaf in state.live.values())
+        assert [
+            (leaf.handle, leaf.uid, leaf.content, (*records_above(leaf), leaf.record))
+            for leaf in state.hierarchy.walk_leaves()
+            if leaf.is_live
+        ] == [
+            (entry.handle, entry.spec.uid, entry.spec.content, entry.records)
+            for entry in model.in_tree_order()
+        ]
+        assert iteration(state) == [entry.handle for entry in model.in_iteration_order()]
+        identity = asdict(state.identity)
+        assert {name: identity[name] for name in model.now.identity} == model.now.identity
+        assert len(state.history.undo) == len(model.undo)
+        assert len(state.history.redo) == len(model.redo)
+
+
+@given(programs(40))
+@example([("add", 0, 0, 0), ("write", "pydicom"), ("remove", 0), ("add", 0, 0, 1)])
+def test_pending_is_what_a_comparison_with_the_medium_gives(program: list[Command]) -> None:
+    author = Author()
+    model = author.model
+    for command in program:
+        author.do(command)
+        state, staged = author.state, pending(author.state)
+
+        assert [leaf.handle for leaf in staged.additions] == sorted(model.additions())
+        assert [leaf.handle for leaf in staged.removals] == sorted(model.removals())
+        leaves = state.hierarchy.leaves.values()
+        assert {leaf.handle for leaf in leaves if leaf.file_id is not None} == model.medium
+        assert {leaf.handle for leaf in leaves if leaf.is_addition} == model.additions()
+        assert {leaf.handle for leaf in leaves if leaf.is_removal} == model.removals()
+        in_tree = {leaf.handle for leaf in state.hierarchy.walk_leaves()}
+        assert in_tree == model.live() | model.medium
+        assert all(uid == leaf.uid for uid, leaf in state.additions.items())
+        assert all(uid == leaf.uid for uid, leaf in state.removals.items())
+        if model.written is None:
+            assert staged.creation
+            assert staged
+        else:
+            differs = {k for k, v in model.written.items() if model.now.identity[k] != v}
+            assert set(changed_metadata(state)) == differs
+            assert bool(staged) == bool(
+                differs or model.additions() or model.removals() or moves(state)
+            )
+
+
+some_writes = st.lists(st.one_of(changes, changes, writes), min_size=1, max_size=8)
+
+
+@given(programs(12), some_writes)
+@example([("add", 0, 0, 1)], [("remove", 0), ("add", 0, 0, 0), ("write", "pydicom")])
+def test_as_many_undos_as_commands_give_back_what_was_before_even_across_writes(
+    before: list[Command], then: list[Command]
+) -> None:
+    author = Author().run(before)
+    was, had = effective(author.state), iteration(author.state)
+
+    grown = [author.do(command) for command in then]
+    is_, has = effective(author.state), iteration(author.state)
+    settled = author.state.written
+    if sum(grown):
+        author.do(("undo", sum(grown)))
+
+    assert effective(author.state) == was
+    same_medium = settled is None or all(c[0] not in ("write", "complete") for c in then)
+    if same_medium:
+        assert iteration(author.state) == had
+
+    if sum(grown):
+        author.do(("redo", sum(grown)))
+    assert effective(author.state) == is_
+    assert iteration(author.state) == has
+
+
+@given(programs(12), changes)
+def test_undoing_what_was_written_stages_the_inverse(
+    before: list[Command], change: Command
+) -> None:
+    author = Author().run([*before, ("write",)])
+    medium = set(author.model.medium)
+    grown = author.do(change)
+    author.do(("write",))
+    if grown:
+        author.do(("undo", 1))
+
+    staged = pending(author.state)
+    now = {leaf.handle for leaf in author.state.live.values()}
+    assert now == medium
+    assert {leaf.handle for leaf in staged.additions} == medium - author.model.medium
+    assert {leaf.handle for leaf in staged.removals} == author.model.medium - medium
+    author.do(("write",))
+    assert not pending(author.state)
+
+
+@given(programs(15), st.integers(0, 4))
+def test_removing_and_adding_again_what_is_on_the_medium_leaves_nothing_staged(
+    before: list[Command], number: int
+) -> None:
+    author = Author().run([*before, ("write",)])
+    was, plan = effective(author.state), plan_write(author.state, "/medium", "existing")
+    leaf = author.state.live.get(f"1.9.{number}")
+    if leaf is None:
+        return
+    spec = author.model.entries[leaf.handle].spec
+
+    author.run([("remove", number), ("add_spec", spec)])
+
+    assert not pending(author.state)
+    assert effective(author.state) == was
+    again = plan_write(author.state, "/medium", "existing")
+    assert evolve(again, base=0) == evolve(plan, base=0)
+
+
+@given(programs())
+def test_the_same_effect_is_written_as_the_same_file_set(program: list[Command]) -> None:
+    author = Author().run(program)
+    plan = plan_write(author.state, "/medium", "pydicom")
+    fresh = Author()
+    identity = author.model.now.identity
+    fresh.run([("set", name, value) for name, value in identity.items()])
+    for entry in author.model.in_tree_order():
+        fresh.do(("add_spec", entry.spec._replace(records=entry.records)))
+
+    anew = plan_write(fresh.state, "/medium", "pydicom")
+
+    # Two records with one key, which can stand beside each other, become one in the fresh File-set.
+    if effective(fresh.state) == effective(author.state):
+        assert anew.dicomdir == plan.dicomdir
+        assert {p: leaf.uid for p, leaf in anew.files.items()} == {
+            p: leaf.uid for p, leaf in plan.files.items()
+        }
+
+
+PROGRAM: list[Command] = [
+    *[("add", number, home, 0) for number, home in enumerate([0, 1, 2, 4, 5])],
+    ("write", "existing"),
+    ("remove", 0),
+    ("set", "id", "OTHER"),
+    ("many", [("remove", 3), ("add", 3, 6, 1)]),
+    ("write", "pydicom"),
+    ("undo", 2),
+    ("start", "pydicom"),
+    ("add", 0, 7, 1),
+    ("redo", 1),
+]
+
+
+@pytest.mark.parametrize(("seed", "zone"), [("0", "UTC"), ("1", "Asia/Tokyo"), ("77", "EST5EDT")])
+def test_a_journal_gives_the_same_bytes_in_any_process(seed: str, zone: str) -> None:
+    script = (
+        "import json, sys; from models import fingerprint; print(fingerprint(json.load(sys.stdin)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        input=json.dumps(PROGRAM),
+        env={
+            **os.environ,
+            "PYTHONHASHSEED": seed,
+            "TZ": zone,
+            "PYTHONPATH": str(Path(__file__).parent),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.strip() == fingerprint(PROGRAM)
