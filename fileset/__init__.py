@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from fileset.filenames import generate_filename, is_conformant_file_id
     from fileset.fileset import FileSet
+    from fileset.indexing import Indexer
     from fileset.instance import FileInstance
     from fileset.recorders import DIRECTORY_RECORDERS
     from fileset.records import RecordNode, RootNode
@@ -21,6 +22,7 @@ __all__ = [
     "DIRECTORY_RECORDERS",
     "FileInstance",
     "FileSet",
+    "Indexer",
     "RecordNode",
     "Repository",
     "RootNode",
@@ -33,6 +35,7 @@ _HOMES: Final = {
     "DIRECTORY_RECORDERS": "fileset.recorders",
     "FileInstance": "fileset.instance",
     "FileSet": "fileset.fileset",
+    "Indexer": "fileset.indexing",
     "RecordNode": "fileset.records",
     "Repository": "fileset.repository",
     "RootNode": "fileset.records",

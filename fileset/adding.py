@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
+from attrs import evolve
+
 from fileset.contents import Contents
 from fileset.ingest import (
     Candidate,
@@ -37,6 +39,9 @@ from projections.state import FileSetState
 Offered: TypeAlias = Candidate | Result
 """What reading a file gave: an instance that can be added, or the account of why not."""
 
+OnResult: TypeAlias = Callable[[Result], None]
+"""Called with the account of each file."""
+
 
 def offer(paths: Iterable[Path], *, complete: bool = False) -> Iterator[Offered]:
     """Yield what reading each of `paths` gives; a bad file is an account, not an exception.
@@ -63,34 +68,76 @@ class Adder:
         self._repository = repository
         self._contents = contents
 
+    def add_in_place(
+        self, offered: Iterable[Offered], root: Path, *, progress: OnResult | None = None
+    ) -> Report:
+        """Add what is `offered` of files that lie below `root`, where they stay.
+
+        Their content is recorded if the repository is kept.
+        """
+
+        def add(candidate: Candidate) -> Result:
+            return self._add_one(candidate, lambda: self._in_place(candidate, root))
+
+        return self._account(offered, add, progress)
+
+    def _in_place(self, candidate: Candidate, root: Path) -> InstanceAdded:
+        content = None
+        if self._repository.path is not None:
+            content = Content(digest_of(candidate.data), len(candidate.data))
+        return evolve(
+            added_event(self._repository.state, candidate, content, Placement.ROOT),
+            file_id=Path(candidate.source or "").relative_to(root).as_posix(),
+            source=None,
+        )
+
     def add(
         self,
         offered: Iterable[Offered],
         *,
         placement: Placement = Placement.VAULT,
         reason: str | None = None,
-        progress: Callable[[Result], None] | None = None,
+        progress: OnResult | None = None,
     ) -> Report:
         """Add what is `offered` as one change and return the account of each.
 
         Rejections are recorded in the same change. The content is durable in the vault before
         the change is in the journal.
         """
-        report = Report()
         with self._repository.change(reason), self._repository.vault.batch() as batch:
-            for item in offered:
-                if isinstance(item, Result):
-                    result = item
-                    if item.outcome is not Outcome.SKIPPED:
-                        self._repository.emit(InstanceRejected(item.source, item.reason or ""))
-                else:
-                    result = self._add_one(item, placement, batch)
-                report.results.append(result)
-                if progress:
-                    progress(result)
+
+            def add(candidate: Candidate) -> Result:
+                return self._add_one(candidate, lambda: self._event(candidate, placement, batch))
+
+            return self._account(offered, add, progress)
+
+    def _event(self, candidate: Candidate, placement: Placement, batch: Batch) -> InstanceAdded:
+        if placement is Placement.REFERENCE and candidate.source is not None:
+            content = Content(digest_of(candidate.data), len(candidate.data))
+        else:
+            placement, content = Placement.VAULT, batch.add(candidate.data)
+        return added_event(self._repository.state, candidate, content, placement)
+
+    def _account(
+        self,
+        offered: Iterable[Offered],
+        add: Callable[[Candidate], Result],
+        progress: OnResult | None,
+    ) -> Report:
+        report = Report()
+        for item in offered:
+            if isinstance(item, Result):
+                result = item
+                if item.outcome.is_failure:
+                    self._repository.emit(InstanceRejected(item.source, item.reason or ""))
+            else:
+                result = add(item)
+            report.results.append(result)
+            if progress:
+                progress(result)
         return report
 
-    def _add_one(self, candidate: Candidate, placement: Placement, batch: Batch) -> Result:
+    def _add_one(self, candidate: Candidate, event: Callable[[], InstanceAdded]) -> Result:
         emit, state = self._repository.emit, self._repository.state
         uid, source = candidate.instance.sop_instance_uid, candidate.source
         shown = source or f"SOP Instance {uid}"
@@ -111,12 +158,7 @@ class Adder:
         if removed is not None and self._differs(removed, candidate) is None:
             emit(InstanceRestored(removed.handle))
             return Result(shown, Outcome.ADDED, removed.handle)
-        if placement is Placement.REFERENCE and source is not None:
-            content = Content(digest_of(candidate.data), len(candidate.data))
-        else:
-            placement, content = Placement.VAULT, batch.add(candidate.data)
-        handle = emit(added_event(state, candidate, content, placement))
-        return Result(shown, Outcome.ADDED, handle, invented=candidate.invented)
+        return Result(shown, Outcome.ADDED, emit(event()), invented=candidate.invented)
 
     def _differs(self, leaf: Leaf, candidate: Candidate) -> str | None:
         """Return how `candidate` differs from the instance that stands, ``None`` if it doesn't.
@@ -136,7 +178,7 @@ class Adder:
 
 
 def added_event(
-    state: FileSetState, candidate: Candidate, content: Content, placement: Placement
+    state: FileSetState, candidate: Candidate, content: Content | None, placement: Placement
 ) -> InstanceAdded:
     """Return the event that adds `candidate`, below the records of `state` that it shares."""
     *parents, leaf = candidate.records

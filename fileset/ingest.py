@@ -36,6 +36,7 @@ class Outcome(Enum):
     REJECTED = "rejected"
     NOT_DICOM = "not DICOM"
     SKIPPED = "skipped"
+    EXCLUDED = "excluded"
 
     @property
     def is_failure(self) -> bool:
@@ -91,6 +92,10 @@ class Candidate:
     instance: Instance
     records: tuple[Record, ...]
     invented: Mapping[str, str] = Factory(dict)
+
+    def dataset(self) -> Dataset:
+        """Return all of the instance, as pydicom reads it."""
+        return _parse(self.data)
 
 
 def read_path(

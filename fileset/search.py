@@ -6,7 +6,9 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
 from fileset.instance import FileInstance
 
@@ -67,3 +69,11 @@ def find_values(
             stacklevel=3,
         )
     return found if isinstance(elements, list) else found[wanted[0]]
+
+
+def value_text(element: DataElement) -> str:
+    """Return an element's value as people type it: several values joined by backslashes."""
+    value = element.value
+    if value is None:
+        return ""
+    return "\\".join(map(str, value)) if isinstance(value, MultiValue | list) else str(value)

@@ -114,7 +114,8 @@ def verify_medium(state: FileSetState) -> Iterator[Finding]:
     root = Path(written.root)
     dicomdir = read_dicomdir(root)
     if dicomdir is None:
-        yield Finding(FindingKind.DICOMDIR, str(root), f"There is no DICOMDIR at {root}.")
+        if written.dicomdir is not None:
+            yield Finding(FindingKind.DICOMDIR, str(root), f"There is no DICOMDIR at {root}.")
     elif digest_of(dicomdir) != written.dicomdir:
         yield Finding(
             FindingKind.DICOMDIR,

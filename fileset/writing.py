@@ -92,7 +92,7 @@ class Writer:
             return root
         there = Path(written.root)
         dicomdir = read_dicomdir(root or there)
-        if dicomdir is not None and digest_of(dicomdir) == written.dicomdir:
+        if _is_that(dicomdir, written):
             return root or there  # a medium that is mounted elsewhere today is still the same
         if root is not None and root != there:
             raise RefusedError(
@@ -168,7 +168,6 @@ class Writer:
         materializer = Materializer(
             plan,
             repository.vault,
-            durable=repository.durable,
             resume=resume,
             progress=progress,
         )
@@ -234,7 +233,6 @@ class Writer:
             plan,
             repository.vault,
             medium=Path(now.written.root) if now.written else None,
-            durable=repository.durable,
             progress=progress,
         )
         dicomdir = materializer.run()
@@ -253,11 +251,16 @@ def _refuse_changed(plan: Plan, written: Written | None) -> None:
         return
     if written is None:
         _refuse_another(root)
-    elif dicomdir is None or digest_of(dicomdir) != written.dicomdir:
+    elif not _is_that(dicomdir, written):
         raise MediumError(
             f"A write to {root} was interrupted, and the DICOMDIR there is not that File-set's: "
             "put the medium back to complete it."
         )
+
+
+def _is_that(dicomdir: bytes | None, written: Written) -> bool:
+    """Whether `dicomdir`, that of the medium now, is what the last write left there."""
+    return (digest_of(dicomdir) if dicomdir is not None else None) == written.dicomdir
 
 
 def _refuse_another(root: Path) -> None:

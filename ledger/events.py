@@ -83,9 +83,10 @@ class FileSetCreated:
 class FileSetImported:
     """An existing File-set was adopted: what its DICOMDIR at `root` says of itself.
 
-    `dicomdir` is the digest of the DICOMDIR as it was found. `elements` keeps what else it holds
-    at its top level, `file_meta` what else is in its File Meta Information. The instances follow
-    as :class:`InstanceAdded` events of the same change.
+    `dicomdir` is the digest of the DICOMDIR as it was found, ``None`` for a folder of instances
+    that has none yet. `elements` keeps what else it holds at its top level, `file_meta` what else
+    is in its File Meta Information. The instances follow as :class:`InstanceAdded` events of the
+    same change.
     """
 
     TYPE: ClassVar[str] = "file-set-imported"
@@ -93,7 +94,7 @@ class FileSetImported:
 
     root: str
     uid: str
-    dicomdir: Digest
+    dicomdir: Digest | None = None
     id: str | None = None
     descriptor_file_id: tuple[str, ...] | None = None
     descriptor_character_set: str | None = None

@@ -4,6 +4,8 @@
     ``PT000000/ST000000/SE000000/IM000000``, numbered from the records' places in the hierarchy.
 ``existing``
     Nothing that is on the medium moves; additions get free File IDs beside their siblings.
+``conformant``
+    The same, but for files whose names are no File IDs: they get free ones as well.
 """
 
 from __future__ import annotations
@@ -145,6 +147,18 @@ def existing_layout(state: FileSetState, occupied: Collection[str]) -> dict[Leaf
     `occupied` holds every path in the root that a new File ID must not take, files and folders,
     relative to the root, whoever they belong to.
     """
+    return _keeping(state, occupied, lambda _: True)
+
+
+def conformant_layout(state: FileSetState, occupied: Collection[str]) -> dict[Leaf, str]:
+    """Return File IDs that move nothing but files whose names are no File IDs."""
+    return _keeping(state, occupied, is_conformant)
+
+
+def _keeping(
+    state: FileSetState, occupied: Collection[str], may_stay: Callable[[str], bool]
+) -> dict[Leaf, str]:
+    """Return the File IDs on the medium that `may_stay`, and free ones for all other instances."""
     taken = {path.upper() for path in occupied}  # media are often case-insensitive
     placed: dict[Leaf, str] = {}
     # What is to be removed holds its name until then.
@@ -152,12 +166,12 @@ def existing_layout(state: FileSetState, occupied: Collection[str]) -> dict[Leaf
         if leaf.file_id is not None:
             parts = leaf.file_id.upper().split("/")
             taken.update("/".join(parts[:n]) for n in range(1, len(parts) + 1))
-            if leaf.is_live:
+            if leaf.is_live and may_stay(leaf.file_id):
                 placed[leaf] = leaf.file_id
     names = _FreeNames(taken, alphanumeric=is_alphanumeric(state))
     folders: dict[Branch, str] = {state.hierarchy.root: ""}
     for depth, node in state.hierarchy.walk():
-        if isinstance(node, Leaf) and node.is_addition and node.parent is not None:
+        if isinstance(node, Leaf) and node.is_live and node.parent and node not in placed:
             folder = _folder(node.parent, depth - 1, folders, names)
             placed[node] = names.take(folder, prefix(node.record.type, depth))
     return placed
@@ -216,5 +230,6 @@ def _settled(branch: Branch) -> str | None:
 LAYOUTS: Final[dict[str, Callable[[FileSetState, Collection[str]], dict[Leaf, str]]]] = {
     "pydicom": pydicom_layout,
     "existing": existing_layout,
+    "conformant": conformant_layout,
 }
 """The layouts by name."""

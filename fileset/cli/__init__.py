@@ -33,6 +33,7 @@ HOMES: Final = {
     },
     "Write": {
         "write": ("fileset.cli.writing", "Write the File-set and its DICOMDIR."),
+        "index": ("fileset.cli.indexing", "Make a DICOMDIR for a folder as it is."),
     },
 }
 """Where each command is and what it does in a few words, by section."""

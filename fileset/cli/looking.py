@@ -10,12 +10,13 @@ import click
 from fileset.cli.command import Command, command, pass_session
 from fileset.cli.documents import instance_document, staged_document
 from fileset.cli.listing import instance_lines, whole
-from fileset.cli.matching import Search, check_keyword, parse_query, value_json, value_text
+from fileset.cli.matching import Search, check_keyword, parse_query, value_json
 from fileset.cli.output import Answer, Line, Node, Span
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.session import Session
 from fileset.cli.text import clean, count
 from fileset.fileset import FileSet
+from fileset.search import value_text
 from projections.outline import outline
 from projections.state import FileSetState
 

@@ -18,6 +18,7 @@ from pydicom.multival import MultiValue
 
 from fileset.fileset import FileSet
 from fileset.instance import FileInstance
+from fileset.search import value_text
 from ledger.errors import LedgerError
 
 Elements: TypeAlias = Dataset | FileInstance
@@ -115,14 +116,6 @@ def check_keyword(keyword: str) -> str:
     ]
     hint = f" Did you mean {', '.join(near)}?" if near else ""
     raise click.UsageError(f"There is no data element with the keyword '{keyword}'.{hint}")
-
-
-def value_text(element: DataElement) -> str:
-    """Return an element's value as people type it: several values joined by backslashes."""
-    value = element.value
-    if value is None:
-        return ""
-    return "\\".join(map(str, value)) if isinstance(value, MultiValue | list) else str(value)
 
 
 def value_json(element: DataElement) -> Any:

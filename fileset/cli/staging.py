@@ -20,6 +20,7 @@ from fileset.cli.listing import instance_lines
 from fileset.cli.matching import Search, parse_query
 from fileset.cli.output import Answer, Line, Span
 from fileset.cli.progress import bar
+from fileset.cli.reports import RESULTS, key_of, reconciled, report_document, report_notes
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.session import Session
 from fileset.cli.text import count
@@ -27,16 +28,16 @@ from fileset.ingest import Outcome, Report, Result, find_files
 from fileset.repository import Repository
 from projections.state import FileSetState
 
-_KEYS: Final = {outcome: outcome.value.lower().replace(" ", "_") for outcome in Outcome}
+_OUTCOMES: Final = [outcome for outcome in Outcome if outcome is not Outcome.EXCLUDED]
 
 
 @command(
     "add",
     {
         "found": "how many files were looked at; the sum of the six counts that follow",
-        **dict.fromkeys(_KEYS.values(), "how many"),
+        **dict.fromkeys((key_of(outcome) for outcome in _OUTCOMES), "how many"),
         "change": "the id of the change, or null if nothing was recorded",
-        "results": "[{path, outcome, reason, sop_instance_uid}], one for each file",
+        "results": RESULTS,
         "staged": "what is staged now, see below",
     },
     changes=True,
@@ -52,9 +53,20 @@ _KEYS: Final = {outcome: outcome.value.lower().replace(" ", "_") for outcome in 
     show_default=True,
     help="Copy the files into the repository, or leave them where they are until they are written.",
 )
+@click.option(
+    "--complete",
+    is_flag=True,
+    help="Invent values that directory records must have and an instance lacks: in the DICOMDIR "
+    "only, and told in the report.",
+)
 @pass_session
 def add(
-    session: Session, paths: tuple[Path, ...], recursive: bool, place: str, reason: str | None
+    session: Session,
+    paths: tuple[Path, ...],
+    recursive: bool,
+    place: str,
+    complete: bool,
+    reason: str | None,
 ) -> Answer:
     """Stage DICOM files to be added, all as one change.
 
@@ -72,57 +84,26 @@ def add(
             advance(done, len(files))
 
         report = fs.add_many(
-            files, recursive=False, reference=place == "reference", progress=progress
+            files,
+            recursive=False,
+            reference=place == "reference",
+            complete=complete,
+            progress=progress,
         )
     return _add_answer(report, fs.state, change.id)
 
 
 def _add_answer(report: Report, state: FileSetState, change: str | None) -> Answer:
-    counts = {key: report.counts[outcome] for outcome, key in _KEYS.items()}
-    notes: list[Line] = [
-        (Span(result.source, "bad"), f": {_why(result)}")
-        for result in report
-        if result.outcome.is_failure or result.outcome is Outcome.SKIPPED
-    ]
     return Answer(
         {
-            "found": len(report.results),
-            **counts,
+            **report_document(report, state, _OUTCOMES),
             "change": change,
-            "results": [_result(result, state) for result in report],
             "staged": staged_document(state),
         },
-        [_reconciled(report), staged_line(state)],
-        notes,
+        [reconciled(report, _OUTCOMES), staged_line(state)],
+        report_notes(report),
         INCOMPLETE if report.has_failures else OK,
     )
-
-
-def _why(result: Result) -> str:
-    if result.outcome is Outcome.SKIPPED:
-        return f"skipped: {result.reason}"
-    return result.reason or result.outcome.value
-
-
-def _result(result: Result, state: FileSetState) -> dict[str, Any]:
-    return {
-        "path": result.source,
-        "outcome": _KEYS[result.outcome],
-        "reason": result.reason,
-        "sop_instance_uid": None if result.handle is None else state.leaf(result.handle).uid,
-    }
-
-
-def _reconciled(report: Report) -> Line:
-    """Return the account of all files: found N = A added + B already there + ..."""
-    parts: list[str | Span] = [Span(f"found {len(report.results):,}", "title"), " = "]
-    for index, outcome in enumerate(Outcome):
-        number = report.counts[outcome]
-        text = f"{number:,} {outcome.value}"
-        style = "bad" if outcome.is_failure else "good" if outcome is Outcome.ADDED else "careful"
-        parts += [" + "] if index else []
-        parts.append(Span(text, style) if number else text)
-    return tuple(parts)
 
 
 class _Recording:

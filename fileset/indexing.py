@@ -1,0 +1,167 @@
+"""Indexing a folder: a DICOMDIR for the instances in it, where they lie."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+from attrs import define, field, frozen
+from pydicom.uid import generate_uid
+
+from fileset.adding import Adder, Offered, OnResult, offer
+from fileset.contents import Contents
+from fileset.errors import RefusedError
+from fileset.ingest import Candidate, Outcome, Report, Result, find_files
+from fileset.repository import Repository
+from fileset.search import value_text
+from fileset.writing import Writer, WriteResult
+from ledger.datasets import to_dataset
+from ledger.digest import digest_of
+from ledger.elements import encode
+from ledger.events import FileSetImported
+from projections.layouts import is_conformant
+from projections.materializer import DICOMDIR, MediumError, Progress, read_dicomdir
+
+Criterion: TypeAlias = tuple[str, str]
+"""A DICOM keyword and the text of a value."""
+
+_SERIES_INSTANCE_UID = 0x0020000E
+
+
+@frozen
+class Choice:
+    """Which instances of a folder are indexed.
+
+    One is taken that matches every one of `include` and none of `exclude`, if its series has at
+    least `minimum` such instances.
+    """
+
+    include: tuple[Criterion, ...] = ()
+    exclude: tuple[Criterion, ...] = ()
+    minimum: int = 1
+
+
+@define
+class Indexer:
+    """Makes the DICOMDIR of a folder.
+
+    With `complete`, values that directory records must have and an instance lacks are invented, in
+    the DICOMDIR only. With `rename`, files whose names are no File IDs (PS3.10 Section 8.5) get
+    names that are; without, they are rejected. With `replace`, a DICOMDIR that is there gives way.
+    """
+
+    repository: Repository
+    root: Path
+    choice: Choice = field(factory=Choice)
+    complete: bool = False
+    rename: bool = False
+    replace: bool = False
+
+    def stage(self, *, file_set_id: str | None = None, progress: OnResult | None = None) -> Report:
+        """Record the folder's instances in the repository, and return the account of each file.
+
+        Raises :class:`~fileset.errors.RefusedError` if `root` is no folder or has a DICOMDIR.
+        """
+        root = self.root = self.root.absolute()
+        if not root.is_dir():
+            raise RefusedError(f"{root} is not a folder.")
+        there = read_dicomdir(root)
+        if there is not None and not self.replace:
+            raise MediumError(
+                f"{root} has a DICOMDIR already: adopt it with `fileset init REPO --from "
+                f"{root / DICOMDIR}`, or use --replace to make a new one in its place."
+            )
+        with self.repository.change():
+            self.repository.emit(
+                FileSetImported(
+                    root=os.fspath(root),
+                    uid=str(generate_uid()),
+                    dicomdir=digest_of(there) if there is not None else None,
+                    id=file_set_id,
+                )
+            )
+            adder = Adder(self.repository, Contents(self.repository))
+            return adder.add_in_place(self._offered(), root, progress=progress)
+
+    def write(self, *, progress: Progress | None = None) -> WriteResult:
+        """Put the DICOMDIR in place, after renaming what had to be renamed."""
+        writer = Writer(self.repository, Contents(self.repository))
+        return writer.write(None, "conformant" if self.rename else "existing", progress=progress)
+
+    def _offered(self) -> Iterator[Offered]:
+        enough = self._series_with_enough() if self.choice.minimum > 1 else None
+        for item in self._read():
+            if isinstance(item, Result):
+                yield item
+            elif enough is not None and _series(item) not in enough:
+                reason = f"its series has fewer than {self.choice.minimum} instances"
+                yield Result(item.source or "", Outcome.EXCLUDED, reason=reason)
+            else:
+                yield item
+
+    def _series_with_enough(self) -> set[str]:
+        """Return the series that have enough instances; their files are read once more later."""
+        counts = Counter(_series(item) for item in self._read() if isinstance(item, Candidate))
+        return {uid for uid, number in counts.items() if number >= self.choice.minimum}
+
+    def _read(self) -> Iterator[Offered]:
+        for item in offer(self._files(), complete=self.complete):
+            if isinstance(item, Result):
+                yield item
+                continue
+            source = item.source or ""
+            if (why := self._unwanted(item)) is not None:
+                yield Result(source, Outcome.EXCLUDED, reason=why)
+            elif not self.rename and not is_conformant(self._file_id(source)):
+                yield Result(
+                    source,
+                    Outcome.REJECTED,
+                    reason=f"'{self._file_id(source)}' is no File ID (up to 8 components of up to "
+                    "8 characters from A-Z, 0-9 and _; PS3.10 8.5): use --rename to have it "
+                    "given one",
+                )
+            else:
+                yield item
+
+    def _files(self) -> Iterable[Path]:
+        return find_files([self.root], recursive=True)
+
+    def _file_id(self, source: str) -> str:
+        return Path(source).relative_to(self.root).as_posix()
+
+    def _unwanted(self, candidate: Candidate) -> str | None:
+        """Return why the choice leaves `candidate` out, ``None`` if it takes it."""
+        if not (self.choice.include or self.choice.exclude):
+            return None
+        matches = _matcher(candidate)
+        for keyword, value in self.choice.include:
+            if not matches(keyword, value):
+                return f"it is not {keyword}={value}"
+        for keyword, value in self.choice.exclude:
+            if matches(keyword, value):
+                return f"it is {keyword}={value}"
+        return None
+
+
+def _matcher(candidate: Candidate) -> Callable[[str, str], bool]:
+    """Return whether an element of the instance, by keyword, has a value's text."""
+    header = to_dataset(encode(candidate.instance.header.values()))
+    whole = None
+
+    def matches(keyword: str, value: str) -> bool:
+        nonlocal whole
+        ds = header
+        if keyword not in header:
+            whole = whole if whole is not None else candidate.dataset()
+            ds = whole
+        return keyword in ds and value_text(ds[keyword]) == value
+
+    return matches
+
+
+def _series(candidate: Candidate) -> str:
+    element = candidate.instance.header.get(_SERIES_INSTANCE_UID)
+    return element.value.rstrip(b"\0 ").decode("ascii", "replace") if element else ""
