@@ -276,7 +276,10 @@ def test_every_document_has_the_keys_that_are_documented(cli: Cli, tmp_path: Pat
     documents = {name: cli.json(*arguments) for name, arguments in runs.items()}
     for name, document in documents.items():
         assert set(document) == keys(name), name
-    assert set(run("index", tmp_path, "--json").document) == keys("index")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "CT").write_bytes(Path(CT).read_bytes())
+    assert set(run("index", folder, "--json").document) == keys("index")
     assert {"init", "demo", "index", *runs} == set(main.list_commands(click.Context(main)))
     assert set(documents["log"]["changes"][0]) == set(CHANGE)
     assert set(documents["find"]["instances"][0]) == set(INSTANCE)

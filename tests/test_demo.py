@@ -47,6 +47,7 @@ def test_the_demo_does_without_other_checkers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     assert "dicom3tools" not in run("demo", tmp_path / "out").out
 
 
