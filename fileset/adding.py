@@ -14,26 +14,31 @@ from fileset.ingest import (
     Outcome,
     Report,
     Result,
-    is_dicomdir,
+    absolute,
     read_path,
     same_data_set,
+    why_skipped,
 )
 from fileset.repository import Repository
 from ledger.digest import digest_of
-from ledger.errors import InstanceError, LedgerError, NotDicomError
+from ledger.errors import ContentMissingError, InstanceError, LedgerError, NotDicomError
 from ledger.events import (
     ConflictNoted,
     Content,
+    Handle,
     InstanceAdded,
     InstanceRejected,
     InstanceRestored,
+    PatientNameNoted,
     Placement,
     Record,
     RecordRef,
 )
+from ledger.files import file_content
 from ledger.instance import differs
 from ledger.vault import Batch
 from projections.hierarchy import Branch, Leaf, record_key
+from projections.outline import patient_name
 from projections.state import FileSetState
 
 Offered: TypeAlias = Candidate | Result
@@ -49,9 +54,8 @@ def offer(paths: Iterable[Path], *, complete: bool = False) -> Iterator[Offered]
     With `complete`, what the directory records must have and an instance lacks is invented.
     """
     for path in paths:
-        if is_dicomdir(path):
-            reason = "a DICOMDIR indexes instances and is none itself"
-            yield Result(str(path), Outcome.SKIPPED, reason=reason)
+        if (why := why_skipped(path)) is not None:
+            yield Result(str(path), Outcome.SKIPPED, reason=why)
             continue
         try:
             yield read_path(path, complete=complete)
@@ -129,7 +133,9 @@ class Adder:
             if isinstance(item, Result):
                 result = item
                 if item.outcome.is_failure:
-                    self._repository.emit(InstanceRejected(item.source, item.reason or ""))
+                    self._repository.emit(
+                        InstanceRejected(absolute(item.source), item.reason or "")
+                    )
             else:
                 result = add(item)
             report.results.append(result)
@@ -139,26 +145,42 @@ class Adder:
 
     def _add_one(self, candidate: Candidate, event: Callable[[], InstanceAdded]) -> Result:
         emit, state = self._repository.emit, self._repository.state
-        uid, source = candidate.instance.sop_instance_uid, candidate.source
-        shown = source or f"SOP Instance {uid}"
+        uid = candidate.instance.sop_instance_uid
+        shown = candidate.name or f"SOP Instance {uid}"
         if (standing := state.live.get(uid)) is not None:
             how = self._differs(standing, candidate)
             if how is None:
                 return Result(shown, Outcome.ALREADY_THERE, standing.handle)
             content = Content(digest_of(candidate.data), len(candidate.data))
-            emit(ConflictNoted(standing.handle, source, content))
+            emit(ConflictNoted(standing.handle, candidate.source, content))
             return Result(
                 shown,
                 Outcome.CONFLICTING,
                 standing.handle,
-                f"the File-set holds the SOP Instance {uid} with other content ({how}); "
-                "remove that one first to have this one instead",
+                f"the File-set holds the SOP Instance {uid}{_whence(standing)} with other content "
+                f"({how}); remove that one first to have this one instead",
             )
         removed = state.removals.get(uid)
         if removed is not None and self._differs(removed, candidate) is None:
             emit(InstanceRestored(removed.handle))
             return Result(shown, Outcome.ADDED, removed.handle)
-        return Result(shown, Outcome.ADDED, emit(event()), invented=candidate.invented)
+        handle = emit(event())
+        note = self._note_name(handle, candidate)
+        return Result(shown, Outcome.ADDED, handle, invented=candidate.invented, note=note)
+
+    def _note_name(self, handle: Handle, candidate: Candidate) -> str | None:
+        """Record it if the instance's PATIENT record, there before it, has another name."""
+        patient = candidate.records[0]
+        if patient.type != "PATIENT":
+            return None
+        branch = top_of(self._repository.state.leaf(handle))
+        if branch is None or branch.order == handle:
+            return None
+        name, standing = patient_name(patient), patient_name(branch.record)
+        if name == standing:
+            return None
+        self._repository.emit(PatientNameNoted(handle, branch.ref, name, standing))
+        return f"its patient is '{name}', but that Patient ID stands for '{standing}'"
 
     def _differs(self, leaf: Leaf, candidate: Candidate) -> str | None:
         """Return how `candidate` differs from the instance that stands, ``None`` if it doesn't.
@@ -168,13 +190,27 @@ class Adder:
         try:
             if self._contents.content(leaf).digest == digest_of(candidate.data):
                 return None
-            there = self._contents.read(leaf)
+            there = self._read(leaf)
         except (OSError, LedgerError):
             return "it can't be read to compare"
         how = differs(there, candidate.data)
         if how == "nothing" or (how == "metadata" and same_data_set(there, candidate.data)):
             return None
         return f"its {how} differs"
+
+    def _read(self, leaf: Leaf) -> bytes:
+        """Return the instance's bytes, of one in the same batch from where they were just read."""
+        try:
+            return self._contents.read(leaf)
+        except ContentMissingError:
+            source = leaf.event.source
+            if source is None or leaf.content != file_content(Path(source)):
+                raise
+            return Path(source).read_bytes()
+
+
+def _whence(leaf: Leaf) -> str:
+    return f", added from {leaf.event.source}," if leaf.event.source else ""
 
 
 def added_event(
@@ -214,3 +250,13 @@ def share(root: Branch, parents: list[Record]) -> tuple[RecordRef | None, tuple[
 
 def _ref(branch: Branch) -> RecordRef | None:
     return branch.ref if branch.home is not None else None
+
+
+def top_of(leaf: Leaf) -> Branch | None:
+    """Return the record at the top of the tree above `leaf`, ``None`` if that is its own."""
+    branch = leaf.home
+    if branch.home is None:
+        return None
+    while branch.home is not None and branch.home.home is not None:
+        branch = branch.home
+    return branch

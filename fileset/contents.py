@@ -7,6 +7,7 @@ import weakref
 from pathlib import Path
 
 from fileset.repository import Repository
+from ledger.disk import replace_file
 from ledger.errors import ContentDamagedError, ContentMissingError
 from ledger.events import Content, Placement
 from ledger.files import file_content
@@ -22,10 +23,10 @@ class Contents:
 
     def on_medium(self, leaf: Leaf) -> Path | None:
         """Return the path of the instance's file on the medium, ``None`` if it isn't there."""
-        written = self._repository.state.written
-        if written is None or leaf.file_id is None:
+        written, now = self._repository.state.written, self._now(leaf)
+        if written is None or now.file_id is None:
             return None
-        return Path(written.root) / leaf.file_id
+        return Path(written.root) / now.file_id
 
     def path(self, leaf: Leaf) -> Path:
         """Return a path where the instance can be read.
@@ -35,11 +36,13 @@ class Contents:
         """
         if (path := self.on_medium(leaf)) is not None:
             return path
-        if leaf.placement is Placement.REFERENCE and leaf.event.source is not None:
-            return Path(leaf.event.source)
-        path = self._extracted() / f"{leaf.handle:08}"
+        now = self._now(leaf)
+        if now.placement is Placement.REFERENCE and now.event.source is not None:
+            return Path(now.event.source)
+        digest = self._known(leaf).digest
+        path = self._extracted() / digest.rpartition(":")[2]
         if not path.exists():
-            path.write_bytes(self._repository.vault.read(_known(leaf).digest))
+            replace_file(path, self._repository.vault.read(digest), durable=False)
         return path
 
     def read(self, leaf: Leaf) -> bytes:
@@ -48,16 +51,27 @@ class Contents:
         Raises OSError, :class:`~ledger.errors.ContentMissingError` or
         :class:`~ledger.errors.ContentDamagedError`.
         """
-        if leaf.placement is Placement.VAULT:
-            return self._repository.vault.read(_known(leaf).digest)
+        now = self._now(leaf)
+        if now.placement is Placement.VAULT:
+            return self._repository.vault.read(self._known(leaf).digest)
         path = self.path(leaf)
-        if leaf.content is not None and file_content(path) != leaf.content:
+        if now.content is not None and file_content(path) != now.content:
             raise ContentDamagedError(f"{path} has changed since it was added.")
         return path.read_bytes()
 
     def content(self, leaf: Leaf) -> Content:
         """Return the instance's digest and size, read from its file if it is not recorded yet."""
-        return leaf.content or file_content(self.path(leaf))
+        return self._now(leaf).content or file_content(self.path(leaf))
+
+    def _now(self, leaf: Leaf) -> Leaf:
+        """Return the instance as it stands now: `leaf` may be of a past state."""
+        return self._repository.state.leaf(leaf.handle)
+
+    def _known(self, leaf: Leaf) -> Content:
+        content = self._now(leaf).content
+        if content is None:
+            raise ContentMissingError(f"The content of the instance {leaf.uid} was never read.")
+        return content
 
     def _extracted(self) -> Path:
         if self._folder is None:
@@ -65,9 +79,3 @@ class Contents:
             weakref.finalize(self, folder.cleanup)
             self._folder = Path(folder.name)
         return self._folder
-
-
-def _known(leaf: Leaf) -> Content:
-    if leaf.content is None:
-        raise ContentMissingError(f"The content of the instance {leaf.uid} was never read.")
-    return leaf.content

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias, overload
+from typing import Any, Self, TypeAlias, overload
 
 from pydicom import config
 from pydicom.dataset import Dataset
@@ -80,17 +81,20 @@ class FileSet:
             self._use(repository)
             return
         found = read_file_set(ds) if ds else None
-        kept = Repository.ephemeral() if repository is None else Repository.create(Path(repository))
+
+        def begin(new: Repository) -> None:
+            if found is None:
+                new.begin(generate_uid())
+            else:
+                Adoption(new, found, digest=new.durable).run(progress)
+                FileSet(repository=new)._add_orphans(found, include=True)  # noqa: SLF001 - our own
+
+        if repository is None:
+            kept = Repository.ephemeral()
+            begin(kept)
+        else:
+            kept = Repository.create(Path(repository), begin)
         self._use(kept)
-        if found is None:
-            kept.begin(generate_uid())
-            return
-        try:
-            Adoption(kept, found, digest=kept.durable).run(progress)
-            self._add_orphans(found, include=True)
-        except BaseException:
-            kept.discard()
-            raise
 
     @classmethod
     def open(cls, repository: str | os.PathLike[str]) -> FileSet:
@@ -106,8 +110,21 @@ class FileSet:
         self._drop_views()
 
     def close(self) -> None:
-        """Let go of the repository's files."""
+        """Let go of the repository's files; the File-set can't be used any more."""
         self._repository.close()
+
+    def __enter__(self) -> Self:
+        """Return the File-set itself, to be closed at the end of a ``with`` block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the File-set."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Return what the File-set is, in a line."""
+        where = self.path or "not written yet"
+        return f"<FileSet {self.ID or 'without ID'}, {len(self)} instances, {where}>"
 
     # --- the state and views of it ---------------------------------------------------------------
 
@@ -122,6 +139,7 @@ class FileSet:
         return self._fixed or self._repository.state
 
     def _drop_views(self) -> None:
+        self._viewed: FileSetState | None = None
         self._views: dict[Branch | Leaf, RecordNode] = {}
         self._instances_by_handle: dict[Handle, FileInstance] = {}
         self._ordered: tuple[object, list[FileInstance]] | None = None
@@ -129,6 +147,8 @@ class FileSet:
 
     def view(self, node: Branch | Leaf) -> RecordNode:
         """Return the one :class:`RecordNode` that stands for `node` of the hierarchy."""
+        if self._viewed is not self.state:  # folded anew: all its nodes are other objects
+            self._viewed, self._views = self.state, {}
         view = self._views.get(node)
         if view is None:
             view = self._views[node] = tree_node(self, node)
@@ -137,7 +157,7 @@ class FileSet:
     def instance(self, handle: Handle) -> FileInstance:
         """Return the one :class:`FileInstance` that stands for the instance `handle`."""
         found = self._instances_by_handle.get(handle)
-        if found is None:
+        if found is None or not found.is_current:
             found = self._instances_by_handle[handle] = FileInstance(self, handle)
         return found
 
@@ -151,7 +171,7 @@ class FileSet:
         What came since the last write is in the order in which it came.
         """
         state = self.state
-        mark = (state, state.revision, state.position)
+        mark = (state, state.revision, state.position, len(self._repository.rollbacks))
         if self._ordered is None or self._ordered[0] != mark:
             settled = state.written.position if state.written else 0
             leaves = [leaf for leaf in state.hierarchy.walk_leaves() if leaf.is_live]
@@ -285,7 +305,7 @@ class FileSet:
 
     def add_many(
         self,
-        paths: Iterable[str | os.PathLike[str]],
+        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
         *,
         recursive: bool = True,
         reference: bool = False,
@@ -295,14 +315,17 @@ class FileSet:
     ) -> Report:
         """Add files, and what is in folders, as one change; return the account of each.
 
+        `paths` is one path or several.
+
         A bad file is reported and the others are added. With `reference` the files are left where
         they are, and checked against their digest when they are written. With `complete` values
         that directory records must have and an instance lacks are invented, in the DICOMDIR only;
         the account tells which.
         """
         self._writable()
+        given = [paths] if isinstance(paths, str | os.PathLike) else paths
         offered: Iterable[Offered] = offer(
-            find_files((Path(path) for path in paths), recursive=recursive), complete=complete
+            find_files((Path(path) for path in given), recursive=recursive), complete=complete
         )
         placement = Placement.REFERENCE if reference else Placement.VAULT
         return self._adder.add(offered, placement=placement, reason=reason, progress=progress)
@@ -314,11 +337,14 @@ class FileSet:
 
         ValueError if one is not part of the File-set.
         """
+        repository = self._writable()
+        repository.refresh()
         instances = instance if isinstance(instance, list) else [instance]
         for item in instances:
-            if item.file_set is not self or not self.state.leaf(item.handle).is_live:
+            known = isinstance(item, FileInstance) and item.file_set is self and item.is_current
+            if not known:
                 raise NoSuchInstanceError("No such instance in the File-set")
-        self._writable().remove(dict.fromkeys(item.handle for item in instances))
+        repository.remove(dict.fromkeys(item.handle for item in instances))
 
     def clear(self) -> None:
         """Empty the File-set.
@@ -392,8 +418,8 @@ class FileSet:
             raise ValueError("The DICOMDIR contains orphaned directory records")
         repository = Repository.ephemeral()
         Adoption(repository, found, digest=False).run()
+        FileSet(repository=repository)._add_orphans(found, include=include_orphans)  # noqa: SLF001 - our own
         self._use(repository)
-        self._add_orphans(found, include=include_orphans)
 
     def _add_orphans(self, found: Found, *, include: bool) -> None:
         orphans = found.orphans()
@@ -431,35 +457,42 @@ class FileSet:
             Keep all files where they are. ValueError if additions are staged.
         force_implicit : bool, optional
             Encode the DICOMDIR in Implicit VR Little Endian, which does not conform.
-        layout : {"pydicom", "existing"}, optional
-            ``"existing"`` is `use_existing` that takes additions, giving them free File IDs.
+        layout : {"pydicom", "existing", "conformant"}, optional
+            ``"existing"`` is `use_existing` that takes additions, giving them free File IDs;
+            ``"conformant"`` gives such also to files whose names are no File IDs.
         reason, progress : optional
             A note for the journal; called with the files done and to do.
         """
-        self._writable()
-        if not path and self.path is None:
+        repository = self._writable()
+        with repository.exclusively():
+            repository.refresh()
+            self._check_write(path, use_existing=use_existing)
+            if not self.is_staged:
+                return
+            self._writer.write(
+                Path(path) if path else None,
+                layout or ("existing" if use_existing else "pydicom"),
+                implicit_vr=force_implicit,
+                reason=reason,
+                progress=progress,
+            )
+        if force_implicit:
+            warn_of_syntax(ImplicitVRLittleEndian)
+
+    def _check_write(self, path: object, *, use_existing: bool) -> None:
+        """Refuse what pydicom refuses; an interrupted write knows its root."""
+        if not path and self.path is None and self.state.writing is None:
             raise ValueError("The path to the root directory is required for a new File-set")
         if path and self.path:
             raise ValueError(
                 "The path for an existing File-set cannot be changed, use 'FileSet.copy()' to "
                 "write the File-set to a new location"
             )
-        if not self.is_staged:
-            return
         if use_existing and self.state.additions:
             raise ValueError(
                 "'Fileset.write()' called with 'use_existing' but additions to the File-set's "
                 "managed instances are staged"
             )
-        self._writer.write(
-            Path(path) if path else None,
-            layout or ("existing" if use_existing else "pydicom"),
-            implicit_vr=force_implicit,
-            reason=reason,
-            progress=progress,
-        )
-        if force_implicit:
-            warn_of_syntax(ImplicitVRLittleEndian)
 
     def copy(self, path: str | os.PathLike[str], force_implicit: bool = False) -> FileSet:
         """Write the File-set, with what is staged, to a new root folder and return that one.
@@ -477,12 +510,8 @@ class FileSet:
     @contextmanager
     def change(self, *, reason: str | None = None, actor: str | None = None) -> Iterator[None]:
         """Make everything inside one change; an exception inside takes all of it back."""
-        try:
-            with self._writable().change(reason, actor):
-                yield
-        except BaseException:
-            self._drop_views()
-            raise
+        with self._writable().change(reason, actor):
+            yield
 
     @overload
     def undo(self) -> HistoryEntry: ...
@@ -516,8 +545,8 @@ class FileSet:
 
     @property
     def is_staged(self) -> bool:
-        """Whether the File-set is new or has changes staged."""
-        return bool(pending(self.state))
+        """Whether the File-set is new, has changes staged, or a write was interrupted."""
+        return self.state.writing is not None or bool(pending(self.state))
 
     def at(self, position: int) -> FileSet:
         """Return the File-set as of a position of the journal, read-only."""
@@ -553,11 +582,13 @@ def _read(ds_or_path: DSPathType, custom: RecordNode | None = None) -> Candidate
     if isinstance(ds_or_path, str | os.PathLike):
         path = Path(ds_or_path)
         if not path.exists():
-            raise FileNotFoundError(2, "No such file or directory", os.fspath(ds_or_path))
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(ds_or_path))
         try:
             return read_path(path, records)
         except NotDicomError as exc:
             raise InvalidFileError(exc.reason, name=exc.name) from exc
+    if not isinstance(ds_or_path, Dataset):
+        raise TypeError(f"An instance is a Dataset or a path, not {type(ds_or_path).__name__}")
     return read_dataset(ds_or_path, records)
 
 

@@ -15,12 +15,15 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from fileset.recorders import overridden_recorders
+from fileset.repository import is_repository
 from ledger import completion
 from ledger.errors import InstanceError, NotDicomError, RecordError
 from ledger.events import Handle, Record
 from ledger.instance import Instance, read_instance
 from ledger.recorders import build_records
 from projections.hierarchy import record_key
+
+_PREFIX_START, _PREFIX_END = 128, 132  # of "DICM" behind the preamble (PS3.10 Section 7.1)
 
 
 class InvalidFileError(NotDicomError, InvalidDicomError):
@@ -48,7 +51,8 @@ class Outcome(Enum):
 class Result:
     """The account of one file: `handle` is the instance concerned, `reason` says why not.
 
-    `invented` are the values that its directory records were given, by keyword.
+    `invented` are the values that its directory records were given, by keyword; `note` is
+    something about an instance that was added all the same.
     """
 
     source: str
@@ -56,6 +60,7 @@ class Result:
     handle: Handle | None = None
     reason: str | None = None
     invented: Mapping[str, str] = Factory(dict)
+    note: str | None = None
 
 
 @define
@@ -85,8 +90,12 @@ class Report:
 
 @frozen
 class Candidate:
-    """An instance that can be added: its bytes, and the records that it asks for, top down."""
+    """An instance that can be added: its bytes, and the records that it asks for, top down.
 
+    `name` is what the user called the file, `source` its absolute path.
+    """
+
+    name: str | None
     source: str | None
     data: bytes
     instance: Instance
@@ -111,9 +120,8 @@ def read_path(
     name = os.fspath(path)
     data = _read_bytes(path)
     instance = read_instance(data, name)
-    source = os.path.abspath(name)  # noqa: PTH100 - links stay as the user wrote them
     try:
-        return _candidate(source, data, instance, lambda: _parse(data), records, complete=complete)
+        return _candidate(name, data, instance, lambda: _parse(data), records, complete=complete)
     except InstanceError as exc:
         raise type(exc)(exc.reason, name=name) from exc
 
@@ -126,12 +134,11 @@ def read_dataset(ds: Dataset, records: tuple[Record, ...] | None = None) -> Cand
     filename = getattr(ds, "filename", None)
     name = os.fspath(filename) if isinstance(filename, str | os.PathLike) else None
     instance = read_instance(data, name or "the dataset")
-    source = os.path.abspath(name) if name else None  # noqa: PTH100 - as above
-    return _candidate(source, data, instance, lambda: ds, records, complete=False)
+    return _candidate(name, data, instance, lambda: ds, records, complete=False)
 
 
 def _candidate(
-    source: str | None,
+    name: str | None,
     data: bytes,
     instance: Instance,
     dataset: Callable[[], Dataset],
@@ -148,7 +155,12 @@ def _candidate(
     for record in records[:-1]:
         if record_key(record) is None:
             raise RecordError(f"The {record.type} directory record is missing a required element")
-    return Candidate(source, data, instance, records, invented)
+    return Candidate(name, absolute(name) if name else None, data, instance, records, invented)
+
+
+def absolute(name: str) -> str:
+    """Return the path `name` from the root of the file system, links as the user wrote them."""
+    return os.path.abspath(name)  # noqa: PTH100 - Path.absolute() keeps ".."
 
 
 def _parse(data: bytes) -> Dataset:
@@ -176,12 +188,17 @@ def _read_bytes(path: Path) -> bytes:
     try:
         before = os.fstat(fd)
         if stat.S_ISDIR(before.st_mode):
-            raise InstanceError("is a folder; use --recursive to add what is in it", name=name)
+            raise InstanceError(
+                "is a folder; what is in it is added only recursively (--recursive)", name=name
+            )
         if not stat.S_ISREG(before.st_mode):
             raise NotDicomError("is not a regular file", name=name)
         try:
             with open(fd, "rb", buffering=0, closefd=False) as file:
-                data = file.read()
+                data = file.read(_PREFIX_END)
+                # What is no DICOM file, and may be huge, is not read any further.
+                if data[_PREFIX_START:] == b"DICM":
+                    data += file.read()
         except OSError as exc:
             raise InstanceError(f"can't be read: {exc.strerror}", name=name) from exc
         after = os.fstat(fd)
@@ -195,17 +212,36 @@ def _read_bytes(path: Path) -> bytes:
 def find_files(paths: Iterable[Path], *, recursive: bool) -> Iterator[Path]:
     """Yield the files at `paths`, and with `recursive` those in their folders, in a fixed order.
 
-    Links to folders are not followed. A folder is yielded as it is without `recursive`.
+    Every folder that is not gone into is yielded as it is: any without `recursive`, and then one
+    that can't be read, a link to a folder, and a repository.
     """
     for path in paths:
-        if not (recursive and path.is_dir()):
+        if recursive and path.is_dir() and why_skipped(path) is None:
+            yield from _walk(path)
+        else:
             yield path
-            continue
-        for folder, folders, names in os.walk(path):
-            folders.sort()
-            yield from (Path(folder, name) for name in sorted(names))
 
 
-def is_dicomdir(path: Path) -> bool:
-    """Whether `path` has the name of a File-set's index, which is no instance."""
-    return path.name == "DICOMDIR"
+def _walk(top: Path) -> Iterator[Path]:
+    unreadable: list[Path] = []
+    for folder, folders, names in os.walk(
+        top, onerror=lambda exc: unreadable.append(Path(exc.filename))
+    ):
+        yield from unreadable
+        unreadable.clear()
+        below = [Path(folder, name) for name in sorted(folders)]
+        yield from (path for path in below if why_skipped(path) is not None)
+        folders[:] = [path.name for path in below if why_skipped(path) is None]
+        yield from (Path(folder, name) for name in sorted(names))
+    yield from unreadable
+
+
+def why_skipped(path: Path) -> str | None:
+    """Return why `path` is passed over on the way, ``None`` if it isn't."""
+    if path.name == "DICOMDIR" and not path.is_dir():
+        return "a DICOMDIR indexes instances and is none itself"
+    if path.is_symlink() and path.is_dir():
+        return "a link to a folder, which is not followed"
+    if is_repository(path):
+        return "a repository of fileset-ledger"
+    return None

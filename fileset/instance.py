@@ -41,17 +41,32 @@ class FileInstance:
         """Make the view of the instance `handle` of `fs`; File-sets do this."""
         self._fs = fs
         self._handle = handle
-        self._uid = fs.state.leaf(handle).uid
+        self._repository = fs.repository
+        self._rollbacks = len(fs.repository.rollbacks)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the File-set knows this instance still.
+
+        It does not after it was cleared or another one was loaded into it, or if the change that
+        added the instance was taken back by an exception: its handle is then another one's.
+        """
+        repository = self._repository
+        return self._fs.repository is repository and all(
+            self._handle <= position for position in repository.rollbacks[self._rollbacks :]
+        )
 
     @property
     def _leaf(self) -> Leaf:
-        leaf = self._fs.state.hierarchy.leaves.get(self._handle)
-        # The position of an addition that never came about is given to another event.
-        if leaf is None or leaf.uid != self._uid:
-            raise NoSuchInstanceError(
-                f"The change that added the SOP Instance {self._uid} was not recorded"
-            )
-        return leaf
+        if not self.is_current:
+            raise NoSuchInstanceError("No such instance in the File-set")
+        return self._fs.state.leaf(self._handle)
+
+    def __repr__(self) -> str:
+        """Return what the instance is, in a line."""
+        if not self.is_current:
+            return "<FileInstance of a change that was taken back>"
+        return f"<FileInstance {self._leaf.record.type} {self._leaf.uid}>"
 
     @property
     def handle(self) -> Handle:

@@ -26,14 +26,19 @@ import sys
 import tempfile
 import tomllib
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
-from fileset.errors import NothingToUndoError, RefusedError, RepositoryError
+from fileset.errors import (
+    NoSuchInstanceError,
+    NothingToUndoError,
+    RefusedError,
+    RepositoryError,
+)
 from ledger.disk import fsync, replace_file
 from ledger.errors import JournalError, UnknownFormatError
 from ledger.events import (
@@ -107,14 +112,24 @@ class Repository:
         self._draft: Draft | None = None
         self._base = 0
         self._buffer: list[Event] = []
+        self.rollbacks: list[int] = []
+        """The positions that changes were taken back to: later ones were given out again."""
 
     # --- making and opening ----------------------------------------------------------------------
 
     @classmethod
-    def create(cls, path: Path, *, clock: Clock = utc_now, origin: str | None = None) -> Repository:
-        """Make a new repository, with an empty journal, in the folder `path`.
+    def create(
+        cls,
+        path: Path,
+        begin: Callable[[Repository], object],
+        *,
+        clock: Clock = utc_now,
+        origin: str | None = None,
+    ) -> Repository:
+        """Make a new repository in the folder `path`, with what `begin` records in its journal.
 
-        Raises :class:`~fileset.errors.RepositoryError` if something is there already.
+        If `begin` fails there is none. Raises :class:`~fileset.errors.RepositoryError` if
+        something is at `path` already.
         """
         path = Path(path).absolute()
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -128,13 +143,22 @@ class Repository:
                 (building / name).mkdir(mode=0o700)
             SqliteJournal.create(building / _JOURNAL).close()
             (building / SETTINGS).write_text(_SETTINGS_TEXT, encoding="utf-8")
+            repository = cls.open(building, clock=clock, origin=origin)
+            try:
+                begin(repository)
+            finally:
+                repository.close()
             for name in (_JOURNAL, SETTINGS, "."):
                 fsync(building / name)
             building.rename(path)
             fsync(path.parent)
-        except OSError as exc:
+        except BaseException as exc:
             shutil.rmtree(building, ignore_errors=True)
-            raise RepositoryError(f"The repository {path} can't be made: {exc}.") from exc
+            if isinstance(exc, OSError) and str(building) in str(exc):
+                raise RepositoryError(
+                    f"The repository {path} can't be made: {exc.strerror}."
+                ) from exc
+            raise
         return cls.open(path, clock=clock, origin=origin)
 
     @classmethod
@@ -177,13 +201,6 @@ class Repository:
         self._keep_snapshot()
         self.journal.close()
         self.vault.close()
-
-    def discard(self) -> None:
-        """Delete the repository: for one whose making failed."""
-        self.journal.close()
-        self.vault.close()
-        if self.path is not None:
-            shutil.rmtree(self.path, ignore_errors=True)
 
     # --- the state -------------------------------------------------------------------------------
 
@@ -265,10 +282,16 @@ class Repository:
     ) -> Iterator[str]:
         """Make everything inside one change, recorded when the block ends; yield its id.
 
-        An exception leaves the journal as it was. Inside another change this is part of it.
+        An exception leaves the journal as it was. Inside another change this is part of it, and an
+        exception takes back this part.
         """
         if self._draft is not None:
-            yield self._draft.id
+            begun = len(self._buffer)
+            try:
+                yield self._draft.id
+            except BaseException:
+                self._take_back(begun)
+                raise
             return
         with self.exclusively():
             state = self.refresh()
@@ -284,26 +307,36 @@ class Repository:
                 if self._buffer:
                     self.journal.append(self._buffer, self._draft, expected=self._base)
             except BaseException:
-                if self._buffer:
-                    self._state = None  # what was applied ahead of time never happened
+                self._take_back(0)
                 raise
             finally:
                 self._draft = None
                 self._buffer = []
             self._keep_snapshot()
 
+    def _take_back(self, count: int) -> None:
+        """Undo all but the first `count` events of the open change: they never happened."""
+        if len(self._buffer) == count:
+            return
+        kept, self._buffer = self._buffer[:count], []
+        self.rollbacks.append(self._base + count)
+        self._state = None
+        for event in kept:
+            self.emit(event)
+
     def emit(self, event: Event) -> int:
         """Make `event` the next one of the open change and return its position."""
         draft = self._draft
         if draft is None:
             raise JournalError("Events are emitted within a change")
-        position = self.state.position + 1
+        state = self.state
+        position = state.position + 1
         change = Change(
             draft.id, self._base + 1, position - self._base, "", draft.actor, draft.origin,
             draft.reason,
         )  # fmt: skip
-        self.state.apply(Recorded(position, change, event))
-        self._buffer.append(event)
+        self._buffer.append(event)  # first: a half-applied event is taken back with the others
+        state.apply(Recorded(position, change, event))
         return position
 
     @property
@@ -346,11 +379,15 @@ class Repository:
             self.emit(FileSetCreated(uid=uid, id=file_set_id))
 
     def remove(self, handles: Iterable[Handle], *, reason: str | None = None) -> None:
-        """Remove instances, all or none; KeyError if one is not part of the File-set."""
+        """Remove instances, all or none.
+
+        Raises :class:`~fileset.errors.NoSuchInstanceError` if one is not part of the File-set.
+        """
         with self.change(reason):
             for handle in handles:
-                if not self.state.leaf(handle).is_live:
-                    raise KeyError(handle)
+                leaf = self.state.hierarchy.leaves.get(handle)
+                if leaf is None or not leaf.is_live:
+                    raise NoSuchInstanceError("No such instance in the File-set")
                 self.emit(InstanceRemoved(handle))
 
     def set_identity(self, name: str, value: Any, *, reason: str | None = None) -> bool:
@@ -391,10 +428,10 @@ class Repository:
 
     def find_change(self, id_: str) -> Change:
         """Return the change whose id begins with `id_`; KeyError if there isn't exactly one."""
-        found = [change for change in self.journal.changes() if change.id.startswith(id_)]
-        if len(found) != 1:
+        found = self.journal.find_change(id_)
+        if found is None:
             raise KeyError(id_)
-        return found[0]
+        return found
 
     def events_of(self, change: Change) -> Sequence[Recorded]:
         """Return the events of `change`."""

@@ -28,7 +28,14 @@ class TruncatedError(InstanceError):
 
 
 class RecordError(InstanceError):
-    """A directory record can't be built: a required element is missing or empty (PS3.3 F.5)."""
+    """A directory record can't be built: a required element is missing or empty (PS3.3 F.5).
+
+    The message is pydicom's to the letter, so `name` does not stand in front of it.
+    """
+
+    def __init__(self, message: str, *, name: str | None = None) -> None:
+        super().__init__(message)
+        self.name = name
 
 
 class ElementsError(LedgerError, ValueError):

@@ -308,6 +308,23 @@ class ConflictNoted:
     content: Content
 
 
+@frozen
+class PatientNameNoted:
+    """`instance` has the Patient ID of the existing PATIENT `record`, but another name.
+
+    PS3.3 Section F.5.1 has each Patient ID once in a File-set, so the instance went below that
+    record, which keeps its `standing` name. Both names are text, decoded.
+    """
+
+    TYPE: ClassVar[str] = "patient-name-noted"
+    VERSION: ClassVar[int] = 1
+
+    instance: Handle
+    record: RecordRef
+    name: str
+    standing: str
+
+
 Event: TypeAlias = (
     FileSetCreated
     | FileSetImported
@@ -327,6 +344,7 @@ Event: TypeAlias = (
     | WriteExported
     | InstanceRejected
     | ConflictNoted
+    | PatientNameNoted
 )
 
 EVENT_TYPES: dict[str, type[Event]] = {cls.TYPE: cls for cls in Event.__args__}

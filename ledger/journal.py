@@ -123,6 +123,13 @@ class Journal(Protocol):
         """Yield the changes whose first position is greater than `after`."""
         ...
 
+    def find_change(self, start: str) -> Change | None:
+        """Return the change whose id begins with `start`, ``None`` unless there is just one.
+
+        A whole id is looked up by itself.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of the store."""
         ...

@@ -257,6 +257,17 @@ class SqliteJournal:
             yield from (Change(*row) for row in rows)
             after = rows[-1][1]
 
+    def find_change(self, start: str) -> Change | None:
+        """Return a change by the beginning of its id; see :class:`~ledger.journal.Journal`."""
+        with self._guarded():
+            rows = self._connection.execute(
+                f"{_SELECT_CHANGE} WHERE id >= ? AND id < ? ORDER BY id LIMIT 2",
+                (start, start + chr(0x10FFFF)),
+            ).fetchall()
+        if not rows or (len(rows) > 1 and rows[0][0] != start):
+            return None
+        return Change(*rows[0])
+
     def close(self) -> None:
         """Close the database."""
         self._connection.close()

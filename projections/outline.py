@@ -9,12 +9,18 @@ from ledger import elements
 from ledger.events import Record
 from projections.hierarchy import Branch, Leaf
 
-_PATIENT = (("PatientID", 0x00100020, True), ("PatientName", 0x00100010, True))
+_PATIENT_NAME = 0x00100010
+_PATIENT = (("PatientID", 0x00100020, True), ("PatientName", _PATIENT_NAME, True))
 _STUDY = (("StudyDate", 0x00080020, False), ("StudyTime", 0x00080030, False))
 _STUDY_DESCRIPTION = ("StudyDescription", 0x00081030, True)
 _SERIES = (("Modality", 0x00080060, False), ("SeriesNumber", 0x00200011, False))
 _SERIES_DESCRIPTION = ("SeriesDescription", 0x0008103E, True)
 _IMAGE = (("InstanceNumber", 0x00200013, False),)
+
+
+def patient_name(record: Record) -> str:
+    """Return the Patient's Name of a PATIENT record as text, ``""`` if it has none."""
+    return _text(elements.find(record.elements, _PATIENT_NAME), record.elements)
 
 
 def record_line(record: Record, key: str) -> str:

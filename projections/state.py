@@ -31,6 +31,7 @@ from ledger.events import (
     InstanceRejected,
     InstanceRemoved,
     InstanceRestored,
+    PatientNameNoted,
     WriteAbandoned,
     WriteCompleted,
     WriteExported,
@@ -313,6 +314,7 @@ class FileSetState:
         WriteExported: _noted,
         InstanceRejected: _noted,
         ConflictNoted: _noted,
+        PatientNameNoted: _noted,
     }
 
 

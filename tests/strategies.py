@@ -36,6 +36,7 @@ from ledger.events import (
     InstanceRejected,
     InstanceRemoved,
     InstanceRestored,
+    PatientNameNoted,
     Placement,
     Record,
     RecordRef,
@@ -223,6 +224,9 @@ EVENTS: Mapping[type[Event], SearchStrategy[Event]] = {
     InstanceRejected: st.builds(InstanceRejected, source=texts, reason=texts),
     ConflictNoted: st.builds(
         ConflictNoted, instance=positions, source=st.none() | texts, content=contents
+    ),
+    PatientNameNoted: st.builds(
+        PatientNameNoted, instance=positions, record=record_refs, name=texts, standing=texts
     ),
 }
 """A strategy for each event class."""

@@ -44,6 +44,7 @@ from ledger.events import (
     InstanceRejected,
     InstanceRemoved,
     InstanceRestored,
+    PatientNameNoted,
     Placement,
     Record,
     RecordRef,
@@ -131,6 +132,7 @@ GOLDEN_EVENTS: list[Event] = [
     WriteExported("/media/usb", "existing", 12, DIGEST),
     InstanceRejected("/incoming/notes.txt", "not a DICOM file"),
     ConflictNoted(3, "/incoming/IM1", Content(DIGEST, 7)),
+    PatientNameNoted(9, RecordRef(3, 0), "Doe^Jane", "Doe^Joan"),
 ]
 
 
@@ -187,6 +189,7 @@ def test_type_names_and_versions_are_those_that_were_released() -> None:
         "write-exported": 1,
         "instance-rejected": 1,
         "conflict-noted": 1,
+        "patient-name-noted": 1,
     }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import fileset
 from fileset import DIRECTORY_RECORDERS, FileInstance, FileSet, RecordNode
 from fileset.errors import NothingToUndoError, RefusedError
 from ledger.errors import InstanceError, LedgerError
-from projections.materializer import MediumError
+from projections.materializer import Materializer, MediumError
 
 EXAMPLE = examples.get_path("dicomdir")
 CT, MR, RT_DOSE = (examples.get_path(name) for name in ("ct", "mr", "rt_dose"))
@@ -683,3 +685,219 @@ def test_a_dataset_that_was_never_a_file_can_be_added() -> None:
     instance = FileSet().add(ds)
     assert isinstance(instance, FileInstance)
     assert instance.load() == ds
+
+
+# --- what a careless implementation gets wrong ---------------------------------------------------
+
+
+def test_an_instance_of_a_change_taken_back_never_stands_for_another() -> None:
+    fs = FileSet()
+    taken_back: list[FileInstance] = []
+
+    def fail() -> None:
+        with fs.change():
+            taken_back.append(fs.add(CT))
+            assert Path(taken_back[0].path).read_bytes() == CT.read_bytes()
+            raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    mr = fs.add(MR)
+    assert mr.load().PatientID == "4MR1"
+    assert mr.handle == taken_back[0].handle
+    with pytest.raises(ValueError, match="No such instance in the File-set"):
+        fs.remove(taken_back[0])
+    with pytest.raises(ValueError, match="No such instance in the File-set"):
+        _ = taken_back[0].path
+    assert list(fs) == [mr]
+
+
+def test_an_instance_from_before_a_clear_removes_nothing() -> None:
+    fs = FileSet()
+    before = fs.add(CT)
+    fs.clear()
+    fs.add(MR)
+    with pytest.raises(ValueError, match="No such instance in the File-set"):
+        fs.remove(before)
+    assert len(fs) == 1
+
+
+def test_instances_held_across_a_rollback_in_another_view_stay_right(tmp_path: Path) -> None:
+    fs = FileSet(repository=tmp_path / "repository")
+    ct = fs.add(CT)
+    other = FileSet(repository=fs.repository)
+    assert [i.PatientID for i in other] == ["1CT1"]
+
+    def fail() -> None:
+        with fs.repository.change():
+            fs.add(MR)
+            assert len(list(other)) == 2
+            raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert [i.PatientID for i in other] == ["1CT1"]
+    assert (ct.PatientID, ct.node.index, ct.node.parent.record_type) == ("1CT1", 0, "SERIES")  # type: ignore[union-attr]
+
+
+def test_a_command_that_fails_inside_a_change_leaves_the_rest_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fs = FileSet()
+    vault = type(fs.repository.vault)
+    batch = vault.batch
+
+    @contextmanager
+    def failing(self: object) -> Iterator[object]:
+        with batch(self) as open_batch:  # type: ignore[arg-type]
+            yield open_batch
+            raise OSError("disk full")
+
+    with fs.change():
+        fs.add(CT)
+        with monkeypatch.context() as patched:
+            patched.setattr(vault, "batch", failing)
+            with pytest.raises(OSError, match="disk full"):
+                fs.add(MR)
+        fs.ID = "AFTER"
+    assert [i.PatientID for i in fs] == ["1CT1"]
+    assert fs.ID == "AFTER"
+    assert fs.verify() == []
+    assert len(fs.history) == 2
+
+
+def test_a_past_state_gives_the_bytes_of_its_own_instances(tmp_path: Path) -> None:
+    fs = FileSet()
+    with fs.change():
+        ct, mr = fs.add(CT), fs.add(MR)
+    fs.write(tmp_path)
+    position = fs.state.position
+    fs.remove(ct)
+    fs.write()
+    past = {i.PatientID: i for i in fs.at(position)}
+    assert Path(past["1CT1"].path).read_bytes() == CT.read_bytes()
+    assert Path(past["4MR1"].path).read_bytes() == MR.read_bytes()
+    assert mr.path == past["4MR1"].path
+    assert len(fs.at(position).find(load=True, PatientID="1CT1")) == 1
+
+
+def test_a_write_completes_an_interrupted_one_also_when_its_cause_was_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fs = FileSet()
+    fs.add(CT)
+    fs.write(tmp_path)
+    before = (tmp_path / "DICOMDIR").read_bytes()
+    fs.ID = "NEW"
+    run = Materializer.run
+
+    def killed(self: Materializer) -> None:
+        run(self)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Materializer, "run", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fs.write()
+    fs.undo()
+    assert fs.is_staged
+    fs.write()
+    assert (tmp_path / "DICOMDIR").read_bytes() == before
+    assert fs.verify() == []
+
+
+def test_a_repository_whose_first_change_fails_is_not_there(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fileset.adoption.file_content", killed)
+    with pytest.raises(KeyboardInterrupt):
+        FileSet(copied, repository=tmp_path / "repository")
+    assert [path.name for path in tmp_path.iterdir()] == ["copied"]
+
+
+def test_a_load_whose_orphans_fail_leaves_the_file_set_as_it_was(copied: Path) -> None:
+    ds = dcmread(copied)
+    ds.DirectoryRecordSequence[0].OffsetOfTheNextDirectoryRecord = 0
+    orphan = next(
+        item for item in reversed(ds.DirectoryRecordSequence) if "ReferencedFileID" in item
+    )
+    copied.parent.joinpath(*orphan.ReferencedFileID).write_bytes(b"no longer DICOM")
+    fs = FileSet()
+    fs.add(CT)
+    with pytest.raises(InstanceError):
+        fs.load(ds)
+    assert [i.PatientID for i in fs] == ["1CT1"]
+    assert fs.path is None
+
+
+def test_what_another_process_did_is_seen_before_writing_and_removing(tmp_path: Path) -> None:
+    fs = FileSet(repository=tmp_path / "repository")
+    instance = fs.add(CT)
+    fs.write(tmp_path / "medium")
+    other = FileSet.open(tmp_path / "repository")
+    other.add(MR)
+    with pytest.raises(ValueError, match="'use_existing' but additions"):
+        fs.write(use_existing=True)
+    fs.write()
+    assert len(PydicomFileSet(tmp_path / "medium" / "DICOMDIR")) == 2
+    other.remove(other.find(PatientID="1CT1"))
+    with pytest.raises(ValueError, match="No such instance"):
+        fs.remove(instance)
+
+
+def test_one_path_given_to_add_many_is_one_path(tmp_path: Path) -> None:
+    fs = FileSet()
+    assert [r.outcome.value for r in fs.add_many(str(CT))] == ["added"]
+    assert [r.outcome.value for r in fs.add_many(tmp_path / "missing")] == ["rejected"]
+
+
+def test_the_same_data_set_twice_in_one_batch_is_no_conflict(tmp_path: Path) -> None:
+    (tmp_path / "a.dcm").write_bytes(CT.read_bytes())
+    again = examples.ct
+    again.file_meta.SourceApplicationEntityTitle = "ELSEWHERE"
+    again.save_as(tmp_path / "b.dcm", enforce_file_format=True)
+    assert (tmp_path / "b.dcm").read_bytes() != CT.read_bytes()
+    report = FileSet().add_many(tmp_path)
+    assert [r.outcome.value for r in report] == ["added", "already there"]
+
+
+def test_folders_that_are_not_gone_into_are_told(tmp_path: Path) -> None:
+    FileSet(repository=tmp_path / "inbox" / "repository").close()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "inbox" / "link").symlink_to(tmp_path / "elsewhere")
+    report = FileSet().add_many(tmp_path / "inbox")
+    assert [(Path(r.source).name, r.outcome.value) for r in report] == [
+        ("link", "skipped"),
+        ("repository", "skipped"),
+    ]
+
+
+def test_another_name_under_a_known_patient_id_is_noted(tmp_path: Path) -> None:
+    other = examples.ct
+    other.SOPInstanceUID = "1.2.3"
+    other.PatientName = "Somebody^Else"
+    other.save_as(tmp_path / "other.dcm", enforce_file_format=True)
+    fs = FileSet()
+    fs.add(CT)
+    (result,) = fs.add_many(tmp_path)
+    assert result.note is not None
+    assert "'Somebody^Else'" in result.note
+    added, noted = fs.history[-1].events
+    assert (added.TYPE, noted.TYPE) == ("instance-added", "patient-name-noted")
+    assert fs.find_values("PatientName") == ["CompressedSamples^CT1"]
+    fs.undo()
+    assert len(fs) == 1
+
+
+def test_wrong_use_is_told_in_a_word() -> None:
+    fs = FileSet()
+    with pytest.raises(TypeError, match="a Dataset or a path, not NoneType"):
+        fs.add(None)  # type: ignore[arg-type]
+    for wrong in ("x", None, 5):
+        with pytest.raises(ValueError, match="No such instance in the File-set"):
+            fs.remove(wrong)  # type: ignore[arg-type]
+    with FileSet() as inside:
+        assert repr(inside) == "<FileSet without ID, 0 instances, not written yet>"

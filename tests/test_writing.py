@@ -27,7 +27,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.path, self.root = folder / "repo", folder / "root"
-        self.repository = Repository.create(self.path)
+        self.repository = Repository.create(self.path, lambda _: None)
         self.files = FileSet(repository=self.repository)
 
     def writer(self) -> Writer:

@@ -18,7 +18,7 @@ from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.session import Session, absolute, origin
 from fileset.cli.text import count
 from fileset.indexing import Choice, Indexer
-from fileset.ingest import Outcome, Result
+from fileset.ingest import Outcome, Report, Result
 from fileset.repository import Repository
 from fileset.writing import WriteResult
 from projections.state import FileSetState
@@ -97,27 +97,34 @@ def index(
     choice = Choice(
         tuple(parse_query(include).items()), tuple(parse_query(exclude).items()), min_instances
     )
-    session.use(
-        Repository.create(absolute(keep), origin=origin()) if keep else Repository.ephemeral()
-    )
-    repository = session.repository()
-    indexer = Indexer(repository, root, choice, complete=complete, rename=rename, replace=replace)
-    try:
-        with bar("Reading") as advance:
-            done = 0
+    report = Report()
 
-            def progress(_: Result) -> None:
-                nonlocal done
-                done += 1
-                advance(done, done)
+    def stage(repository: Repository) -> None:
+        nonlocal report
+        repository.actor = session.actor
+        report = indexer(repository).stage(
+            file_set_id=check_id(id_) if id_ else None, progress=progress
+        )
 
-            report = indexer.stage(file_set_id=check_id(id_) if id_ else None, progress=progress)
-        with bar("Writing") as advance:
-            result = indexer.write(progress=advance) if repository.state.live else None
-    except BaseException:
-        if repository.state.position == 0:
-            repository.discard()
-        raise
+    def indexer(repository: Repository) -> Indexer:
+        return Indexer(repository, root, choice, complete=complete, rename=rename, replace=replace)
+
+    with bar("Reading") as advance:
+        done = 0
+
+        def progress(_: Result) -> None:
+            nonlocal done
+            done += 1
+            advance(done, done)
+
+        if keep is None:
+            repository = Repository.ephemeral()
+            stage(repository)
+        else:
+            repository = Repository.create(absolute(keep), stage, origin=origin())
+    session.use(repository)
+    with bar("Writing") as advance:
+        result = indexer(repository).write(progress=advance) if repository.state.live else None
     state = repository.state
     document = {
         "root": str(root),

@@ -91,13 +91,13 @@ def _init_empty(session: Session, path: Path, settings: dict[str, Any]) -> Answe
         from pydicom.uid import generate_uid  # noqa: PLC0415 - not needed with --uid
 
         uid = str(generate_uid())
-    repository = Repository.create(path, origin=origin())
-    session.use(repository)
-    try:
+
+    def begin(repository: Repository) -> None:
+        repository.actor = session.actor
         repository.begin(uid, settings.get("id"))
-    except BaseException:
-        repository.discard()
-        raise
+
+    repository = Repository.create(path, begin, origin=origin())
+    session.use(repository)
     return Answer(
         {**_identity(path, repository), "instances": 0, "left_out": 0},
         [(Span(f"Made the repository {path}.", "title"),), *_identity_lines(repository)],

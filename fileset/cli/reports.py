@@ -9,7 +9,7 @@ from fileset.cli.output import Line, Span
 from fileset.ingest import Outcome, Report, Result
 from projections.state import FileSetState
 
-RESULTS: Final = "[{path, outcome, reason, invented, sop_instance_uid}], one for each file"
+RESULTS: Final = "[{path, outcome, reason, note, invented, sop_instance_uid}], one for each file"
 """What the results in a document are."""
 
 
@@ -34,6 +34,7 @@ def _result(result: Result, state: FileSetState) -> dict[str, Any]:
         "path": result.source,
         "outcome": key_of(result.outcome),
         "reason": result.reason,
+        "note": result.note,
         "invented": dict(result.invented),
         "sop_instance_uid": None if result.handle is None else state.leaf(result.handle).uid,
     }
@@ -48,7 +49,9 @@ def report_notes(report: Report) -> list[Line]:
         elif result.outcome in {Outcome.SKIPPED, Outcome.EXCLUDED}:
             why = f": {result.outcome.value}: {result.reason}"
             notes.append((Span(result.source, "careful"), why))
-        elif result.invented:
+        elif result.note:
+            notes.append((Span(result.source, "careful"), f": {result.note}"))
+        if result.invented:
             values = ", ".join(f"{keyword}={value}" for keyword, value in result.invented.items())
             notes.append((Span(result.source, "careful"), f": invented {values}"))
     return notes
