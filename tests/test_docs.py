@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pydicom.fileset
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -49,6 +50,8 @@ def test_the_python_of_a_page_gives_what_it_shows(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    # A page may put our module in pydicom's place: not for the other tests.
+    monkeypatch.setitem(sys.modules, "pydicom.fileset", pydicom.fileset)
     source = "\n".join(blocks(page, "python"))
     test = doctest.DocTestParser().get_doctest(source, {}, name_of(page), name_of(page), 0)
     assert test.examples

@@ -19,6 +19,7 @@ FIELDS: Final = {
 """The names that a user types, and those of the identity's fields."""
 
 _CODE_STRING: Final = re.compile(r"[A-Z0-9_ ]*")
+_COMPONENT: Final = re.compile(r"[A-Z0-9_]*")
 
 
 def check_id(text: str) -> str | None:
@@ -39,11 +40,12 @@ def check_id(text: str) -> str | None:
 
 def check_uid(text: str) -> str:
     """Return a UID; a usage error if it can't be one."""
-    from pydicom.uid import UID  # noqa: PLC0415 - init without --uid does without pydicom
+    from pydicom import config  # noqa: PLC0415 - init without --uid does without pydicom
+    from pydicom.uid import UID  # noqa: PLC0415 - as above
 
     if not text:
         raise click.UsageError("A File-set always has a UID; give another one.")
-    if not UID(text).is_valid:
+    if not UID(text, config.IGNORE).is_valid:
         raise click.UsageError(f"'{text}' is not a valid UID (PS3.5 Section 9).")
     return text
 
@@ -56,6 +58,14 @@ def check_descriptor(text: str) -> tuple[str, ...] | None:
         raise click.UsageError(
             "A descriptor file ID has at most 8 components of at most 16 characters, as in "
             "DOCS/README."
+        )
+    if any(part in {".", ".."} for part in parts) or parts == ("DICOMDIR",):
+        raise click.UsageError(f"'{text}' can't be the descriptor file of a File-set.")
+    if not all(_COMPONENT.fullmatch(part) for part in parts):
+        warnings.warn(
+            f"The descriptor file ID '{text}' does not conform to PS3.10 Section 8.5, which allows "
+            "A-Z, 0-9 and _: some readers will not take it",
+            stacklevel=2,
         )
     return parts or None
 
@@ -90,6 +100,8 @@ def parse_settings(arguments: tuple[str, ...]) -> dict[str, Any]:
             raise click.UsageError(
                 f"'{argument}' is not one of {', '.join(f'{known}=...' for known in FIELDS)}."
             )
+        if FIELDS[name] in settings:
+            raise click.UsageError(f"'{name}' is given twice.")
         settings[FIELDS[name]] = _CHECKS[name](value)
     return settings
 

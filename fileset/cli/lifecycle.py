@@ -19,6 +19,7 @@ from fileset.errors import RefusedError
 from fileset.repository import Repository
 from fileset.verification import Finding, FindingKind, verify
 from ledger.errors import JournalDamagedError, LedgerError
+from projections.dicomdir import DicomdirError
 
 if TYPE_CHECKING:
     from fileset.fileset import FileSet
@@ -118,6 +119,8 @@ def _adopt(session: Session, path: Path, dicomdir: Path) -> tuple[FileSet, int]:
 
         try:
             fs = FileSet(dicomdir, repository=path, progress=progress)
+        except DicomdirError as exc:
+            raise RefusedError(f"{dicomdir} can't be adopted: {exc.reason}.") from exc
         except LedgerError:
             raise
         except ValueError as exc:  # pydicom's type for a DICOMDIR that can't be followed

@@ -108,7 +108,7 @@ def parse_query(arguments: Iterable[str]) -> dict[str, str]:
 
 def check_keyword(keyword: str) -> str:
     """Return `keyword` if it is that of a data element; a usage error naming near ones if not."""
-    if tag_for_keyword(keyword) is not None:
+    if keyword and tag_for_keyword(keyword) is not None:
         return keyword
     lower = {known.lower(): known for known in keyword_dict if known}
     near = [

@@ -29,7 +29,7 @@ Exit codes:
 | Code | Meaning |
 |---|---|
 | 0 | all done |
-| 1 | done, but something was rejected, nothing matched, or a check failed |
+| 1 | done, but something was rejected, there was nothing to remove, or a check failed |
 | 2 | the command line makes no sense |
 | 3 | refused: the message says why, and what to do instead |
 | 130 | interrupted: the message says what was done |
