@@ -241,7 +241,7 @@ def share(root: Branch, parents: list[Record]) -> tuple[RecordRef | None, tuple[
     """
     branch = root
     for depth, record in enumerate(parents):
-        known = branch.by_key.get(record_key(record) or "")
+        known = branch.find(record_key(record) or "")
         if known is None:
             return _ref(branch), tuple(parents[depth:])
         branch = known

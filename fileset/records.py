@@ -414,13 +414,12 @@ def dataset_of(node: Branch | Leaf) -> Dataset:
     ]
     if isinstance(node, Branch):
         return to_dataset(encode(found))
-    event = node.event
     file_id = (node.file_id or "").replace("/", "\\")
     references = (
         (REFERENCED_FILE_ID, "CS", file_id),
-        (REFERENCED_SOP_CLASS_UID, "UI", event.sop_class_uid),
-        (REFERENCED_SOP_INSTANCE_UID, "UI", event.sop_instance_uid),
-        (REFERENCED_TRANSFER_SYNTAX_UID, "UI", event.transfer_syntax_uid),
+        (REFERENCED_SOP_CLASS_UID, "UI", node.sop_class_uid),
+        (REFERENCED_SOP_INSTANCE_UID, "UI", node.uid),
+        (REFERENCED_TRANSFER_SYNTAX_UID, "UI", node.transfer_syntax_uid),
     )
     found += (Element(tag, vr, text.encode("ascii", "replace")) for tag, vr, text in references)
     ds = to_dataset(encode(found))

@@ -5,7 +5,7 @@ On disk it is a folder of mode 0700::
     repository.toml     what it is, for people and for this module
     journal.sqlite      the truth
     vault/              the content of instances, in packs
-    cache/              disposable: the vault's index, snapshots of the state
+    cache/              disposable: the vault's index, a snapshot and a summary of the state
     lock                held by the one process that is changing it
 
 An *ephemeral* repository has its journal in memory and its vault in a temporary folder, and goes
@@ -17,6 +17,7 @@ and appended to the journal together at the end, or not at all.
 
 from __future__ import annotations
 
+import gc
 import getpass
 import os
 import secrets
@@ -39,7 +40,7 @@ from fileset.errors import (
     RefusedError,
     RepositoryError,
 )
-from ledger.disk import fsync, replace_file
+from ledger.disk import fsync
 from ledger.errors import JournalError, UnknownFormatError
 from ledger.events import (
     ChangeRedone,
@@ -56,8 +57,9 @@ from ledger.events import (
 from ledger.journal import Change, Clock, Draft, Journal, Recorded, utc_now
 from ledger.sqlite import SqliteJournal
 from ledger.vault import PackVault, Vault
-from projections import snapshot
+from projections import snapshot, summary
 from projections.state import FileSetState
+from projections.summary import Summary, summarise
 
 SETTINGS: Final = "repository.toml"
 FORMAT: Final = 1
@@ -73,6 +75,7 @@ _VAULT: Final = "vault"
 _CACHE: Final = "cache"
 _LOCK: Final = "lock"
 _SNAPSHOT: Final = "snapshot.json"
+_SUMMARY: Final = "summary.json"
 _LOCK_SECONDS: Final = 60
 _SNAPSHOT_EVERY: Final = 1000  # events; folding fewer costs less than reading a snapshot
 
@@ -109,6 +112,7 @@ class Repository:
         self._lock = FileLock(path / _LOCK, timeout=_LOCK_SECONDS) if path else None
         self._state: FileSetState | None = None
         self._snapshot_position = 0
+        self._loaded_position = 0
         self._draft: Draft | None = None
         self._base = 0
         self._buffer: list[Event] = []
@@ -197,8 +201,18 @@ class Repository:
         return repository
 
     def close(self) -> None:
-        """Let go of the files; a snapshot is kept if the journal has grown by much."""
+        """Let go of the files.
+
+        A snapshot is kept if the journal has grown by much, a summary if it has grown at all.
+        """
         self._keep_snapshot()
+        state = self._state
+        if state is not None and state.position > self._loaded_position:
+            self._keep(
+                _SUMMARY,
+                state.position,
+                lambda chain_hash: summary.dump(summarise(state), chain_hash),
+            )
         self.journal.close()
         self.vault.close()
 
@@ -209,6 +223,7 @@ class Repository:
         """The state as of the last event that this object knows of; see :meth:`refresh`."""
         if self._state is None:
             self._state = self._load()
+            self._loaded_position = self._state.position
         return self._state
 
     def refresh(self) -> FileSetState:
@@ -224,35 +239,44 @@ class Repository:
             raise ValueError(
                 f"The journal has the positions 1 to {self.journal.head().position}, not {position}"
             )
-        return FileSetState.fold(self.journal.read(upto=position))
+        with _no_garbage():
+            return FileSetState.fold(self.journal.read(upto=position))
 
     def rebuild(self) -> FileSetState:
         """Throw away snapshots and indexes, and return the state folded from the whole journal."""
         with self.exclusively():
             if self.path is not None:
-                (self.path / _CACHE / _SNAPSHOT).unlink(missing_ok=True)
+                for name in (_SNAPSHOT, _SUMMARY):
+                    (self.path / _CACHE / name).unlink(missing_ok=True)
             self.vault.rebuild_index()
             self._snapshot_position = 0
-            self._state = FileSetState.fold(self.journal.read())
+            with _no_garbage():
+                self._state = FileSetState.fold(self.journal.read())
             self._keep_snapshot()
             return self._state
 
+    def summary(self) -> Summary:
+        """Return what there is to tell of the present state, as it was told before if it was."""
+        if self._draft is None:
+            told = summary.load(self._read_cache(_SUMMARY), self.journal.head().hash.hex())
+            if told is not None:
+                return told
+        state = self.refresh()
+        told = summarise(state)
+        self._keep(_SUMMARY, told.position, lambda chain_hash: summary.dump(told, chain_hash))
+        return told
+
     def _load(self) -> FileSetState:
         """Return the state from a snapshot and the events after it, or from all events."""
-        kept = self._read_snapshot()
-        if kept is None:
-            return FileSetState.fold(self.journal.read())
-        self._snapshot_position = kept.state.position
-        return kept.state.advance(self.journal.read(after=kept.state.position))
+        with _no_garbage():
+            kept = self._read_snapshot()
+            if kept is None:
+                return FileSetState.fold(self.journal.read())
+            self._snapshot_position = kept.state.position
+            return kept.state.advance(self.journal.read(after=kept.state.position))
 
     def _read_snapshot(self) -> snapshot.Snapshot | None:
-        if self.path is None:
-            return None
-        try:
-            data = (self.path / _CACHE / _SNAPSHOT).read_bytes()
-        except OSError:
-            return None
-        kept = snapshot.load(data)
+        kept = snapshot.load(self._read_cache(_SNAPSHOT))
         return kept if kept and kept.hash == self._hash_at(kept.state.position) else None
 
     def _hash_at(self, position: int) -> str | None:
@@ -261,18 +285,45 @@ class Repository:
         return None
 
     def _keep_snapshot(self) -> None:
-        """Save the state if the journal has grown by much since the last time."""
+        """Save the state if the journal has grown by much since the last time.
+
+        That is by an eighth. So all the snapshots ever made cost some nine times the last one,
+        which is about what recording the events cost; and the events that come after a snapshot
+        are folded in about the time in which it is read.
+        """
         state = self._state
-        if self.path is None or state is None or self._draft is not None:
+        if state is None or self._draft is not None:
             return
-        if state.position - self._snapshot_position < _SNAPSHOT_EVERY:
+        position = state.position
+        if position - self._snapshot_position < max(_SNAPSHOT_EVERY, position // 8):
+            return
+        self._snapshot_position = position  # if it can't be kept now, not at every change from here
+        self._keep(_SNAPSHOT, position, lambda chain_hash: snapshot.dump(state, chain_hash))
+
+    def _read_cache(self, name: str) -> bytes:
+        """Return what was saved in the cache, nothing where nothing was."""
+        if self.path is None:
+            return b""
+        try:
+            return (self.path / _CACHE / name).read_bytes()
+        except OSError:
+            return b""
+
+    def _keep(self, name: str, position: int, made_of: Callable[[str], bytes]) -> None:
+        """Save in the cache what `made_of` makes of the chain hash at `position`.
+
+        It is not saved while a change is open, nor while another process changes the repository
+        or where one may not write. Nothing is raised: what is told or was done stays so.
+        """
+        if self.path is None or self._lock is None or self._draft is not None:
             return
         try:
-            data = snapshot.dump(state, self._hash_at(state.position) or "")
-            replace_file(self.path / _CACHE / _SNAPSHOT, data, durable=False)
-        except (OSError, TypeError):  # TypeError: a path that is not UTF-8
-            return  # a cache: without it the next opening takes longer
-        self._snapshot_position = state.position
+            with self._lock.acquire(timeout=0):
+                chain_hash = self._hash_at(position)
+                if chain_hash is not None:
+                    _replace(self.path / _CACHE / name, made_of(chain_hash))
+        except Exception:  # noqa: BLE001 - a cache: all that is lost is time, at the next opening
+            return
 
     # --- changes ---------------------------------------------------------------------------------
 
@@ -436,6 +487,32 @@ class Repository:
     def events_of(self, change: Change) -> Sequence[Recorded]:
         """Return the events of `change`."""
         return list(self.journal.read(after=change.first - 1, upto=change.last))
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Put `data` in the place of `path`; the caller holds the lock."""
+    for left in path.parent.glob(f".{path.name}.*"):  # by a process that was killed
+        left.unlink()
+    fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(fd)
+    try:
+        Path(temporary).write_bytes(data)
+        Path(temporary).replace(path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Hold off the garbage collector: a state is many objects, none of which becomes garbage."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def is_repository(path: Path) -> bool:

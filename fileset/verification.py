@@ -73,14 +73,16 @@ def _verify_vault(repository: Repository, state: FileSetState) -> Iterator[Findi
     for leaf in state.hierarchy.leaves.values():
         if leaf.placement is Placement.REFERENCE:
             yield from _verify_reference(leaf)
-        elif leaf.placement is Placement.VAULT and leaf.content is not None:
-            digest = leaf.content.digest
-            if digest not in bad and digest not in repository.vault:
-                yield Finding(
-                    FindingKind.CONTENT_MISSING,
-                    digest,
-                    f"The vault has no content {digest}, that of the instance {leaf.uid}.",
-                )
+        elif leaf.placement is Placement.VAULT or leaf.is_addition:
+            if leaf.content is None:
+                yield _missing(leaf.uid, f"The instance {leaf.uid} was never read.")
+            elif (digest := leaf.content.digest) not in bad and digest not in repository.vault:
+                told = f"The vault has no content {digest}, that of the instance {leaf.uid}."
+                yield _missing(digest, told)
+
+
+def _missing(where: str, message: str) -> Finding:
+    return Finding(FindingKind.CONTENT_MISSING, where, message)
 
 
 def _verify_reference(leaf: Leaf) -> Iterator[Finding]:

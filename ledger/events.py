@@ -165,6 +165,21 @@ class ContentRecorded:
 
 
 @frozen
+class StrangerKept:
+    """At the File ID of an `instance` that goes lay something else; the vault has its `content`.
+
+    That is a damaged file, or one that someone put in its place. It is not the instance, whose own
+    bytes may be lost.
+    """
+
+    TYPE: ClassVar[str] = "stranger-kept"
+    VERSION: ClassVar[int] = 1
+
+    instance: Handle
+    content: Content
+
+
+@frozen
 class FileSetIDChanged:
     """File-set ID (0004,1130) was set."""
 
@@ -263,13 +278,26 @@ class WriteCompleted:
 
 @frozen
 class WriteAbandoned:
-    """The write that the event at `started` began failed, and the medium is as it was before."""
+    """The write that the event at `started` began is over, and nothing that it did counts.
+
+    It failed or was given up and the medium is as it was before, or there is no medium any more.
+    """
 
     TYPE: ClassVar[str] = "write-abandoned"
     VERSION: ClassVar[int] = 1
 
     started: int
     reason: str
+
+
+@frozen
+class MediumLost:
+    """The medium at `root` is no more, or no longer ours: the File-set is on none from here on."""
+
+    TYPE: ClassVar[str] = "medium-lost"
+    VERSION: ClassVar[int] = 1
+
+    root: str
 
 
 @frozen
@@ -332,6 +360,7 @@ Event: TypeAlias = (
     | InstanceRemoved
     | InstanceRestored
     | ContentRecorded
+    | StrangerKept
     | FileSetIDChanged
     | FileSetUIDChanged
     | DescriptorFileIDChanged
@@ -341,6 +370,7 @@ Event: TypeAlias = (
     | WriteStarted
     | WriteCompleted
     | WriteAbandoned
+    | MediumLost
     | WriteExported
     | InstanceRejected
     | ConflictNoted

@@ -1,9 +1,14 @@
-"""Reading files of instances: their content, and verified copies."""
+"""Reading files of instances: their content, and verified copies.
+
+Only regular files are read: opening a FIFO would wait for a writer, and a device never ends.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +19,27 @@ from ledger.events import Content
 _CHUNK: Final = 1 << 20
 
 
+def open_regular(path: Path) -> int:
+    """Return a descriptor to read the regular file at `path`; OSError if there is none."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return fd
+    os.close(fd)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    raise OSError(errno.EINVAL, "Not a regular file", os.fspath(path))
+
+
+def read_file(path: Path) -> bytes:
+    """Return the bytes of the regular file at `path`; OSError if it can't be read."""
+    with open(open_regular(path), "rb", buffering=0) as file:
+        return file.read()
+
+
 def file_content(path: Path) -> Content:
     """Return the digest and size (bytes) of the file at `path`; OSError if it can't be read."""
-    with path.open("rb", buffering=0) as file:
+    with open(open_regular(path), "rb", buffering=0) as file:
         hasher = hashlib.file_digest(file, "sha256")
         return Content(from_raw(hasher.digest()), file.tell())
 
@@ -29,7 +52,7 @@ def copy_file(source: Path, target: int, *, expected: Content | None) -> None:
     """
     hasher = hashlib.sha256()
     size = 0
-    with source.open("rb", buffering=0) as file:
+    with open(open_regular(source), "rb", buffering=0) as file:
         while chunk := file.read(_CHUNK):
             hasher.update(chunk)
             size += len(chunk)

@@ -81,20 +81,18 @@ def encode_dicomdir(
     records: Iterable[tuple[int, str, Elements, Reference | None]],
     *,
     implicit_vr: bool = False,
-    consistent: bool = True,
 ) -> bytes:
     """Return the bytes of a DICOMDIR file: preamble, File Meta Information and dataset.
 
     `records` come in preorder, each one like a :class:`DirectoryRecord`: a record before what is
     below it, siblings in order. Explicit VR Little Endian is what the Standard asks for;
-    `implicit_vr` gives Implicit VR Little Endian, which some old readers want. With `consistent`
-    false, the File-set Consistency Flag (0004,1212) warns readers that a write is under way.
+    `implicit_vr` gives Implicit VR Little Endian, which some old readers want.
 
     Raises :class:`~projections.dicomdir.DicomdirError` if a record is more than one level below
     the one before it, if a text isn't ASCII, or if there is more than 4 GiB to address.
     """
     out = bytearray(_file_meta(identity, implicit_vr=implicit_vr))
-    ahead, behind = _top_level(identity, consistent=consistent)
+    ahead, behind = _top_level(identity)
     at_first = len(out) + _value_start(ahead, FIRST_ROOT_OFFSET, implicit_vr=implicit_vr)
     at_last = len(out) + _value_start(ahead, LAST_ROOT_OFFSET, implicit_vr=implicit_vr)
     out += to_implicit(ahead) if implicit_vr else ahead
@@ -202,7 +200,7 @@ def _file_meta(identity: FileSetIdentity, *, implicit_vr: bool) -> bytes:
     return bytes(128) + b"DICM" + length + group
 
 
-def _top_level(identity: FileSetIdentity, *, consistent: bool) -> tuple[Elements, Elements]:
+def _top_level(identity: FileSetIdentity) -> tuple[Elements, Elements]:
     """Return what comes ahead of the Directory Record Sequence, and what comes behind it."""
     elements = list(iterate(identity.elements))
     elements.append(Element(FILE_SET_ID, "CS", _ascii(identity.id or "")))
@@ -215,7 +213,7 @@ def _top_level(identity: FileSetIdentity, *, consistent: bool) -> tuple[Elements
     elements += (
         Element(FIRST_ROOT_OFFSET, "UL", _ZERO),
         Element(LAST_ROOT_OFFSET, "UL", _ZERO),
-        Element(CONSISTENCY_FLAG, "US", b"\0\0" if consistent else b"\xff\xff"),
+        Element(CONSISTENCY_FLAG, "US", b"\0\0"),
     )
     ahead = encode(e for e in elements if e.tag < RECORD_SEQUENCE)
     return ahead, encode(e for e in elements if e.tag > RECORD_SEQUENCE)

@@ -35,15 +35,14 @@ def directory_records(
             emitted = min(emitted, depth)
             yield from above[emitted:depth]
             emitted = depth
-            event = node.event
             yield DirectoryRecord(
                 depth,
                 record.type,
                 record.elements,
                 Reference(
                     file_ids[node],
-                    event.sop_class_uid,
-                    event.sop_instance_uid,
-                    event.transfer_syntax_uid,
+                    node.sop_class_uid,
+                    node.uid,
+                    node.transfer_syntax_uid,
                 ),
             )

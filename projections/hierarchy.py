@@ -8,11 +8,15 @@ is the position of the event that introduced it; no two siblings share one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
+from attrs import define, field
+
 from ledger import elements
+from ledger.errors import ElementsError
 from ledger.events import Content, Handle, InstanceAdded, Placement, Record, RecordRef
+from projections.errors import MisfitError
 
 _PATIENT_ID: Final = 0x00100020
 _STUDY_INSTANCE_UID: Final = 0x0020000D
@@ -42,7 +46,10 @@ def record_key(record: Record, sop_instance_uid: str | None = None) -> str | Non
 
 
 class Branch:
-    """A directory record with records below it; the root has an empty type and no home."""
+    """A directory record with records below it; the root has an empty type and no home.
+
+    `live` counts those of its children that are live instances or have some below them.
+    """
 
     __slots__ = (
         "_by_key",
@@ -52,6 +59,7 @@ class Branch:
         "home",
         "index",
         "key",
+        "live",
         "order",
         "parent",
         "record",
@@ -69,23 +77,28 @@ class Branch:
         """Its home while it is in the tree, else ``None``."""
         self.children: dict[int, Branch | Leaf] = {}
         self.index = 0
+        self.live = 0
         self._by_key: dict[str, Branch] = {}
         self._namesakes: dict[str, dict[int, Branch]] = {}
         self._stale = False
 
-    @property
-    def by_key(self) -> Mapping[str, Branch]:
-        """The records below it in the tree by their keys: where new instances go.
+    def find(self, key: str) -> Branch | None:
+        """Return the record below it in the tree with `key`: where new instances go.
 
         Two may have one key: adopted media may hold such, and a record whose instances undo
         brought back can stand beside one that came in its place. The first with live instances
         then answers to the key, or simply the first.
         """
-        for key, namesakes in self._namesakes.items():
-            group = [namesakes[order] for order in sorted(namesakes)]
-            alive = (branch for branch in group if any(leaf.is_live for leaf in branch.leaves()))
-            self._by_key[key] = next(alive, group[0])
-        return self._by_key
+        found = self._by_key.get(key)
+        if found is None and (namesakes := self._namesakes.get(key)):
+            found = min(namesakes.values(), key=lambda branch: (not branch.live, branch.order))
+            self._by_key[key] = found
+        return found
+
+    def reconsider(self, child: Branch) -> None:
+        """Have :meth:`find` choose anew between `child`, which has changed, and its namesakes."""
+        if child.key in self._namesakes:
+            self._by_key.pop(child.key, None)
 
     def leaves(self) -> Iterator[Leaf]:
         """Yield the instances in the tree below it, in no particular order."""
@@ -118,10 +131,12 @@ class Branch:
         self.children[child.order] = child
         child.parent = self
         if isinstance(child, Branch):
-            first = self._by_key.setdefault(child.key, child)
-            if first is not child:
-                namesakes = self._namesakes.setdefault(child.key, {first.order: first})
+            if (namesakes := self._namesakes.get(child.key)) is not None:
                 namesakes[child.order] = child
+                self.reconsider(child)
+            elif (other := self._by_key.setdefault(child.key, child)) is not child:
+                self._namesakes[child.key] = {other.order: other, child.order: child}
+                self.reconsider(child)
 
     def detach(self, child: Branch | Leaf) -> None:
         """Take `child` away."""
@@ -135,40 +150,61 @@ class Branch:
                 del self._by_key[child.key]
                 return
             del namesakes[child.order]
+            self.reconsider(child)
             if len(namesakes) == 1:
                 (self._by_key[child.key],) = namesakes.values()
                 del self._namesakes[child.key]
 
 
+@define(eq=False, weakref_slot=False)
 class Leaf:
     """An instance: the directory record that references it, and its standing.
 
-    `rank` is 0 while it is not part of the File-set, else the position of the event that made it
-    part. `file_id` is where it lies on the medium as of the last completed write, if it does.
+    Of the event that added it this keeps what a File-set is made of; the journal has the rest.
+
+    Attributes
+    ----------
+    order : int
+        Its handle: the position of the event that added it.
+    home : Branch
+        The branch that the journal put it under.
+    source : str or None
+        Where its file was when it was added.
+    adopted_as : str or None
+        The File ID that it had on the medium it was adopted with.
+    file_id : str or None
+        Where it lies on the medium as of the last completed write, if it does.
+    rank : int
+        0 while it is not part of the File-set, else the position of the event that made it part;
+        :meth:`Hierarchy.rank` sets it.
+    parent : Branch or None
+        Its home while it is in the tree, else ``None``.
     """
 
-    __slots__ = (
-        "content",
-        "event",
-        "file_id",
-        "home",
-        "index",
-        "order",
-        "parent",
-        "placement",
-        "rank",
-    )
+    order: Handle
+    home: Branch = field(repr=False)
+    uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    record: Record
+    content: Content | None
+    placement: Placement
+    source: str | None
+    adopted_as: str | None
+    file_id: str | None
+    rank: int = 0
+    index: int = 0
+    parent: Branch | None = field(default=None, repr=False)
 
-    def __init__(self, handle: Handle, event: InstanceAdded, home: Branch) -> None:
-        self.order = handle
-        self.event = event
-        self.home = home
-        self.parent: Branch | None = None
-        self.index = 0
-        self.rank = 0
-        self.file_id: str | None = event.file_id
-        self.content: Content | None = event.content
-        self.placement: Placement = event.placement
+    @property
+    def event(self) -> Leaf:
+        """The leaf itself, which holds what is kept of the event; to go with its last users."""
+        return self
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """The same as `uid`; to go with the last users of `event`."""
+        return self.uid
 
     @property
     def handle(self) -> Handle:
@@ -176,19 +212,9 @@ class Leaf:
         return self.order
 
     @property
-    def record(self) -> Record:
-        """The directory record, less its links and references."""
-        return self.event.record
-
-    @property
-    def uid(self) -> str:
-        """The SOP Instance UID."""
-        return self.event.sop_instance_uid
-
-    @property
     def key(self) -> str:
         """What tells the record from its siblings."""
-        return record_key(self.event.record, self.event.sop_instance_uid) or ""
+        return record_key(self.record, self.uid) or ""
 
     @property
     def is_live(self) -> bool:
@@ -219,16 +245,52 @@ class Hierarchy:
         self.leaves: dict[Handle, Leaf] = {}
 
     def introduce(self, handle: Handle, event: InstanceAdded) -> Leaf:
-        """Return the leaf of a newly added instance, its new records known, outside the tree."""
-        branch = self.root if event.under is None else self.branches[event.under]
-        new = []
-        for index, record in enumerate(event.parents):
-            branch = Branch(record, RecordRef(handle, index), branch)
-            new.append(branch)
-        leaf = Leaf(handle, event, branch)
+        """Return the leaf of a newly added instance, its new records known, outside the tree.
+
+        Raises :class:`~projections.errors.MisfitError`, and nothing is known then, if its records
+        can't be.
+        """
+        branch = self.root
+        if event.under is not None:
+            if event.under not in self.branches:
+                raise MisfitError("there is no such record to be under")
+            branch = self.branches[event.under]
+        try:
+            new = []
+            for index, record in enumerate(event.parents):
+                branch = Branch(record, RecordRef(handle, index), branch)
+                new.append(branch)
+        except ElementsError as exc:
+            raise MisfitError("a record can't be read") from exc
+        leaf = Leaf(
+            order=handle,
+            home=branch,
+            uid=event.sop_instance_uid,
+            sop_class_uid=event.sop_class_uid,
+            transfer_syntax_uid=event.transfer_syntax_uid,
+            record=event.record,
+            content=event.content,
+            placement=event.placement,
+            source=event.source,
+            adopted_as=event.file_id,
+            file_id=event.file_id,
+        )
         self.branches.update((branch.ref, branch) for branch in new)
         self.leaves[handle] = leaf
         return leaf
+
+    def rank(self, leaf: Leaf, rank: int) -> None:
+        """Give `leaf` the rank `rank`, and count it where it stands."""
+        step = bool(rank) - bool(leaf.rank)
+        leaf.rank = rank
+        branch: Branch | None = leaf.home if step else None
+        while branch is not None:
+            branch.live += step
+            if branch.live != max(step, 0):
+                return  # neither the first nor the last: those above know it already
+            if branch.home is not None:
+                branch.home.reconsider(branch)
+            branch = branch.home
 
     def place(self, leaf: Leaf) -> None:
         """Put `leaf` and the records above it into the tree, where they aren't yet."""

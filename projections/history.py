@@ -11,13 +11,21 @@ from typing import Any, NamedTuple, TypeAlias
 
 from attrs import define, field
 
-from projections.hierarchy import Leaf
+from ledger.events import Handle
+from projections.errors import MisfitError
+
+
+class AdditionEffect(NamedTuple):
+    """Instances that were new became part: those of the handles from `first` up to `last`."""
+
+    first: Handle
+    last: Handle
 
 
 class MembershipEffect(NamedTuple):
-    """An instance's rank went from `before` to `after`; 0 means not part of the File-set."""
+    """The rank of an instance went from `before` to `after`; 0 means not part of the File-set."""
 
-    leaf: Leaf
+    handle: Handle
     before: int
     after: int
 
@@ -30,7 +38,7 @@ class IdentityEffect(NamedTuple):
     after: Any
 
 
-Effect: TypeAlias = MembershipEffect | IdentityEffect
+Effect: TypeAlias = AdditionEffect | MembershipEffect | IdentityEffect
 
 
 @define
@@ -53,7 +61,13 @@ class History:
         if not self.undo or self.undo[-1].change != change:
             self.undo.append(Undoable(change))
             self.redo.clear()
-        self.undo[-1].effects.append(effect)
+        effects = self.undo[-1].effects
+        if isinstance(effect, AdditionEffect) and effects:
+            before = effects[-1]
+            if isinstance(before, AdditionEffect) and before.last + 1 == effect.first:
+                effects[-1] = AdditionEffect(before.first, effect.last)
+                return
+        effects.append(effect)
 
     def take_undo(self, change: str) -> Undoable:
         """Move the newest change, which must be `change`, over to what can be redone."""
@@ -66,6 +80,6 @@ class History:
 
 def _move(source: list[Undoable], target: list[Undoable], change: str) -> Undoable:
     if not source or source[-1].change != change:
-        raise ValueError(f"Change {change} is not the next one to undo or redo")
+        raise MisfitError(f"Change {change} is not the next one to undo or redo")
     target.append(source.pop())
     return target[-1]

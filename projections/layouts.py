@@ -3,7 +3,8 @@
 ``pydicom``
     ``PT000000/ST000000/SE000000/IM000000``, numbered from the records' places in the hierarchy.
 ``existing``
-    Nothing that is on the medium moves; additions get free File IDs beside their siblings.
+    Nothing that is on the medium moves; additions get free File IDs beside their siblings. What
+    lay on an adopted medium comes back to where it was, if nothing lies there.
 ``conformant``
     The same, but for files whose names are no File IDs: they get free ones as well.
 """
@@ -159,15 +160,22 @@ def _keeping(
     state: FileSetState, occupied: Collection[str], may_stay: Callable[[str], bool]
 ) -> dict[Leaf, str]:
     """Return the File IDs on the medium that `may_stay`, and free ones for all other instances."""
-    taken = {path.upper() for path in occupied}  # media are often case-insensitive
+    held = {path.upper() for path in occupied}  # media are often case-insensitive
+    taken = held.copy()
     placed: dict[Leaf, str] = {}
     # What is to be removed holds its name until then.
     for leaf in (*state.live.values(), *state.removals.values()):
         if leaf.file_id is not None:
-            parts = leaf.file_id.upper().split("/")
-            taken.update("/".join(parts[:n]) for n in range(1, len(parts) + 1))
+            held.add(leaf.file_id.upper())
+            taken.update(_with_folders(leaf.file_id))
             if leaf.is_live and may_stay(leaf.file_id):
                 placed[leaf] = leaf.file_id
+    for leaf in state.live.values():
+        former = leaf.event.file_id
+        if leaf not in placed and former is not None and may_stay(former):
+            if _is_free(former.upper(), taken, held):
+                placed[leaf] = former
+                taken.update(_with_folders(former))
     names = _FreeNames(taken, alphanumeric=is_alphanumeric(state))
     folders: dict[Branch, str] = {state.hierarchy.root: ""}
     for depth, node in state.hierarchy.walk():
@@ -175,6 +183,17 @@ def _keeping(
             folder = _folder(node.parent, depth - 1, folders, names)
             placed[node] = names.take(folder, prefix(node.record.type, depth))
     return placed
+
+
+def _with_folders(path: str) -> list[str]:
+    """Return `path` and the folders above it, in the one case that media may have."""
+    parts = path.upper().split("/")
+    return ["/".join(parts[:n]) for n in range(1, len(parts) + 1)]
+
+
+def _is_free(path: str, taken: set[str], held: set[str]) -> bool:
+    """Whether nothing is at `path`, nor a file where one of its folders has to be."""
+    return path not in taken and held.isdisjoint(_with_folders(path))
 
 
 class _FreeNames:

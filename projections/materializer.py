@@ -2,27 +2,30 @@
 
 The order of things is what makes it safe:
 
-1. New files are made under File IDs that the DICOMDIR in place does not use. A file whose File ID
-   another instance still holds goes to a staging folder first.
-2. They are flushed to the disk. If any went to the staging folder, a DICOMDIR that names them
-   there takes the old one's place, and the files are then put where they belong.
-3. The final DICOMDIR takes its place, by rename.
-4. Only now are files that it does not name deleted.
+1. New files are made in a private folder and flushed to the disk.
+2. Whole as they are, they get File IDs that the DICOMDIR in place does not use. A file whose File
+   ID another instance still holds goes to a staging folder first.
+3. Once that is flushed, and if any went to the staging folder, a DICOMDIR that names them there
+   takes the old one's place, and the files are then put where they belong.
+4. The final DICOMDIR takes its place, by rename.
+5. Only now are files that it does not name deleted.
 
 So the DICOMDIR on the medium names the right content at every instant, on any file system with an
-atomic rename. Until the first DICOMDIR is replaced a failure is rolled back; after that the
-write has to be resumed, which repeats the same steps and finds some of them done.
+atomic rename. Until the first DICOMDIR is replaced a failure is rolled back, and what a kill left
+can be taken back; after that the write has to be resumed, which repeats the same steps and finds
+some of them done.
 
 What is made on the way, and goes before the end, has names that nobody else's files have: the
-staging folder is one that wasn't there, and a new DICOMDIR is written beside the old one under
-the digest of what it holds.
+staging folder is one that wasn't there, and the private folder and a new DICOMDIR are named after
+the digest of what that DICOMDIR holds. No file of the File-set is ever there in part, so whatever
+lies at a File ID with other content is not from an interrupted write: it is refused, not replaced.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -31,7 +34,7 @@ from ledger.digest import Digest, digest_of
 from ledger.disk import fsync, fsync_all
 from ledger.errors import ContentMissingError, LedgerError
 from ledger.events import Placement
-from ledger.files import copy_file, file_content
+from ledger.files import copy_file, file_content, read_file
 from ledger.packs import write_all
 from ledger.vault import Vault
 from projections.hierarchy import Leaf
@@ -64,7 +67,7 @@ class WriteFailedError(LedgerError):
 def read_dicomdir(root: Path) -> bytes | None:
     """Return the DICOMDIR at `root`, ``None`` if there is none."""
     try:
-        return (root / DICOMDIR).read_bytes()
+        return read_file(root / DICOMDIR)
     except (FileNotFoundError, NotADirectoryError):
         return None
 
@@ -120,6 +123,25 @@ def _is_in_place(path: Path, leaf: Leaf) -> bool:
     return not path.is_symlink() and path.is_file() and _holds(path, leaf)
 
 
+def _is_dicomdir(path: Path, root: Path) -> bool:
+    """Whether `path` is the DICOMDIR of `root`, however media write its name."""
+    if path.name.upper() != DICOMDIR:
+        return False
+    try:
+        return path.samefile(root / DICOMDIR)
+    except OSError:
+        return False
+
+
+def _is_same_name(path: Path, other: Path) -> bool:
+    """Whether both are one name of a file, and not just two names that it has."""
+    return path.resolve() == other.resolve()
+
+
+def _private_name(leaf: Leaf) -> str:
+    return f"{leaf.handle:08}"
+
+
 class Materializer:
     """Writes one plan. `vault` gives the bytes of what is in it.
 
@@ -132,6 +154,7 @@ class Materializer:
         vault: Vault,
         *,
         medium: Path | None = None,
+        building: Path | None = None,
         durable: bool = True,
         resume: bool = False,
         progress: Progress | None = None,
@@ -139,18 +162,20 @@ class Materializer:
         """Prepare to carry out `plan`.
 
         `medium` is the root that the instances' present File IDs are relative to, where that is
-        not the plan's own root: files are then copied and never linked or taken away. With
-        `resume`, what an interrupted attempt has done is looked at, checked by its digest and
-        kept; files in the way are known to be its leftovers.
+        not the plan's own root: files are then copied and never linked or taken away. `building`
+        is the folder to write to instead of the plan's root, whose place it will take. With
+        `resume`, what an interrupted attempt has done is looked at, checked by its digest and kept.
         """
         self._plan = plan
-        self._root = Path(plan.root)
-        self._medium = medium or self._root
+        self._root = building or Path(plan.root)
+        self._medium = medium or Path(plan.root)
         self._vault = vault
         self._durable = durable
         self._resume = resume
         self._progress = progress
-        self._links = self._medium == self._root
+        self._links = True
+        self._moves = self._medium == self._root
+        self._private = self._beside(plan.dicomdir, ".files")
         self._made_files: list[Path] = []
         self._made_folders: list[Path] = []
         self._unflushed: list[Path] = []
@@ -186,9 +211,14 @@ class Materializer:
                 self.rolled_back = self._roll_back()
             if not isinstance(exc, (OSError, LedgerError)):
                 raise
-            told = "Nothing was changed." if self.rolled_back else "Write again to complete it."
+            if self.rolled_back:
+                told = "Nothing was changed."
+            elif self._committed:
+                told = "Write again to complete it."
+            else:
+                told = "Write again to complete it, or give it up with `fileset write --abandon`."
             raise WriteFailedError(
-                f"Writing to {self._root} failed: {str(exc).rstrip('.')}. {told}",
+                f"Writing to {self._plan.root} failed: {str(exc).rstrip('.')}. {told}",
                 rolled_back=self.rolled_back,
             ) from exc
 
@@ -205,10 +235,39 @@ class Materializer:
                 folder.rmdir()
         return gone
 
+    def take_back(self) -> None:
+        """Delete what an interrupted attempt has made, for the medium to be as it was before it.
+
+        A file whose bytes are nowhere else is left where it is. MediumError if a DICOMDIR of the
+        attempt is in place already.
+        """
+        plan = self._plan
+        if self._is_done() or self._committed:
+            raise MediumError(
+                f"The write to {plan.root} has got too far to be given up: write again to "
+                "complete it."
+            )
+        made = [self._root / plan.contested.get(leaf, path) for leaf, path in plan.placed.items()]
+        for leaf, path in zip(plan.placed, made, strict=True):
+            if _is_in_place(path, leaf) and self._is_within(path) and self._has_more(leaf, path):
+                path.unlink()
+        self._clear([self._beside(data) for data in (plan.interim, plan.dicomdir) if data])
+        self._clear(self._in_private())
+        self._prune({path.parent for path in made} | {self._private})
+
+    def _has_more(self, leaf: Leaf, path: Path) -> bool:
+        """Whether the instance's bytes are anywhere else than at `path`."""
+        if leaf.content is not None and leaf.content.digest in self._vault:
+            return True
+        others = [self._medium / leaf.file_id] if leaf.file_id is not None else []
+        if leaf.event.source is not None:
+            others.append(Path(leaf.event.source))
+        return any(_holds(other, leaf) and not _is_same_name(other, path) for other in others)
+
     def _refuse_unread(self) -> None:
         """Refuse to move what an interrupted write could not tell from anything else."""
         for leaf in self._plan.placed:
-            if leaf.content is None and self._medium == self._root:
+            if leaf.content is None and self._moves:
                 raise ContentMissingError(
                     f"What the instance {leaf.uid} holds has to be recorded before it is moved"
                 )
@@ -216,23 +275,35 @@ class Materializer:
     def _is_done(self) -> bool:
         """Whether an interrupted attempt got as far as to its last DICOMDIR."""
         plan = self._plan
-        if not self._resume or read_dicomdir(self._root) != plan.dicomdir:
+        if not self._resume:
             return False
+        found = read_dicomdir(self._root)
         # A DICOMDIR doesn't tell an instance from another one of the same UID and File ID, so the
         # last one may be byte for byte the one that was there before.
-        return not plan.contested or all(
-            _is_in_place(self._root / path, leaf) for leaf, path in plan.placed.items()
+        done = found == plan.dicomdir and (
+            not plan.contested
+            or all(_is_in_place(self._root / path, leaf) for leaf, path in plan.placed.items())
         )
+        self._committed = done or (found is not None and found == plan.interim)
+        return done
 
     # --- the steps -------------------------------------------------------------------------------
 
     def _put_new_files(self) -> None:
         plan = self._plan
         total = len(plan.placed)
+        made: dict[Path, Path] = {}
         for done, (leaf, path) in enumerate(plan.placed.items()):
-            self._put(leaf, self._root / plan.contested.get(leaf, path))
+            target = self._root / plan.contested.get(leaf, path)
+            if (private := self._put(leaf, target)) is not None:
+                made[private] = target
             if self._progress:
                 self._progress(done + 1, total)
+        if self._durable:
+            fsync_all(self._unflushed, (), self._root)
+        self._unflushed = []
+        for private, target in made.items():
+            self._place(private, target)
         self._flush()
 
     def _settle_contested(self) -> None:
@@ -241,14 +312,19 @@ class Materializer:
         The DICOMDIR in place names them in the staging folder, so they stay there as well.
         """
         plan = self._plan
+        held = self._held()
         for leaf, path in plan.contested.items():
             staged, target = self._root / path, self._root / plan.placed[leaf]
             self._folder(target.parent)
             temporary = staged.with_suffix(".new")
             temporary.unlink(missing_ok=True)
             if not (self._resume and _is_in_place(target, leaf)):
-                if not self._link_or_copy(staged, temporary, leaf):
+                self._refuse_foreign(target, held.get(plan.placed[leaf]))
+                if not staged.is_file():
                     raise ContentMissingError(f"{staged} is gone")
+                if not self._link(staged, temporary):
+                    with self._created(temporary) as fd:
+                        copy_file(staged, fd, expected=leaf.content)
                 temporary.replace(target)
                 temporary.unlink(missing_ok=True)  # two links to one file are not replaced
             self._unflushed.append(target)
@@ -271,21 +347,50 @@ class Materializer:
         if self._durable:
             fsync(self._root)
 
-    def _beside(self, dicomdir: bytes) -> Path:
+    def _beside(self, dicomdir: bytes, suffix: str = "") -> Path:
         """Return where `dicomdir` is written first: a file there is a part of the same bytes."""
-        return self._root / f".{DICOMDIR}-{digest_of(dicomdir).partition(':')[2][:16]}"
+        return self._root / f".{DICOMDIR}-{digest_of(dicomdir).partition(':')[2][:16]}{suffix}"
 
     def _clean_up(self) -> None:
         plan = self._plan
-        gone = [path for path in map(self._root.joinpath, plan.obsolete) if self._is_within(path)]
+        held = self._held()
+        gone = [self._root / file_id for file_id in plan.obsolete if self._may_go(file_id, held)]
         gone += map(self._root.joinpath, plan.contested.values())
-        for path in gone:
-            # Where a folder lies by now, there is no file of ours any more.
-            with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                path.unlink()
-        changed = self._prune({path.parent for path in gone})
+        gone += self._in_private()
+        self._clear(gone)
+        changed = self._prune({path.parent for path in gone} | {self._private})
         if self._durable:
             fsync_all((), sorted(changed), self._root)
+
+    def _held(self) -> dict[str, Leaf]:
+        """Return which instance lay at which File ID before the write."""
+        leaves = (*self._plan.files.values(), *self._plan.dropped)
+        return {leaf.file_id: leaf for leaf in leaves if leaf.file_id is not None}
+
+    def _may_go(self, file_id: str, held: Mapping[str, Leaf]) -> bool:
+        """Whether what lies at the obsolete `file_id` is of the File-set and no longer needed."""
+        path = self._root / file_id
+        if not self._is_within(path) or _is_dicomdir(path, self._root):
+            return False
+        if not self._resume or _holds(path, held[file_id]):
+            return True
+        try:  # it may have been someone else's all the time, and is kept then
+            return file_content(path).digest in self._vault
+        except OSError:
+            return False
+
+    def _in_private(self) -> list[Path]:
+        """Return where the private folder may hold a file of ours."""
+        if not self._private.is_dir():
+            return []
+        return [self._private / _private_name(leaf) for leaf in self._plan.placed]
+
+    @staticmethod
+    def _clear(paths: Iterable[Path]) -> None:
+        """Delete the files at `paths`; where a folder lies by now, there is no file of ours."""
+        for path in paths:
+            with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                path.unlink()
 
     def _prune(self, folders: Iterable[Path]) -> set[Path]:
         """Remove those of `folders` that are empty now, and the empty ones above them.
@@ -339,35 +444,76 @@ class Materializer:
         """Whether `path` is where it says, so that deleting it deletes nothing else."""
         return ".." not in path.parts and self._is_straight(path.parent)
 
-    def _put(self, leaf: Leaf, target: Path) -> None:
-        """Make `target` hold the instance's bytes, from where they are."""
-        self._folder(target.parent)
-        if os.path.lexists(target):
-            if _is_in_place(target, leaf):
-                # From an interrupted attempt, or by chance. Not ours to roll back.
-                self._unflushed.append(target)
-                return
-            if self._resume:
-                target.unlink()
-        source = None if leaf.file_id is None else self._medium / leaf.file_id
-        if self._medium != self._root and leaf.placement is Placement.VAULT:
-            source = None  # the vault's copy is nearer than another medium's
-        if source is None or not self._link_or_copy(source, target, leaf):
-            self._copy_in(leaf, target)
-        self._unflushed.append(target)
+    def _put(self, leaf: Leaf, target: Path) -> Path | None:
+        """Make `target` hold the instance's bytes, from where they are.
 
-    def _copy_in(self, leaf: Leaf, target: Path) -> None:
-        """Copy the instance's bytes from the vault or from where they were left."""
+        Where that takes a new file, it is made in the private folder, and its path is returned.
+        """
+        self._folder(target.parent)
+        if os.path.lexists(target) and _is_in_place(target, leaf):
+            # From an interrupted attempt, or by chance. Not ours to roll back.
+            self._unflushed.append(target)
+            return None
+        self._refuse_foreign(target, None)
+        source = self._source(leaf)
+        if self._moves and source is not None and self._link(source, target):
+            self._unflushed.append(target)
+            return None
+        private = self._private / _private_name(leaf)
+        self._folder(self._private)
+        if self._resume and os.path.lexists(private):
+            if _is_in_place(private, leaf):
+                self._unflushed.append(private)
+                return private
+            private.unlink()
+        with self._created(private) as fd:
+            self._copy(leaf, source, fd)
+        self._unflushed.append(private)
+        return private
+
+    def _place(self, private: Path, target: Path) -> None:
+        """Have the whole file at `private` be at `target`, over nothing."""
+        if self._link(private, target):
+            return
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(target))
+        private.rename(target)
+        self._made_files.append(target)
+
+    def _refuse_foreign(self, path: Path, expected: Leaf | None) -> None:
+        """Refuse, on resuming, what is at `path` and not the `expected` instance's content."""
+        if not self._resume or not os.path.lexists(path):
+            return
+        if expected is None or not _is_in_place(path, expected):
+            raise MediumError(
+                f"{path} is not part of the File-set, which needs the name: move it away"
+            )
+
+    def _source(self, leaf: Leaf) -> Path | None:
+        """Return the file on the medium that has the instance's bytes, if one does."""
+        if leaf.file_id is None or (not self._moves and leaf.placement is Placement.VAULT):
+            return None  # the vault's copy is nearer than another medium's
+        path = self._medium / leaf.file_id
+        return path if path.is_file() and (not self._resume or _holds(path, leaf)) else None
+
+    def _copy(self, leaf: Leaf, source: Path | None, target: int) -> None:
+        """Copy the instance's bytes from `source`, the vault or where they were left."""
         content = leaf.content
-        if content is None:
+        if source is not None:
+            copy_file(source, target, expected=content)
+        elif content is None:
             raise ContentMissingError(
                 f"The instance {leaf.uid} is not at its File ID {leaf.file_id} and was never read"
             )
-        with self._created(target) as fd:
-            if leaf.placement is Placement.REFERENCE and leaf.event.source is not None:
-                copy_file(Path(leaf.event.source), fd, expected=content)
-            else:
-                self._vault.copy_to(content.digest, fd)
+        elif leaf.placement is Placement.REFERENCE and leaf.event.source is not None:
+            copy_file(Path(leaf.event.source), target, expected=content)
+        elif leaf.file_id is not None and content.digest not in self._vault:
+            raise ContentMissingError(
+                f"{self._medium / leaf.file_id} is missing or was changed, and the vault has no "
+                "copy of it: put it back, or remove the instance"
+            )
+        else:
+            self._vault.copy_to(content.digest, target)
 
     @contextmanager
     def _created(self, target: Path) -> Iterator[int]:
@@ -379,21 +525,17 @@ class Materializer:
         finally:
             os.close(fd)
 
-    def _link_or_copy(self, source: Path, target: Path, leaf: Leaf) -> bool:
-        """Make `target` hold what `source` holds; ``False`` if there is no such file."""
-        if not source.is_file() or (self._resume and not _holds(source, leaf)):
-            return False
+    def _link(self, source: Path, target: Path) -> bool:
+        """Give the file `source` the name `target` as well; ``False`` where that can't be."""
         # A link to a symbolic link would lead elsewhere from another folder.
-        if self._links and not source.is_symlink():
-            try:
-                os.link(source, target, follow_symlinks=False)
-            except OSError as exc:
-                if exc.errno not in _NO_LINKS:
-                    raise
-                self._links = False  # FAT, for one, has none
-            else:
-                self._made_files.append(target)
-                return True
-        with self._created(target) as fd:
-            copy_file(source, fd, expected=leaf.content)
+        if not self._links or source.is_symlink():
+            return False
+        try:
+            os.link(source, target, follow_symlinks=False)
+        except OSError as exc:
+            if exc.errno not in _NO_LINKS:
+                raise
+            self._links = False  # FAT, for one, has none
+            return False
+        self._made_files.append(target)
         return True

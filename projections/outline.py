@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from ledger import elements
@@ -87,16 +86,14 @@ def _standing(leaf: Leaf) -> str:
 
 
 def _counts(branch: Branch, depth: int, indent: str) -> Iterator[str]:
-    total: Counter[str] = Counter()
-    added: Counter[str] = Counter()
-    removed: Counter[str] = Counter()
+    counts: dict[str, list[int]] = {}
     for leaf in branch.leaves():
-        kind = leaf.record.type
-        total[kind] += 1
-        added[kind] += leaf.is_addition
-        removed[kind] += leaf.is_removal
-    for kind in sorted(total):
-        yield f"{indent * depth}{kind}: {_count_line(total[kind], added[kind], removed[kind])}"
+        count = counts.setdefault(leaf.record.type, [0, 0, 0])
+        count[0] += 1
+        count[1] += leaf.is_addition
+        count[2] += leaf.is_removal
+    for kind in sorted(counts):
+        yield f"{indent * depth}{kind}: {_count_line(*counts[kind])}"
 
 
 def _count_line(total: int, added: int, removed: int) -> str:

@@ -11,9 +11,37 @@ from collections.abc import Iterable
 from attrs import fields, frozen
 
 from projections.dicomdir import FileSetIdentity
-from projections.hierarchy import Leaf
-from projections.layouts import file_id
+from projections.hierarchy import Branch, Leaf
+from projections.layouts import component, is_alphanumeric
 from projections.state import FileSetState
+
+
+@frozen
+class Staged:
+    """How much is staged; see :class:`Pending`."""
+
+    creation: bool
+    metadata: bool
+    additions: int
+    removals: int
+    moves: int
+
+    def __bool__(self) -> bool:
+        """Whether anything is staged."""
+        return bool(self.creation or self.metadata or self.additions or self.removals or self.moves)
+
+    def summary(self) -> str:
+        """Return what is staged in pydicom's words, ``""`` if nothing is."""
+        if not self:
+            return ""
+        parts = ["DICOMDIR creation" if self.creation else "DICOMDIR update"]
+        if self.moves:
+            parts.append("directory structure update")
+        if self.additions:
+            parts.append(_count(self.additions, "addition"))
+        if self.removals:
+            parts.append(_count(self.removals, "removal"))
+        return ", ".join(parts)
 
 
 @frozen
@@ -32,20 +60,21 @@ class Pending:
 
     def __bool__(self) -> bool:
         """Whether anything is staged."""
-        return bool(self.creation or self.metadata or self.additions or self.removals or self.moves)
+        return bool(self.counted())
+
+    def counted(self) -> Staged:
+        """Return how much is staged."""
+        return Staged(
+            creation=self.creation,
+            metadata=bool(self.metadata),
+            additions=len(self.additions),
+            removals=len(self.removals),
+            moves=len(self.moves),
+        )
 
     def summary(self) -> str:
         """Return what is staged in pydicom's words, ``""`` if nothing is."""
-        if not self:
-            return ""
-        parts = ["DICOMDIR creation" if self.creation else "DICOMDIR update"]
-        if self.moves:
-            parts.append("directory structure update")
-        if self.additions:
-            parts.append(_count(len(self.additions), "addition"))
-        if self.removals:
-            parts.append(_count(len(self.removals), "removal"))
-        return ", ".join(parts)
+        return self.counted().summary()
 
 
 def _count(number: int, noun: str) -> str:
@@ -84,8 +113,17 @@ def moves(state: FileSetState) -> tuple[Leaf, ...]:
     Those staged for removal count until a write has taken them off, as in pydicom: they keep their
     places in the numbering, and a File-set all of whose instances go is still told to be moved.
     """
-    return tuple(
-        leaf
-        for leaf in state.hierarchy.walk_leaves()
-        if leaf.file_id is not None and leaf.file_id != file_id(leaf, state)
-    )
+    alphanumeric = is_alphanumeric(state)
+    found = []
+    folders = [""]
+    for depth, node in state.hierarchy.walk():
+        if isinstance(node, Leaf) and node.file_id is None:
+            continue
+        place = folders[depth] + component(
+            node.record.type, depth, node.index, alphanumeric=alphanumeric
+        )
+        if isinstance(node, Branch):
+            folders[depth + 1 :] = [f"{place}/"]
+        elif node.file_id != place:
+            found.append(node)
+    return tuple(found)

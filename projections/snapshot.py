@@ -2,25 +2,34 @@
 
 Snapshots are disposable: any that can't be read, or was made by another version of the fold, is
 as good as none. A snapshot says at which position and chain hash it was taken.
+
+It is JSON, in columns: a list for each attribute of the instances, and tables of what many of them
+have in common. Handles that follow on from each other are kept as runs.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
+from zlib import crc32
 
 import orjson
 from attrs import asdict, frozen
 
-from ledger.digest import Digest, digest_of
+from ledger.digest import Digest
 from ledger.elements import Elements
-from ledger.events import Content, InstanceAdded, Placement, Record, RecordRef, WriteStarted
+from ledger.events import EVENT_TYPES, Content, Handle, Placement, Record, RecordRef, WriteStarted
 from projections.dicomdir import FileSetIdentity
 from projections.hierarchy import Branch, Hierarchy, Leaf
-from projections.history import Effect, IdentityEffect, MembershipEffect, Undoable
+from projections.history import AdditionEffect, Effect, IdentityEffect, MembershipEffect, Undoable
 from projections.state import VERSION, FileSetState, Writing, Written
 
 _LATIN: Final = "latin-1"  # maps bytes to text one to one
+_CHECKSUM: Final = 4  # bytes
+_LEAF_COLUMNS: Final = (
+    "home", "record", "kind", "uid", "digest", "size", "source", "adopted_as", "file_id",
+)  # fmt: skip
 
 
 @frozen
@@ -32,85 +41,100 @@ class Snapshot:
 
 
 def dump(state: FileSetState, chain_hash: str) -> bytes:
-    """Return `state` as bytes, behind a digest of them: a disk may damage what no one checks."""
-    plain = {"version": VERSION, "hash": chain_hash, **to_plain(state)}
-    try:
-        body = orjson.dumps(plain)
-    except TypeError:  # a path may hold bytes that are no characters, as lone surrogates
-        body = json.dumps(plain).encode("ascii")
-    return digest_of(body).encode("ascii") + b"\n" + body
+    """Return `state` as bytes."""
+    return seal({"version": fold_version(), "hash": chain_hash, **to_plain(state)})
 
 
 def load(data: bytes) -> Snapshot | None:
     """Return the snapshot in `data`, ``None`` if it isn't one of this version of the fold."""
-    digest, _, body = data.partition(b"\n")
-    if digest != digest_of(body).encode("ascii"):
-        return None
+    document = unseal(data)
+    del data  # it is large, and so is what follows
     try:
-        plain = _loads(body)
-        if plain["version"] != VERSION:
+        if document["version"] != fold_version():
             return None
-        return Snapshot(plain["hash"], _from_plain(plain))
+        return Snapshot(document["hash"], _from_plain(document))
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         return None
 
 
-def _loads(body: bytes) -> Any:
+def fold_version() -> list[Any]:
+    """Return what tells this fold from others: its number, and the events that it knows.
+
+    So what a later version made, of events that would be refused here, is not taken from it.
+    """
+    return [VERSION, *sorted([name, cls.VERSION] for name, cls in EVENT_TYPES.items())]
+
+
+def seal(document: dict[str, Any]) -> bytes:
+    """Return `document` as JSON behind a checksum: a disk may damage what no one checks."""
+    try:
+        body = orjson.dumps(document)
+    except TypeError:  # a path may hold bytes that are no characters, as lone surrogates
+        body = json.dumps(document).encode("ascii")
+    return crc32(body).to_bytes(_CHECKSUM) + body
+
+
+def unseal(data: bytes) -> Any:
+    """Return what :func:`seal` was given, ``None`` if `data` is not as it was made."""
+    body = memoryview(data)[_CHECKSUM:]
+    if data[:_CHECKSUM] != crc32(body).to_bytes(_CHECKSUM):
+        return None
     try:
         return orjson.loads(body)
     except ValueError:
-        return json.loads(body)  # which takes lone surrogates
+        pass
+    try:
+        return json.loads(bytes(body))  # which takes lone surrogates
+    except ValueError:
+        return None
 
 
 def to_plain(state: FileSetState) -> dict[str, Any]:
     """Return all there is to a state as lists, dicts, text and numbers."""
-    hierarchy = state.hierarchy
     return {
         "position": state.position,
-        "identity": _plain(state.identity),
-        "written": _plain(state.written),
-        "writing": _plain(state.writing),
-        "records": [_record_row(branch) for branch in hierarchy.branches.values()],
-        "instances": [_instance_row(leaf) for leaf in hierarchy.leaves.values()],
-        "live": [leaf.handle for leaf in state.live.values()],
+        "identity": plain(state.identity),
+        "written": plain(state.written),
+        "writing": plain(state.writing),
+        **_tree_columns(state.hierarchy),
+        "live": _runs(leaf.handle for leaf in state.live.values()),
+        "additions": _runs(leaf.handle for leaf in state.additions.values()),
+        "removals": _runs(leaf.handle for leaf in state.removals.values()),
         "undo": [_undoable_row(entry) for entry in state.history.undo],
         "redo": [_undoable_row(entry) for entry in state.history.redo],
     }
 
 
-def _from_plain(plain: dict[str, Any]) -> FileSetState:
+def _from_plain(document: dict[str, Any]) -> FileSetState:
     state = FileSetState()
-    state.position = plain["position"]
-    state.identity = _identity(plain["identity"])
-    if (written := plain["written"]) is not None:
+    state.position = document["position"]
+    state.identity = identity_of(document["identity"])
+    if (written := document["written"]) is not None:
         state.written = Written(
             **{
                 **written,
-                "identity": _identity(written["identity"]),
+                "identity": identity_of(written["identity"]),
                 "dicomdir": Digest(written["dicomdir"]) if written["dicomdir"] else None,
             }
         )
-    if (writing := plain["writing"]) is not None:
+    if (writing := document["writing"]) is not None:
         event = writing["event"]
         state.writing = Writing(
             position=writing["position"],
             event=WriteStarted(**{**event, "dropped": tuple(event["dropped"])}),
-            identity=_identity(writing["identity"]),
+            identity=identity_of(writing["identity"]),
         )
-    _fill_hierarchy(state.hierarchy, plain)
-    for leaf in state.hierarchy.leaves.values():
-        if leaf.is_addition:
-            state.additions[leaf.uid] = leaf
-        elif leaf.is_removal:
-            state.removals[leaf.uid] = leaf
-    leaves = state.hierarchy.leaves
-    state.live = {leaves[handle].uid: leaves[handle] for handle in plain["live"]}
-    state.history.undo = [_undoable(row, leaves) for row in plain["undo"]]
-    state.history.redo = [_undoable(row, leaves) for row in plain["redo"]]
+    _fill_hierarchy(state.hierarchy, document)
+    for name in ("live", "additions", "removals"):
+        leaves = map(state.leaf, _unrolled(document[name]))
+        setattr(state, name, {leaf.uid: leaf for leaf in leaves})
+    state.history.undo = [_undoable(row) for row in document["undo"]]
+    state.history.redo = [_undoable(row) for row in document["redo"]]
     return state
 
 
-def _plain(value: FileSetIdentity | Written | Writing | None) -> dict[str, Any] | None:
+def plain(value: Any) -> dict[str, Any] | None:
+    """Return an attrs value as dicts, lists, text and numbers, its bytes as text."""
     return None if value is None else asdict(value, value_serializer=_plain_value)
 
 
@@ -118,115 +142,136 @@ def _plain_value(_: Any, __: Any, value: Any) -> Any:
     return value.decode(_LATIN) if isinstance(value, bytes) else value
 
 
-def _identity(plain: dict[str, Any]) -> FileSetIdentity:
+def identity_of(row: dict[str, Any]) -> FileSetIdentity:
+    """Return the identity that :func:`plain` made `row` of."""
     return FileSetIdentity(
         **{
-            **plain,
-            "descriptor_file_id": _frozen(plain["descriptor_file_id"]),
-            "elements": Elements(plain["elements"].encode(_LATIN)),
-            "file_meta": Elements(plain["file_meta"].encode(_LATIN)),
+            **row,
+            "descriptor_file_id": _frozen(row["descriptor_file_id"]),
+            "elements": Elements(row["elements"].encode(_LATIN)),
+            "file_meta": Elements(row["file_meta"].encode(_LATIN)),
         }
     )
 
 
-# --- records and instances, as rows --------------------------------------------------------------
+# --- records and instances, as columns -----------------------------------------------------------
 
 
-def _record_row(branch: Branch) -> list[Any]:
-    return [
-        *_ref_row(branch),
-        *_ref_row(branch.home),
-        branch.record.type,
-        branch.record.elements.decode(_LATIN),
-    ]
+def _tree_columns(hierarchy: Hierarchy) -> dict[str, Any]:
+    records = _Table()
+    kinds = _Table()
+    branches = hierarchy.branches.values()
+    leaves = hierarchy.leaves.values()
+    numbers = {hierarchy.root.ref: 0} | {ref: n for n, ref in enumerate(hierarchy.branches, 1)}
+    return {
+        "branches": {
+            "ref": [[branch.ref.position, branch.ref.index] for branch in branches],
+            "home": [numbers[branch.home.ref] for branch in branches if branch.home],
+            "record": [records.number(_record_row(branch.record)) for branch in branches],
+        },
+        "leaves": {
+            "handle": _runs(hierarchy.leaves),
+            "home": [numbers[leaf.home.ref] for leaf in leaves],
+            "record": [records.number(_record_row(leaf.record)) for leaf in leaves],
+            "kind": [
+                kinds.number((leaf.sop_class_uid, leaf.transfer_syntax_uid, leaf.placement.value))
+                for leaf in leaves
+            ],
+            "uid": [leaf.uid for leaf in leaves],
+            "digest": [leaf.content and leaf.content.digest for leaf in leaves],
+            "size": [leaf.content and leaf.content.size for leaf in leaves],
+            "source": [leaf.source for leaf in leaves],
+            "adopted_as": [leaf.adopted_as for leaf in leaves],
+            "file_id": [leaf.file_id for leaf in leaves],
+        },
+        "ranks": [[leaf.handle, leaf.rank] for leaf in leaves if leaf.rank != leaf.handle],
+        "records": list(records.rows),
+        "kinds": list(kinds.rows),
+    }
 
 
-def _ref_row(branch: Branch | None) -> tuple[int, int]:
-    return (branch.ref.position, branch.ref.index) if branch is not None else (-1, 0)
+class _Table:
+    """Rows that many refer to by their numbers."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, ...], int] = {}
+
+    def number(self, row: tuple[str, ...]) -> int:
+        return self.rows.setdefault(row, len(self.rows))
 
 
-def _instance_row(leaf: Leaf) -> list[Any]:
-    event = leaf.event
-    return [
-        leaf.handle,
-        *_ref_row(leaf.home),
-        leaf.rank,
-        leaf.file_id,
-        leaf.placement.value,
-        *((leaf.content.digest, leaf.content.size) if leaf.content else (None, 0)),
-        event.sop_instance_uid,
-        event.sop_class_uid,
-        event.transfer_syntax_uid,
-        event.record.type,
-        event.record.elements.decode(_LATIN),
-        event.placement.value,
-        event.source,
-        event.file_id,
-        *((event.content.digest, event.content.size) if event.content else (None, 0)),
-    ]
+def _record_row(record: Record) -> tuple[str, str]:
+    return record.type, record.elements.decode(_LATIN)
 
 
-def _fill_hierarchy(hierarchy: Hierarchy, plain: dict[str, Any]) -> None:
-    branches: dict[tuple[int, int], Branch] = {_ref_row(hierarchy.root): hierarchy.root}
-    for position, index, *home, kind, data in plain["records"]:
-        record = Record(kind, Elements(data.encode(_LATIN)))
-        ref = RecordRef(position, index)
-        branch = Branch(record, ref, branches[tuple(home)])
-        hierarchy.branches[ref] = branches[position, index] = branch
-    for row in plain["instances"]:
-        leaf = _leaf(row, branches)
-        hierarchy.leaves[leaf.handle] = leaf
-        if leaf.is_live or leaf.is_removal:
+def _fill_hierarchy(hierarchy: Hierarchy, document: dict[str, Any]) -> None:
+    records = [Record(kind, Elements(data.encode(_LATIN))) for kind, data in document["records"]]
+    kinds = [(cls, syntax, Placement(placement)) for cls, syntax, placement in document["kinds"]]
+    branches = [hierarchy.root]
+    rows = document["branches"]
+    for ref, home, record in zip(rows["ref"], rows["home"], rows["record"], strict=True):
+        branch = Branch(records[record], RecordRef(*ref), branches[home])
+        branches.append(branch)
+        hierarchy.branches[branch.ref] = branch
+    ranks = dict(document["ranks"])
+    columns = document["leaves"]
+    for handle, home, record, kind, uid, digest, size, source, adopted_as, file_id in zip(
+        _unrolled(columns["handle"]), *(columns[name] for name in _LEAF_COLUMNS), strict=True
+    ):
+        sop_class, syntax, placement = kinds[kind]
+        leaf = Leaf(
+            handle,
+            branches[home],
+            uid,
+            sop_class,
+            syntax,
+            records[record],
+            Content(digest, size) if digest else None,
+            placement,
+            source,
+            file_id if adopted_as == file_id else adopted_as,
+            file_id,
+        )
+        hierarchy.leaves[handle] = leaf
+        hierarchy.rank(leaf, ranks.get(handle, handle))
+        if leaf.rank or file_id is not None:
             hierarchy.place(leaf)
 
 
-def _leaf(row: list[Any], branches: dict[tuple[int, int], Branch]) -> Leaf:
-    (
-        handle, home_position, home_index, rank, file_id, placement, digest, size, uid, sop_class,
-        syntax, kind, data, added_placement, source, added_file_id, added_digest, added_size,
-    ) = row  # fmt: skip
-    # `under` and `parents` only say where to put a new leaf: a snapshot's leaf has its `home`.
-    event = InstanceAdded(
-        sop_instance_uid=uid,
-        sop_class_uid=sop_class,
-        transfer_syntax_uid=syntax,
-        record=Record(kind, Elements(data.encode(_LATIN))),
-        content=Content(Digest(added_digest), added_size) if added_digest else None,
-        placement=Placement(added_placement),
-        source=source,
-        file_id=added_file_id,
-    )
-    leaf = Leaf(handle, event, branches[home_position, home_index])
-    leaf.rank = rank
-    leaf.file_id = file_id
-    leaf.placement = Placement(placement)
-    leaf.content = Content(Digest(digest), size) if digest else None
-    return leaf
+def _runs(handles: Iterable[Handle]) -> list[int]:
+    """Return `handles` as runs: the first of each and how many there are, one after the other."""
+    runs: list[int] = []
+    next_one = None
+    for handle in handles:
+        if handle == next_one:
+            runs[-1] += 1
+        else:
+            runs += (handle, 1)
+        next_one = handle + 1
+    return runs
+
+
+def _unrolled(runs: list[int]) -> Iterator[Handle]:
+    for first, count in zip(runs[::2], runs[1::2], strict=True):
+        yield from range(first, first + count)
 
 
 # --- undo and redo, as rows ----------------------------------------------------------------------
 
 
 def _undoable_row(entry: Undoable) -> list[Any]:
-    return [entry.change, [_effect_row(effect) for effect in entry.effects]]
+    return [entry.change, [list(effect) for effect in entry.effects]]
 
 
-def _effect_row(effect: Effect) -> list[Any]:
-    if isinstance(effect, MembershipEffect):
-        return [effect.leaf.handle, effect.before, effect.after]
-    return [effect.name, effect.before, effect.after]
-
-
-def _undoable(row: list[Any], leaves: dict[int, Leaf]) -> Undoable:
+def _undoable(row: list[Any]) -> Undoable:
     change, effects = row
-    return Undoable(change, [_effect(e, leaves) for e in effects])
+    return Undoable(change, [_effect(*values) for values in effects])
 
 
-def _effect(row: list[Any], leaves: dict[int, Leaf]) -> Effect:
-    what, before, after = row
-    if isinstance(what, int):
-        return MembershipEffect(leaves[what], before, after)
-    return IdentityEffect(what, _frozen(before), _frozen(after))
+def _effect(what: Any, *values: Any) -> Effect:
+    if isinstance(what, str):
+        return IdentityEffect(what, *map(_frozen, values))
+    return AdditionEffect(what, *values) if len(values) == 1 else MembershipEffect(what, *values)
 
 
 def _frozen(value: Any) -> Any:

@@ -31,7 +31,9 @@ from ledger.events import (
     InstanceRejected,
     InstanceRemoved,
     InstanceRestored,
+    MediumLost,
     PatientNameNoted,
+    StrangerKept,
     WriteAbandoned,
     WriteCompleted,
     WriteExported,
@@ -39,10 +41,11 @@ from ledger.events import (
 )
 from ledger.journal import Recorded
 from projections.dicomdir import FileSetIdentity
+from projections.errors import MisfitError
 from projections.hierarchy import Hierarchy, Leaf
-from projections.history import Effect, History, IdentityEffect, MembershipEffect
+from projections.history import AdditionEffect, History, IdentityEffect, MembershipEffect
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raise it when the fold gives another state for the same events: snapshots of before are void."""
 
 
@@ -121,11 +124,12 @@ class FileSetState:
                 f"The event at position {position} does not follow position {self.position}.",
                 position=position,
             )
+        event = recorded.event
         try:
-            self._APPLY[type(recorded.event)](self, recorded, recorded.event)
-        except (KeyError, ValueError, AttributeError) as exc:
+            self._APPLY.get(type(event), FileSetState._unknown)(self, recorded, event)
+        except MisfitError as exc:
             raise JournalDamagedError(
-                f"The event '{recorded.event.TYPE}' at position {position} does not fit the "
+                f"The event '{event.TYPE}' at position {position} does not fit the "
                 "events before it.",
                 position=position,
             ) from exc
@@ -137,10 +141,17 @@ class FileSetState:
         """Return the instance added by the event at position `handle`."""
         return self.hierarchy.leaves[handle]
 
+    def _known(self, handle: Handle) -> Leaf:
+        """Return the instance that an event names."""
+        leaf = self.hierarchy.leaves.get(handle)
+        if leaf is None:
+            raise MisfitError("there is no such instance")
+        return leaf
+
     def _set_rank(self, leaf: Leaf, rank: int) -> None:
         """Make `leaf` part of the File-set with `rank`, or no part of it with 0."""
         self.revision += 1
-        leaf.rank = rank
+        self.hierarchy.rank(leaf, rank)
         if rank:
             self.live[leaf.uid] = leaf
             self.hierarchy.place(leaf)
@@ -158,39 +169,42 @@ class FileSetState:
                 self.removals[leaf.uid] = leaf
 
     def _change_rank(self, recorded: Recorded, leaf: Leaf, rank: int) -> None:
-        if rank and leaf.uid in self.live:
-            raise ValueError("the SOP Instance is part of the File-set already")
-        if not rank and not leaf.is_live:
-            raise ValueError("the instance is no part of the File-set")
-        self.history.record(recorded.change.id, MembershipEffect(leaf, leaf.rank, rank))
+        effect = MembershipEffect(leaf.handle, leaf.rank, rank)
+        self.history.record(recorded.change.id, effect)
         self._set_rank(leaf, rank)
 
     def _instance_added(self, recorded: Recorded, event: InstanceAdded) -> None:
+        handle, adopted = recorded.position, event.file_id is not None
         if event.sop_instance_uid in self.live:
-            raise ValueError("the SOP Instance is part of the File-set already")
-        if event.file_id is not None and (self.history.undo or self.history.redo):
-            raise ValueError("a medium is adopted before anything is changed")
-        leaf = self.hierarchy.introduce(recorded.position, event)
-        if event.file_id is None:
-            self._change_rank(recorded, leaf, recorded.position)
-        else:  # adopted with its medium: there is nothing to undo
-            self._set_rank(leaf, recorded.position)
+            raise MisfitError("the SOP Instance is part of the File-set already")
+        if adopted and (self.history.undo or self.history.redo):
+            raise MisfitError("a medium is adopted before anything is changed")
+        leaf = self.hierarchy.introduce(handle, event)
+        if not adopted:  # else it came with its medium: there is nothing to undo
+            self.history.record(recorded.change.id, AdditionEffect(handle, handle))
+        self._set_rank(leaf, handle)
 
     def _instance_removed(self, recorded: Recorded, event: InstanceRemoved) -> None:
-        self._change_rank(recorded, self.leaf(event.instance), 0)
+        leaf = self._known(event.instance)
+        if not leaf.is_live:
+            raise MisfitError("the instance is no part of the File-set")
+        self._change_rank(recorded, leaf, 0)
 
     def _instance_restored(self, recorded: Recorded, event: InstanceRestored) -> None:
-        self._change_rank(recorded, self.leaf(event.instance), recorded.position)
+        leaf = self._known(event.instance)
+        if leaf.uid in self.live:
+            raise MisfitError("the SOP Instance is part of the File-set already")
+        self._change_rank(recorded, leaf, recorded.position)
 
     def _content_recorded(self, _: Recorded, event: ContentRecorded) -> None:
-        leaf = self.leaf(event.instance)
+        leaf = self._known(event.instance)
         leaf.content, leaf.placement = event.content, event.placement
 
     # --- identity --------------------------------------------------------------------------------
 
     def _begin(self) -> None:
         if self.position:
-            raise ValueError("a journal tells of the beginning of one File-set")
+            raise MisfitError("a journal tells of the beginning of one File-set")
 
     def _file_set_created(self, _: Recorded, event: FileSetCreated) -> None:
         self._begin()
@@ -230,25 +244,33 @@ class FileSetState:
 
     def _change_undone(self, _: Recorded, event: ChangeUndone) -> None:
         for effect in reversed(self.history.take_undo(event.change).effects):
-            self._play(effect, effect.before)
+            match effect:
+                case AdditionEffect(first, last):
+                    for handle in range(last, first - 1, -1):
+                        self._set_rank(self.leaf(handle), 0)
+                case MembershipEffect(handle, before, _):
+                    self._set_rank(self.leaf(handle), before)
+                case IdentityEffect(name, before, _):
+                    self._set_identity(name, before)
 
     def _change_redone(self, _: Recorded, event: ChangeRedone) -> None:
         for effect in self.history.take_redo(event.change).effects:
-            self._play(effect, effect.after)
-
-    def _play(self, effect: Effect, value: Any) -> None:
-        if isinstance(effect, MembershipEffect):
-            self._set_rank(effect.leaf, value)
-        else:
-            self._set_identity(effect.name, value)
+            match effect:
+                case AdditionEffect(first, last):
+                    for handle in range(first, last + 1):
+                        self._set_rank(self.leaf(handle), handle)
+                case MembershipEffect(handle, _, after):
+                    self._set_rank(self.leaf(handle), after)
+                case IdentityEffect(name, _, after):
+                    self._set_identity(name, after)
 
     # --- writing ---------------------------------------------------------------------------------
 
     def _write_started(self, recorded: Recorded, event: WriteStarted) -> None:
         if self.writing is not None:
-            raise ValueError("the write before has not come to an end")
+            raise MisfitError("the write before has not come to an end")
         for handle in chain(event.dropped, *(names.values() for names in event.placed.values())):
-            self.leaf(handle)
+            self._known(handle)
         self.writing = Writing(recorded.position, event, self.identity)
 
     def _write_completed(self, recorded: Recorded, event: WriteCompleted) -> None:
@@ -272,9 +294,18 @@ class FileSetState:
 
     def _end_writing(self, started: int) -> Writing:
         if self.writing is None or self.writing.position != started:
-            raise ValueError("no such write is under way")
+            raise MisfitError("no such write is under way")
         writing, self.writing = self.writing, None
         return writing
+
+    def _medium_lost(self, _: Recorded, event: MediumLost) -> None:
+        if self.written is None or self.written.root != event.root or self.writing is not None:
+            raise MisfitError("no such medium, or a write to it is under way")
+        for leaf in (*self.live.values(), *self.removals.values()):
+            if leaf.file_id is not None:
+                self._off_medium(leaf)
+        self.written = None
+        self.revision += 1
 
     def _on_medium(self, leaf: Leaf, file_id: str) -> None:
         leaf.file_id = file_id
@@ -291,6 +322,9 @@ class FileSetState:
         else:
             self.removals.pop(leaf.uid, None)
             self.hierarchy.displace(leaf)
+
+    def _unknown(self, _: Recorded, event: Event) -> None:
+        raise MisfitError(f"'{event.TYPE}' is no event that this fold knows")
 
     def _noted(self, _: Recorded, event: Event) -> None:
         """Events that the log tells of and that change nothing."""
@@ -311,7 +345,9 @@ class FileSetState:
         WriteStarted: _write_started,
         WriteCompleted: _write_completed,
         WriteAbandoned: _write_abandoned,
+        MediumLost: _medium_lost,
         WriteExported: _noted,
+        StrangerKept: _noted,
         InstanceRejected: _noted,
         ConflictNoted: _noted,
         PatientNameNoted: _noted,

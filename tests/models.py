@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from attrs import define, field
+from attrs import define, field, fields
 from hypothesis import strategies as st
 
 from ledger import elements
@@ -360,7 +361,7 @@ def added(state: FileSetState, spec_: Spec) -> InstanceAdded:
     """Return the event that adds an instance, sharing the records that stand in the tree."""
     branch = state.hierarchy.root
     *parents, own = spec_.records
-    while parents and (known := branch.by_key.get(record_key(parents[0]) or "")) is not None:
+    while parents and (known := branch.find(record_key(parents[0]) or "")) is not None:
         branch = known
         del parents[0]
     return InstanceAdded(
@@ -417,11 +418,44 @@ def tree(state: FileSetState) -> list[Any]:
     seen: list[Any] = []
     for depth, node in state.hierarchy.walk():
         if isinstance(node, Branch):
-            known = [(key, branch.ref) for key, branch in sorted(node.by_key.items())]
+            keys = {child.key for child in node.children.values() if isinstance(child, Branch)}
+            known = [(key, found.ref) for key in sorted(keys) if (found := node.find(key))]
             seen.append((depth, node.ref, node.index, known))
         else:
             seen.append((depth, node.handle, node.index, node.rank, node.file_id))
     return seen
+
+
+def standings(state: FileSetState) -> list[dict[str, Any]]:
+    """Return all that a state knows of each instance there ever was, in its order.
+
+    Numbers among siblings apart, which are brought up to date when the tree is walked.
+    """
+    apart = {"home", "parent", "index"}
+    return [
+        {
+            **{f.name: getattr(leaf, f.name) for f in fields(Leaf) if f.name not in apart},
+            "home": leaf.home.ref,
+            "parent": leaf.parent and leaf.parent.ref,
+        }
+        for leaf in state.hierarchy.leaves.values()
+    ]
+
+
+def calls(function: Callable[[], object]) -> int:
+    """Return how many functions of Python are called while `function` runs: work, not time."""
+    counted = 0
+
+    def count(_: object, event: str, __: object) -> None:
+        nonlocal counted
+        counted += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return counted
 
 
 def named_by(dicomdir: bytes) -> dict[str, str]:

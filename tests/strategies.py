@@ -36,10 +36,12 @@ from ledger.events import (
     InstanceRejected,
     InstanceRemoved,
     InstanceRestored,
+    MediumLost,
     PatientNameNoted,
     Placement,
     Record,
     RecordRef,
+    StrangerKept,
     WriteAbandoned,
     WriteCompleted,
     WriteExported,
@@ -188,6 +190,7 @@ EVENTS: Mapping[type[Event], SearchStrategy[Event]] = {
         content=contents,
         placement=st.sampled_from(Placement),
     ),
+    StrangerKept: st.builds(StrangerKept, instance=positions, content=contents),
     FileSetIDChanged: st.builds(
         FileSetIDChanged, value=st.none() | texts, previous=st.none() | texts
     ),
@@ -214,6 +217,7 @@ EVENTS: Mapping[type[Event], SearchStrategy[Event]] = {
     ),
     WriteCompleted: st.builds(WriteCompleted, started=positions, dicomdir=digests),
     WriteAbandoned: st.builds(WriteAbandoned, started=positions, reason=texts),
+    MediumLost: st.builds(MediumLost, root=texts),
     WriteExported: st.builds(
         WriteExported,
         root=texts,

@@ -167,4 +167,4 @@ def test_an_event_of_a_later_version_is_refused(cli: Cli) -> None:
         db.execute("DROP TRIGGER event_no_update")
         db.execute("UPDATE event SET version = 99")
     db.close()
-    assert "does not know" in cli("status", code=3).err
+    assert "does not know" in cli("tree", code=3).err

@@ -22,14 +22,19 @@ from models import (
     prefixes,
     programs,
     records_above,
+    standings,
     tree,
     writes,
 )
 
+from projections import summary
+from projections.hierarchy import Branch, Leaf
+from projections.layouts import file_id
 from projections.pending import changed_metadata, moves, pending
 from projections.plan import plan_write
 from projections.snapshot import dump, load, to_plain
 from projections.state import FileSetState
+from projections.summary import summarise
 
 
 @given(programs())
@@ -46,10 +51,13 @@ def test_folding_at_once_step_by_step_and_from_any_snapshot_gives_one_state(
         assert kept.hash == "ab"
         assert to_plain(kept.state) == to_plain(state)
         assert tree(kept.state) == tree(state)
-        assert list(kept.state.live) == list(state.live)
+        assert standings(kept.state) == standings(state)
+        for name in ("live", "additions", "removals"):
+            assert list(getattr(kept.state, name)) == list(getattr(state, name))
         resumed = kept.state.advance(author.events[len(events) :])
         assert to_plain(resumed) == final
         assert tree(resumed) == seen
+        assert standings(resumed) == standings(author.state)
         assert resumed.additions.keys() == author.state.additions.keys()
         assert resumed.removals.keys() == author.state.removals.keys()
 
@@ -77,6 +85,58 @@ def test_the_state_is_what_the_plainest_model_says(program: list[Command]) -> No
         assert {name: identity[name] for name in model.now.identity} == model.now.identity
         assert len(state.history.undo) == len(model.undo)
         assert len(state.history.redo) == len(model.redo)
+
+
+@given(programs(40))
+def test_each_record_knows_how_many_live_below_it_and_which_of_its_children_takes_new_ones(
+    program: list[Command],
+) -> None:
+    author = Author()
+    for command in program:
+        author.do(command)
+        hierarchy = author.state.hierarchy
+
+        for branch in (hierarchy.root, *hierarchy.branches.values()):
+            alive = [
+                child
+                for child in (*hierarchy.branches.values(), *hierarchy.leaves.values())
+                if child.home is branch
+                and (child.is_live if isinstance(child, Leaf) else child.live)
+            ]
+            assert branch.live == len(alive)
+            below = [child for child in branch.children.values() if isinstance(child, Branch)]
+            for key in {child.key for child in below}:
+                namesakes = sorted((c for c in below if c.key == key), key=lambda c: c.order)
+                living = [c for c in namesakes if any(leaf.is_live for leaf in c.leaves())]
+                assert branch.find(key) is (living or namesakes)[0]
+
+
+@given(programs(40))
+def test_a_summary_says_the_same_from_the_state_from_a_snapshot_and_when_it_was_kept(
+    program: list[Command],
+) -> None:
+    state = Author().run(program).state
+    told = summarise(state)
+    kept = load(dump(state, "ab"))
+
+    assert kept is not None
+    assert summarise(kept.state) == told
+    assert summary.load(summary.dump(told, "ab"), "ab") == told
+    staged = pending(state)
+    assert told.staged.summary() == staged.summary()
+    assert told.staged.moves == len(staged.moves)
+
+
+@given(programs(40))
+@example([("add", 0, 0, 0), ("add", 1, 0, 0), ("write",), ("remove", 0), ("write", "existing")])
+def test_what_would_move_is_what_the_default_layout_has_elsewhere(program: list[Command]) -> None:
+    state = Author().run(program).state
+
+    assert moves(state) == tuple(
+        leaf
+        for leaf in state.hierarchy.walk_leaves()
+        if leaf.file_id is not None and leaf.file_id != file_id(leaf, state)
+    )
 
 
 @given(programs(40))

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import pytest
 from attrs import evolve
-from models import Author, added, effective, patient, private, record, series, spec, study
+from models import Author, added, calls, effective, patient, private, record, series, spec, study
 
 from ledger import elements
 from ledger.elements import Element
-from ledger.events import Record
+from ledger.events import ChangeUndone, InstanceRemoved, Record
 from projections.hierarchy import Branch, Hierarchy, Leaf, record_key
+
+
+def order_of(root: Branch) -> int:
+    found = root.find("P0")
+    assert found is not None
+    return found.order
 
 
 def shape(hierarchy: Hierarchy) -> list[str]:
@@ -150,19 +156,19 @@ def test_undo_brings_an_instance_back_below_its_own_records() -> None:
 def test_of_two_records_with_one_key_the_one_with_live_instances_takes_new_ones() -> None:
     author = replaced()
     root = author.state.hierarchy.root
-    later = root.by_key["P0"]
+    later = root.find("P0")
 
     author.do(("undo", 2))
-    first = root.by_key["P0"]
+    first = root.find("P0")
     assert first is not later
     assert added(author.state, spec(5)).under == author.state.live["1.9.0"].home.ref
 
     author.do(("redo", 2))
-    assert root.by_key["P0"] is later
+    assert root.find("P0") is later
     author.do(("remove", 1))
-    assert root.by_key["P0"] is later
+    assert root.find("P0") is later
     author.do(("write",))
-    assert "P0" not in root.by_key
+    assert root.find("P0") is None
 
 
 def test_two_siblings_with_one_key_are_kept_apart_as_adopted() -> None:
@@ -174,15 +180,53 @@ def test_two_siblings_with_one_key_are_kept_apart_as_adopted() -> None:
     root = author.state.hierarchy.root
 
     assert shape(author.state.hierarchy) == ["0 P0", "  0 1.9.0", "1 P0", "  0 1.9.1"]
-    assert root.by_key["P0"].order == 2
+    assert order_of(root) == 2
 
     author.state.hierarchy.displace(author.state.leaf(2))
-    assert root.by_key["P0"].order == 3
+    assert order_of(root) == 3
     author.state.hierarchy.place(author.state.leaf(2))
-    assert root.by_key["P0"].order == 2
+    assert order_of(root) == 2
     author.state.hierarchy.displace(author.state.leaf(3))
     author.state.hierarchy.displace(author.state.leaf(2))
-    assert not root.by_key
+    assert root.find("P0") is None
+
+
+def test_of_two_adopted_with_one_key_the_one_that_is_all_removed_takes_no_new_ones() -> None:
+    author = Author()
+    for number in (0, 1):
+        event = evolve(added(author.state, spec(number)), file_id=f"A/B{number}")
+        author.commit([evolve(event, parents=(patient(0),), under=None)])
+    root = author.state.hierarchy.root
+    assert order_of(root) == 2
+
+    author.commit([InstanceRemoved(2)])
+    assert order_of(root) == 3
+    author.commit([ChangeUndone(author.state.history.undo[-1].change)])
+    assert order_of(root) == 2
+
+
+def work_of_adding(groups: int, each: int) -> int:
+    """Return the calls for ten additions where each of so many keys has so many records."""
+    author = Author()
+    for number in range(groups * each):
+        event = added(author.state, spec(number))
+        author.commit([evolve(event, parents=(patient(number // each),), under=None)])
+    new = [evolve(added(author.state, spec(0)), sop_instance_uid=f"1.8.{n}") for n in range(10)]
+
+    def add() -> None:
+        for event in new:
+            branch = author.state.hierarchy.root.find("P0")
+            assert branch is not None
+            author.commit([evolve(event, parents=(), under=branch.ref)])
+
+    return calls(add)
+
+
+@pytest.mark.parametrize(("groups", "each"), [(400, 1), (200, 2), (1, 400)])
+def test_finding_where_a_new_instance_goes_costs_the_same_among_few_and_many(
+    groups: int, each: int
+) -> None:
+    assert work_of_adding(groups, each) <= work_of_adding(1, 2) + 20
 
 
 # --- depth ---------------------------------------------------------------------------------------

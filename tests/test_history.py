@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from models import Author, effective, iteration
 
-from projections.history import History, IdentityEffect, MembershipEffect
+from projections.history import AdditionEffect, History, IdentityEffect, MembershipEffect
 
 
 def effect(after: str) -> IdentityEffect:
@@ -93,13 +93,30 @@ def test_writes_and_notes_can_not_be_undone_and_leave_redo_alone() -> None:
     assert len(author.state.live) == 2
 
 
+def test_additions_that_follow_on_from_each_other_are_one_effect() -> None:
+    author = Author()
+    adds = [("add", number, 0, 0) for number in range(50)]
+    author.do(("many", [*adds[:20], ("remove", 5), *adds[20:]]))
+    before = effective(author.state)
+
+    (change,) = author.state.history.undo
+    assert change.effects == [
+        AdditionEffect(2, 21), MembershipEffect(7, 7, 0), AdditionEffect(23, 52),
+    ]  # fmt: skip
+
+    author.do(("undo", 1))
+    assert not author.state.live
+    author.do(("redo", 1))
+    assert effective(author.state) == before
+
+
 def test_undo_plays_no_more_than_the_change_did() -> None:
     author = Author().run([("add", number, 0, 0) for number in range(50)])
     author.do(("many", [("remove", 7), ("add", 60, 0, 0)]))
 
     (*_, newest) = author.state.history.undo
 
-    assert [type(e) for e in newest.effects] == [MembershipEffect, MembershipEffect]
+    assert [type(e) for e in newest.effects] == [MembershipEffect, AdditionEffect]
     revision = author.state.revision
     author.do(("undo", 1))
     assert author.state.revision == revision + 2

@@ -580,7 +580,7 @@ def test_an_export_copies_from_medium_and_vault_and_leaves_both(medium: Medium) 
 
 # --- failures and kills --------------------------------------------------------------------------
 
-CHANGING = ("link", "open", "write", "replace", "unlink", "fsync", "mkdir", "rmdir")
+CHANGING = ("link", "open", "write", "replace", "rename", "unlink", "fsync", "mkdir", "rmdir")
 
 
 @contextmanager
@@ -909,16 +909,164 @@ def test_resuming_what_was_done_changes_nothing(lab: Lab) -> None:
     assert not {"link", "open", "write", "replace", "mkdir"} & set(changed)
 
 
+def private_folder(plan: Plan, root: Path) -> Path:
+    digest = hashlib.sha256(plan.dicomdir).hexdigest()
+    return root / f".DICOMDIR-{digest[:16]}.files"
+
+
 def test_a_file_that_an_interrupted_write_left_cut_short_is_made_anew(medium: Medium) -> None:
     medium.stage(*adds(0, 1))
     plan = medium.plan()
-    target = medium.root / "PT000000/ST000000/SE000000/IM000000"
-    target.parent.mkdir(parents=True)
-    target.write_bytes(spec(0).data[:10])
+    made = private_folder(plan, medium.root)
+    made.mkdir(parents=True)
+    for leaf in plan.placed:
+        (made / f"{leaf.handle:08}").write_bytes(medium.data(leaf.uid)[:10])
 
     medium.materializer(plan, resume=True).run()
 
     assert files(medium.root) == medium.expected(plan)
+    assert not made.exists()
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_what_others_put_at_a_file_id_while_a_write_was_interrupted_is_named_and_left_alone(
+    medium: Medium, kind: str
+) -> None:
+    medium.stage(*adds(0, 1))
+    target = medium.root / "PT000000/ST000000/SE000000/IM000001"
+    target.parent.mkdir(parents=True)
+    notes = medium.folder / "notes"
+    notes.write_bytes(b"precious notes")
+    if kind == "file":
+        shutil.copyfile(notes, target)
+    elif kind == "folder":
+        target.mkdir()
+    else:
+        target.symlink_to(notes)
+    before = tree(medium.root)
+
+    with pytest.raises(WriteFailedError, match=f"{target} is not part of the File-set") as caught:
+        medium.materializer(medium.plan(), resume=True).run()
+
+    assert isinstance(caught.value.__cause__, MediumError)
+    assert {path: data for path, data in tree(medium.root).items() if path in before} == before
+    assert notes.read_bytes() == b"precious notes"
+
+
+def test_what_others_put_in_the_place_of_a_file_that_goes_is_left_alone_on_resuming(
+    medium: Medium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    medium.stage(*adds(0, 1))
+    medium.write()
+    medium.stage(("remove", 1))
+    plan = medium.plan()
+    gone = medium.root / "PT000000/ST000000/SE000000/IM000001"
+    with monkeypatch.context() as patch:
+        patch.setattr(Materializer, "_clean_up", lambda _: (_ for _ in ()).throw(OSError()))
+        with pytest.raises(WriteFailedError):
+            medium.materializer(plan).run()
+    gone.write_bytes(b"precious notes")
+
+    medium.materializer(plan, resume=True).run()
+
+    assert files(medium.root) == {**medium.expected(plan), plan.obsolete[0]: b"precious notes"}
+
+
+def test_what_others_put_where_a_staged_file_belongs_is_not_replaced_on_resuming(
+    medium: Medium,
+) -> None:
+    plan, _ = swapped(medium, [1, 0])
+    with pytest.raises(KeyboardInterrupt), watching(interrupting_commit(2)):
+        medium.materializer(plan).run()
+    path = medium.root / next(iter(plan.files))
+    path.unlink()
+    path.write_bytes(b"precious notes")
+
+    with pytest.raises(WriteFailedError, match=f"{path} is not part of the File-set"):
+        medium.materializer(plan, resume=True).run()
+
+    assert path.read_bytes() == b"precious notes"
+
+
+def interrupting_commit(number: int) -> Callable[[str, str], object]:
+    """Return a watcher that interrupts the `number`-th replacement of any file."""
+    left = number
+
+    def before(name: str, _: str) -> None:
+        nonlocal left
+        left -= name == "replace"
+        if not left:
+            raise KeyboardInterrupt
+
+    return before
+
+
+# --- giving up -----------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("links", [True, False])
+def test_what_a_kill_left_is_taken_back_until_a_new_dicomdir_is_in_place(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, *, links: bool
+) -> None:
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    outcomes = set()
+    for n in range(len(lab.operations())):
+        lab.reset()
+        killed(n, lab.run)
+        now = (lab.medium.root / "DICOMDIR").read_bytes()
+        try:
+            lab.medium.materializer(lab.plan, resume=True).take_back()
+        except MediumError:
+            assert now != lab.before["DICOMDIR"] or lab.plan.interim
+            lab.run(resume=True)
+            assert tree(lab.medium.root) == lab.after
+            outcomes.add("done")
+        else:
+            assert now == lab.before["DICOMDIR"]
+            assert tree(lab.medium.root) == lab.before
+            outcomes.add("taken back")
+    assert outcomes == {"done", "taken back"}
+
+
+def no_links(*_: Any, **__: Any) -> None:
+    raise OSError(errno.EPERM, "no links")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_without_hard_links_as_well_a_kill_at_any_step_is_completed(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "link", no_links)
+    for n in range(len(lab.operations())):
+        lab.reset()
+        assert killed(n, lab.run)
+        lab.check()
+        with watching(lab.check):
+            lab.run(resume=True)
+        assert tree(lab.medium.root) == lab.after
+
+
+def test_a_file_whose_bytes_are_nowhere_else_is_not_taken_back(medium: Medium) -> None:
+    medium.root.mkdir()
+    sources = [medium.root / "HG000000", medium.folder / "vanished", medium.folder / "there"]
+    for number, source in enumerate(sources):
+        one = spec(number, 4)
+        source.write_bytes(one.data)
+        event = _added(medium, one, placement=Placement.REFERENCE, source=str(source))
+        medium.author.commit([event])
+    plan = medium.plan()
+    for leaf, path in plan.placed.items():
+        (medium.root / path).write_bytes(Path(leaf.event.source or "").read_bytes())
+    sources[1].unlink()
+
+    medium.materializer(plan, resume=True).take_back()
+
+    assert set(files(medium.root)) == {"HG000000", "HG000001"}
+
+
+# --- other failures ------------------------------------------------------------------------------
 
 
 def test_what_an_interrupted_write_made_is_flushed_before_a_dicomdir_names_it(

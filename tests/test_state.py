@@ -30,6 +30,7 @@ from ledger.events import (
     WriteStarted,
 )
 from ledger.journal import Change, Recorded
+from projections.hierarchy import Hierarchy
 from projections.snapshot import to_plain
 from projections.state import FileSetState
 
@@ -259,3 +260,16 @@ def test_what_is_no_event_is_damage() -> None:
 
     with pytest.raises(JournalDamagedError, match="other"):
         FileSetState().apply(recorded(1, Other()))
+
+
+@pytest.mark.parametrize("error", [KeyError, ValueError, AttributeError, TypeError])
+def test_a_fault_of_the_program_is_not_told_as_damage_of_the_journal(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error("a mistake in the code")
+
+    monkeypatch.setattr(Hierarchy, "place", fail)
+
+    with pytest.raises(error, match="a mistake in the code"):
+        Author().do(("add", 0, 0, 0))

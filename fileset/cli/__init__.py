@@ -23,7 +23,7 @@ HOMES: Final = {
         "redo": ("fileset.cli.stepping", "Do again what was undone."),
     },
     "Look": {
-        "status": ("fileset.cli.looking", "Show the File-set and what is staged."),
+        "status": ("fileset.cli.status", "Show the File-set and what is staged."),
         "tree": ("fileset.cli.looking", "Show the hierarchy down to the instances."),
         "find": ("fileset.cli.looking", "Find instances by their elements."),
         "values": ("fileset.cli.looking", "List the values that elements have."),

@@ -13,7 +13,7 @@ from ledger.journal import Change
 from projections.dicomdir import FileSetIdentity
 from projections.hierarchy import Leaf
 from projections.layouts import file_id
-from projections.pending import pending
+from projections.pending import Staged, pending
 from projections.plan import Plan
 from projections.state import FileSetState
 
@@ -84,12 +84,11 @@ def change_document(change: Change, summary: str) -> dict[str, Any]:
 
 def instance_document(leaf: Leaf, state: FileSetState) -> dict[str, Any]:
     """Return an instance of `state`."""
-    event = leaf.event
     return {
-        "sop_instance_uid": event.sop_instance_uid,
-        "sop_class_uid": event.sop_class_uid,
-        "sop_class": sop_class_name(event.sop_class_uid),
-        "transfer_syntax_uid": event.transfer_syntax_uid,
+        "sop_instance_uid": leaf.uid,
+        "sop_class_uid": leaf.sop_class_uid,
+        "sop_class": sop_class_name(leaf.sop_class_uid),
+        "transfer_syntax_uid": leaf.transfer_syntax_uid,
         "record_type": leaf.record.type,
         "file_id": leaf.file_id,
         "digest": str(leaf.content.digest) if leaf.content else None,
@@ -112,15 +111,19 @@ def standing(leaf: Leaf, state: FileSetState) -> str | None:
 
 def staged_document(state: FileSetState) -> dict[str, Any]:
     """Return what is staged in `state`, in numbers."""
-    staged = pending(state)
     there = state.written.identity if state.written else state.identity
+    return staged_numbers(pending(state).counted(), there, state.identity)
+
+
+def staged_numbers(staged: Staged, there: FileSetIdentity, now: FileSetIdentity) -> dict[str, Any]:
+    """Return what is staged, and what the identity is `there` on the medium and `now`."""
     return {
         "summary": staged.summary(),
         "creation": staged.creation,
-        "metadata": identity_difference(there, state.identity),
-        "additions": len(staged.additions),
-        "removals": len(staged.removals),
-        "moves": len(staged.moves),
+        "metadata": identity_difference(there, now),
+        "additions": staged.additions,
+        "removals": staged.removals,
+        "moves": staged.moves,
     }
 
 

@@ -100,9 +100,10 @@ def parse_settings(arguments: tuple[str, ...]) -> dict[str, Any]:
             raise click.UsageError(
                 f"'{argument}' is not one of {', '.join(f'{known}=...' for known in FIELDS)}."
             )
+        checked = _CHECKS[name](value)
         if FIELDS[name] in settings:
             raise click.UsageError(f"'{name}' is given twice.")
-        settings[FIELDS[name]] = _CHECKS[name](value)
+        settings[FIELDS[name]] = checked
     return settings
 
 

@@ -157,9 +157,9 @@ def _renamed(result: WriteResult | None) -> dict[str, str]:
     if result is None:
         return {}
     return {
-        leaf.event.file_id: path
+        leaf.adopted_as: path
         for leaf, path in result.plan.placed.items()
-        if leaf.event.file_id is not None
+        if leaf.adopted_as is not None
     }
 
 

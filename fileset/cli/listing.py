@@ -27,7 +27,7 @@ def instance_lines(leaves: Iterable[Leaf], state: FileSetState) -> Iterator[Line
         (
             leaf.file_id or "(not on the medium)",
             leaf.uid,
-            sop_class_name(leaf.event.sop_class_uid),
+            sop_class_name(leaf.sop_class_uid),
             _STANDINGS.get(standing(leaf, state) or "", ""),
         )
         for leaf in leaves
@@ -128,7 +128,7 @@ def leaf_line(leaf: Leaf, state: FileSetState, *, staged: bool = True) -> Line:
     parts: list[str | Span] = [record_line(leaf.record, leaf.key)]
     if leaf.file_id:
         parts += ["  ", Span(leaf.file_id, "command")]
-    parts += ["  ", sop_class_name(leaf.event.sop_class_uid)]
+    parts += ["  ", sop_class_name(leaf.sop_class_uid)]
     if leaf.content:
         parts += ["  ", Span(short(leaf.content.digest), "faint")]
     if staged and (label := _standing_label(leaf, state)) is not None:

@@ -1,4 +1,4 @@
-"""``status``, ``tree``, ``find`` and ``values``: looking at the File-set."""
+"""``tree``, ``find`` and ``values``: looking into the File-set."""
 
 from __future__ import annotations
 
@@ -8,76 +8,15 @@ from typing import Final
 import click
 
 from fileset.cli.command import Command, command, pass_session
-from fileset.cli.documents import instance_document, staged_document
+from fileset.cli.documents import instance_document
 from fileset.cli.listing import instance_lines, whole
 from fileset.cli.matching import Search, check_keyword, parse_query, value_json
 from fileset.cli.output import Answer, Line, Node, Span
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.session import Session
-from fileset.cli.text import clean, count
-from fileset.fileset import FileSet
+from fileset.cli.text import count
 from fileset.search import value_text
-from projections.outline import outline
 from projections.state import FileSetState
-
-
-@command(
-    "status",
-    {
-        "repository": "the path of its folder",
-        "position": "that of the journal's last event",
-        "root": "where the File-set was written or adopted, or null",
-        "id": "the File-set ID, or null",
-        "uid": "the File-set UID",
-        "descriptor_file_id": "with / between its components, or null",
-        "descriptor_character_set": "a defined term, or null",
-        "instances": "how many there are, as staged",
-        "staged": "what is staged, see below",
-        "undo": "how many changes can be undone",
-        "redo": "how many changes can be redone",
-        "write_interrupted": "the root of a write that did not end, or null",
-    },
-)
-@pass_session
-def status(session: Session) -> Answer:
-    """Show the File-set as it would be written, and what is staged."""
-    fs = session.file_set()
-    state = fs.repository.refresh()
-    identity, history = state.identity, state.history
-    interrupted = state.writing.event.root if state.writing else None
-    lines: list[Line] = [*_text(fs).split("\n")]
-    if interrupted:
-        lines.append((Span(f"A write to {interrupted} was interrupted: ", "bad"), _COMPLETE_IT))
-    descriptor = identity.descriptor_file_id
-    return Answer(
-        {
-            "repository": str(fs.repository.path),
-            "position": state.position,
-            "root": fs.path,
-            "id": identity.id,
-            "uid": identity.uid,
-            "descriptor_file_id": "/".join(descriptor) if descriptor else None,
-            "descriptor_character_set": identity.descriptor_character_set,
-            "instances": len(state.live),
-            "staged": staged_document(state),
-            "undo": len(history.undo),
-            "redo": len(history.redo),
-            "write_interrupted": interrupted,
-        },
-        lines,
-    )
-
-
-_COMPLETE_IT: Final = "`fileset write` completes it."
-
-
-def _text(fs: FileSet) -> str:
-    """Return the File-set as text in which each line is one line, whatever its values hold."""
-    text = str(fs)
-    for line in outline(fs.state.hierarchy.walk()):
-        if "\n" in line:
-            text = text.replace(line, clean(line))
-    return text
 
 
 @command(
@@ -187,7 +126,6 @@ def _notes(search: Search) -> list[Line]:
 
 
 COMMANDS: Final[dict[str, Command]] = {
-    "status": status,
     "tree": tree,
     "find": find,
     "values": values,

@@ -27,6 +27,9 @@ from ledger.events import (
     InstanceRejected,
     InstanceRemoved,
     InstanceRestored,
+    MediumLost,
+    PatientNameNoted,
+    StrangerKept,
     WriteAbandoned,
     WriteCompleted,
     WriteExported,
@@ -41,6 +44,15 @@ _IDENTITY: Final = {
     DescriptorFileIDChanged: "descriptor_file_id",
     DescriptorCharacterSetChanged: "descriptor_character_set",
 }
+
+
+_COUNTED_WORDS: Final[dict[type, tuple[str, str]]] = {
+    InstanceRejected: ("file", "rejected"),
+    ConflictNoted: ("conflict", "noted"),
+    PatientNameNoted: ("other patient name", "noted"),
+    StrangerKept: ("strange file", "kept from the medium"),
+}
+_COUNTED: Final = tuple(_COUNTED_WORDS)
 
 
 class Wording:
@@ -105,10 +117,10 @@ class Wording:
 
     def instance(self, handle: Handle) -> str:
         """Return what people know an instance by."""
-        event = self._state.leaf(handle).event
+        leaf = self._state.leaf(handle)
         patient = self.patient(handle)
         whose = f" of {patient}" if patient else ""
-        return f"{sop_class_name(event.sop_class_uid)}{whose}, {event.sop_instance_uid}"
+        return f"{sop_class_name(leaf.sop_class_uid)}{whose}, {leaf.uid}"
 
     def patient(self, handle: Handle) -> str | None:
         """Return the Patient ID of an instance."""
@@ -148,7 +160,7 @@ class _Summary:
             handles.append(event.instance)  # type: ignore[union-attr]  # the classes of the table
         elif isinstance(event, FileSetImported):
             self._imported = event
-        elif isinstance(event, InstanceRejected | ConflictNoted):
+        elif isinstance(event, _COUNTED):
             self._counts[type(event)] += 1
         else:
             self._other.append(self._tell(event))
@@ -164,10 +176,9 @@ class _Summary:
         parts += self._instances(self._handles[InstanceRestored], "taken back in")
         parts += self._instances(self._handles[InstanceRemoved], "removed")
         parts += self._other
-        if rejected := self._counts[InstanceRejected]:
-            parts.append(f"{count(rejected, 'file')} rejected")
-        if conflicts := self._counts[ConflictNoted]:
-            parts.append(f"{count(conflicts, 'conflict')} noted")
+        for kind, (noun, what) in _COUNTED_WORDS.items():
+            if number := self._counts[kind]:
+                parts.append(f"{count(number, noun)} {what}")
         if not parts:
             contents = self._handles[ContentRecorded]
             parts.append(f"content of {count(len(contents), 'instance')} recorded")
@@ -194,6 +205,8 @@ class _Summary:
                 return "write completed"
             case WriteAbandoned(reason=reason):
                 return f"write abandoned: {reason}"
+            case MediumLost(root=root):
+                return f"medium at {root} given up"
             case WriteExported(root=root, base=base):
                 return f"position {base} exported to {root}"
             case _:
@@ -212,6 +225,14 @@ _EVENT_LINES: Final[dict[type, Callable[[Wording, Any], str]]] = {
     ContentRecorded: lambda w, e: (
         f"content recorded of {w.instance(e.instance)}: {short(e.content.digest)} of "
         f"{count(e.content.size, 'byte')}, kept in the {e.placement.value}"
+    ),
+    StrangerKept: lambda w, e: (
+        f"file kept that lay in the place of {w.instance(e.instance)}: {short(e.content.digest)} "
+        f"of {count(e.content.size, 'byte')}"
+    ),
+    PatientNameNoted: lambda w, e: (
+        f"patient name noted: '{e.name}' of {w.instance(e.instance)}, where that Patient ID stands "
+        f"for '{e.standing}'"
     ),
     InstanceRejected: lambda _, e: f"file rejected: {e.source}: {e.reason}",
     ConflictNoted: lambda w, e: (

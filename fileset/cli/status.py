@@ -1,0 +1,59 @@
+"""``status``: the File-set at a glance, at the cost of a glance where nothing has changed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fileset.cli.command import Command, command, pass_session
+from fileset.cli.documents import staged_numbers
+from fileset.cli.output import Answer, Line, Span
+from fileset.cli.session import Session
+
+
+@command(
+    "status",
+    {
+        "repository": "the path of its folder",
+        "position": "that of the journal's last event",
+        "root": "where the File-set was written or adopted, or null",
+        "id": "the File-set ID, or null",
+        "uid": "the File-set UID",
+        "descriptor_file_id": "with / between its components, or null",
+        "descriptor_character_set": "a defined term, or null",
+        "instances": "how many there are, as staged",
+        "staged": "what is staged, see below",
+        "undo": "how many changes can be undone",
+        "redo": "how many changes can be redone",
+        "write_interrupted": "the root of a write that did not end, or null",
+    },
+)
+@pass_session
+def status(session: Session) -> Answer:
+    """Show the File-set as it would be written, and what is staged."""
+    repository = session.repository()
+    told = repository.summary()
+    now = told.identity
+    lines: list[Line] = [*told.lines()]
+    if told.interrupted:
+        interrupted = f"A write to {told.interrupted} was interrupted: "
+        lines.append((Span(interrupted, "bad"), "`fileset write` completes it."))
+    return Answer(
+        {
+            "repository": str(repository.path),
+            "position": told.position,
+            "root": told.root,
+            "id": now.id,
+            "uid": now.uid,
+            "descriptor_file_id": "/".join(now.descriptor_file_id or ()) or None,
+            "descriptor_character_set": now.descriptor_character_set,
+            "instances": told.instances,
+            "staged": staged_numbers(told.staged, told.written or now, now),
+            "undo": told.undo,
+            "redo": told.redo,
+            "write_interrupted": told.interrupted,
+        },
+        lines,
+    )
+
+
+COMMANDS: Final[dict[str, Command]] = {"status": status}
