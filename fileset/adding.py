@@ -203,14 +203,14 @@ class Adder:
         try:
             return self._contents.read(leaf)
         except ContentMissingError:
-            source = leaf.event.source
+            source = leaf.source
             if source is None or leaf.content != file_content(Path(source)):
                 raise
             return Path(source).read_bytes()
 
 
 def _whence(leaf: Leaf) -> str:
-    return f", added from {leaf.event.source}," if leaf.event.source else ""
+    return f", added from {leaf.source}," if leaf.source else ""
 
 
 def added_event(

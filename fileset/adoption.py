@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -16,7 +17,7 @@ from fileset.repository import Repository
 from ledger.datasets import to_dataset
 from ledger.digest import Digest, digest_of
 from ledger.events import FileSetImported, InstanceAdded, Placement, Record, RecordRef
-from ledger.files import file_content
+from ledger.files import file_content, read_file
 from projections.dicomdir import EXPLICIT_VR_LITTLE_ENDIAN, DicomdirError
 from projections.dicomdir_decoder import (
     DecodedDirectory,
@@ -29,11 +30,16 @@ from projections.dicomdir_decoder import (
     link,
 )
 from projections.hierarchy import record_key
+from projections.materializer import DICOMDIR
 
 MAX_DEPTH: Final = 64
 """Levels of directory records beyond which a DICOMDIR is refused: File-sets have four or fewer."""
 
+LAYOUT_DEPTH: Final = 8
+"""Levels that the default layout has File IDs for (PS3.10 Section 8.2)."""
+
 Progress: TypeAlias = Callable[[int, int], None]
+_SHOWN: Final = 5  # offsets that a warning names
 _WORTH_A_WARNING: Final = frozenset(
     (
         FindingKind.BAD_OFFSET,
@@ -83,20 +89,18 @@ def read_file_set(source: Dataset | str | os.PathLike[str]) -> Found:
     """
     if isinstance(source, Dataset):
         path = _path_of(source)
-        data = path.read_bytes()
+        data = read_file(path)
         directory = decode_dataset(source, name=os.fspath(path))
     else:
         path = Path(source).resolve(strict=True)
-        data = path.read_bytes()
+        data = read_file(path)
         directory = decode_dicomdir(data, name=os.fspath(path))
     if directory.transfer_syntax_uid != EXPLICIT_VR_LITTLE_ENDIAN:
         warn_of_syntax(UID(directory.transfer_syntax_uid))
     for record in directory.records:
         _check_record(record)
     tree = link(directory)
-    for finding in tree.findings:
-        if finding.kind in _WORTH_A_WARNING:
-            _warn(f"The DICOMDIR {path} is damaged: {finding.text}")
+    _warn_of_findings(path, directory, tree)
     identity = directory.identity
     if not identity.uid:
         uid = generate_uid()
@@ -110,6 +114,25 @@ def read_file_set(source: Dataset | str | os.PathLike[str]) -> Found:
         tree,
         source if isinstance(source, Dataset) else None,
     )
+
+
+def _warn_of_findings(path: Path, directory: DecodedDirectory, tree: Tree) -> None:
+    if not directory.consistent:
+        _warn(
+            f"The File-set Consistency Flag of the DICOMDIR {path} is set: a write may have been "
+            "interrupted, and the File-set may not be what it lists"
+        )
+    for finding in tree.findings:
+        if finding.kind in _WORTH_A_WARNING:
+            _warn(f"The DICOMDIR {path} is damaged: {finding.text}")
+    left_out = [f for f in tree.findings if f.kind is FindingKind.NOT_IN_USE]
+    if left_out:
+        offsets = ", ".join(str(finding.offset) for finding in left_out[:_SHOWN])
+        more = f" and {len(left_out) - _SHOWN:,} more" if len(left_out) > _SHOWN else ""
+        _warn(
+            f"The DICOMDIR {path} marks records as not in use: they and those below them are left "
+            f"out (at offset {offsets}{more})"
+        )
 
 
 def _path_of(ds: Dataset) -> Path:
@@ -148,12 +171,14 @@ class Adoption:
         self._found = found
         self._digest = digest
         self._uids: set[str] = set()
+        self._files: set[tuple[int, int, str]] = set()
+        self._deep = 0
 
     def run(self, progress: Progress | None = None) -> None:
         """Record the File-set and its instances as one change.
 
-        A file that is missing, or whose SOP Instance another record references already, is
-        warned about and left out.
+        A file that is missing or no regular file is warned about and left out, and so is one that
+        another record references already, or whose SOP Instance is.
         """
         found = self._found
         identity = found.directory.identity
@@ -175,24 +200,23 @@ class Adoption:
                 self._adopt(place)
                 if progress:
                     progress(done + 1, total)
+        if self._deep:
+            _warn(
+                f"{self._deep:,} of the instances lie below more than {LAYOUT_DEPTH - 1} records: "
+                "no File ID of the default layout is that deep, so only the existing layout can "
+                "be written"
+            )
 
     def _adopt(self, place: _Place) -> None:
         record = place.record
-        path = inside(self._found.root, record)
-        if not path.exists():
-            _warn(
-                f"The referenced SOP Instance for the directory record at offset {record.offset} "
-                f"does not exist: {path}"
-            )
+        root = self._found.root
+        path = inside(root, record)
+        if (why := self._left_out(record, path)) is not None:
+            _warn(why)
             return
         uid = record.sop_instance_uid or ""
-        if uid in self._uids:
-            _warn(
-                f"The directory record at offset {record.offset} references the SOP Instance "
-                f"{uid} a second time: it is left out, and its file {path} is left alone"
-            )
-            return
         self._uids.add(uid)
+        self._deep += place.depth >= LAYOUT_DEPTH
         under, new = place.above()
         position = self._repository.emit(
             InstanceAdded(
@@ -204,11 +228,41 @@ class Adoption:
                 under=under,
                 content=file_content(path) if self._digest else None,
                 placement=Placement.ROOT,
-                file_id="/".join(record.file_id or ()),
+                file_id=path.relative_to(root).as_posix(),
             )
         )
         for index, level in enumerate(new):
             level.ref = RecordRef(position, index)
+
+    def _left_out(self, record: DecodedRecord, path: Path) -> str | None:
+        """Return why `record`, whose file is at `path`, is not adopted, ``None`` if it is."""
+        the_record = f"The directory record at offset {record.offset}"
+        try:
+            found = path.stat()
+        except OSError:
+            return (
+                f"The referenced SOP Instance for the directory record at offset {record.offset} "
+                f"does not exist: {path}"
+            )
+        if not stat.S_ISREG(found.st_mode):
+            return f"{the_record} is left out: {path} is not a regular file"
+        if ".." in path.parts:
+            return f"{the_record} is left out: its File ID goes up from folder to folder: {path}"
+        dicomdir = self._found.root / DICOMDIR
+        if path == dicomdir or (path.name.upper() == DICOMDIR and path.samefile(dicomdir)):
+            return f"{the_record} is left out: it references the DICOMDIR itself"
+        uid = record.sop_instance_uid or ""
+        if uid in self._uids:
+            return (
+                f"{the_record} references the SOP Instance {uid} a second time: it is left out, "
+                f"and its file {path} is left alone"
+            )
+        # Names that differ in case only are one where the file is one; hard links are files apart.
+        name = os.fspath(path.resolve()).casefold()
+        if (found.st_dev, found.st_ino, name) in self._files:
+            return f"{the_record} references the file {path} a second time: it is left out"
+        self._files.add((found.st_dev, found.st_ino, name))
+        return None
 
 
 def inside(root: Path, record: DecodedRecord) -> Path:
@@ -228,6 +282,7 @@ class _Level:
 
     record: Record
     above: _Level | None
+    depth: int
     ref: RecordRef | None = None
 
 
@@ -237,6 +292,11 @@ class _Place:
 
     record: DecodedRecord
     level: _Level | None
+
+    @property
+    def depth(self) -> int:
+        """How many records are above."""
+        return self.level.depth if self.level else 0
 
     def above(self) -> tuple[RecordRef | None, list[_Level]]:
         """Return the nearest record that is introduced already, and the levels below it."""
@@ -249,7 +309,12 @@ class _Place:
 
 
 def _instances(tree: Tree) -> Iterator[_Place]:
-    """Yield every record that references a file, in the order of the tree."""
+    """Yield every record that references a file, in the order of the tree.
+
+    A record that has others below it as well is taken apart. It keeps its file, and they are put
+    beside it, below one like it without a file. Where a record of its type is nothing without one,
+    they are put below the record above.
+    """
     stack: list[tuple[Iterator[DecodedNode], _Level | None]] = [(iter(tree.roots), None)]
     while stack:
         nodes, level = stack[-1]
@@ -263,7 +328,14 @@ def _instances(tree: Tree) -> Iterator[_Place]:
             if len(stack) >= MAX_DEPTH:
                 raise DicomdirError(f"its records are nested more than {MAX_DEPTH} levels deep")
             record = Record(node.record.type or "", node.record.elements)
-            stack.append((iter(node.children), _Level(record, level)))
+            if node.record.file_id:
+                _warn(
+                    f"The {record.type} directory record at offset {node.record.offset} references "
+                    "a file and has records below it: they are put beside it"
+                )
+            if not node.record.file_id or record_key(record) is not None:
+                level = _Level(record, level, level.depth + 1 if level else 1)
+            stack.append((iter(node.children), level))
 
 
 def warn_of_syntax(syntax: UID) -> None:

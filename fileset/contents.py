@@ -37,8 +37,8 @@ class Contents:
         if (path := self.on_medium(leaf)) is not None:
             return path
         now = self._now(leaf)
-        if now.placement is Placement.REFERENCE and now.event.source is not None:
-            return Path(now.event.source)
+        if now.placement is Placement.REFERENCE and now.source is not None:
+            return Path(now.source)
         digest = self._known(leaf).digest
         path = self._extracted() / digest.rpartition(":")[2]
         if not path.exists():

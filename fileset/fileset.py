@@ -40,12 +40,11 @@ from ledger.errors import NotDicomError
 from ledger.events import Handle, Placement
 from projections.hierarchy import Branch, Leaf
 from projections.materializer import Progress
-from projections.outline import outline
 from projections.pending import pending
 from projections.state import FileSetState
+from projections.summary import summarise
 
 DSPathType: TypeAlias = Dataset | str | os.PathLike[str]
-_NO_VALUE = "(no value available)"
 _DATASETS_KEPT = 4096  # directory records decoded for attribute access
 
 
@@ -560,19 +559,7 @@ class FileSet:
 
     def __str__(self) -> str:
         """Return the File-set as text: identity, what is staged, and the hierarchy."""
-        state = self.state
-        lines = [
-            "DICOM File-set",
-            f"  Root directory: {self.path or _NO_VALUE}",
-            f"  File-set ID: {self.ID or _NO_VALUE}",
-            f"  File-set UID: {self.UID}",
-            f"  Descriptor file ID: {self.descriptor_file_id or _NO_VALUE}",
-            f"  Descriptor file character set: {self.descriptor_character_set or _NO_VALUE}",
-        ]
-        if staged := pending(state).summary():
-            lines.append(f"  Changes staged for write(): {staged}")
-        tree = [f"    {line}" for line in outline(state.hierarchy.walk())]
-        return "\n".join([*lines, "\n  Managed instances:", *tree] if tree else lines)
+        return "\n".join(summarise(self.state).lines())
 
 
 def _read(ds_or_path: DSPathType, custom: RecordNode | None = None) -> Candidate:

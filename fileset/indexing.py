@@ -89,7 +89,8 @@ class Indexer:
     def write(self, *, progress: Progress | None = None) -> WriteResult:
         """Put the DICOMDIR in place, after renaming what had to be renamed."""
         writer = Writer(self.repository, Contents(self.repository))
-        return writer.write(None, "conformant" if self.rename else "existing", progress=progress)
+        layout = "conformant" if self.rename else "existing"
+        return writer.write(None, layout, afresh=True, progress=progress)
 
     def _offered(self) -> Iterator[Offered]:
         enough = self._series_with_enough() if self.choice.minimum > 1 else None
@@ -113,7 +114,9 @@ class Indexer:
                 yield item
                 continue
             source = item.source or ""
-            if (why := self._unwanted(item)) is not None:
+            if not self._is_within(source):
+                yield Result(source, Outcome.REJECTED, reason="it is a link that leads elsewhere")
+            elif (why := self._unwanted(item)) is not None:
                 yield Result(source, Outcome.EXCLUDED, reason=why)
             elif not self.rename and not is_conformant(self._file_id(source)):
                 yield Result(
@@ -131,6 +134,11 @@ class Indexer:
 
     def _file_id(self, source: str) -> str:
         return Path(source).relative_to(self.root).as_posix()
+
+    def _is_within(self, source: str) -> bool:
+        """Whether the file lies in the folder, and not where a link leads out of it."""
+        path = Path(source)
+        return not path.is_symlink() or path.resolve().is_relative_to(self.root.resolve())
 
     def _unwanted(self, candidate: Candidate) -> str | None:
         """Return why the choice leaves `candidate` out, ``None`` if it takes it."""

@@ -126,17 +126,17 @@ class FileInstance:
     @property
     def SOPClassUID(self) -> UID:  # noqa: N802 - the element's keyword
         """The *SOP Class UID* of the instance."""
-        return UID(self._leaf.event.sop_class_uid)
+        return UID(self._leaf.sop_class_uid)
 
     @property
     def SOPInstanceUID(self) -> UID:  # noqa: N802 - the element's keyword
         """The *SOP Instance UID* of the instance."""
-        return UID(self._leaf.event.sop_instance_uid)
+        return UID(self._leaf.uid)
 
     @property
     def TransferSyntaxUID(self) -> UID:  # noqa: N802 - the element's keyword
         """The *Transfer Syntax UID* of the instance."""
-        return UID(self._leaf.event.transfer_syntax_uid)
+        return UID(self._leaf.transfer_syntax_uid)
 
     # --- where it is -----------------------------------------------------------------------------
 

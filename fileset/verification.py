@@ -86,7 +86,7 @@ def _missing(where: str, message: str) -> Finding:
 
 
 def _verify_reference(leaf: Leaf) -> Iterator[Finding]:
-    source = leaf.event.source or ""
+    source = leaf.source or ""
     try:
         if file_content(Path(source)) != leaf.content:
             yield Finding(

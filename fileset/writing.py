@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -10,17 +15,23 @@ from attrs import evolve, frozen
 
 from fileset.contents import Contents
 from fileset.errors import RefusedError
-from fileset.repository import Repository
+from fileset.interrupts import deferred_interrupts
+from fileset.repository import Repository, find_repository
 from ledger.digest import Digest, digest_of
-from ledger.errors import ContentDamagedError, LedgerError
+from ledger.disk import fsync
+from ledger.errors import ContentMissingError, LedgerError
 from ledger.events import (
     Content,
     ContentRecorded,
+    MediumLost,
     Placement,
+    StrangerKept,
     WriteAbandoned,
     WriteCompleted,
     WriteExported,
 )
+from ledger.files import file_content, open_regular
+from ledger.journal import Change, Recorded
 from ledger.vault import Batch
 from projections.dicomdir_decoder import decode_dicomdir
 from projections.materializer import (
@@ -30,9 +41,11 @@ from projections.materializer import (
     collisions,
     read_dicomdir,
 )
+from projections.pending import changed_metadata
 from projections.plan import Plan, plan_export, plan_resumed, plan_write
 from projections.state import FileSetState, Written
 
+_SHOWN: Final = 5  # instances that a message names
 _ROUNDS: Final = 100  # of looking for free File IDs; each learns a whole folder's names
 
 
@@ -52,7 +65,12 @@ class Writer:
         self._contents = contents
 
     def plan(
-        self, root: Path | None, layout: str = "pydicom", *, implicit_vr: bool = False
+        self,
+        root: Path | None,
+        layout: str = "pydicom",
+        *,
+        implicit_vr: bool = False,
+        new_medium: bool = False,
     ) -> Plan:
         """Return what :meth:`write` would do, after checking that it may.
 
@@ -64,6 +82,9 @@ class Writer:
             If the root holds another File-set, was changed since, or has files in the way.
         """
         state = self._repository.refresh()
+        if new_medium and state.written is not None:
+            _refuse_present(state.written)
+            state = self._without_medium()
         chosen = self._root(state.written, root)
         found: set[str] = set()
         for _ in range(_ROUNDS):
@@ -78,13 +99,14 @@ class Writer:
             found |= clashes
         raise MediumError(
             f"{chosen} holds files that are not part of the File-set where new ones have to go, "
-            f"such as {min(clashes & set(plan.files), default=min(clashes))}: move them away, or "
-            "write to an empty folder."
+            f"such as {_example(clashes, plan)}: move them away, or write to an empty folder."
         )
 
     def _root(self, written: Written | None, given: Path | None) -> Path:
         """Return the root to write to, having made sure that it holds what it should."""
         root = given.absolute() if given is not None else None
+        if root is not None:
+            _refuse_repository(root)
         if written is None:
             if root is None:
                 raise RefusedError("Name the root folder: this File-set was never written.")
@@ -102,8 +124,19 @@ class Writer:
         how = "is gone" if dicomdir is None else "is not the one that was written last"
         raise MediumError(
             f"The DICOMDIR at {there} {how}, so what else is there is not known. "
-            "`fileset verify` tells what differs; `fileset write ROOT --at` writes a whole copy."
+            "`fileset verify` tells what differs; `fileset write ROOT --new-medium` gives that "
+            "medium up and writes everything to another one."
         )
+
+    def _without_medium(self) -> FileSetState:
+        """Return the state as it will be once the medium is given up."""
+        journal = self._repository.journal
+        state = FileSetState.fold(journal.read())
+        position = state.position
+        for event in _giving_up(state):
+            position += 1
+            state.apply(Recorded(position, Change("", position, 1, "", "", "", None), event))
+        return state
 
     def write(
         self,
@@ -111,35 +144,80 @@ class Writer:
         layout: str = "pydicom",
         *,
         implicit_vr: bool = False,
+        new_medium: bool = False,
+        afresh: bool = False,
         reason: str | None = None,
         progress: Progress | None = None,
     ) -> WriteResult:
         """Bring the medium to the state of the File-set and record that.
 
-        An interrupted write is completed first. Raises as :meth:`plan`, and
-        :class:`~projections.materializer.WriteFailedError` if the medium can't be written.
+        An interrupted write is completed first. With `new_medium`, the one that was written before
+        is given up, with what may have been interrupted there, and everything goes to `root`. With
+        `afresh`, the DICOMDIR is written even if nothing is staged.
+
+        Raises as :meth:`plan`; :class:`~projections.materializer.WriteFailedError` if the medium
+        can't be written; :class:`~ledger.errors.ContentMissingError` if with `new_medium` the bytes
+        of some instances, which it names, were on that medium only.
         """
         repository = self._repository
         repository.outside_changes("A write")
         with repository.exclusively():
-            self.resume(progress=progress)
-            plan = self.plan(root, layout, implicit_vr=implicit_vr)
-            if self._is_done(plan):
-                return WriteResult(plan, None)
+            if new_medium:
+                with suppress(MediumError, OSError):  # what is not there can't be tidied
+                    self.abandon()
+            else:
+                self.resume(progress=progress)
             with repository.change(reason):
+                if new_medium:
+                    self._give_up_medium()
+                plan = self.plan(root, layout, implicit_vr=implicit_vr)
+                if not afresh and self._is_done(plan):
+                    return WriteResult(plan, None)
                 self._secure(plan)
                 plan = evolve(plan, base=repository.state.position)
                 started = repository.emit(plan.started())
             return WriteResult(plan, self._carry_out(plan, started, progress=progress))
 
     def _is_done(self, plan: Plan) -> bool:
-        written = self._repository.state.written
-        return (
-            written is not None
-            and not plan.placed
-            and not plan.dropped
-            and written.dicomdir == digest_of(plan.dicomdir)
-        )
+        state = self._repository.state
+        written = state.written
+        if written is None or written.dicomdir is None or plan.placed or plan.dropped:
+            return False
+        # An adopted DICOMDIR may be encoded in another way than ours.
+        as_adopted = written.position == 1 and not plan.implicit_vr and not changed_metadata(state)
+        return as_adopted or written.dicomdir == digest_of(plan.dicomdir)
+
+    def _give_up_medium(self) -> None:
+        """Record that the last medium is no more, after taking in what is left of it."""
+        state = self._repository.refresh()
+        if state.written is not None:
+            _refuse_present(state.written)
+            self._take_in_medium(state)
+        for event in _giving_up(state):
+            self._repository.emit(event)
+
+    def _take_in_medium(self, state: FileSetState) -> None:
+        """Put what only the medium has into the vault; refuse if it is gone with the medium."""
+        lost: list[str] = []
+        with self._repository.vault.batch() as batch:
+            for leaf in (*state.live.values(), *state.removals.values()):
+                path = self._contents.on_medium(leaf)
+                if path is None or leaf.placement is not Placement.ROOT:
+                    continue
+                try:
+                    content = _take_in(path, batch)
+                except OSError:
+                    content = None
+                if content is not None and leaf.content in (None, content):
+                    self._repository.emit(ContentRecorded(leaf.handle, content, Placement.VAULT))
+                elif leaf.is_live:
+                    lost.append(f"{leaf.uid} ({path})")
+        if lost:
+            more = f" and {len(lost) - _SHOWN:,} more" if len(lost) > _SHOWN else ""
+            raise ContentMissingError(
+                f"The bytes of {len(lost):,} instances were on the medium only, and are not there: "
+                f"{', '.join(lost[:_SHOWN])}{more}. Remove them first, or bring the medium back."
+            )
 
     def resume(self, *, progress: Progress | None = None) -> bool:
         """Complete a write that was interrupted; ``False`` if there is none."""
@@ -154,6 +232,27 @@ class Writer:
             self._carry_out(plan, writing.position, resume=True, progress=progress)
         return True
 
+    def abandon(self, *, reason: str | None = None) -> bool:
+        """Give up a write that was interrupted; ``False`` if there is none.
+
+        What it made on the medium is taken back. Raises
+        :class:`~projections.materializer.MediumError` if its DICOMDIR is in place already, or
+        another one is, and OSError if something can't be deleted.
+        """
+        repository = self._repository
+        repository.outside_changes("Giving up a write")
+        with repository.exclusively():
+            writing = repository.refresh().writing
+            if writing is None:
+                return False
+            base = repository.at(writing.event.base)
+            plan = plan_resumed(base, writing.event)
+            _refuse_changed(plan, base.written)
+            Materializer(plan, repository.vault, resume=True).take_back()
+            with repository.change(reason):
+                repository.emit(WriteAbandoned(writing.position, "given up"))
+        return True
+
     def plan_resume(self) -> Plan | None:
         """Return what :meth:`resume` would complete, ``None`` if nothing was interrupted."""
         writing = self._repository.refresh().writing
@@ -165,41 +264,66 @@ class Writer:
         self, plan: Plan, started: int, *, resume: bool = False, progress: Progress | None
     ) -> Digest:
         repository = self._repository
-        materializer = Materializer(
-            plan,
-            repository.vault,
-            resume=resume,
-            progress=progress,
-        )
-        try:
-            dicomdir = materializer.run()
-        except BaseException as exc:
-            if materializer.rolled_back:
-                why = str(exc) or type(exc).__name__
-                with repository.change():
-                    repository.emit(WriteAbandoned(started, why))
-            raise
-        with repository.change():
-            repository.emit(WriteCompleted(started, dicomdir))
-        return dicomdir
+        with deferred_interrupts() as let_through:
+
+            def advance(done: int, total: int) -> None:
+                if progress:
+                    progress(done, total)
+                let_through()
+
+            materializer = Materializer(plan, repository.vault, resume=resume, progress=advance)
+            try:
+                dicomdir = materializer.run()
+            except BaseException as exc:
+                if materializer.rolled_back:
+                    why = str(exc) or type(exc).__name__
+                    with repository.change():
+                        repository.emit(WriteAbandoned(started, why))
+                raise
+            with repository.change():
+                repository.emit(WriteCompleted(started, dicomdir))
+            return dicomdir
 
     def _secure(self, plan: Plan) -> None:
         """Record the content of adopted files before they move, and keep those that go.
 
         Undo brings back what a write took off the medium, so its bytes are put in the vault
-        first. A file that moves is known by its digest should the write be interrupted.
+        first, and so is what someone has put in its place. A file that moves is known by its digest
+        should the write be interrupted.
         """
-        emit = self._repository.emit
+        emit, root = self._repository.emit, Path(plan.root)
         with self._repository.vault.batch() as batch:
             for leaf in plan.dropped:
-                path = self._contents.on_medium(leaf)
-                if leaf.placement is Placement.VAULT or path is None or not path.exists():
+                path = root / (leaf.file_id or "")
+                if not path.exists():
                     continue
-                content = _take_in(path, leaf.content, batch)
-                emit(ContentRecorded(leaf.handle, content, Placement.VAULT))
+                if leaf.placement is Placement.VAULT and file_content(path) == leaf.content:
+                    continue
+                content = _take_in(path, batch)
+                if leaf.content in (None, content):
+                    emit(ContentRecorded(leaf.handle, content, Placement.VAULT))
+                else:
+                    emit(StrangerKept(leaf.handle, content))
+                    warnings.warn(
+                        f"{path} has changed since it was added: as it is, it was kept in the "
+                        f"vault under its digest {content.digest}",
+                        stacklevel=3,
+                    )
         for leaf in plan.placed:
             if leaf.content is None:
-                emit(ContentRecorded(leaf.handle, self._contents.content(leaf), leaf.placement))
+                if leaf.file_id is None:
+                    raise ContentMissingError(
+                        f"The instance {leaf.uid} was lost before it was read"
+                    )
+                path = root / leaf.file_id
+                try:
+                    content = file_content(path)
+                except FileNotFoundError as exc:
+                    raise MediumError(
+                        f"{path} is missing: put it back, or remove the instance {leaf.uid} from "
+                        "the File-set."
+                    ) from exc
+                emit(ContentRecorded(leaf.handle, content, leaf.placement))
 
     def plan_export(self, root: Path, state: FileSetState, *, implicit_vr: bool = False) -> Plan:
         """Return what :meth:`export` would do, after checking that it may; raises as it does."""
@@ -209,7 +333,8 @@ class Writer:
         plan = plan_export(state, os.fspath(root), now=now, implicit_vr=implicit_vr)
         if clashes := collisions(plan):
             raise MediumError(
-                f"{root} holds files where new ones have to go, such as {clashes[0]}."
+                f"{root} holds files where new ones have to go, such as "
+                f"{_example(set(clashes), plan)}."
             )
         return plan
 
@@ -224,23 +349,59 @@ class Writer:
     ) -> WriteResult:
         """Write all of `state`, one of the repository's, to `root`, a new folder of its own.
 
-        What is pending stays pending. Raises as :meth:`write`.
+        A `root` that doesn't exist yet is there whole in the end, or not at all. What is pending
+        stays pending. Raises as :meth:`write`.
         """
         repository = self._repository
+        repository.outside_changes("A copy")
         plan = self.plan_export(root, state, implicit_vr=implicit_vr)
         now = repository.state
-        materializer = Materializer(
-            plan,
-            repository.vault,
-            medium=Path(now.written.root) if now.written else None,
-            progress=progress,
-        )
-        dicomdir = materializer.run()
+
+        def copy_to(building: Path | None) -> Digest:
+            medium = Path(now.written.root) if now.written else None
+            return Materializer(
+                plan, repository.vault, medium=medium, building=building, progress=progress
+            ).run()
+
+        new = Path(plan.root)
+        dicomdir = copy_to(None) if os.path.lexists(new) else _build(new, copy_to)
         with repository.change(reason):
             repository.emit(
                 WriteExported(root=plan.root, layout=plan.layout, base=plan.base, dicomdir=dicomdir)
             )
         return WriteResult(plan, dicomdir)
+
+
+def _build(root: Path, write: Callable[[Path], Digest]) -> Digest:
+    """Have `write` fill a folder beside `root`, and give it that name once it is complete."""
+    building = root.with_name(f".{root.name}.{secrets.token_hex(4)}")
+    try:
+        dicomdir = write(building)
+        building.rename(root)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    fsync(root.parent)
+    return dicomdir
+
+
+def _giving_up(state: FileSetState) -> list[WriteAbandoned | MediumLost]:
+    """Return the events that part the File-set from its medium."""
+    events: list[WriteAbandoned | MediumLost] = []
+    if state.writing is not None:
+        events.append(WriteAbandoned(state.writing.position, "its medium was given up"))
+    if state.written is not None:
+        events.append(MediumLost(state.written.root))
+    return events
+
+
+def _refuse_present(written: Written) -> None:
+    """Refuse to give up a medium that is there."""
+    if written.dicomdir is not None and _is_that(read_dicomdir(Path(written.root)), written):
+        raise RefusedError(
+            f"The medium at {written.root} is there, as it was written last: export a copy with "
+            "`--at`, or move it away to give it up."
+        )
 
 
 def _refuse_changed(plan: Plan, written: Written | None) -> None:
@@ -254,13 +415,25 @@ def _refuse_changed(plan: Plan, written: Written | None) -> None:
     elif not _is_that(dicomdir, written):
         raise MediumError(
             f"A write to {root} was interrupted, and the DICOMDIR there is not that File-set's: "
-            "put the medium back to complete it."
+            "put the medium back to complete it, or give it up with `fileset write ROOT "
+            "--new-medium`."
         )
 
 
 def _is_that(dicomdir: bytes | None, written: Written) -> bool:
     """Whether `dicomdir`, that of the medium now, is what the last write left there."""
     return (digest_of(dicomdir) if dicomdir is not None else None) == written.dicomdir
+
+
+def _example(clashes: set[str], plan: Plan) -> str:
+    """Return one of the paths that are in the way, rather than a neighbour of theirs."""
+    return min(clashes & set(plan.placed.values()), default=min(clashes))
+
+
+def _refuse_repository(root: Path) -> None:
+    """Refuse a root that is, or is within, a repository: its folders are not for others' files."""
+    if (repository := find_repository(root)) is not None:
+        raise MediumError(f"{root} is in the repository {repository}: write to another folder.")
 
 
 def _refuse_another(root: Path) -> None:
@@ -279,13 +452,10 @@ def _refuse_another(root: Path) -> None:
         )
 
 
-def _take_in(path: Path, expected: Content | None, batch: Batch) -> Content:
-    """Put the file at `path` into the vault; refuse one that is not the `expected` content."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def _take_in(path: Path, batch: Batch) -> Content:
+    """Put the file at `path` into the vault."""
+    fd = open_regular(path)
     try:
-        content = batch.add_file(fd)
+        return batch.add_file(fd)
     finally:
         os.close(fd)
-    if expected is not None and content != expected:
-        raise ContentDamagedError(f"{path} has changed since it was added; it was left alone.")
-    return content

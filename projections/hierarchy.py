@@ -197,16 +197,6 @@ class Leaf:
     parent: Branch | None = field(default=None, repr=False)
 
     @property
-    def event(self) -> Leaf:
-        """The leaf itself, which holds what is kept of the event; to go with its last users."""
-        return self
-
-    @property
-    def sop_instance_uid(self) -> str:
-        """The same as `uid`; to go with the last users of `event`."""
-        return self.uid
-
-    @property
     def handle(self) -> Handle:
         """The position of the event that added the instance."""
         return self.order

@@ -171,11 +171,13 @@ def _keeping(
             if leaf.is_live and may_stay(leaf.file_id):
                 placed[leaf] = leaf.file_id
     for leaf in state.live.values():
-        former = leaf.event.file_id
-        if leaf not in placed and former is not None and may_stay(former):
-            if _is_free(former.upper(), taken, held):
-                placed[leaf] = former
-                taken.update(_with_folders(former))
+        former = leaf.adopted_as
+        if leaf in placed or former is None or not may_stay(former):
+            continue
+        if _is_free(former.upper(), taken, held):
+            placed[leaf] = former
+            held.add(former.upper())
+            taken.update(_with_folders(former))
     names = _FreeNames(taken, alphanumeric=is_alphanumeric(state))
     folders: dict[Branch, str] = {state.hierarchy.root: ""}
     for depth, node in state.hierarchy.walk():

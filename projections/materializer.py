@@ -260,8 +260,8 @@ class Materializer:
         if leaf.content is not None and leaf.content.digest in self._vault:
             return True
         others = [self._medium / leaf.file_id] if leaf.file_id is not None else []
-        if leaf.event.source is not None:
-            others.append(Path(leaf.event.source))
+        if leaf.source is not None:
+            others.append(Path(leaf.source))
         return any(_holds(other, leaf) and not _is_same_name(other, path) for other in others)
 
     def _refuse_unread(self) -> None:
@@ -505,8 +505,8 @@ class Materializer:
             raise ContentMissingError(
                 f"The instance {leaf.uid} is not at its File ID {leaf.file_id} and was never read"
             )
-        elif leaf.placement is Placement.REFERENCE and leaf.event.source is not None:
-            copy_file(Path(leaf.event.source), target, expected=content)
+        elif leaf.placement is Placement.REFERENCE and leaf.source is not None:
+            copy_file(Path(leaf.source), target, expected=content)
         elif leaf.file_id is not None and content.digest not in self._vault:
             raise ContentMissingError(
                 f"{self._medium / leaf.file_id} is missing or was changed, and the vault has no "

@@ -205,7 +205,7 @@ def _held(state: FileSetState) -> dict[str, Leaf]:
 def _check(file_ids: Mapping[Leaf, str], layout: str) -> None:
     """Refuse File IDs that PS3.10 Section 8.2 doesn't allow, but for those of adopted media."""
     for leaf, path in file_ids.items():
-        if path not in (leaf.file_id, leaf.event.file_id) and not is_conformant(path):
+        if path not in (leaf.file_id, leaf.adopted_as) and not is_conformant(path):
             raise PlanError(
                 f"The layout '{layout}' would give the instance {leaf.uid} the File ID '{path}', "
                 "which does not conform to PS3.10 Section 8.2."

@@ -233,3 +233,59 @@ def test_an_interrupted_first_write_needs_no_root_to_be_completed(
         cli("write", medium, code=130)
     assert cli.json("write")["completed"] == str(medium)
     assert cli.status() == ""
+
+
+def test_an_interrupted_write_can_be_given_up(
+    cli: Cli, medium: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("add", CT)
+    assert "there is none to give up" in cli("write", "--abandon", code=3).err
+    assert "give it alone" in cli("write", medium, "--abandon", code=2).err
+
+    def interrupt(_: Materializer, *__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Materializer, "_commit", interrupt)
+        patch.setattr(Materializer, "_roll_back", lambda _: False)
+        cli("write", medium, code=130)
+    document = cli.json("write", "--abandon")
+    assert (document["abandoned"], document["written"]) == (str(medium), False)
+    assert files(medium) == {}
+    assert "1 addition" in cli.status()
+    assert "write abandoned: given up" in cli("log").out
+    cli("write", medium)
+    assert cli.json("verify")["findings"] == []
+
+
+def test_after_a_medium_was_lost_another_one_is_written(
+    cli: Cli, medium: Path, tmp_path: Path
+) -> None:
+    cli("add", CT)
+    cli("add", MR)
+    cli("write", medium)
+    medium.rename(tmp_path / "away")
+    cli("remove", "PatientID=4MR1")
+    assert "--new-medium" in cli("write", code=3).err
+    assert "needs the ROOT" in cli("write", "--new-medium", code=2).err
+    new = tmp_path / "new"
+    assert "1 file placed" in cli("write", new, "--new-medium", "--dry-run").out
+    assert not new.exists()
+    assert "Wrote 1 instance" in cli("write", new, "--new-medium").out
+    assert f"medium at {medium} given up" in cli("log").out
+    assert cli.json("verify")["findings"] == []
+    assert len(PydicomFileSet(new / "DICOMDIR")) == 1
+    cli("undo")
+    cli("write")
+    assert len(PydicomFileSet(new / "DICOMDIR")) == 2
+
+
+def test_a_strange_file_that_went_is_told_in_the_log(tmp_path: Path) -> None:
+    dicomdir = copy_of_example(tmp_path / "cd")
+    run("init", tmp_path / "r", "--from", dicomdir)
+    cli = Cli(tmp_path / "r")
+    (dicomdir.parent / "77654033/CR1/6154").write_bytes(b"damaged")
+    cli("remove", "PatientID=77654033", "Modality=CR")
+    assert "6154 has changed since it was added" in cli("write", "--layout", "existing").err
+    assert "1 strange file kept from the medium" in cli("log").out
+    assert "of 7 bytes" in cli("log", "--events").out

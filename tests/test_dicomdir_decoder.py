@@ -253,23 +253,30 @@ def again(directory: DecodedDirectory) -> list[DirectoryRecord]:
     ]
 
 
-@given(identities, forests(), st.booleans())
+@given(identities, forests())
 def test_what_was_encoded_is_decoded(
-    identity: FileSetIdentity, records: list[DirectoryRecord], consistent: bool
+    identity: FileSetIdentity, records: list[DirectoryRecord]
 ) -> None:
-    data = encode_dicomdir(identity, records, consistent=consistent)
+    data = encode_dicomdir(identity, records)
 
     directory = decode(data)
 
     named = evolve(identity, file_meta=directory.identity.file_meta)
     assert directory.identity == named
-    assert encode_dicomdir(named, records, consistent=consistent) == data
-    assert directory.consistent == consistent
+    assert encode_dicomdir(named, records) == data
+    assert directory.consistent
     assert again(directory) == records
     tree = link(directory)
     assert not tree.findings
     assert not tree.orphans
-    assert encode_dicomdir(directory.identity, again(directory), consistent=consistent) == data
+    assert encode_dicomdir(directory.identity, again(directory)) == data
+
+
+def test_the_consistency_flag_tells_of_a_write_under_way() -> None:
+    data = encode_dicomdir(FileSetIdentity(uid="1.2.3"), [])
+    flag = b"\x04\0\x12\x12US\x02\0"
+
+    assert not decode(data.replace(flag + b"\0\0", flag + b"\xff\xff")).consistent
 
 
 @given(identities, forests())

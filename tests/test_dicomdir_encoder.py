@@ -280,13 +280,6 @@ def test_an_empty_file_set_has_zero_offsets_and_no_records() -> None:
     ]
 
 
-def test_a_write_under_way_shows_in_the_consistency_flag() -> None:
-    data = encode_dicomdir(IDENTITY, [], consistent=False)
-
-    assert dcmread(BytesIO(data)).FileSetConsistencyFlag == 0xFFFF
-    assert not decode_dicomdir(data, name="DICOMDIR").consistent
-
-
 def test_top_level_elements_are_merged_in_the_order_of_their_tags() -> None:
     identity = FileSetIdentity(
         uid="1.2.3",

@@ -14,7 +14,7 @@ from ledger.digest import Digest, digest_of
 from ledger.disk import fsync, fsync_all, replace_file
 from ledger.errors import ContentDamagedError
 from ledger.events import Content
-from ledger.files import copy_file, file_content
+from ledger.files import copy_file, file_content, read_file
 
 SIZES = [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20]
 
@@ -54,6 +54,16 @@ def test_a_file_that_can_t_be_read_is_an_os_error(tmp_path: Path) -> None:
         file_content(tmp_path / "missing")
     with pytest.raises(IsADirectoryError):
         file_content(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_only_regular_files_are_read(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "fifo" if kind == "fifo" else Path(os.devnull)
+    if kind == "fifo":
+        os.mkfifo(path)
+    for read in (file_content, read_file, lambda p: copy_file(p, -1, expected=None)):
+        with pytest.raises(OSError, match="Not a regular file"):
+            read(path)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -17,7 +17,8 @@ import fileset
 from fileset import DIRECTORY_RECORDERS, FileInstance, FileSet, RecordNode
 from fileset.errors import NothingToUndoError, RefusedError
 from ledger.errors import InstanceError, LedgerError
-from projections.materializer import Materializer, MediumError
+from ledger.events import StrangerKept
+from projections.materializer import Materializer, MediumError, WriteFailedError
 
 EXAMPLE = examples.get_path("dicomdir")
 CT, MR, RT_DOSE = (examples.get_path(name) for name in ("ct", "mr", "rt_dose"))
@@ -667,7 +668,7 @@ def test_verify_names_what_is_wrong_on_the_medium(tmp_path: Path) -> None:
     ]
 
 
-def test_a_file_that_goes_is_kept_in_the_vault_only_if_it_is_what_was_adopted(
+def test_a_file_that_goes_is_kept_in_the_vault_as_it_is_and_not_taken_for_what_was_adopted(
     copied: Path, tmp_path: Path
 ) -> None:
     fs = FileSet(copied, repository=tmp_path / "repository")
@@ -675,9 +676,15 @@ def test_a_file_that_goes_is_kept_in_the_vault_only_if_it_is_what_was_adopted(
     path = Path(instance.path)
     fs.remove(instance)
     path.write_bytes(b"changed by someone")
-    with pytest.raises(LedgerError, match="has changed since it was added"):
-        fs.write()
-    assert path.read_bytes() == b"changed by someone"
+    with pytest.warns(UserWarning, match="has changed since it was added"):
+        fs.write(layout="existing")
+    assert not path.exists()
+    (kept,) = (e for entry in fs.history for e in entry.events if isinstance(e, StrangerKept))
+    assert fs.repository.vault.read(kept.content.digest) == b"changed by someone"
+    fs.undo()
+    assert [finding.kind.value for finding in fs.verify()] == ["content-missing"]
+    with pytest.raises(WriteFailedError, match="vault has no content sha256:"):
+        fs.write(layout="existing")
 
 
 def test_a_dataset_that_was_never_a_file_can_be_added() -> None:

@@ -169,6 +169,19 @@ def test_a_folder_without_instances_gets_no_dicomdir(tmp_path: Path) -> None:
     assert not (tmp_path / "DICOMDIR").exists()
 
 
+def test_a_link_that_leads_out_of_the_folder_is_rejected(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    shutil.copyfile(CT, root / "CT")
+    (root / "LINK").symlink_to(root / "hidden")
+    shutil.copyfile(MR, root / "hidden")
+    shutil.copyfile(RT_DOSE, tmp_path / "outside")
+    (root / "OUT").symlink_to(tmp_path / "outside")
+    result = index(root, "--complete")
+    assert "OUT: it is a link that leads elsewhere" in result.stderr
+    assert [Path(i.path).name for i in FileSet(root / "DICOMDIR")] == ["CT", "LINK"]
+
+
 def test_wrong_use_is_told(tmp_path: Path) -> None:
     assert index(tmp_path / "missing").exit_code == 3
     assert index(tmp_path, "--keep", tmp_path / "inside").exit_code == 2

@@ -29,6 +29,7 @@ from projections.layouts import (
     pydicom_layout,
     suffix,
 )
+from projections.plan import plan_write
 from projections.state import FileSetState
 
 EXAMPLE = Path(examples.get_path("dicomdir"))
@@ -175,6 +176,26 @@ def test_the_existing_layout_moves_nothing_and_gives_free_names(
             assert path.upper() not in held
             assert path.upper() not in {name.upper() for name in occupied}
     assert len({path.upper() for path in found.values()}) == len(found)
+
+
+def test_what_comes_back_to_an_adopted_medium_gets_its_former_name_if_it_is_free() -> None:
+    author = adopted({"A/im1.dcm": spec(0), "A/IM2": spec(1), "B": spec(2)})
+    for uid in ("1.9.0", "1.9.1", "1.9.2"):
+        author.state.live[uid].file_id = None
+
+    def names(layout: str, *occupied: str) -> list[str]:
+        found = LAYOUTS[layout](author.state, occupied)
+        return [found[author.state.live[uid]] for uid in ("1.9.0", "1.9.1", "1.9.2")]
+
+    assert names("existing") == ["A/im1.dcm", "A/IM2", "B"]
+    conformant = names("conformant")
+    assert conformant[1:] == ["A/IM2", "B"]
+    assert is_conformant(conformant[0])
+    assert "A/IM2" not in names("existing", "a/im2")
+    assert names("existing", "A")[2] == "B"
+    assert not {"A/im1.dcm", "A/IM2"} & set(names("existing", "A"))
+    assert "B" not in names("existing", "B")
+    assert set(plan_write(author.state, "/medium", "existing").files) == {"A/im1.dcm", "A/IM2", "B"}
 
 
 @given(programs(25), st.sampled_from(sorted(LAYOUTS)))

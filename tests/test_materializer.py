@@ -1058,7 +1058,7 @@ def test_a_file_whose_bytes_are_nowhere_else_is_not_taken_back(medium: Medium) -
         medium.author.commit([event])
     plan = medium.plan()
     for leaf, path in plan.placed.items():
-        (medium.root / path).write_bytes(Path(leaf.event.source or "").read_bytes())
+        (medium.root / path).write_bytes(Path(leaf.source or "").read_bytes())
     sources[1].unlink()
 
     medium.materializer(plan, resume=True).take_back()

@@ -14,10 +14,14 @@ from pydicom import examples
 
 from fileset import FileSet
 from fileset.contents import Contents
+from fileset.errors import RefusedError
 from fileset.repository import Repository
+from fileset.verification import verify
 from fileset.writing import Writer
-from ledger.events import WriteAbandoned, WriteCompleted
-from projections.materializer import MediumError, WriteFailedError
+from ledger.errors import ContentMissingError
+from ledger.events import MediumLost, StrangerKept, WriteAbandoned, WriteCompleted
+from projections.materializer import Materializer, MediumError, WriteFailedError
+from projections.state import FileSetState
 
 CT, MR = (Path(examples.get_path(name)) for name in ("ct", "mr"))
 
@@ -163,3 +167,362 @@ def test_a_staging_folder_of_others_is_kept_clear_of(bench: Bench) -> None:
 
     assert (bench.root / "STG00000" / "theirs").read_bytes() == b"theirs"
     assert len(bench.written()) == 3
+
+
+# --- giving up an interrupted write --------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("written", [False, True])
+def test_a_write_that_can_not_be_completed_is_given_up(
+    bench: Bench, tmp_path: Path, *, written: bool
+) -> None:
+    if written:
+        bench.writer().write(bench.root)
+    before = bench.written()
+    source = tmp_path / "source"
+    shutil.copyfile(MR, source)
+    bench.files.add_many([source], reference=True)
+    bench.killed_write("link")
+    source.unlink()
+    shutil.rmtree(next(bench.root.glob(".DICOMDIR-*.files")))
+    with pytest.raises(WriteFailedError, match="fileset write --abandon"):
+        bench.writer().write()
+
+    assert bench.writer().abandon()
+
+    assert bench.written() == before
+    assert bench.repository.state.writing is None
+    assert bench.last_events()[-1] is WriteAbandoned
+    assert not bench.writer().abandon()
+    bench.files.remove(bench.files.find(PatientID="4MR1"))
+    bench.writer().write(bench.root)
+    assert len(bench.written()) == 2
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_a_killed_write_has_placed_goes_when_it_is_given_up(bench: Bench) -> None:
+    bench.files.add(MR)
+    bench.killed_write()
+    assert len(bench.written()) > 2
+
+    bench.writer().abandon()
+
+    assert bench.written() == set()
+    assert len(bench.files) == 2
+
+
+def test_a_write_whose_dicomdir_is_in_place_is_not_given_up(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_clean_up(bench, monkeypatch)
+
+    with pytest.raises(MediumError, match="too far to be given up"):
+        bench.writer().abandon()
+
+    bench.writer().write()
+    assert verify_kinds(bench) == []
+
+
+def interrupt_clean_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: Materializer) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Materializer, "_clean_up", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            bench.writer().write(bench.root)
+
+
+def verify_kinds(bench: Bench) -> list[str]:
+    return [finding.kind.value for finding in verify(bench.repository)]
+
+
+# --- another medium ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["folder", "DICOMDIR"])
+def test_after_the_medium_was_lost_everything_is_written_to_a_new_one(
+    bench: Bench, tmp_path: Path, what: str
+) -> None:
+    bench.writer().write(bench.root)
+    bench.files.add(MR)
+    if what == "folder":
+        shutil.rmtree(bench.root)
+    else:
+        (bench.root / "DICOMDIR").unlink()
+    with pytest.raises(MediumError, match="--new-medium"):
+        bench.writer().write()
+    new = tmp_path / "new"
+    planned = bench.writer().plan(new, new_medium=True)
+
+    result = bench.writer().write(new, new_medium=True)
+
+    assert list(result.plan.files) == list(planned.files)
+    assert len(result.plan.placed) == len(planned.placed) == 2
+    assert bench.last_events()[-3] is MediumLost
+    assert bench.repository.state.written is not None
+    assert bench.repository.state.written.root == str(new)
+    assert len(FileSet(new / "DICOMDIR")) == 2
+    assert verify_kinds(bench) == []
+    folded = FileSetState.fold(bench.repository.journal.read())
+    assert [leaf.file_id for leaf in folded.hierarchy.walk_leaves()] == list(result.plan.files)
+    bench.files.remove(bench.files.find(PatientID="4MR1"))
+    bench.files.undo(2)
+    bench.writer().write()
+    assert verify_kinds(bench) == []
+
+
+def test_the_folder_of_a_lost_dicomdir_may_be_the_new_medium(bench: Bench) -> None:
+    bench.writer().write(bench.root)
+    inode = (bench.root / "PT000000/ST000000/SE000000/IM000000").stat().st_ino
+    (bench.root / "DICOMDIR").unlink()
+
+    bench.writer().write(bench.root, new_medium=True)
+
+    assert (bench.root / "PT000000/ST000000/SE000000/IM000000").stat().st_ino == inode
+    assert verify_kinds(bench) == []
+
+
+def test_a_medium_that_is_there_is_not_given_up(bench: Bench, tmp_path: Path) -> None:
+    bench.writer().write(bench.root)
+    position = bench.repository.state.position
+
+    with pytest.raises(RefusedError, match="is there, as it was written last"):
+        bench.writer().write(tmp_path / "new", new_medium=True)
+
+    assert bench.repository.refresh().position == position
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_first_write_may_say_that_its_medium_is_new(bench: Bench) -> None:
+    bench.writer().write(bench.root, new_medium=True)
+
+    assert MediumLost not in bench.last_events()
+    assert verify_kinds(bench) == []
+
+
+def test_a_medium_lost_with_an_interrupted_write_is_given_up_with_it(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.writer().write(bench.root)
+    bench.files.add(MR)
+    interrupt_clean_up(bench, monkeypatch)
+    shutil.rmtree(bench.root)
+
+    bench.writer().write(tmp_path / "new", new_medium=True)
+
+    assert len(FileSet(tmp_path / "new" / "DICOMDIR")) == 2
+    assert verify_kinds(bench) == []
+
+
+@pytest.fixture
+def adopted(bench: Bench, tmp_path: Path) -> Iterator[Bench]:
+    """A repository that has adopted a medium of two files, which it has no copies of."""
+    bench.files.add(MR)
+    bench.writer().write(bench.root)
+    bench.repository.close()
+    bench.path = tmp_path / "adopting"
+    bench.files = FileSet(bench.root / "DICOMDIR", repository=bench.path)
+    bench.repository = bench.files.repository
+    yield bench
+    bench.repository.close()
+
+
+def test_what_was_on_the_lost_medium_only_is_named_and_the_rest_taken_in(
+    adopted: Bench, tmp_path: Path
+) -> None:
+    (adopted.root / "DICOMDIR").unlink()
+    ct, mr = adopted.files
+    Path(ct.path).unlink()
+    position = adopted.repository.state.position
+    with pytest.raises(ContentMissingError, match=f"1 instances .*{ct.SOPInstanceUID}"):
+        adopted.writer().write(tmp_path / "new", new_medium=True)
+    assert adopted.repository.refresh().position == position
+    assert not (tmp_path / "new").exists()
+    adopted.files.remove(ct)
+
+    adopted.writer().write(tmp_path / "new", new_medium=True)
+
+    (left,) = FileSet(tmp_path / "new" / "DICOMDIR")
+    assert left.SOPInstanceUID == mr.SOPInstanceUID
+    assert verify_kinds(adopted) == []
+
+
+# --- files that are not what was adopted ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("secured", [False, True])
+def test_a_changed_file_can_be_removed_and_is_kept_as_it_is(
+    adopted: Bench, *, secured: bool
+) -> None:
+    if secured:  # its bytes are in the vault
+        adopted.files.remove(adopted.files.find(PatientID="1CT1"))
+        adopted.writer().write(layout="existing")
+        adopted.files.undo()
+        adopted.writer().write(layout="existing")
+    instance = adopted.files.find(PatientID="1CT1")[0]
+    path = Path(instance.path)
+    path.write_bytes(b"damaged")
+    adopted.files.remove(instance)
+
+    with pytest.warns(UserWarning, match=f"{path} has changed"):
+        adopted.writer().write(layout="existing")
+
+    (event,) = (
+        recorded.event
+        for recorded in adopted.repository.journal.read()
+        if isinstance(recorded.event, StrangerKept)
+    )
+    assert adopted.repository.vault.read(event.content.digest) == b"damaged"
+    assert not path.exists()
+    adopted.files.undo()
+    if secured:
+        adopted.writer().write(layout="existing")
+        assert path.read_bytes() == CT.read_bytes()
+    else:
+        assert verify_kinds(adopted) == ["content-missing"]
+        with pytest.raises(WriteFailedError, match="vault has no content"):
+            adopted.writer().write(layout="existing")
+
+
+def test_a_missing_file_can_be_removed_and_is_named_where_it_is_needed(adopted: Bench) -> None:
+    ct, mr = adopted.files
+    missing = Path(mr.path)
+    missing.unlink()
+    adopted.files.remove(ct)
+    with pytest.raises(WriteFailedError, match=f"{missing} is missing"):
+        adopted.writer().write()
+    adopted.files.undo()
+    adopted.files.remove(mr)
+
+    adopted.writer().write()
+
+    assert len(FileSet(adopted.root / "DICOMDIR")) == 1
+    assert verify_kinds(adopted) == []
+
+
+def test_a_missing_file_that_was_never_read_is_named_where_it_has_to_move(bench: Bench) -> None:
+    bench.files.add(MR)
+    bench.writer().write(bench.root)
+    fs = FileSet(bench.root / "DICOMDIR")
+    ct, mr = fs
+    missing = Path(mr.path)
+    missing.unlink()
+    fs.remove(ct)
+
+    with pytest.raises(MediumError, match=f"{missing} is missing: put it back"):
+        fs.write()
+
+
+def test_a_fifo_in_the_place_of_a_file_that_goes_is_refused_by_name(adopted: Bench) -> None:
+    instance = next(iter(adopted.files))
+    path = Path(instance.path)
+    path.unlink()
+    os.mkfifo(path)
+    assert [finding.where for finding in verify(adopted.repository)] == [str(path)]
+    adopted.files.remove(instance)
+
+    with pytest.raises(OSError, match="Not a regular file"):
+        adopted.writer().write(layout="existing")
+
+
+def test_what_goes_from_a_medium_mounted_elsewhere_is_kept_all_the_same(
+    adopted: Bench, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    adopted.root.rename(elsewhere)
+    adopted.files.remove(next(iter(adopted.files)))
+
+    adopted.writer().write(elsewhere, "existing")
+
+    adopted.files.undo()
+    adopted.writer().write(None, "existing")
+    assert verify_kinds(adopted) == []
+    assert len(FileSet(elsewhere / "DICOMDIR")) == 2
+
+
+def test_a_removal_that_was_written_is_undone_under_the_adopted_name(bench: Bench) -> None:
+    bench.writer().write(bench.root)
+    moved = bench.root / "SCANS"
+    (bench.root / "PT000000").rename(moved)
+    data = (bench.root / "DICOMDIR").read_bytes()
+    (bench.root / "DICOMDIR").write_bytes(data.replace(b"PT000000", b"SCANS   "))
+    fs = FileSet(bench.root / "DICOMDIR")
+    before = bench.written()
+    assert "SCANS/ST000000/SE000000/IM000000" in before
+    fs.remove(list(fs))
+    fs.write(use_existing=True)
+    fs.undo()
+
+    fs.write(layout="existing")
+
+    assert bench.written() == before
+
+
+def test_an_adopted_dicomdir_is_not_rewritten_for_nothing(tmp_path: Path) -> None:
+    example = Path(examples.get_path("dicomdir"))
+    for name in ("77654033", "98892001", "98892003"):
+        shutil.copytree(example.parent / name, tmp_path / "root" / name)
+    shutil.copyfile(example, tmp_path / "root" / "DICOMDIR")
+    fs = FileSet(tmp_path / "root" / "DICOMDIR")
+    position = fs.repository.state.position
+
+    result = Writer(fs.repository, Contents(fs.repository)).write(None, "existing")
+
+    assert result.dicomdir is None
+    assert fs.repository.refresh().position == position
+    assert (tmp_path / "root" / "DICOMDIR").read_bytes() == example.read_bytes()
+
+
+# --- copies --------------------------------------------------------------------------------------
+
+
+def test_a_copy_is_there_whole_or_not_at_all(bench: Bench, tmp_path: Path) -> None:
+    copy = tmp_path / "not" / "there" / "copy"
+    seen: list[bool] = []
+
+    bench.writer().export(
+        copy, bench.repository.state, progress=lambda _, __: seen.append(copy.exists())
+    )
+
+    assert seen == [False]
+    assert len(FileSet(copy / "DICOMDIR")) == 1
+    assert [path.name for path in copy.parent.iterdir()] == ["copy"]
+
+
+@pytest.mark.parametrize("step", ["replace", "rename", "link", "mkdir"])
+def test_a_copy_that_fails_leaves_nothing_at_all(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    copy = tmp_path / "not" / "copy"
+    position = bench.repository.state.position
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, step, fail)
+        with pytest.raises((WriteFailedError, OSError), match="No space left on device"):
+            bench.writer().export(copy, bench.repository.state)
+
+    assert not list(tmp_path.glob("not/*"))
+    assert bench.repository.refresh().position == position
+
+
+def test_a_copy_goes_into_an_empty_folder_that_is_there(bench: Bench, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    inode = copy.stat().st_ino
+
+    bench.writer().export(copy, bench.repository.state)
+
+    assert copy.stat().st_ino == inode
+    assert len(FileSet(copy / "DICOMDIR")) == 1
+
+
+def test_a_copy_is_no_part_of_another_change(bench: Bench, tmp_path: Path) -> None:
+    with bench.repository.change(), pytest.raises(RefusedError, match="A copy can't be part of"):
+        bench.writer().export(tmp_path / "copy", bench.repository.state)
+
+    assert not (tmp_path / "copy").exists()

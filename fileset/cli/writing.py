@@ -15,6 +15,7 @@ from fileset.cli.progress import bar
 from fileset.cli.session import Session, absolute
 from fileset.cli.text import count
 from fileset.contents import Contents
+from fileset.errors import RefusedError
 from fileset.writing import Writer
 from ledger.digest import Digest
 from projections.layouts import LAYOUTS
@@ -33,6 +34,7 @@ _SHOWN: Final = 20
         "dry_run": "whether this only tells what would be",
         "export": "whether it is a copy of a past state, which leaves what is staged as it was",
         "completed": "the root of an interrupted write that this one completed first, or null",
+        "abandoned": "the root of an interrupted write that was given up, or null",
         "dicomdir": "sha256:... of the DICOMDIR that was written, or null",
         "plan": "what was or would be done, see below; null if nothing is staged",
     },
@@ -52,6 +54,16 @@ _SHOWN: Final = 20
     metavar="POSITION",
     help="Write a copy of the File-set as of a position of the journal.",
 )
+@click.option(
+    "--new-medium",
+    is_flag=True,
+    help="The medium that was written before is gone: write everything to ROOT, a new one.",
+)
+@click.option(
+    "--abandon",
+    is_flag=True,
+    help="Give up an interrupted write that can't be completed, and take back what it did.",
+)
 @click.option("--dry-run", is_flag=True, help="Tell what it would do, and stop.")
 @click.option("--all", "show_all", is_flag=True, help="Have a dry run list every path.")
 @pass_session
@@ -60,6 +72,8 @@ def write(
     root: Path | None,
     layout: str | None,
     position: int | None,
+    new_medium: bool,
+    abandon: bool,
     dry_run: bool,
     show_all: bool,
     reason: str | None,
@@ -70,12 +84,18 @@ def write(
     With --at, a copy of a past state goes to a ROOT of its own, and what is staged stays staged.
     """
     root = absolute(root) if root is not None else None
+    if abandon:
+        if root is not None or layout or position is not None or new_medium or dry_run:
+            raise click.UsageError("--abandon writes nothing: give it alone.")
+        return _abandon(session, reason)
+    if new_medium and (root is None or position is not None):
+        raise click.UsageError("--new-medium needs the ROOT to write to, and no --at.")
     if position is not None:
         return _export(session, root, layout, position, dry_run, show_all, reason)
     repository = session.repository()
     writer = Writer(repository, Contents(repository))
     layout = layout or "pydicom"
-    resumed = writer.plan_resume()
+    resumed = None if new_medium else writer.plan_resume()
     if dry_run and resumed is not None:
         plan = plan_document(resumed, file_ids(repository.at(resumed.base)))
         hint = (Span("A write was interrupted and would be completed first:", "careful"),)
@@ -85,16 +105,19 @@ def write(
             writer.resume(progress=advance)
         completed = resumed.root if resumed is not None else None
         state = repository.refresh()
-        before = file_ids(state)
-        if dry_run or not _is_staged(state, layout):
-            planned = writer.plan(root, layout)  # which checks the root, too
+        before = file_ids(state) if not new_medium else {}
+        staged = new_medium or _is_staged(state, layout)
+        if dry_run or not staged:
+            planned = writer.plan(root, layout, new_medium=new_medium)  # which checks the root, too
             result = None
         else:
-            result = writer.write(root, layout, reason=reason, progress=advance)
+            result = writer.write(
+                root, layout, new_medium=new_medium, reason=reason, progress=advance
+            )
             planned = result.plan
     plan = plan_document(planned, before)
     done: list[Line] = [f"Completed the interrupted write to {completed}."] if completed else []
-    if result is None and dry_run and _is_staged(state, layout):
+    if result is None and dry_run and staged:
         return Answer(_document(plan, dry_run=True), _plan_lines(plan, show_all))
     if result is None or result.dicomdir is None:
         return Answer(
@@ -104,6 +127,19 @@ def write(
     return Answer(
         _document(plan, dicomdir=result.dicomdir, completed=completed),
         [*done, *_written_lines(plan, result.dicomdir)],
+    )
+
+
+def _abandon(session: Session, reason: str | None) -> Answer:
+    repository = session.repository()
+    writer = Writer(repository, Contents(repository))
+    interrupted = repository.refresh().writing
+    if interrupted is None or not writer.abandon(reason=reason):
+        raise RefusedError("No write was interrupted: there is none to give up.")
+    root = interrupted.event.root
+    return Answer(
+        _document(None, root=root, abandoned=root),
+        [(Span(f"Gave up the interrupted write to {root}.", "good"),), "What was staged still is."],
     )
 
 
@@ -143,19 +179,22 @@ def _is_staged(state: FileSetState, layout: str) -> bool:
 
 
 def _document(
-    plan: dict[str, Any],
+    plan: dict[str, Any] | None,
     *,
+    root: str | None = None,
+    abandoned: str | None = None,
     dicomdir: Digest | None = None,
     dry_run: bool = False,
     export: bool = False,
     completed: str | None = None,
 ) -> dict[str, Any]:
     return {
-        "root": plan["root"],
+        "root": plan["root"] if plan else root,
         "written": dicomdir is not None,
         "dry_run": dry_run,
         "export": export,
         "completed": completed,
+        "abandoned": abandoned,
         "dicomdir": str(dicomdir) if dicomdir else None,
         "plan": plan,
     }

@@ -1,0 +1,43 @@
+"""Ctrl-C while something is written: noticed between two files, not within one."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def deferred_interrupts() -> Iterator[Callable[[], None]]:
+    """Hold back KeyboardInterrupt in the block; yield a function that lets one through.
+
+    What was begun can so be registered, and rolled back if it has to be, before anything else
+    happens. One that comes after the last chance is raised at the end of the block. Only Python's
+    own handling is deferred, and only in the main thread, the only one that it happens in.
+    """
+    pending = False
+
+    def remember(_: int, __: FrameType | None) -> None:
+        nonlocal pending
+        pending = True
+
+    def let_through() -> None:
+        nonlocal pending
+        if pending:
+            pending = False
+            raise KeyboardInterrupt
+
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield let_through
+        return
+    signal.signal(signal.SIGINT, remember)
+    try:
+        yield let_through
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    let_through()

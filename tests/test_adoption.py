@@ -1,0 +1,309 @@
+"""Adopting a File-set whose DICOMDIR is not as it should be: what is taken, left out and told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from models import EXPLICIT, image, named_by, patient, private, record, series, study
+from pydicom import Dataset, dcmread, examples
+from pydicom.fileset import FileSet as PydicomFileSet
+from pydicom.uid import UID
+
+from fileset import FileSet
+from ledger.events import Record
+from projections.dicomdir import FileSetIdentity, Reference
+from projections.dicomdir_encoder import DirectoryRecord, encode_dicomdir
+
+CT = examples.get_path("ct")
+FLAG = b"\x04\0\x12\x12US\x02\0"
+"""The File-set Consistency Flag's header."""
+
+Row = tuple[int, Record, str | None]
+ABOVE: list[Row] = [
+    (0, patient(0), None),
+    (1, study("1.2.3"), None),
+    (2, series("1.2.3.1"), None),
+]
+
+
+def uid(number: int) -> str:
+    return f"1.2.3.1.{number}"
+
+
+class Disc:
+    """A medium with a DICOMDIR of any records; a File ID's instance is numbered by its row."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.root.mkdir()
+
+    @property
+    def dicomdir(self) -> Path:
+        return self.root / "DICOMDIR"
+
+    def put(self, rows: Sequence[Row]) -> None:
+        found = [
+            DirectoryRecord(
+                depth,
+                one.type,
+                one.elements,
+                Reference(file_id, "1.2.840.10008.5.1.4.1.1.2", uid(n), EXPLICIT)
+                if file_id is not None
+                else None,
+            )
+            for n, (depth, one, file_id) in enumerate(rows)
+        ]
+        self.dicomdir.write_bytes(encode_dicomdir(FileSetIdentity(uid="1.2.3.9"), found))
+
+    def images(self, *file_ids: str) -> None:
+        """Put a series of images at `file_ids`, the first of which is row 3."""
+        self.put([*ABOVE, *((3, image(n), file_id) for n, file_id in enumerate(file_ids))])
+
+    def file(self, path: str, number: int = 0) -> Path:
+        ds: Dataset = dcmread(CT)
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(uid(number))
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        ds.save_as(target)
+        return target
+
+    def names(self) -> set[str]:
+        return {p.relative_to(self.root).as_posix() for p in self.root.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def disc(tmp_path: Path) -> Disc:
+    return Disc(tmp_path / "disc")
+
+
+@contextmanager
+def told() -> Iterator[list[str]]:
+    """Collect the texts of warnings."""
+    texts: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield texts
+    texts += [str(one.message) for one in caught if one.category is UserWarning]
+
+
+def on_medium(fs: FileSet) -> list[str | None]:
+    return [leaf.file_id for leaf in fs.state.hierarchy.walk_leaves()]
+
+
+# --- records with a file and others below them ---------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", ["existing", "pydicom"])
+def test_an_image_with_records_below_it_keeps_its_file_and_they_go_beside_it(
+    disc: Disc, layout: str
+) -> None:
+    rows = [*ABOVE, (3, image(0), "IM0"), (4, record("PRESENTATION"), "PR0"), (3, image(1), "IM1")]
+    disc.put(rows)
+    for number, (_, _, file_id) in enumerate(rows):
+        if file_id is not None:
+            disc.file(file_id, number)
+
+    with told() as texts:
+        fs = FileSet(disc.dicomdir)
+    fs.ID = "CHANGED"
+    fs.write(layout=layout)
+
+    assert [text for text in texts if "IMAGE directory record at offset" in text]
+    again = FileSet(disc.dicomdir)
+    assert [i.SOPInstanceUID for i in again] == [uid(3), uid(4), uid(5)]
+    assert [i.SOPInstanceUID for i in PydicomFileSet(disc.dicomdir)] == [uid(3), uid(4), uid(5)]
+    assert {leaf.home.record.type for leaf in again.state.live.values()} == {"SERIES"}
+    for instance in again:
+        assert instance.load().SOPInstanceUID == instance.SOPInstanceUID
+    assert set(named_by(disc.dicomdir.read_bytes()).values()) == {uid(3), uid(4), uid(5)}
+
+
+def test_a_study_with_a_file_of_its_own_is_still_the_study_of_its_series(disc: Disc) -> None:
+    disc.put(
+        [(0, patient(0), None), (1, study("1.2.3"), "ST0"), *ABOVE[2:], (3, image(0), "IM0")],
+    )
+    disc.file("ST0", 1)
+    disc.file("IM0", 3)
+
+    with pytest.warns(UserWarning, match="STUDY directory record at offset"):
+        fs = FileSet(disc.dicomdir)
+    fs.ID = "CHANGED"
+    fs.write(layout="existing")
+
+    again = FileSet(disc.dicomdir)
+    assert [i.SOPInstanceUID for i in again] == [uid(1), uid(3)]
+    home = again.state.live[uid(3)].home
+    assert home.record.type == "SERIES"
+    assert home.home is not None
+    assert home.home.record == study("1.2.3")
+
+
+# --- which file a record names -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alias", ["A/./IM1", "A//IM1", "./A/IM1", "A/../A/IM1", "A/IM1"])
+def test_a_second_name_of_a_file_is_left_out_so_that_removing_it_deletes_nothing(
+    disc: Disc, alias: str
+) -> None:
+    disc.images("A/IM1", alias)
+    kept = disc.file("A/IM1", 3)
+
+    with pytest.warns(UserWarning, match="left out"):
+        fs = FileSet(disc.dicomdir)
+    fs.remove(fs.find(SOPInstanceUID=uid(4)))
+    fs.ID = "CHANGED"
+    fs.write(use_existing=True)
+
+    assert on_medium(fs) == ["A/IM1"]
+    assert kept.exists()
+
+
+def test_a_link_to_a_file_that_is_listed_is_left_out(disc: Disc) -> None:
+    disc.images("IM1", "IM2", "LINK/IM1")
+    disc.file("A/IM1", 3)
+    (disc.root / "IM1").symlink_to("A/IM1")
+    (disc.root / "IM2").symlink_to("A/IM1")
+    (disc.root / "LINK").symlink_to("A")
+
+    with pytest.warns(UserWarning, match="a second time"):
+        fs = FileSet(disc.dicomdir)
+
+    assert on_medium(fs) == ["IM1"]
+
+
+def test_hard_links_and_names_that_differ_in_case_are_files_of_their_own(disc: Disc) -> None:
+    disc.images("IM1", "IM2", "im3", "IM3")
+    os.link(disc.file("IM1"), disc.root / "IM2")
+    disc.file("im3", 1)
+    disc.file("IM3", 2)
+
+    with told() as texts:
+        fs = FileSet(disc.dicomdir)
+
+    assert texts == []
+    assert on_medium(fs) == ["IM1", "IM2", "im3", "IM3"]
+
+
+def test_a_name_on_a_medium_that_ignores_case_is_known_in_any_case(disc: Disc) -> None:
+    disc.images("IM1", "im1")
+    os.link(disc.file("IM1"), disc.root / "im1")  # as one name on FAT
+
+    with pytest.warns(UserWarning, match="a second time"):
+        fs = FileSet(disc.dicomdir)
+
+    assert on_medium(fs) == ["IM1"]
+
+
+@pytest.mark.parametrize("written", ["A/B/IM1", "./A/B//IM1"])
+def test_a_file_id_in_one_value_is_taken_apart(disc: Disc, written: str) -> None:
+    disc.images("A\\B\\IM1")
+    data = disc.dicomdir.read_bytes()
+    assert b"A\\B\\IM1" in data
+    disc.images(written)
+    disc.file("A/B/IM1", 3)
+
+    fs = FileSet(disc.dicomdir)
+
+    assert on_medium(fs) == ["A/B/IM1"]
+
+
+def test_a_file_id_that_leads_out_of_the_root_is_refused(disc: Disc) -> None:
+    disc.images("../IM1")
+    disc.file("IM0")
+    shutil.copyfile(disc.root / "IM0", disc.root.parent / "IM1")
+
+    with pytest.raises(PermissionError, match="must be inside the DICOMDIR root path"):
+        FileSet(disc.dicomdir)
+
+
+@pytest.mark.parametrize("name", ["DICOMDIR", "./DICOMDIR", "A/../DICOMDIR"])
+def test_the_dicomdir_is_no_instance_and_outlives_every_write(disc: Disc, name: str) -> None:
+    disc.images("A/IM1", name)
+    disc.file("A/IM1", 3)
+
+    with pytest.warns(UserWarning, match="left out"):
+        fs = FileSet(disc.dicomdir)
+    fs.write()
+
+    assert len(FileSet(disc.dicomdir)) == 1
+    assert fs.verify() == []
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "dangling"])
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_is_no_regular_file_is_left_out(
+    disc: Disc, tmp_path: Path, kind: str, *, kept: bool
+) -> None:
+    disc.images("A/IM1", "F1")
+    disc.file("A/IM1", 3)
+    path = disc.root / "F1"
+    {"fifo": os.mkfifo, "folder": os.mkdir, "dangling": lambda p: p.symlink_to("NONE")}[kind](path)
+
+    with pytest.warns(UserWarning, match=f"{path}"):
+        fs = FileSet(disc.dicomdir, repository=tmp_path / "repository" if kept else None)
+
+    assert on_medium(fs) == ["A/IM1"]
+
+
+# --- what else a DICOMDIR may say ----------------------------------------------------------------
+
+
+def test_a_sound_file_set_is_adopted_without_a_word(disc: Disc) -> None:
+    disc.images("IM1")
+    disc.file("IM1", 3)
+
+    with told() as texts:
+        FileSet(disc.dicomdir)
+
+    assert texts == []
+
+
+def test_the_consistency_flag_is_told_of(disc: Disc) -> None:
+    disc.images("IM1")
+    disc.file("IM1", 3)
+    data = disc.dicomdir.read_bytes()
+    assert FLAG in data
+    disc.dicomdir.write_bytes(data.replace(FLAG + b"\0\0", FLAG + b"\xff\xff"))
+
+    with pytest.warns(UserWarning, match="Consistency Flag .* is set"):
+        fs = FileSet(disc.dicomdir)
+
+    assert len(fs) == 1
+
+
+def test_records_not_in_use_are_told_of_by_their_offsets(disc: Disc) -> None:
+    disc.images("IM1", "IM2")
+    disc.file("IM1", 3)
+    disc.file("IM2", 4)
+    ds = dcmread(disc.dicomdir)
+    ds.DirectoryRecordSequence[-1].RecordInUseFlag = 0
+    offset = ds.DirectoryRecordSequence[-1].seq_item_tell
+    ds.save_as(disc.dicomdir)
+
+    with pytest.warns(UserWarning, match=rf"not in use: .* \(at offset {offset}\)"):
+        fs = FileSet(disc.dicomdir)
+
+    assert [i.SOPInstanceUID for i in fs] == [uid(3)]
+
+
+@pytest.mark.parametrize(("levels", "warned"), [(8, False), (9, True)])
+def test_what_lies_too_deep_for_the_default_layout_is_told_of(
+    disc: Disc, levels: int, *, warned: bool
+) -> None:
+    above: list[Row] = [(n, private(f"1.7.{n}"), None) for n in range(levels - 1)]
+    disc.put([*above, (levels - 1, image(0), "IM1")])
+    disc.file("IM1", levels - 1)
+
+    with told() as texts:
+        fs = FileSet(disc.dicomdir)
+
+    assert any("only the existing layout" in text for text in texts) is warned
+    fs.ID = "CHANGED"
+    fs.write(layout="existing")
+    assert len(PydicomFileSet(disc.dicomdir)) == 1
