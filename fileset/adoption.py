@@ -266,10 +266,13 @@ class Adoption:
 
 
 def inside(root: Path, record: DecodedRecord) -> Path:
-    """Return the path that the record's File ID leads to; PermissionError if it leaves `root`."""
+    """Return the path that the record's File ID leads to; PermissionError if it leaves `root`.
+
+    No link leads to `root` or a folder above it.
+    """
     relative = PurePosixPath(*(record.file_id or ()))
     path = root / relative
-    if relative.is_absolute() or not path.resolve().is_relative_to(root.resolve()):
+    if relative.is_absolute() or not path.resolve().is_relative_to(root):
         raise PermissionError(
             f"ReferencedFileID ('{relative}') must be inside the DICOMDIR root path"
         )
