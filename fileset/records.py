@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
 
@@ -18,6 +18,7 @@ from ledger.datasets import to_dataset, to_elements
 from ledger.elements import Element, encode, iterate
 from ledger.events import Record
 from ledger.instance import Instance
+from ledger.recorders import MANAGED
 from projections.dicomdir import (
     IN_USE_FLAG,
     LOWER_OFFSET,
@@ -35,16 +36,6 @@ from projections.outline import outline, record_line
 if TYPE_CHECKING:
     from fileset.fileset import FileSet
     from fileset.instance import FileInstance
-
-_LINKS: Final = frozenset((NEXT_OFFSET, IN_USE_FLAG, LOWER_OFFSET, RECORD_TYPE))
-_REFERENCE: Final = frozenset(
-    (
-        REFERENCED_FILE_ID,
-        REFERENCED_SOP_CLASS_UID,
-        REFERENCED_SOP_INSTANCE_UID,
-        REFERENCED_TRANSFER_SYNTAX_UID,
-    )
-)
 
 
 class RecordNode(Iterable["RecordNode"]):
@@ -390,7 +381,7 @@ def tree_node(fs: FileSet, node: Branch | Leaf) -> RecordNode:
 
 def to_record(ds: Dataset) -> Record:
     """Return a directory record's dataset as the journal keeps it."""
-    return Record(str(ds.DirectoryRecordType), to_elements(ds, without=_LINKS | _REFERENCE))
+    return Record(str(ds.DirectoryRecordType), to_elements(ds, without=MANAGED))
 
 
 def complete_leaf(leaf: RecordNode, instance: Instance) -> None:

@@ -41,6 +41,7 @@ from ledger.elements import (
     read_header,
 )
 from ledger.errors import ElementsError, LedgerError, NotDicomError, TruncatedError
+from ledger.recorders import MANAGED
 from projections.dicomdir import (
     CONSISTENCY_FLAG,
     DESCRIPTOR_CHARACTER_SET,
@@ -80,19 +81,6 @@ _LINK_HEADERS: Final = (
 _header = struct.Struct("<HH2sH").unpack_from
 _item_header = struct.Struct("<HHI").unpack_from
 _long = struct.Struct("<I").unpack_from
-
-_MANAGED: Final = frozenset(
-    (
-        NEXT_OFFSET,
-        IN_USE_FLAG,
-        LOWER_OFFSET,
-        RECORD_TYPE,
-        REFERENCED_FILE_ID,
-        REFERENCED_SOP_CLASS_UID,
-        REFERENCED_SOP_INSTANCE_UID,
-        REFERENCED_TRANSFER_SYNTAX_UID,
-    )
-)
 _IDENTIFYING: Final = frozenset(
     (
         FILE_SET_ID,
@@ -364,7 +352,7 @@ def _read_plain_record(data: bytes, offset: int, start: int, stop: int) -> Decod
         if tag <= last or length & 1 or code not in _SHORT_VRS or not number:
             return None
         value = at + 8
-        if tag in _MANAGED:
+        if tag in MANAGED:
             values[tag] = data[value : value + length]
         elif tag < REFERENCED_TRANSFER_SYNTAX_UID:
             return None
@@ -523,7 +511,7 @@ def _refuse_cut(top: Elements, name: str) -> None:
 
 
 def _record(offset: int | None, elements: Elements) -> DecodedRecord:
-    values, rest = _split(elements, _MANAGED)
+    values, rest = _split(elements, MANAGED)
     return _decoded(
         offset,
         _offset(values, NEXT_OFFSET),
