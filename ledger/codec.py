@@ -13,6 +13,7 @@ DICOMDIR). Such a payload is JSON in ASCII, with those surrogates as ``\\udcXX``
 from __future__ import annotations
 
 import json
+from enum import Enum
 from typing import Any, TypeVar
 
 import orjson
@@ -22,9 +23,17 @@ from cattrs.preconf.orjson import make_converter
 
 from ledger import upcasters
 from ledger.digest import Digest, to_raw
-from ledger.elements import Elements, from_json, to_json
+from ledger.elements import Elements, from_json, is_canonical, to_json
 from ledger.errors import ElementsError, JournalDamagedError, UnknownFormatError
-from ledger.events import EVENT_TYPES, Event, InstanceAdded, RecordRef
+from ledger.events import (
+    EVENT_TYPES,
+    Content,
+    Event,
+    InstanceAdded,
+    Placement,
+    Record,
+    RecordRef,
+)
 
 T = TypeVar("T")
 
@@ -91,7 +100,41 @@ def encode(event: Event, nonce: str) -> bytes:
     try:
         return orjson.dumps(body)
     except TypeError:
-        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode("ascii")
+        return json.dumps(body, separators=(",", ":"), allow_nan=False, default=_enum).encode(
+            "ascii"
+        )
+
+
+def _enum(value: object) -> object:
+    """Return what orjson makes of an enumeration's member; TypeError for what is none."""
+    if isinstance(value, Enum):
+        return value.value
+    raise TypeError(f"{type(value).__name__} can't be written")
+
+
+def check(event: Event) -> None:
+    """Raise what :func:`encode` would, for most events without the work of encoding."""
+    if type(event) is InstanceAdded and _is_plain(event):
+        return
+    encode(event, "")
+
+
+def _is_plain(event: InstanceAdded) -> bool:
+    """Whether an event holds what its fields say, so that nothing keeps it from being written."""
+    texts = (event.sop_instance_uid, event.sop_class_uid, event.transfer_syntax_uid)
+    return (
+        all(type(text) is str for text in texts)
+        and all(text is None or type(text) is str for text in (event.source, event.file_id))
+        and type(event.placement) is Placement
+        and not event.invented
+        and all(_is_plain_record(record) for record in (event.record, *event.parents))
+        and (event.under is None or type(event.under) is RecordRef)
+        and (event.content is None or type(event.content) is Content)
+    )
+
+
+def _is_plain_record(record: Record) -> bool:
+    return type(record.type) is str and is_canonical(record.elements)
 
 
 def parse(payload: bytes) -> dict[str, Any]:

@@ -26,6 +26,8 @@ Elements = NewType("Elements", bytes)
 """Canonical Explicit VR Little Endian bytes of zero or more data elements."""
 
 EMPTY: Final = Elements(b"")
+_header_at: Final = struct.Struct("<HH2sH").unpack_from
+_NO_HEADER: Final = (0, 0, b"", 0)
 SPECIFIC_CHARACTER_SET: Final = 0x00080005
 UNDEFINED_LENGTH: Final = 0xFFFFFFFF
 ITEM: Final = 0xFFFEE000
@@ -42,7 +44,9 @@ LONG_VRS: Final = frozenset(
 KNOWN_VRS: Final = LONG_VRS | frozenset(
     b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split()
 )
-_VRS: Final = frozenset(code.decode("ascii") for code in KNOWN_VRS)
+_SHORT_VRS: Final = KNOWN_VRS - LONG_VRS
+_VR_NAMES: Final = {code: code.decode("ascii") for code in KNOWN_VRS}
+_VRS: Final = frozenset(_VR_NAMES.values())
 CHARSET_VRS: Final = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
 """VRs whose text depends on Specific Character Set (PS3.5 Section 6.1.2.2)."""
 
@@ -126,12 +130,19 @@ def iterate(data: bytes) -> Iterator[Element]:
     Raises :class:`~ledger.errors.ElementsError` where `data` is not such an encoding.
     """
     offset, end = 0, len(data)
-    while offset < end:
-        tag, code, length, start = read_header(data, offset, end)
-        if length == UNDEFINED_LENGTH:
-            raise ElementsError(f"{format_tag(tag)} has an undefined length")
+    last = end - 8
+    while offset <= last:
+        group, number, code, length = _header_at(data, offset)
+        start = offset + 8
+        # Nearly every element is short and in its place: there is nothing else to ask of it.
+        if code not in _SHORT_VRS or group == 0xFFFE or length > end - start:
+            _, code, length, start = read_header(data, offset, end)
+            if length == UNDEFINED_LENGTH:
+                raise ElementsError(f"{format_tag(group << 16 | number)} has an undefined length")
         offset = start + length
-        yield Element(tag, code.decode("ascii"), data[start:offset])
+        yield Element(group << 16 | number, _VR_NAMES[code], data[start:offset])
+    if offset < end:
+        raise ElementsError(f"Data ends within an element's header at byte {offset}")
 
 
 def iterate_items(value: bytes) -> Iterator[bytes]:
@@ -240,11 +251,31 @@ def _canonical_items(
 
 
 def find(data: bytes, tag: int) -> Element | None:
-    """Return the top-level element with `tag`, or ``None``."""
-    for element in iterate(data):
-        if element.tag == tag:
-            return element
+    """Return the top-level element of canonical `data` with `tag`, or ``None``."""
+    offset, end = 0, len(data)
+    while offset < end:
+        group, number, code, length = _header_at(data, offset) if end - offset >= 8 else _NO_HEADER
+        start = offset + 8
+        if code not in _SHORT_VRS or length > end - start:
+            _, code, length, start = read_header(data, offset, end)
+        offset = start + length
+        found = group << 16 | number
+        if found >= tag:
+            return Element(tag, _VR_NAMES[code], data[start:offset]) if found == tag else None
     return None
+
+
+def is_canonical(data: bytes) -> bool:
+    """Whether `data` is canonical as far as its top level goes: what :func:`to_json` asks of it."""
+    previous = 0
+    try:
+        for tag, _, value in iterate(data):
+            if tag <= previous or not tag & 0xFFFF or len(value) % 2:
+                return False
+            previous = tag
+    except ElementsError:
+        return False
+    return True
 
 
 def character_set(data: bytes) -> str:

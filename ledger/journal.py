@@ -94,6 +94,11 @@ class Journal(Protocol):
         """The journal's own random identifier, which the chain begins with."""
         ...
 
+    @property
+    def position(self) -> int:
+        """The last position, 0 when empty."""
+        ...
+
     def head(self) -> Head:
         """Return the last position and hash."""
         ...

@@ -93,14 +93,12 @@ _DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLI
 
 
 class SqliteJournal:
-    """A :class:`~ledger.journal.Journal` in the file at `path`, or in memory for ``None``.
+    """A :class:`~ledger.journal.Journal` in the file at `path`.
 
     A new journal is made with :meth:`create`. An object belongs to one thread.
     """
 
-    def __init__(
-        self, path: Path | None, *, clock: Clock = utc_now, read_only: bool = False
-    ) -> None:
+    def __init__(self, path: Path, *, clock: Clock = utc_now, read_only: bool = False) -> None:
         """Open an existing journal.
 
         Raises :class:`~ledger.errors.JournalError` if there is none at `path`,
@@ -114,17 +112,15 @@ class SqliteJournal:
         try:
             with self._guarded():
                 self.id: str = self._check_format()
-                if path is not None and not read_only:
+                if not read_only:
                     _make_durable(self._connection)
         except BaseException:
             self._connection.close()
             raise
 
     @classmethod
-    def create(cls, path: Path | None, *, clock: Clock = utc_now) -> SqliteJournal:
+    def create(cls, path: Path, *, clock: Clock = utc_now) -> SqliteJournal:
         """Make a new, empty journal; JournalError if `path` exists already."""
-        if path is None:
-            return cls(None, clock=clock)
         try:
             path.touch(exist_ok=False)
         except FileExistsError:
@@ -155,6 +151,11 @@ class SqliteJournal:
             raise JournalDamagedError(f"The journal at {self._path} has lost its id.")
         journal_id: str = rows[0][0]
         return journal_id
+
+    @property
+    def position(self) -> int:
+        """The last position, 0 when empty."""
+        return self.head().position
 
     def head(self) -> Head:
         """Return the last position and hash."""
@@ -310,12 +311,8 @@ class SqliteJournal:
             raise JournalError(f"The journal at {self._path} can't be used: {exc}.") from exc
 
 
-def _connect(path: Path | None, *, read_only: bool) -> sqlite3.Connection:
+def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     """Return a connection, which nothing was asked of yet and which starts no transaction."""
-    if path is None:
-        connection = sqlite3.connect(":memory:", isolation_level=None)
-        _lay_out(connection)
-        return connection
     if not path.is_file():
         raise JournalError(f"There is no journal at {path}.")
     uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from attrs import evolve
@@ -20,6 +20,7 @@ from ledger.journal import (
     Change,
     Draft,
     Head,
+    Journal,
     Stored,
     chain_hash,
     change_digest,
@@ -27,14 +28,16 @@ from ledger.journal import (
     verify_chain,
     verify_journal,
 )
+from ledger.memory import MemoryJournal
 from ledger.sqlite import SqliteJournal
 
 SIZES = (2, 3, 1, 2)  # events of each change: positions 1-2, 3-5, 6, 7-8
 TOTAL = sum(SIZES)
 
+T = TypeVar("T", bound=Journal)
 
-def written(path: Path | None) -> SqliteJournal:
-    journal = SqliteJournal.create(path)
+
+def written(journal: T) -> T:
     position = 0
     for number, size in enumerate(SIZES):
         events: list[Event] = [InstanceRemoved(position + i) for i in range(1, size + 1)]
@@ -45,13 +48,13 @@ def written(path: Path | None) -> SqliteJournal:
 
 
 @pytest.fixture(scope="module")
-def journal() -> Iterator[SqliteJournal]:
-    with closing(written(None)) as made:
+def journal() -> Iterator[MemoryJournal]:
+    with closing(written(MemoryJournal())) as made:
         yield made
 
 
 @pytest.fixture
-def stored(journal: SqliteJournal) -> list[Stored]:
+def stored(journal: MemoryJournal) -> list[Stored]:
     return list(journal.stored())
 
 
@@ -65,7 +68,7 @@ def first_bad(journal_id: str, events: list[Stored]) -> int | None:
 # --- the chain itself ----------------------------------------------------------------------------
 
 
-def test_an_untouched_chain_leads_to_the_head(journal: SqliteJournal, stored: list[Stored]) -> None:
+def test_an_untouched_chain_leads_to_the_head(journal: MemoryJournal, stored: list[Stored]) -> None:
     assert verify_chain(journal.id, stored) == journal.head() == Head(TOTAL, stored[-1].hash)
     assert verify_journal(journal) == journal.head()
     assert verify_chain(journal.id, []) == Head(0, genesis(journal.id))
@@ -113,7 +116,7 @@ ALTERATIONS: dict[str, Callable[[Stored], Stored]] = {
 @pytest.mark.parametrize("position", range(1, TOTAL + 1))
 @pytest.mark.parametrize("alter", ALTERATIONS.values(), ids=ALTERATIONS)
 def test_an_altered_event_is_found(
-    journal: SqliteJournal, stored: list[Stored], alter: Callable[[Stored], Stored], position: int
+    journal: MemoryJournal, stored: list[Stored], alter: Callable[[Stored], Stored], position: int
 ) -> None:
     stored[position - 1] = alter(stored[position - 1])
     assert first_bad(journal.id, stored) == position
@@ -121,7 +124,7 @@ def test_an_altered_event_is_found(
 
 @pytest.mark.parametrize("position", range(1, TOTAL + 1))
 def test_any_altered_bit_of_a_payload_is_found(
-    journal: SqliteJournal, stored: list[Stored], position: int
+    journal: MemoryJournal, stored: list[Stored], position: int
 ) -> None:
     event = stored[position - 1]
     for i in range(0, len(event.payload) * 8, 7):
@@ -146,7 +149,7 @@ def test_any_altered_bit_of_a_payload_is_found(
     ids=str,
 )
 def test_an_altered_change_is_found_at_its_first_event(
-    journal: SqliteJournal, stored: list[Stored], number: int, altered: dict[str, Any]
+    journal: MemoryJournal, stored: list[Stored], number: int, altered: dict[str, Any]
 ) -> None:
     change = next(e.change for e in stored if e.change.id == f"id-{number}")
     new = evolve(change, **altered)
@@ -156,7 +159,7 @@ def test_an_altered_change_is_found_at_its_first_event(
 
 @pytest.mark.parametrize("count", [0, 1, 3, 2**63])
 def test_a_change_of_another_count_is_found(
-    journal: SqliteJournal, stored: list[Stored], count: int
+    journal: MemoryJournal, stored: list[Stored], count: int
 ) -> None:
     new = evolve(stored[0].change, count=count)
     stored[:2] = [evolve(e, change=new) for e in stored[:2]]
@@ -165,7 +168,7 @@ def test_a_change_of_another_count_is_found(
 
 @pytest.mark.parametrize("position", range(1, TOTAL))
 def test_a_missing_event_is_found(
-    journal: SqliteJournal, stored: list[Stored], position: int
+    journal: MemoryJournal, stored: list[Stored], position: int
 ) -> None:
     del stored[position - 1]
     assert first_bad(journal.id, stored) == position
@@ -173,7 +176,7 @@ def test_a_missing_event_is_found(
 
 @pytest.mark.parametrize("position", range(1, TOTAL))
 def test_a_missing_event_is_found_though_the_others_close_ranks(
-    journal: SqliteJournal, stored: list[Stored], position: int
+    journal: MemoryJournal, stored: list[Stored], position: int
 ) -> None:
     del stored[position - 1]
     closed = [evolve(e, position=i) for i, e in enumerate(stored, 1)]
@@ -182,7 +185,7 @@ def test_a_missing_event_is_found_though_the_others_close_ranks(
 
 @pytest.mark.parametrize("position", range(1, TOTAL))
 def test_swapped_events_are_found(
-    journal: SqliteJournal, stored: list[Stored], position: int
+    journal: MemoryJournal, stored: list[Stored], position: int
 ) -> None:
     one, two = stored[position - 1 : position + 1]
     stored[position - 1 : position + 1] = [two, one]
@@ -195,13 +198,13 @@ def test_swapped_events_are_found(
 
 
 def test_a_missing_last_event_of_a_change_is_found(
-    journal: SqliteJournal, stored: list[Stored]
+    journal: MemoryJournal, stored: list[Stored]
 ) -> None:
     assert first_bad(journal.id, stored[:-1]) == TOTAL
     assert first_bad(journal.id, stored[:1]) == 2
 
 
-def test_a_missing_change_is_found(journal: SqliteJournal, stored: list[Stored]) -> None:
+def test_a_missing_change_is_found(journal: MemoryJournal, stored: list[Stored]) -> None:
     kept = [e for e in stored if e.change.id != "id-1"]
     assert first_bad(journal.id, kept) == 3
     shifted = [
@@ -215,7 +218,7 @@ def test_a_missing_change_is_found(journal: SqliteJournal, stored: list[Stored])
 
 @pytest.mark.parametrize("position", range(1, TOTAL + 2))
 def test_an_inserted_event_is_found(
-    journal: SqliteJournal, stored: list[Stored], position: int
+    journal: MemoryJournal, stored: list[Stored], position: int
 ) -> None:
     copy = evolve(stored[min(position, TOTAL) - 1], position=position)
     later = [evolve(e, position=e.position + 1) for e in stored[position - 1 :]]
@@ -229,7 +232,7 @@ def test_events_of_another_journal_are_found(stored: list[Stored]) -> None:
 
 
 def test_events_that_continue_another_change_are_found(
-    journal: SqliteJournal, stored: list[Stored]
+    journal: MemoryJournal, stored: list[Stored]
 ) -> None:
     stored[5] = evolve(stored[5], change=stored[4].change)
     assert first_bad(journal.id, stored) == 6
@@ -278,7 +281,7 @@ def test_tampering_past_the_triggers_is_found(
     tmp_path: Path, statements: str, position: int
 ) -> None:
     path = tmp_path / "journal"
-    written(path).close()
+    written(SqliteJournal.create(path)).close()
     with closing(sqlite3.connect(path)) as other:
         for (name,) in other.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
             other.execute(f'DROP TRIGGER "{name}"')
@@ -290,7 +293,7 @@ def test_tampering_past_the_triggers_is_found(
 
 def test_text_that_is_no_text_is_damage(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    written(path).close()
+    written(SqliteJournal.create(path)).close()
     data = path.read_bytes()
     path.write_bytes(data.replace(b"a reason", b"a \xff\xffason"))
     with closing(SqliteJournal(path)) as journal, pytest.raises(JournalDamagedError, match="UTF-8"):
@@ -299,7 +302,7 @@ def test_text_that_is_no_text_is_damage(tmp_path: Path) -> None:
 
 def test_reading_stops_where_a_position_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    written(path).close()
+    written(SqliteJournal.create(path)).close()
     with closing(sqlite3.connect(path)) as other:
         other.executescript("DROP TRIGGER event_no_DELETE; DELETE FROM event WHERE position = 4")
     with closing(SqliteJournal(path)) as journal:
@@ -312,7 +315,10 @@ def test_reading_stops_where_a_position_is_missing(tmp_path: Path) -> None:
 
 def test_what_is_appended_during_a_check_is_no_damage(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    with closing(written(path)) as journal, closing(SqliteJournal(path)) as other:
+    with (
+        closing(written(SqliteJournal.create(path))) as journal,
+        closing(SqliteJournal(path)) as other,
+    ):
         changes = journal.changes
 
         def overtaken(after: int = 0) -> Iterator[Change]:

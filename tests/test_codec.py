@@ -57,6 +57,7 @@ from ledger.events import (
 )
 from ledger.instance import read_instance
 from ledger.journal import Draft
+from ledger.memory import MemoryJournal
 from ledger.recorders import build_records
 from ledger.sqlite import SqliteJournal
 
@@ -270,6 +271,15 @@ def test_text_from_a_file_system_comes_back_whatever_its_bytes(text: str) -> Non
     assert json.loads(data)["source"] == text
 
 
+def test_a_file_name_that_is_no_utf_8_stands_beside_any_other_field() -> None:
+    event = InstanceAdded(
+        "1", "2", "3", Record("IMAGE", encode([])),
+        placement=Placement.REFERENCE, source="/in/caf\udce9",
+    )  # fmt: skip
+    payload = codec.encode(event, "")
+    assert codec.decode("instance-added", 1, payload) == event
+
+
 def test_text_that_is_no_utf_8_is_written_with_escapes_and_without_spaces() -> None:
     data = codec.encode(InstanceRejected("/CAF\udce9", "é"), NONCE)
     assert data == (
@@ -285,6 +295,30 @@ def test_an_event_with_a_value_that_is_no_json_is_refused(value: Any) -> None:
         return
     with pytest.raises(JournalDamagedError):
         codec.decode("instance-rejected", 1, data)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sop_instance_uid": object()},
+        {"source": object()},
+        {"content": ("a", 1)},
+        {"record": Record("IMAGE", b"no elements")},
+        {"parents": (Record("PATIENT", encode_element(0x00100020, "LO", b"1") * 2),)},
+        {"invented": {"StudyID": object()}},
+    ],
+)
+def test_a_check_refuses_what_could_not_be_written(changes: dict[str, Any]) -> None:
+    event = evolve(InstanceAdded("1", "2", "3", Record("IMAGE", encode([]))), **changes)
+    with pytest.raises((TypeError, ValueError, AttributeError)) as written:
+        codec.encode(event, "")
+    with pytest.raises(written.type):
+        codec.check(event)
+
+
+@given(events)
+def test_a_check_lets_pass_what_can_be_written(event: Event) -> None:
+    codec.check(event)
 
 
 # --- what is not known, and what is damaged ------------------------------------------------------
@@ -428,7 +462,7 @@ def test_reading_old_events_leaves_the_stored_bytes_alone(
 
 
 def test_every_payload_has_a_nonce_of_its_own() -> None:
-    with closing(SqliteJournal.create(None)) as journal:
+    with closing(MemoryJournal()) as journal:
         events = [InstanceRemoved(1)] * 50
         journal.append(events, Draft("1", "", ""), expected=0)
         journal.append(events, Draft("2", "", ""), expected=50)

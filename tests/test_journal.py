@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import orjson
@@ -51,6 +52,7 @@ from ledger.journal import (
     utc_now,
     verify_journal,
 )
+from ledger.memory import MemoryJournal
 from ledger.sqlite import FORMAT, SqliteJournal
 
 BATCH = 20
@@ -82,12 +84,12 @@ class OnDisk:
 
 
 class InMemory:
-    """An embedded journal that goes with its object."""
+    """A journal that goes with its object."""
 
     def __init__(self, _: Path) -> None: ...
 
     def create(self, clock: Clock = utc_now) -> Journal:
-        return SqliteJournal.create(None, clock=clock)
+        return MemoryJournal(clock=clock)
 
     def open(self) -> Journal:
         raise NotImplementedError
@@ -164,12 +166,13 @@ def test_what_was_appended_is_read_as_it_was_returned(journal: Journal) -> None:
     assert list(journal.changes()) == [first[0].change, second[0].change]
 
 
+@pytest.mark.parametrize("make", STORES)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.lists(events, min_size=1, max_size=4), drafts), max_size=4))
+@given(changes=st.lists(st.tuples(st.lists(events, min_size=1, max_size=4), drafts), max_size=4))
 def test_any_events_and_any_drafts_are_read_as_they_were_returned(
-    changes: list[tuple[list[Event], Draft]],
+    make: Callable[[Path], Store], changes: list[tuple[list[Event], Draft]]
 ) -> None:
-    with closing(SqliteJournal.create(None)) as journal:
+    with TemporaryDirectory() as folder, closing(make(Path(folder)).create()) as journal:
         recorded: list[Recorded] = []
         for of_change, its_draft in changes:
             recorded += journal.append(of_change, its_draft, expected=len(recorded))
@@ -238,6 +241,7 @@ def test_positions_are_contiguous_over_changes_of_any_size(journal: Journal) -> 
 
 
 def test_the_head_has_the_hash_of_the_last_event(journal: Journal) -> None:
+    assert journal.position == 0
     append(journal, *removals(3))
     *_, last = journal.stored()
     assert journal.head() == Head(3, last.hash) == verify_journal(journal)
@@ -874,6 +878,7 @@ import sys
 from pathlib import Path
 from ledger.events import InstanceRemoved
 from ledger.journal import Draft
+from ledger.memory import MemoryJournal
 from ledger.sqlite import SqliteJournal
 journal = SqliteJournal(Path(sys.argv[1]))
 position = journal.head().position

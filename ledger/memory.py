@@ -1,0 +1,123 @@
+"""A journal in memory, for a File-set that goes with its object.
+
+Events are kept as they are. Their payloads and the hash chain are made when somebody asks for
+them, which for most such File-sets is never: to look at a DICOMDIR costs no serialisation of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+
+from ledger import codec
+from ledger.errors import ConflictError, JournalError
+from ledger.events import Event
+from ledger.journal import (
+    Change,
+    Clock,
+    Draft,
+    Head,
+    Recorded,
+    Stored,
+    chain_hash,
+    change_digest,
+    change_of,
+    genesis,
+    utc_now,
+)
+
+
+class MemoryJournal:
+    """A :class:`~ledger.journal.Journal` that nothing is left of in the end."""
+
+    def __init__(self, *, clock: Clock = utc_now) -> None:
+        """Make an empty journal."""
+        self.id = secrets.token_hex(16)
+        self._clock = clock
+        self._events: list[Event] = []
+        self._changes: list[Change] = []
+        self._firsts: list[int] = []  # the changes' first positions, to search in
+        self._by_id: dict[str, Change] = {}
+        self._stored: list[Stored] = []  # of the first events: as many as were asked for
+
+    @property
+    def position(self) -> int:
+        """The last position, 0 when empty."""
+        return len(self._events)
+
+    def head(self) -> Head:
+        """Return the last position and hash."""
+        self._store(len(self._events))
+        return Head(len(self._stored), self._stored[-1].hash if self._stored else genesis(self.id))
+
+    def append(self, events: Sequence[Event], draft: Draft, *, expected: int) -> list[Recorded]:
+        """Append `events` as one change; see :class:`~ledger.journal.Journal`."""
+        if not events:
+            raise ValueError("A change has at least one event")
+        for event in events:
+            codec.check(event)
+        if expected != len(self._events):
+            raise ConflictError(expected, len(self._events))
+        change = change_of(draft, first=expected + 1, count=len(events), clock=self._clock)
+        if change.id in self._by_id:
+            raise JournalError(f"There is a change with the id {change.id} already.")
+        self._events += events
+        self._changes.append(change)
+        self._firsts.append(change.first)
+        self._by_id[change.id] = change
+        return list(self.read(after=expected, upto=change.last))
+
+    def read(self, after: int = 0, upto: int | None = None) -> Iterator[Recorded]:
+        """Yield the events themselves; see :class:`~ledger.journal.Journal`."""
+        for position, change in self._positions(after, upto):
+            yield Recorded(position, change, self._events[position - 1])
+
+    def stored(self, after: int = 0, upto: int | None = None) -> Iterator[Stored]:
+        """Yield what another store would keep of them; see :class:`~ledger.journal.Journal`."""
+        for position, _ in self._positions(after, upto):
+            self._store(position)
+            yield self._stored[position - 1]
+
+    def changes(self, after: int = 0) -> Iterator[Change]:
+        """Yield changes in order; see :class:`~ledger.journal.Journal`."""
+        yield from self._changes[bisect_right(self._firsts, after) :]
+
+    def find_change(self, start: str) -> Change | None:
+        """Return a change by the beginning of its id; see :class:`~ledger.journal.Journal`."""
+        if start in self._by_id:
+            return self._by_id[start]
+        found = [change for id_, change in self._by_id.items() if id_.startswith(start)]
+        return found[0] if len(found) == 1 else None
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""
+
+    def _positions(self, after: int, upto: int | None) -> Iterator[tuple[int, Change]]:
+        """Yield the positions of a window, as it is now, each with its change."""
+        last = len(self._events) if upto is None else min(upto, len(self._events))
+        position = max(after, 0) + 1
+        index = bisect_right(self._firsts, position) - 1
+        while position <= last:
+            change = self._changes[index]
+            for each in range(position, min(change.last, last) + 1):
+                yield each, change
+            position, index = change.last + 1, index + 1
+
+    def _store(self, upto: int) -> None:
+        """Make what is stored of the events up to `upto`, where that was not done before."""
+        begun = len(self._stored)
+        previous = self._stored[-1].hash if self._stored else genesis(self.id)
+        digested: Change | None = None
+        of_change = b""
+        for position, change in self._positions(begun, upto):
+            if change is not digested:
+                digested, of_change = change, change_digest(change)
+            event = self._events[position - 1]
+            payload = codec.encode(event, secrets.token_hex(8))
+            digest = hashlib.sha256(payload).digest()
+            previous = chain_hash(previous, of_change, position, event.TYPE, event.VERSION, digest)
+            self._stored.append(
+                Stored(position, change, event.TYPE, event.VERSION, payload, digest, previous)
+            )
