@@ -4,9 +4,10 @@ A scan walks every top-level element to the end of the file and takes out the va
 ones; the others are skipped by their lengths, without an object made for them. That proves at the
 same time that no length runs past the end: a truncated file is never taken for a whole one.
 
-Two fast loops serve Explicit and Implicit VR Little Endian, which is nearly every file. At anything
-else they give up and leave the file to pydicom, after :mod:`ledger.walker` has checked that it is
-complete; both ways give the same result.
+Two fast loops serve Explicit and Implicit VR Little Endian, which is nearly every file; what looks
+as it did in a file before (:mod:`ledger.familiar`) they step over. At anything else they give up
+and leave the file to pydicom, after :mod:`ledger.walker` has checked that it is complete; both ways
+give the same result.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from ledger.elements import (
     iterate,
 )
 from ledger.errors import ElementsError, InstanceError, NotDicomError, TruncatedError
+from ledger.familiar import RUN, Familiar, Plain
 from ledger.walker import Buffer, Walker, check_complete, looks_implicit
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ class Wanted:
     Those in `presence_only` come back with an empty value.
     """
 
-    __slots__ = ("lookup", "presence_only", "vrs")
+    __slots__ = ("explicit", "implicit", "lookup", "presence_only", "vrs")
 
     def __init__(self, vrs: Mapping[int, str], presence_only: Collection[int] = ()) -> None:
         self.vrs = dict(vrs)
@@ -89,6 +91,36 @@ class Wanted:
         self.lookup = {(tag & 0xFFFF) << 16 | tag >> 16: tag for tag in vrs} | dict.fromkeys(
             _STOPS, 0
         )
+        self.explicit = Familiar(self._plain_explicit)
+        self.implicit = Familiar(self._plain_implicit)
+
+    def _plain_explicit(self, data: Buffer, offset: int) -> Plain | None:
+        """Return the element at `offset` if a run may hold it: all but what a walk looks into."""
+        if offset + 12 > len(data):
+            return None
+        raw, vr, length = _EXPLICIT(data, offset)
+        start = offset + 8
+        if vr in _LONG:
+            (length,) = _LENGTH(data, start)
+            start += 4
+        tag = self.lookup.get(raw)
+        if vr not in _NAMES or length == UNDEFINED_LENGTH:
+            return None
+        if tag is not None and (not tag or vr in _LONG):
+            return None
+        return Plain(start, start + length, tag, _NAMES[vr])
+
+    def _plain_implicit(self, data: Buffer, offset: int) -> Plain | None:
+        """Do so in Implicit VR."""
+        if offset + 8 > len(data):
+            return None
+        raw, length = _IMPLICIT(data, offset)
+        tag = self.lookup.get(raw)
+        if length == UNDEFINED_LENGTH or tag in self.presence_only:
+            return None
+        if tag is not None and (tag not in self.vrs or self.vrs[tag] == "SQ"):
+            return None
+        return Plain(offset + 8, offset + 8 + length, tag, self.vrs[tag] if tag else "")
 
 
 class _File(NamedTuple):
@@ -130,7 +162,7 @@ def _open(data: Buffer) -> _File:
             "no DICM prefix after a 128-byte preamble: this is not a DICOM file in the format of "
             "PS3.10 Section 7.1. If it is a bare data set, save it in that format first"
         )
-    meta, offset = _read_meta(data)
+    meta, offset = _familiar_meta(data) or _read_meta(data)
     syntax, storage_class = (
         str(meta.get(tag, b""), "latin-1").rstrip("\0 ").strip() for tag in (0x00100002, 0x00020002)
     )
@@ -142,6 +174,35 @@ def _open(data: Buffer) -> _File:
     if syntax in DEFLATED:
         data, offset = inflate(data[offset:]), 0
     return _File(syntax, storage_class, data, offset)
+
+
+def _familiar_meta(data: Buffer) -> tuple[dict[int, bytes], int] | None:
+    """Do what :func:`_read_meta` does where it was done for the like before, else ``None``."""
+    elements: dict[int, Element] = {}
+    offset, raw = _META.step(data, 132, elements)
+    if raw < 0:
+        return None
+    if raw & 0xFFFF == 2:
+        _META.learn(data, offset, raw)
+        return None
+    return {tag: element.value for tag, element in elements.items()}, offset
+
+
+def _plain_meta(data: Buffer, offset: int) -> Plain | None:
+    """Return the element at `offset` if it is one of the group 0002 in Explicit VR."""
+    if offset + 12 > len(data):
+        return None
+    tag, vr, length = _EXPLICIT(data, offset)
+    if tag & 0xFFFF != 2 or vr not in _NAMES:
+        return None
+    start = offset + 8
+    if vr in _LONG:
+        (length,) = _LENGTH(data, start)
+        start += 4
+    return Plain(start, start + length, tag, _NAMES[vr])
+
+
+_META: Final = Familiar(_plain_meta)
 
 
 def _read_meta(data: Buffer) -> tuple[dict[int, bytes], int]:
@@ -219,12 +280,33 @@ def _scan_fast(file: _File, wanted: Wanted) -> dict[int, Element] | None:
 
 
 def _scan_explicit(data: Buffer, offset: int, wanted: Wanted) -> dict[int, Element] | None:
-    lookup, names = wanted.lookup, _NAMES
     elements: dict[int, Element] = {}
-    size = len(data)
-    last = size - 8
+    familiar = wanted.explicit
+    last = len(data) - 8
     while offset <= last:
+        offset, raw = familiar.step(data, offset, elements)
+        if offset > last:
+            break
+        walked = _walk_explicit(data, offset, wanted, elements)
+        if walked is None:
+            return None
+        familiar.learn(data, offset, raw)
+        offset = walked
+    return elements if offset == len(data) and 0 not in elements else None
+
+
+def _walk_explicit(
+    data: Buffer, offset: int, wanted: Wanted, elements: dict[int, Element]
+) -> int | None:
+    """Take the wanted elements out of some, from `offset` on, and return where the next one is."""
+    lookup, names, starts = wanted.lookup, _NAMES, wanted.explicit.starts
+    last = len(data) - 8
+    for number in range(RUN):
+        if offset > last:
+            break
         raw, vr, length = _EXPLICIT(data, offset)
+        if number and raw in starts:
+            break
         if vr in _SHORT:
             start = offset + 8
             offset = start + length
@@ -232,26 +314,39 @@ def _scan_explicit(data: Buffer, offset: int, wanted: Wanted) -> dict[int, Eleme
                 tag = lookup[raw]
                 elements[tag] = Element(tag, names[vr], bytes(data[start:offset]))
             continue
-        if vr not in _LONG or offset + 12 > size:
+        walked = _walk_long(data, offset, wanted, elements) if vr in _LONG else None
+        if walked is None:
             return None
-        header, start = offset, offset + 12
-        (length,) = _LENGTH(data, offset + 8)
-        if length != UNDEFINED_LENGTH:
-            end = offset = start + length
-        elif vr == _UN:
+        offset = walked
+    return offset
+
+
+def _walk_long(
+    data: Buffer, header: int, wanted: Wanted, elements: dict[int, Element]
+) -> int | None:
+    """Do so with the one element at `header`, which has a length of 32 bits or none."""
+    if header + 12 > len(data):
+        return None
+    raw, vr, _ = _EXPLICIT(data, header)
+    start = offset = header + 12
+    (length,) = _LENGTH(data, header + 8)
+    if length != UNDEFINED_LENGTH:
+        offset += length
+        end = offset
+    elif vr == _UN:
+        return None
+    else:
+        offset = _skip(data, raw, vr.to_bytes(2, "little"), start)
+        end = offset - 8
+    if raw in wanted.lookup:
+        tag = wanted.lookup[raw]
+        if tag in wanted.presence_only:
+            start = end
+        value = bytes(data[start:end]) if vr != _SQ else _canonical(data[header:offset])
+        if value is None:
             return None
-        else:
-            offset = _skip(data, raw, vr.to_bytes(2, "little"), start)
-            end = offset - 8
-        if raw in lookup:
-            tag = lookup[raw]
-            if tag in wanted.presence_only:
-                start = end
-            value = bytes(data[start:end]) if vr != _SQ else _canonical(data[header:offset])
-            if value is None:
-                return None
-            elements[tag] = Element(tag, names[vr], value)
-    return elements if offset == size and 0 not in elements else None
+        elements[tag] = Element(tag, _NAMES[vr], value)
+    return offset
 
 
 def _skip(data: Buffer, raw: int, vr: bytes | None, start: int) -> int:
@@ -261,14 +356,36 @@ def _skip(data: Buffer, raw: int, vr: bytes | None, start: int) -> int:
 
 
 def _scan_implicit(data: Buffer, offset: int, wanted: Wanted) -> dict[int, Element] | None:
-    lookup, vrs = wanted.lookup, wanted.vrs
     elements: dict[int, Element] = {}
-    size = len(data)
-    last = size - 8
+    familiar = wanted.implicit
+    last = len(data) - 8
     if offset <= last and not looks_implicit(data, offset):
         return None
     while offset <= last:
+        offset, raw = familiar.step(data, offset, elements)
+        if offset > last:
+            break
+        walked = _walk_implicit(data, offset, wanted, elements)
+        if walked is None:
+            return None
+        familiar.learn(data, offset, raw)
+        offset = walked
+    return elements if offset == len(data) else None
+
+
+def _walk_implicit(
+    data: Buffer, offset: int, wanted: Wanted, elements: dict[int, Element]
+) -> int | None:
+    """Do as :func:`_walk_explicit`."""
+    lookup, vrs, starts = wanted.lookup, wanted.vrs, wanted.implicit.starts
+    size = len(data)
+    last = size - 8
+    for number in range(RUN):
+        if offset > last:
+            break
         raw, length = _IMPLICIT(data, offset)
+        if number and raw in starts:
+            break
         start = offset + 8
         if length != UNDEFINED_LENGTH:
             offset = start + length
@@ -281,7 +398,7 @@ def _scan_implicit(data: Buffer, offset: int, wanted: Wanted) -> dict[int, Eleme
                 return None
             length = 0 if tag in wanted.presence_only else length
             elements[tag] = Element(tag, vrs[tag], bytes(data[start : start + length]))
-    return elements if offset == size else None
+    return offset
 
 
 def _canonical(element: Buffer) -> bytes | None:

@@ -8,6 +8,7 @@ values of undefined length and whenever they meet anything odd.
 
 from __future__ import annotations
 
+import re
 import struct
 from mmap import mmap
 from typing import Final, TypeAlias
@@ -27,7 +28,11 @@ from ledger.errors import InstanceError, TruncatedError
 Buffer: TypeAlias = bytes | memoryview | mmap
 """A whole file's bytes."""
 
-_DELIMITERS: Final = {"<": b"\xfe\xff\xdd\xe0", ">": b"\xff\xfe\xe0\xdd"}
+# Patterns search any kind of buffer where it is, with no copy of what is left of it.
+_DELIMITERS: Final = {
+    "<": re.compile(rb"\xfe\xff\xdd\xe0"),
+    ">": re.compile(rb"\xff\xfe\xe0\xdd"),
+}
 _STRUCTS: Final = {
     order: (
         struct.Struct(order + "HHI"),
@@ -156,10 +161,10 @@ class Walker:
 
     def _find_delimiter(self, tag: int, offset: int) -> int:
         """Skip a value that is no row of fragments, up to the first delimiter in it."""
-        found = bytes(self._data[offset:]).find(_DELIMITERS[self._order])
-        if found < 0 or found > self._end - offset - 8:
+        found = _DELIMITERS[self._order].search(self._data, offset)
+        if found is None or found.start() > self._end - 8:
             raise TruncatedError(f"the file ends within {describe(tag)}: its end is not marked")
-        return offset + found + 8
+        return found.start() + 8
 
     def _truncated(self, tag: int, start: int, length: int) -> TruncatedError:
         return TruncatedError(

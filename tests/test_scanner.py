@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import struct
 import zlib
+from io import BytesIO
 from pathlib import Path
 
 import pydicom
@@ -57,9 +58,11 @@ FRAGMENTS = undefined(0x7FE00010, "OB", encode_items([b"", b"\xfe\xff\xdd\xe0" *
 CONCEPT = undefined(0x0040A043, "SQ", ITEM + CODE + ITEM_END + encode_items([CODE]))
 
 
-def outcome(function: object, data: bytes) -> Scan | tuple[type[InstanceError], str]:
+def outcome(
+    function: object, data: bytes, wanted: Wanted = WANTED
+) -> Scan | tuple[type[InstanceError], str]:
     try:
-        return function(data, WANTED)
+        return function(data, wanted)
     except InstanceError as exc:
         return type(exc), str(exc)
 
@@ -314,3 +317,67 @@ def test_damaged_files_are_read_or_refused_and_nothing_else(
 def test_any_bytes_after_the_prefix_are_read_or_refused(syntax: str, tail: bytes) -> None:
     outcome(scan, file_of(syntax, tail))
     outcome(scan_generally, file_of(syntax, tail))
+
+
+# --- what looks as it did in a file before -------------------------------------------------------
+
+
+def of_series(number: int, *, padded: bool, name: str, extra: bool) -> bytes:
+    """Return one of many files that differ in values, in some lengths and in an element or two."""
+    ds = pydicom.dcmread(DATA / "test_files/CT_small.dcm")
+    ds.InstanceNumber = number
+    ds.PatientName = name
+    ds.SliceLocation = f"-{number}.5" if padded else "1"
+    if extra:
+        ds.StudyDescription, ds.NumberOfFrames = "extra", 1
+    buffer = BytesIO()
+    ds.file_meta.TransferSyntaxUID = IMPLICIT if padded else EXPLICIT
+    ds.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+SERIES = [
+    of_series(number, padded=padded, name=name, extra=extra)
+    for number in (1, 2, 123)
+    for padded in (False, True)
+    for name in ("Doe", "Longer^Name")
+    for extra in (False, True)
+]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([*SERIES, *SEEDS]),
+            st.lists(st.tuples(st.integers(132, 6000), st.integers(0, 255)), max_size=2),
+            st.sampled_from([0, 0, 0, 1, 8, 5000]),
+        ),
+        max_size=20,
+    )
+)
+def test_what_was_scanned_before_changes_nothing_that_is_found(
+    files: list[tuple[bytes, list[tuple[int, int]], int]],
+) -> None:
+    experienced = Wanted(WANTED.vrs, WANTED.presence_only)
+    for seed, changes, cut in files:
+        data = bytearray(seed)
+        for position, byte in changes:
+            if position < len(data):
+                data[position] = byte
+        whole = bytes(data[: len(data) - cut])
+        fresh = outcome(scan, whole, Wanted(WANTED.vrs, WANTED.presence_only))
+        assert outcome(scan, whole, experienced) == fresh
+
+
+def test_files_of_a_series_are_stepped_over_in_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    experienced = Wanted(WANTED.vrs, WANTED.presence_only)
+    for data in SERIES * 3:
+        scan(data, experienced)
+
+    def fail(*_: object) -> None:
+        raise AssertionError("walked")
+
+    monkeypatch.setattr(scanner, "_walk_explicit", fail)
+    monkeypatch.setattr(scanner, "_walk_implicit", fail)
+    assert scan(SERIES[-1], experienced).elements
