@@ -9,10 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from ledger.files import StrPath
+
 _MANY: Final = 64  # files from which one syncfs costs less than an fsync of each
 
 
-def fsync(path: Path) -> None:
+def fsync(path: StrPath) -> None:
     """Flush a file or folder to the disk; OSError where that fails."""
     fd = os.open(path, os.O_RDONLY)
     try:
@@ -21,7 +23,7 @@ def fsync(path: Path) -> None:
         os.close(fd)
 
 
-def fsync_all(files: Iterable[Path], folders: Iterable[Path], root: Path) -> None:
+def fsync_all(files: Iterable[StrPath], folders: Iterable[StrPath], root: StrPath) -> None:
     """Flush `files` and `folders`, all on the file system of `root`, to the disk."""
     paths = [*files, *folders]
     if len(paths) >= _MANY and _syncfs(root):
@@ -30,7 +32,7 @@ def fsync_all(files: Iterable[Path], folders: Iterable[Path], root: Path) -> Non
         fsync(path)
 
 
-def _syncfs(root: Path) -> bool:
+def _syncfs(root: StrPath) -> bool:
     """Flush the whole file system of `root` (Linux); ``False`` where there is no such call."""
     try:
         call = ctypes.CDLL(None, use_errno=True).syncfs

@@ -9,17 +9,18 @@ import errno
 import hashlib
 import os
 import stat
-from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from ledger.digest import from_raw
 from ledger.errors import ContentDamagedError
 from ledger.events import Content
 
+StrPath: TypeAlias = str | os.PathLike[str]
+
 _CHUNK: Final = 1 << 20
 
 
-def open_regular(path: Path) -> int:
+def open_regular(path: StrPath) -> int:
     """Return a descriptor to read the regular file at `path`; OSError if there is none."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     mode = os.fstat(fd).st_mode
@@ -31,20 +32,20 @@ def open_regular(path: Path) -> int:
     raise OSError(errno.EINVAL, "Not a regular file", os.fspath(path))
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: StrPath) -> bytes:
     """Return the bytes of the regular file at `path`; OSError if it can't be read."""
     with open(open_regular(path), "rb", buffering=0) as file:
         return file.read()
 
 
-def file_content(path: Path) -> Content:
+def file_content(path: StrPath) -> Content:
     """Return the digest and size (bytes) of the file at `path`; OSError if it can't be read."""
     with open(open_regular(path), "rb", buffering=0) as file:
         hasher = hashlib.file_digest(file, "sha256")
         return Content(from_raw(hasher.digest()), file.tell())
 
 
-def copy_file(source: Path, target: int, *, expected: Content | None) -> None:
+def copy_file(source: StrPath, target: int, *, expected: Content | None) -> None:
     """Copy the file `source` to the open file descriptor `target`, hashing on the way.
 
     Raises :class:`~ledger.errors.ContentDamagedError` if it is not the `expected` content;

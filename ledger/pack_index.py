@@ -74,6 +74,15 @@ class PackIndex:
     def close(self) -> None:
         self._db.close()
 
+    def hold(self) -> None:
+        """Have the file stay as it is for now: finding then costs no locking each time."""
+        self._db.execute("BEGIN")
+
+    def let_go(self) -> None:
+        """Undo :meth:`hold`."""
+        with suppress(sqlite3.Error):
+            self._db.rollback()
+
     def find(self, raw: bytes) -> Entry | None:
         """Return where the content of a digest is, ``None`` where it is not known."""
         rows = self._db.execute("SELECT * FROM entries WHERE digest = ?", (raw,)).fetchall()

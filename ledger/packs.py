@@ -103,23 +103,59 @@ def _found(item: os.DirEntry[str]) -> Pack:
 # --- Reading ---------------------------------------------------------------------------------
 
 
-def chunks(folder: Path, entry: Entry) -> Iterator[bytes]:
-    """Yield the content of `entry` in pieces of up to :data:`CHUNK` bytes, and check it.
+class PackReader:
+    """Reads entries of the packs in `folder`; the pack read last is kept open.
 
-    Raises ContentMissingError where the pack is gone or ends too early, and ContentDamagedError
-    where the header is wrong or, after the last piece, where the digest is.
+    `following` is the entry behind the one read last: content is mostly asked for in the order in
+    which it came, and need not be looked up then.
     """
-    path = pack_path(folder, entry.pack)
-    where = f"{path}, offset {entry.offset}"
-    hasher = hashlib.sha256()
-    with _opened(path) as fd:
-        if os.pread(fd, HEADER_SIZE, entry.offset) != _header(entry.raw, entry.length):
-            raise _flaw(fd, entry, where, "header")
-        for chunk in _pieces(fd, entry):
-            hasher.update(chunk)
-            yield chunk
-        if hasher.digest() != entry.raw:
-            raise _flaw(fd, entry, where, "content")
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder
+        self._number = self._fd = -1
+        self.following: Entry | None = None
+
+    def close(self) -> None:
+        """Let go of the pack; reading again opens it again."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def chunks(self, entry: Entry) -> Iterator[bytes | memoryview]:
+        """Yield the content of `entry` in pieces of up to :data:`CHUNK` bytes, and check it.
+
+        Raises ContentMissingError where the pack is gone or ends too early, and
+        ContentDamagedError where the header is wrong or, after the last piece, where the digest is.
+        """
+        if entry.pack != self._number:
+            self.close()
+            self._number, self._path = entry.pack, pack_path(self._folder, entry.pack)
+        with _reading(self._path):
+            fd = self._opened()
+            # With the header of the entry behind it.
+            size = HEADER_SIZE + min(entry.length, CHUNK) + HEADER_SIZE
+            first = memoryview(os.pread(fd, size, entry.offset))
+            if first[:HEADER_SIZE] != _header(entry.raw, entry.length):
+                raise _flaw(fd, entry, self._path, "header")
+            content = first[HEADER_SIZE : HEADER_SIZE + entry.length]
+            self.following = _entry_in(first[HEADER_SIZE + entry.length :], entry.pack, entry.end)
+            hasher = hashlib.sha256(content)
+            yield content
+            if len(content) < entry.length:
+                for chunk in _pieces(fd, entry, len(content)):
+                    hasher.update(chunk)
+                    yield chunk
+            if hasher.digest() != entry.raw:
+                raise _flaw(fd, entry, self._path, "content")
+
+    def _opened(self) -> int:
+        # A pack that was deleted meanwhile is gone, though its bytes could still be read.
+        if self._fd >= 0 and not os.fstat(self._fd).st_nlink:
+            self.close()
+        if self._fd < 0:
+            self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        return self._fd
 
 
 def scan(
@@ -160,8 +196,17 @@ def _header(raw: bytes, length: int) -> bytes:
     return frame + _checksum(frame)
 
 
-def _checksum(frame: bytes) -> bytes:
+def _checksum(frame: bytes | memoryview) -> bytes:
     return zlib.crc32(frame).to_bytes(4, "big")
+
+
+def _entry_in(head: bytes | memoryview, pack: int, offset: int) -> Entry | None:
+    """Return the entry whose header `head` is, ``None`` where it is none of this version."""
+    frame = head[: _FRAME.size]
+    if len(head) != HEADER_SIZE or head[_FRAME.size :] != _checksum(frame):
+        return None
+    magic, version, raw, length = _FRAME.unpack(frame)
+    return Entry(raw, pack, offset, length) if (magic, version) == (_MAGIC, _VERSION) else None
 
 
 def _entry_at(fd: int, pack: Pack, offset: int, stop: int) -> Entry | None:
@@ -187,8 +232,8 @@ def _is_intact(fd: int, entry: Entry) -> bool:
     return hasher.digest() == entry.raw
 
 
-def _pieces(fd: int, entry: Entry) -> Iterator[bytes]:
-    position = entry.offset + HEADER_SIZE
+def _pieces(fd: int, entry: Entry, start: int = 0) -> Iterator[bytes]:
+    position = entry.offset + HEADER_SIZE + start
     while position < entry.end:
         chunk = os.pread(fd, min(CHUNK, entry.end - position), position)
         if not chunk:
@@ -197,7 +242,8 @@ def _pieces(fd: int, entry: Entry) -> Iterator[bytes]:
         position += len(chunk)
 
 
-def _flaw(fd: int, entry: Entry, where: str, part: str) -> VaultError:
+def _flaw(fd: int, entry: Entry, path: Path, part: str) -> VaultError:
+    where = f"{path}, offset {entry.offset}"
     digest = from_raw(entry.raw)
     if os.fstat(fd).st_size < entry.end:
         return ContentMissingError(
@@ -223,12 +269,19 @@ def _next_magic(fd: int, position: int, stop: int) -> int:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    try:
+    with _reading(path):
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             yield fd
         finally:
             os.close(fd)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn the system's errors about a pack into ours."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise ContentMissingError(f"{path} is gone: restore it from a backup") from error
     except OSError as error:

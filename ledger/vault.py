@@ -32,7 +32,7 @@ from ledger.packs import (
     Appender,
     Entry,
     Pack,
-    chunks,
+    PackReader,
     gaps,
     io_trouble,
     list_packs,
@@ -144,6 +144,7 @@ class PackVault:
         self._index: PackIndex | None = None  # the writer's, from the first batch on
         self._view: PackIndex | None = None  # the same file, for reading
         self._scanned = ScannedPacks(folder)
+        self._reader = PackReader(folder)
         self._in_batch = False
         self._unsafe = False
 
@@ -156,6 +157,7 @@ class PackVault:
         """
         self._refuse_unless_writable()
         index = self._settled_index()
+        index.hold()
         appender = Appender(
             self._folder, list_packs(self._folder), limit=self._pack_limit, durable=self._durable
         )
@@ -168,6 +170,7 @@ class PackVault:
             appender.roll_back()
             raise
         finally:
+            index.let_go()
             self._in_batch = False
             self._unsafe = appender.unsafe
         # From here on the batch is kept, whatever happens to the index.
@@ -194,11 +197,11 @@ class PackVault:
 
     def read(self, digest: Digest) -> bytes:
         """Return the content, checked."""
-        return b"".join(chunks(self._folder, self._entry(digest)))
+        return b"".join(self._reader.chunks(self._entry(digest)))
 
     def copy_to(self, digest: Digest, fd: int) -> None:
         """Write the content to an open file; see :meth:`Vault.copy_to`."""
-        for chunk in chunks(self._folder, self._entry(digest)):
+        for chunk in self._reader.chunks(self._entry(digest)):
             write_all(fd, chunk)
 
     def verify(self) -> Iterator[Damage]:
@@ -224,11 +227,15 @@ class PackVault:
                 index.close()
         self._index = self._view = None
         self._scanned.close()
+        self._reader.close()
 
     # --- Looking things up: the index file where it serves, else the packs themselves
 
     def _entry(self, digest: Digest) -> Entry:
         raw = to_raw(digest)
+        following = self._reader.following
+        if following is not None and following.raw == raw:
+            return following
         # The index is never synced. What a power failure took from it, the packs still have.
         entry = self._find(raw) or self._scanned.index().find(raw)
         if entry is None:
@@ -271,7 +278,7 @@ class PackVault:
     def _verify_entries(self, entries: Iterable[Entry]) -> Iterator[Damage]:
         for entry in entries:
             try:
-                for _ in chunks(self._folder, entry):
+                for _ in self._reader.chunks(entry):
                     pass
             except VaultError as error:
                 yield Damage(from_raw(entry.raw), str(error))

@@ -15,10 +15,16 @@ atomic rename. Until the first DICOMDIR is replaced a failure is rolled back, an
 can be taken back; after that the write has to be resumed, which repeats the same steps and finds
 some of them done.
 
+A folder that the medium does not have yet is filled in the private folder and gets its place, with
+all that is in it, by one rename; where the medium has the folder, each file gets its own.
+
 What is made on the way, and goes before the end, has names that nobody else's files have: the
 staging folder is one that wasn't there, and the private folder and a new DICOMDIR are named after
 the digest of what that DICOMDIR holds. No file of the File-set is ever there in part, so whatever
 lies at a File ID with other content is not from an interrupted write: it is refused, not replaced.
+
+Paths are plain text here: of every file there are several, and pathlib takes longer over them than
+the system over the files.
 """
 
 from __future__ import annotations
@@ -27,6 +33,7 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from os.path import basename, dirname, isdir, isfile, islink, join, lexists, realpath, samefile
 from pathlib import Path
 from typing import Final
 
@@ -78,39 +85,53 @@ def collisions(plan: Plan) -> list[str]:
     Where one does, its neighbours in the same folder are returned with it, for a layout that
     looks for free names. A file that is just the one to be put there is no obstacle.
     """
-    root = Path(plan.root)
+    root = plan.root
     goes = {path.upper() for path in plan.obsolete}
     blocked: set[str] = set()
+    occupied: dict[str, frozenset[str]] = {}
     for leaf, path in plan.placed.items():
-        folder = path.rpartition("/")[0]
+        folder, _, name = path.rpartition("/")
         if leaf in plan.contested or folder in blocked:
             continue
-        if (blocker := _file_above(root, folder)) is not None:
-            blocked.add(blocker.rpartition("/")[0])
+        if folder not in occupied:
+            blocker = _file_above(root, folder)
+            if blocker is not None:
+                blocked.add(blocker.rpartition("/")[0])
+            occupied[folder] = frozenset() if blocker is not None else _names(join(root, folder))
+        if name.upper() not in occupied[folder]:
+            continue
         # Names that differ only in case are one on many media: that file will be deleted.
-        elif os.path.lexists(root / path) and (
-            path.upper() in goes or not _is_in_place(root / path, leaf)
-        ):
+        target = join(root, path)
+        if lexists(target) and (path.upper() in goes or not _is_in_place(target, leaf)):
             blocked.add(folder)
-    if plan.staging is not None and os.path.lexists(root / plan.staging):
+    if plan.staging is not None and lexists(join(root, plan.staging)):
         blocked.add("")
     return sorted(
         f"{folder}/{name}" if folder else name
         for folder in blocked
-        for name in os.listdir(root / folder)  # noqa: PTH208 - names, not paths
+        for name in os.listdir(join(root, folder))
     )
 
 
-def _file_above(root: Path, folder: str) -> str | None:
+def _file_above(root: str, folder: str) -> str | None:
     """Return what is no folder of the components of `folder`, ``None`` if nothing is."""
     while folder:
-        if os.path.lexists(root / folder):
-            return None if (root / folder).is_dir() else folder
+        path = join(root, folder)
+        if lexists(path):
+            return None if isdir(path) else folder
         folder = folder.rpartition("/")[0]
     return None
 
 
-def _holds(path: Path, leaf: Leaf) -> bool:
+def _names(folder: str) -> frozenset[str]:
+    """Return the names in a folder, in upper case; none where there is no such folder."""
+    try:
+        return frozenset(name.upper() for name in os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
+
+
+def _holds(path: str, leaf: Leaf) -> bool:
     """Whether the file at `path` can be read and has the instance's content, which is known."""
     try:
         return leaf.content is not None and file_content(path) == leaf.content
@@ -118,24 +139,34 @@ def _holds(path: Path, leaf: Leaf) -> bool:
         return False
 
 
-def _is_in_place(path: Path, leaf: Leaf) -> bool:
+def _is_in_place(path: str, leaf: Leaf) -> bool:
     """Whether `path` is a file of its own with the instance's content."""
-    return not path.is_symlink() and path.is_file() and _holds(path, leaf)
+    return not islink(path) and isfile(path) and _holds(path, leaf)
 
 
-def _is_dicomdir(path: Path, root: Path) -> bool:
+def _is_dicomdir(path: str, root: str) -> bool:
     """Whether `path` is the DICOMDIR of `root`, however media write its name."""
-    if path.name.upper() != DICOMDIR:
+    if basename(path).upper() != DICOMDIR:
         return False
     try:
-        return path.samefile(root / DICOMDIR)
+        return samefile(path, join(root, DICOMDIR))
     except OSError:
         return False
 
 
-def _is_same_name(path: Path, other: Path) -> bool:
+def _tops(path: str) -> Iterator[str]:
+    """Yield the first component of a relative path, the first two, and so on to all of it."""
+    end = path.find("/")
+    while end >= 0:
+        yield path[:end]
+        end = path.find("/", end + 1)
+    if path:
+        yield path
+
+
+def _is_same_name(path: str, other: str) -> bool:
     """Whether both are one name of a file, and not just two names that it has."""
-    return path.resolve() == other.resolve()
+    return realpath(path) == realpath(other)
 
 
 def _private_name(leaf: Leaf) -> str:
@@ -167,8 +198,8 @@ class Materializer:
         `resume`, what an interrupted attempt has done is looked at, checked by its digest and kept.
         """
         self._plan = plan
-        self._root = building or Path(plan.root)
-        self._medium = medium or Path(plan.root)
+        self._root = os.fspath(building or plan.root)
+        self._medium = os.fspath(medium or plan.root)
         self._vault = vault
         self._durable = durable
         self._resume = resume
@@ -176,10 +207,13 @@ class Materializer:
         self._links = True
         self._moves = self._medium == self._root
         self._private = self._beside(plan.dicomdir, ".files")
-        self._made_files: list[Path] = []
-        self._made_folders: list[Path] = []
-        self._unflushed: list[Path] = []
-        self._folders: set[Path] = set()
+        self._tree = join(self._private, "folders")
+        self._single = join(self._private, "files")
+        self._made_files: list[str] = []
+        self._made_folders: list[str] = []
+        self._moved: set[str] = set()
+        self._unflushed: list[str] = []
+        self._folders: set[str] = set()
         self._committed = False
         self.rolled_back = False
 
@@ -227,13 +261,22 @@ class Materializer:
         gone = True
         for path in reversed(self._made_files):
             try:
-                path.unlink(missing_ok=True)
+                os.unlink(self._now_at(path))
+            except FileNotFoundError:
+                pass
             except OSError:
                 gone = False
         for folder in reversed(self._made_folders):
             with suppress(OSError):  # someone may have put something there since
-                folder.rmdir()
+                os.rmdir(self._now_at(folder))
         return gone
+
+    def _now_at(self, path: str) -> str:
+        """Return where what was made at `path` is, since its folder may have got its place."""
+        if not path.startswith(f"{self._tree}/"):
+            return path
+        below = path[len(self._tree) + 1 :]
+        return join(self._root, below) if any(top in self._moved for top in _tops(below)) else path
 
     def take_back(self) -> None:
         """Delete what an interrupted attempt has made, for the medium to be as it was before it.
@@ -247,21 +290,25 @@ class Materializer:
                 f"The write to {plan.root} has got too far to be given up: write again to "
                 "complete it."
             )
-        made = [self._root / plan.contested.get(leaf, path) for leaf, path in plan.placed.items()]
+        made = [join(self._root, self._goal(leaf)) for leaf in plan.placed]
         for leaf, path in zip(plan.placed, made, strict=True):
             if _is_in_place(path, leaf) and self._is_within(path) and self._has_more(leaf, path):
-                path.unlink()
+                os.unlink(path)
         self._clear([self._beside(data) for data in (plan.interim, plan.dicomdir) if data])
         self._clear(self._in_private())
-        self._prune({path.parent for path in made} | {self._private})
+        self._prune(set(map(dirname, made)) | self._private_folders())
 
-    def _has_more(self, leaf: Leaf, path: Path) -> bool:
+    def _goal(self, leaf: Leaf) -> str:
+        """Return where an instance has to be before the first DICOMDIR is replaced."""
+        return self._plan.contested.get(leaf, self._plan.placed[leaf])
+
+    def _has_more(self, leaf: Leaf, path: str) -> bool:
         """Whether the instance's bytes are anywhere else than at `path`."""
         if leaf.content is not None and leaf.content.digest in self._vault:
             return True
-        others = [self._medium / leaf.file_id] if leaf.file_id is not None else []
+        others = [join(self._medium, leaf.file_id)] if leaf.file_id is not None else []
         if leaf.source is not None:
-            others.append(Path(leaf.source))
+            others.append(leaf.source)
         return any(_holds(other, leaf) and not _is_same_name(other, path) for other in others)
 
     def _refuse_unread(self) -> None:
@@ -277,12 +324,12 @@ class Materializer:
         plan = self._plan
         if not self._resume:
             return False
-        found = read_dicomdir(self._root)
+        found = read_dicomdir(Path(self._root))
         # A DICOMDIR doesn't tell an instance from another one of the same UID and File ID, so the
         # last one may be byte for byte the one that was there before.
         done = found == plan.dicomdir and (
             not plan.contested
-            or all(_is_in_place(self._root / path, leaf) for leaf, path in plan.placed.items())
+            or all(_is_in_place(join(self._root, path), leaf) for leaf, path in plan.placed.items())
         )
         self._committed = done or (found is not None and found == plan.interim)
         return done
@@ -290,21 +337,38 @@ class Materializer:
     # --- the steps -------------------------------------------------------------------------------
 
     def _put_new_files(self) -> None:
-        plan = self._plan
-        total = len(plan.placed)
-        made: dict[Path, Path] = {}
-        for done, (leaf, path) in enumerate(plan.placed.items()):
-            target = self._root / plan.contested.get(leaf, path)
-            if (private := self._put(leaf, target)) is not None:
-                made[private] = target
+        total = len(self._plan.placed)
+        single: dict[str, str] = {}
+        tops: dict[str, None] = {}
+        absent: dict[str, str | None] = {}
+        for done, leaf in enumerate(self._plan.placed):
+            goal = self._goal(leaf)
+            folder = goal.rpartition("/")[0]
+            if folder not in absent:
+                absent[folder] = self._absent_top(folder)
+                self._folder(dirname(join(self._root, absent[folder] or goal)))  # it is there
+            if (top := absent[folder]) is not None:
+                tops[top] = None
+                self._put(leaf, join(self._tree, goal))
+            elif (private := self._put(leaf, join(self._root, goal), apart=True)) is not None:
+                single[private] = join(self._root, goal)
             if self._progress:
                 self._progress(done + 1, total)
         if self._durable:
             fsync_all(self._unflushed, (), self._root)
         self._unflushed = []
-        for private, target in made.items():
+        for top in tops:
+            self._place_folder(top)
+        for private, target in single.items():
             self._place(private, target)
         self._flush()
+
+    def _absent_top(self, folder: str) -> str | None:
+        """Return the topmost part of `folder` that the medium lacks, ``None`` if it lacks none."""
+        for top in _tops(folder):
+            if not lexists(join(self._root, top)):
+                return top
+        return None
 
     def _settle_contested(self) -> None:
         """Put the files of the staging folder where they belong, over what lies there.
@@ -314,51 +378,52 @@ class Materializer:
         plan = self._plan
         held = self._held()
         for leaf, path in plan.contested.items():
-            staged, target = self._root / path, self._root / plan.placed[leaf]
-            self._folder(target.parent)
-            temporary = staged.with_suffix(".new")
-            temporary.unlink(missing_ok=True)
+            staged, target = join(self._root, path), join(self._root, plan.placed[leaf])
+            self._folder(dirname(target))
+            temporary = f"{staged}.new"
+            self._clear([temporary])
             if not (self._resume and _is_in_place(target, leaf)):
                 self._refuse_foreign(target, held.get(plan.placed[leaf]))
-                if not staged.is_file():
+                if not isfile(staged):
                     raise ContentMissingError(f"{staged} is gone")
                 if not self._link(staged, temporary):
                     with self._created(temporary) as fd:
                         copy_file(staged, fd, expected=leaf.content)
-                temporary.replace(target)
-                temporary.unlink(missing_ok=True)  # two links to one file are not replaced
+                os.replace(temporary, target)
+                self._clear([temporary])  # two links to one file are not replaced
             self._unflushed.append(target)
         self._flush()
 
     def _commit(self, dicomdir: bytes) -> None:
         """Put `dicomdir` in place, in one step."""
         temporary = self._beside(dicomdir)
-        temporary.unlink(missing_ok=True)
+        self._clear([temporary])
         with self._created(temporary) as fd:
             write_all(fd, dicomdir)
             if self._durable:
                 os.fsync(fd)
         before, self._committed = self._committed, True
         try:
-            temporary.replace(self._root / DICOMDIR)
+            os.replace(temporary, join(self._root, DICOMDIR))
         except OSError:
-            self._committed = before or not os.path.lexists(temporary)
+            self._committed = before or not lexists(temporary)
             raise
         if self._durable:
             fsync(self._root)
 
-    def _beside(self, dicomdir: bytes, suffix: str = "") -> Path:
+    def _beside(self, dicomdir: bytes, suffix: str = "") -> str:
         """Return where `dicomdir` is written first: a file there is a part of the same bytes."""
-        return self._root / f".{DICOMDIR}-{digest_of(dicomdir).partition(':')[2][:16]}{suffix}"
+        name = f".{DICOMDIR}-{digest_of(dicomdir).partition(':')[2][:16]}{suffix}"
+        return join(self._root, name)
 
     def _clean_up(self) -> None:
         plan = self._plan
         held = self._held()
-        gone = [self._root / file_id for file_id in plan.obsolete if self._may_go(file_id, held)]
-        gone += map(self._root.joinpath, plan.contested.values())
+        gone = [join(self._root, path) for path in plan.obsolete if self._may_go(path, held)]
+        gone += [join(self._root, path) for path in plan.contested.values()]
         gone += self._in_private()
         self._clear(gone)
-        changed = self._prune({path.parent for path in gone} | {self._private})
+        changed = self._prune({dirname(path) for path in gone} | self._private_folders())
         if self._durable:
             fsync_all((), sorted(changed), self._root)
 
@@ -369,7 +434,7 @@ class Materializer:
 
     def _may_go(self, file_id: str, held: Mapping[str, Leaf]) -> bool:
         """Whether what lies at the obsolete `file_id` is of the File-set and no longer needed."""
-        path = self._root / file_id
+        path = join(self._root, file_id)
         if not self._is_within(path) or _is_dicomdir(path, self._root):
             return False
         if not self._resume or _holds(path, held[file_id]):
@@ -379,20 +444,26 @@ class Materializer:
         except OSError:
             return False
 
-    def _in_private(self) -> list[Path]:
-        """Return where the private folder may hold a file of ours."""
-        if not self._private.is_dir():
+    def _in_private(self) -> list[str]:
+        """Return the files in the private folder that are ours."""
+        if not isdir(self._private):
             return []
-        return [self._private / _private_name(leaf) for leaf in self._plan.placed]
+        ours = {join(self._tree, self._goal(leaf)) for leaf in self._plan.placed}
+        ours |= {join(self._single, _private_name(leaf)) for leaf in self._plan.placed}
+        there = (join(path, name) for path, _, names in os.walk(self._private) for name in names)
+        return [path for path in there if path in ours]
+
+    def _private_folders(self) -> set[str]:
+        return {path for path, _, _ in os.walk(self._private)} | {self._private}
 
     @staticmethod
-    def _clear(paths: Iterable[Path]) -> None:
+    def _clear(paths: Iterable[str]) -> None:
         """Delete the files at `paths`; where a folder lies by now, there is no file of ours."""
         for path in paths:
             with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                path.unlink()
+                os.unlink(path)
 
-    def _prune(self, folders: Iterable[Path]) -> set[Path]:
+    def _prune(self, folders: Iterable[str]) -> set[str]:
         """Remove those of `folders` that are empty now, and the empty ones above them.
 
         Return those that are left, or that something was removed from.
@@ -400,103 +471,111 @@ class Materializer:
         left = set()
         for folder in folders:
             current = folder
-            while self._root in current.parents:
+            while current != self._root and current.startswith(join(self._root, "")):
                 try:
-                    current.rmdir()
+                    os.rmdir(current)
                 except (FileNotFoundError, NotADirectoryError):
                     pass  # a folder beside it took it along
                 except OSError:
                     break
-                current = current.parent
+                current = dirname(current)
             left.add(current)
-        return {folder for folder in left if folder.exists()}  # one may have gone with another
+        return {folder for folder in left if lexists(folder)}  # one may have gone with another
 
     def _flush(self) -> None:
         """Flush the files that came since the last time, and the folders that name them."""
         if self._durable:
-            folders = self._folders | {folder.parent for folder in self._made_folders}
-            fsync_all(self._unflushed, sorted(folders), self._root)
+            folders = self._folders | {dirname(folder) for folder in self._made_folders}
+            fsync_all(self._unflushed, sorted(map(self._now_at, folders)), self._root)
         self._unflushed = []
 
     # --- files and folders -----------------------------------------------------------------------
 
-    def _folder(self, folder: Path) -> None:
+    def _folder(self, folder: str) -> None:
         """Make `folder` and those above it; refuse one that leads out of the root."""
         if folder in self._folders:
             return
         missing = []
         current = folder
-        while not os.path.lexists(current):
+        while not lexists(current):
             missing.append(current)
-            current = current.parent
-        if current.is_relative_to(self._root) and not self._is_straight(current):
+            current = dirname(current)
+        if (current + "/").startswith(join(self._root, "")) and not self._is_straight(current):
             raise MediumError(f"{current} is a link: files put there would lie elsewhere")
         for path in reversed(missing):
-            path.mkdir()
+            os.mkdir(path)
             self._made_folders.append(path)
         self._folders.add(folder)
 
-    def _is_straight(self, folder: Path) -> bool:
+    def _is_straight(self, folder: str) -> bool:
         """Whether no link leads from the root to `folder`."""
-        return folder.resolve() == self._root.resolve() / folder.relative_to(self._root)
+        below = folder[len(self._root) :].strip("/")
+        return realpath(folder) == join(realpath(self._root), below).rstrip("/")
 
-    def _is_within(self, path: Path) -> bool:
+    def _is_within(self, path: str) -> bool:
         """Whether `path` is where it says, so that deleting it deletes nothing else."""
-        return ".." not in path.parts and self._is_straight(path.parent)
+        return ".." not in path.split("/") and self._is_straight(dirname(path))
 
-    def _put(self, leaf: Leaf, target: Path) -> Path | None:
+    def _put(self, leaf: Leaf, target: str, *, apart: bool = False) -> str | None:
         """Make `target` hold the instance's bytes, from where they are.
 
-        Where that takes a new file, it is made in the private folder, and its path is returned.
+        With `apart`, a new file is made in the private folder, and its path returned.
         """
-        self._folder(target.parent)
-        if os.path.lexists(target) and _is_in_place(target, leaf):
-            # From an interrupted attempt, or by chance. Not ours to roll back.
-            self._unflushed.append(target)
-            return None
-        self._refuse_foreign(target, None)
+        self._folder(dirname(target))
+        if (apart or self._resume) and lexists(target):
+            if _is_in_place(target, leaf):
+                # From an interrupted attempt, or by chance. Not ours to roll back.
+                self._unflushed.append(target)
+                return None
+            if apart:
+                self._refuse_foreign(target, None)
+        made = join(self._single, _private_name(leaf)) if apart else target
+        if self._resume and lexists(made):
+            if _is_in_place(made, leaf):
+                self._unflushed.append(made)
+                return made
+            os.unlink(made)  # a part of it
         source = self._source(leaf)
         if self._moves and source is not None and self._link(source, target):
             self._unflushed.append(target)
             return None
-        private = self._private / _private_name(leaf)
-        self._folder(self._private)
-        if self._resume and os.path.lexists(private):
-            if _is_in_place(private, leaf):
-                self._unflushed.append(private)
-                return private
-            private.unlink()
-        with self._created(private) as fd:
+        self._folder(dirname(made))
+        with self._created(made) as fd:
             self._copy(leaf, source, fd)
-        self._unflushed.append(private)
-        return private
+        self._unflushed.append(made)
+        return made if apart else None
 
-    def _place(self, private: Path, target: Path) -> None:
+    def _place_folder(self, top: str) -> None:
+        """Have the folder `top`, made with all that belongs in it, be in its place."""
+        os.rename(join(self._tree, top), join(self._root, top))
+        self._moved.add(top)
+
+    def _place(self, private: str, target: str) -> None:
         """Have the whole file at `private` be at `target`, over nothing."""
         if self._link(private, target):
             return
-        if os.path.lexists(target):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(target))
-        private.rename(target)
+        if lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
+        os.rename(private, target)
         self._made_files.append(target)
 
-    def _refuse_foreign(self, path: Path, expected: Leaf | None) -> None:
+    def _refuse_foreign(self, path: str, expected: Leaf | None) -> None:
         """Refuse, on resuming, what is at `path` and not the `expected` instance's content."""
-        if not self._resume or not os.path.lexists(path):
+        if not self._resume or not lexists(path):
             return
         if expected is None or not _is_in_place(path, expected):
             raise MediumError(
                 f"{path} is not part of the File-set, which needs the name: move it away"
             )
 
-    def _source(self, leaf: Leaf) -> Path | None:
+    def _source(self, leaf: Leaf) -> str | None:
         """Return the file on the medium that has the instance's bytes, if one does."""
         if leaf.file_id is None or (not self._moves and leaf.placement is Placement.VAULT):
             return None  # the vault's copy is nearer than another medium's
-        path = self._medium / leaf.file_id
-        return path if path.is_file() and (not self._resume or _holds(path, leaf)) else None
+        path = join(self._medium, leaf.file_id)
+        return path if isfile(path) and (not self._resume or _holds(path, leaf)) else None
 
-    def _copy(self, leaf: Leaf, source: Path | None, target: int) -> None:
+    def _copy(self, leaf: Leaf, source: str | None, target: int) -> None:
         """Copy the instance's bytes from `source`, the vault or where they were left."""
         content = leaf.content
         if source is not None:
@@ -506,17 +585,17 @@ class Materializer:
                 f"The instance {leaf.uid} is not at its File ID {leaf.file_id} and was never read"
             )
         elif leaf.placement is Placement.REFERENCE and leaf.source is not None:
-            copy_file(Path(leaf.source), target, expected=content)
+            copy_file(leaf.source, target, expected=content)
         elif leaf.file_id is not None and content.digest not in self._vault:
             raise ContentMissingError(
-                f"{self._medium / leaf.file_id} is missing or was changed, and the vault has no "
-                "copy of it: put it back, or remove the instance"
+                f"{join(self._medium, leaf.file_id)} is missing or was changed, and the vault has "
+                "no copy of it: put it back, or remove the instance"
             )
         else:
             self._vault.copy_to(content.digest, target)
 
     @contextmanager
-    def _created(self, target: Path) -> Iterator[int]:
+    def _created(self, target: str) -> Iterator[int]:
         """Make the file `target`, which must not exist, and yield its descriptor."""
         fd = os.open(target, _CREATE, 0o666)
         self._made_files.append(target)
@@ -525,10 +604,10 @@ class Materializer:
         finally:
             os.close(fd)
 
-    def _link(self, source: Path, target: Path) -> bool:
+    def _link(self, source: str, target: str) -> bool:
         """Give the file `source` the name `target` as well; ``False`` where that can't be."""
         # A link to a symbolic link would lead elsewhere from another folder.
-        if not self._links or source.is_symlink():
+        if not self._links or islink(source):
             return False
         try:
             os.link(source, target, follow_symlinks=False)

@@ -723,6 +723,12 @@ class Cache:
     def replace(self, source: Any, target: Any) -> None:
         self.created(str(target), dirty=str(source) in self.dirty)
 
+    def rename(self, source: Any, target: Any) -> None:
+        below = {path for path in self.dirty if path == source or path.startswith(f"{source}/")}
+        self.dirty -= below
+        self.dirty |= {str(target) + path[len(str(source)) :] for path in below}
+        self.created(str(target), dirty=False)
+
     def fsync(self, fd: int) -> None:
         self.dirty.discard(str(Path(f"/proc/self/fd/{fd}").readlink()))
 
@@ -733,7 +739,8 @@ def test_all_that_a_dicomdir_names_is_on_the_disk_before_it_is_in_place(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, *, resume: bool
 ) -> None:
     cache, commits, root = Cache(), 0, lab.medium.root
-    real = {name: getattr(os, name) for name in ("open", "link", "mkdir", "replace", "fsync")}
+    names = ("open", "link", "mkdir", "rename", "replace", "fsync")
+    real = {name: getattr(os, name) for name in names}
 
     def noted(name: str) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -914,13 +921,19 @@ def private_folder(plan: Plan, root: Path) -> Path:
     return root / f".DICOMDIR-{digest[:16]}.files"
 
 
-def test_a_file_that_an_interrupted_write_left_cut_short_is_made_anew(medium: Medium) -> None:
+@pytest.mark.parametrize("there", [False, True], ids=["new folder", "folder that is there"])
+def test_a_file_that_an_interrupted_write_left_cut_short_is_made_anew(
+    medium: Medium, *, there: bool
+) -> None:
     medium.stage(*adds(0, 1))
     plan = medium.plan()
     made = private_folder(plan, medium.root)
-    made.mkdir(parents=True)
-    for leaf in plan.placed:
-        (made / f"{leaf.handle:08}").write_bytes(medium.data(leaf.uid)[:10])
+    for leaf, path in plan.placed.items():
+        name = f"files/{leaf.handle:08}" if there else f"folders/{path}"
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        (made / name).write_bytes(medium.data(leaf.uid)[:10])
+        if there:
+            (medium.root / path).parent.mkdir(parents=True, exist_ok=True)
 
     medium.materializer(plan, resume=True).run()
 
@@ -1109,6 +1122,38 @@ def test_a_failure_to_roll_back_is_not_told_as_rolled_back(medium: Medium) -> No
     assert not caught.value.rolled_back
     medium.materializer(medium.plan(), resume=True).run()
     assert files(medium.root) == medium.expected(medium.plan())
+
+
+def test_a_folder_that_the_medium_lacks_gets_its_place_with_all_that_is_in_it(
+    medium: Medium,
+) -> None:
+    medium.stage(*adds(*range(10)))
+    done: list[str] = []
+
+    with watching(lambda name, _: done.append(name)):
+        medium.write()
+
+    patients = [path for path in medium.root.iterdir() if path.is_dir()]
+    assert done.count("rename") == len(patients)
+    assert "link" not in done
+
+
+def test_what_others_put_in_the_place_of_a_new_folder_meanwhile_is_left_alone(
+    medium: Medium,
+) -> None:
+    medium.stage(*adds(0, 1))
+    theirs = medium.root / "PT000000" / "theirs"
+
+    def arrive(name: str, path: str) -> None:
+        if name == "rename" and not theirs.exists():
+            theirs.parent.mkdir()
+            theirs.write_bytes(b"theirs")
+
+    with pytest.raises(WriteFailedError) as caught, watching(arrive):
+        medium.materializer(medium.plan()).run()
+
+    assert caught.value.rolled_back
+    assert tree(medium.root) == {"PT000000": None, "PT000000/theirs": b"theirs"}
 
 
 def test_the_message_of_a_failure_names_the_root_and_says_what_to_do(

@@ -183,7 +183,7 @@ def test_a_write_that_can_not_be_completed_is_given_up(
     source = tmp_path / "source"
     shutil.copyfile(MR, source)
     bench.files.add_many([source], reference=True)
-    bench.killed_write("link")
+    bench.killed_write("rename")
     source.unlink()
     shutil.rmtree(next(bench.root.glob(".DICOMDIR-*.files")))
     with pytest.raises(WriteFailedError, match="fileset write --abandon"):
@@ -491,7 +491,7 @@ def test_a_copy_is_there_whole_or_not_at_all(bench: Bench, tmp_path: Path) -> No
     assert [path.name for path in copy.parent.iterdir()] == ["copy"]
 
 
-@pytest.mark.parametrize("step", ["replace", "rename", "link", "mkdir"])
+@pytest.mark.parametrize("step", ["replace", "rename", "open", "mkdir"])
 def test_a_copy_that_fails_leaves_nothing_at_all(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
