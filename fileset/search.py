@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pydicom.dataelem import DataElement
@@ -12,28 +13,36 @@ from pydicom.multival import MultiValue
 
 from fileset.instance import FileInstance
 
+_NUMBERS = frozenset(("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"))
 _ADVICE = (
     "consider using the 'load' parameter to expand the search to the corresponding SOP instances"
 )
 
 
 def find(
-    instances: list[FileInstance], query: Mapping[str, Any], *, load: bool
+    instances: Iterable[FileInstance],
+    query: Mapping[str, Any],
+    *,
+    load: bool,
+    known: list[FileInstance] | None = None,
 ) -> list[FileInstance]:
     """Return those of `instances` that have every value of `query`, by keyword.
 
-    Warns if none has all the elements, and so none could have matched.
+    Those are among the `known` ones, where an index tells. Warns if none of all has all the
+    elements, and so none could have matched.
     """
     if not query:
-        return instances
+        return list(instances)
     matches = []
     any_has_all = False
-    for instance in instances:
+    for instance in instances if known is None else known:
         elements = instance.load() if load else instance
         if all(keyword in elements for keyword in query):
             any_has_all = True
             if all(elements[keyword].value == value for keyword, value in query.items()):
                 matches.append(instance)
+    if known is not None and not any_has_all:
+        any_has_all = any(all(keyword in instance for keyword in query) for instance in instances)
     if not load and not any_has_all:
         warnings.warn(
             "None of the records in the DICOMDIR dataset contain all the query elements, "
@@ -62,7 +71,7 @@ def find_values(
             value = source[element].value
             if value not in found[element]:
                 found[element].append(value)
-    missing = [element for element in wanted if element not in met]
+    missing = [element for element in found if element not in met]
     if missing and not load:
         warnings.warn(
             f"None of the records in the DICOMDIR dataset contain {missing}, {_ADVICE}",
@@ -77,3 +86,16 @@ def value_text(element: DataElement) -> str:
     if value is None:
         return ""
     return "\\".join(map(str, value)) if isinstance(value, MultiValue | list) else str(value)
+
+
+def has_value(element: DataElement, text: str) -> bool:
+    """Whether `text` is the value of `element` as people type it, or the same numbers."""
+    shown = value_text(element)
+    if shown == text:
+        return True
+    if element.VR not in _NUMBERS:
+        return False
+    try:
+        return [Decimal(n) for n in shown.split("\\")] == [Decimal(n) for n in text.split("\\")]
+    except InvalidOperation:
+        return False

@@ -57,7 +57,7 @@ class DicomdirError(InstanceError):
     """The DICOMDIR can't be read or can't be written; the message says where and why."""
 
 
-class NotDirectoryError(DicomdirError):
+class NotDicomdirError(DicomdirError):
     """The file or dataset is DICOM, but no DICOMDIR."""
 
     def __init__(self, name: str) -> None:

@@ -66,7 +66,7 @@ from projections.dicomdir import (
     TRANSFER_SYNTAX_UID,
     DicomdirError,
     FileSetIdentity,
-    NotDirectoryError,
+    NotDicomdirError,
 )
 
 _SHORT_VRS: Final = KNOWN_VRS - LONG_VRS
@@ -192,14 +192,14 @@ def decode_dicomdir(data: bytes, *, name: str) -> DecodedDirectory:
 
     Raises :class:`~ledger.errors.NotDicomError` if `data` isn't a file of PS3.10 Section 7,
     :class:`~ledger.errors.TruncatedError` if it ends too early,
-    :class:`~projections.dicomdir.NotDirectoryError` if it's an instance of another class, and
+    :class:`~projections.dicomdir.NotDicomdirError` if it's an instance of another class, and
     :class:`~projections.dicomdir.DicomdirError` if it's malformed.
     """
     if data[128:132] != b"DICM":
         raise NotDicomError("not a DICOM file: 'DICM' is missing at byte 128", name=name)
     meta, start = _read_file_meta(data, name)
     if _text_of(meta, MEDIA_STORAGE_SOP_CLASS_UID) != MEDIA_STORAGE_DIRECTORY:
-        raise NotDirectoryError(name)
+        raise NotDicomdirError(name)
     if _text_of(meta, TRANSFER_SYNTAX_UID) != EXPLICIT_VR_LITTLE_ENDIAN:
         return _decode_with_pydicom(data, name)
     try:
@@ -404,7 +404,7 @@ def _decode_dataset(ds: Dataset, name: str) -> DecodedDirectory:
     file_meta = getattr(ds, "file_meta", None) or Dataset()
     meta = {e.tag: e for e in iterate(_elements(file_meta, default_encoding, name))}
     if _text_of(meta, MEDIA_STORAGE_SOP_CLASS_UID) != MEDIA_STORAGE_DIRECTORY:
-        raise NotDirectoryError(name)
+        raise NotDicomdirError(name)
     records = []
     if RECORD_SEQUENCE in ds:
         _refuse_short(ds.get_item(RECORD_SEQUENCE), name)

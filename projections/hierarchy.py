@@ -8,7 +8,9 @@ is the position of the event that introduced it; no two siblings share one.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from attrs import define, field
@@ -30,6 +32,13 @@ _KEY_TAGS: Final = {
 }
 
 
+_KEY_HEADERS: Final = {
+    record_type: struct.pack("<HH", tag >> 16, tag & 0xFFFF)
+    for record_type, tag in _KEY_TAGS.items()
+    if record_type != "PRIVATE"
+}
+
+
 def record_key(record: Record, sop_instance_uid: str | None = None) -> str | None:
     """Return what tells `record` from its siblings, ``None`` if it lacks the element.
 
@@ -39,10 +48,13 @@ def record_key(record: Record, sop_instance_uid: str | None = None) -> str | Non
     tag = _KEY_TAGS.get(record.type)
     if tag is None:
         return sop_instance_uid
-    element = elements.find(record.elements, tag)
-    if element is None:
-        return sop_instance_uid if record.type == "STUDY" else None
-    return elements.plain_text(element, elements.character_set(record.elements))
+    key = _value(record.elements, tag)
+    return sop_instance_uid if key is None and record.type == "STUDY" else key
+
+
+@lru_cache(maxsize=1024)  # the instances of a series bring the same records one after the other
+def _value(record: elements.Elements, tag: int) -> str | None:
+    return elements.plain_text(elements.find(record, tag), elements.character_set(record))
 
 
 class Branch:
@@ -233,6 +245,10 @@ class Hierarchy:
         self.root = Branch(Record("", elements.EMPTY), RecordRef(0, 0), None)
         self.branches: dict[RecordRef, Branch] = {}
         self.leaves: dict[Handle, Leaf] = {}
+        self.named: dict[tuple[str, str], dict[Branch, None]] = {}
+        """The branches in the tree by type and key, blanks around the key left out."""
+        self.strays: dict[Branch | Leaf, None] = {}
+        """Those in the tree whose record may hold the key of records of another type."""
 
     def introduce(self, handle: Handle, event: InstanceAdded) -> Leaf:
         """Return the leaf of a newly added instance, its new records known, outside the tree.
@@ -287,6 +303,7 @@ class Hierarchy:
         node: Branch | Leaf = leaf
         while node.parent is None and node.home is not None:
             node.home.attach(node)
+            self._list(node)
             node = node.home
 
     def displace(self, leaf: Leaf) -> None:
@@ -294,9 +311,29 @@ class Hierarchy:
         node: Branch | Leaf = leaf
         while (parent := node.parent) is not None:
             parent.detach(node)
+            self._unlist(node)
             if parent.children:
                 return
             node = parent
+
+    def _list(self, node: Branch | Leaf) -> None:
+        if isinstance(node, Branch):
+            name = (node.record.type, node.key.strip())
+            self.named.setdefault(name, {})[node] = None
+        record_type, held = node.record.type, node.record.elements
+        for other, header in _KEY_HEADERS.items():
+            if held.find(header) >= 0 and other != record_type:
+                self.strays[node] = None
+                return
+
+    def _unlist(self, node: Branch | Leaf) -> None:
+        self.strays.pop(node, None)
+        if isinstance(node, Branch):
+            name = (node.record.type, node.key.strip())
+            namesakes = self.named[name]
+            del namesakes[node]
+            if not namesakes:
+                del self.named[name]
 
     def walk(self) -> Iterator[tuple[int, Branch | Leaf]]:
         """Yield (depth, node) from the top down, siblings in order; the top level has depth 0."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from ledger import elements
 from ledger.events import Record
@@ -19,7 +20,12 @@ _IMAGE = (("InstanceNumber", 0x00200013, False),)
 
 def patient_name(record: Record) -> str:
     """Return the Patient's Name of a PATIENT record as text, ``""`` if it has none."""
-    return _text(elements.find(record.elements, _PATIENT_NAME), record.elements)
+    return _patient_name(record.elements)
+
+
+@lru_cache(maxsize=256)  # the instances of a patient are added one after the other
+def _patient_name(record: elements.Elements) -> str:
+    return _text(elements.find(record, _PATIENT_NAME), record)
 
 
 def record_line(record: Record, key: str) -> str:
