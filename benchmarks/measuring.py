@@ -1,0 +1,112 @@
+"""Measuring: a function in this process, a function in a fresh one, a whole command."""
+
+from __future__ import annotations
+
+import gc
+import math
+import multiprocessing
+import os
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
+from typing import Any, TypeVar
+
+from attrs import frozen
+
+T = TypeVar("T")
+
+
+@frozen
+class Cost:
+    """Seconds by the clock, and of CPU: user and system, of the process and its children."""
+
+    wall: float
+    cpu: float
+
+
+@frozen
+class Figure:
+    """A measured value; `samples` are all that were taken, of which it is the least."""
+
+    value: float
+    unit: str
+    samples: tuple[float, ...] = ()
+
+    @classmethod
+    def least(cls, samples: Sequence[float], unit: str = "s") -> Figure:
+        """Return the least of `samples`: what disturbs a measurement only ever adds."""
+        return cls(min(samples), unit, tuple(samples))
+
+
+def timed(function: Callable[[], T]) -> tuple[Cost, T]:
+    """Return what calling `function` costs in this process, and what it returns."""
+    gc.collect()
+    cpu, wall = _cpu_used(), time.perf_counter()
+    result = function()
+    return Cost(time.perf_counter() - wall, _cpu_used() - cpu), result
+
+
+def _cpu_used() -> float:
+    usages = (getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def in_child(function: Callable[..., T], *arguments: Any) -> T:
+    """Return what `function`, of a module's top level, returns in a new interpreter."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def command(argv: Sequence[str | os.PathLike[str]], cwd: Path | None = None) -> Cost:
+    """Return what a whole command costs, its start included; CalledProcessError if it fails."""
+    wall = time.perf_counter()
+    with subprocess.Popen(
+        argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        stderr = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    cost = Cost(time.perf_counter() - wall, usage.ru_utime + usage.ru_stime)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, list(argv), stderr=stderr)
+    return cost
+
+
+def alternate(
+    repeat: int, ours: Callable[[], Cost], peer: Callable[[], Cost] | None
+) -> tuple[list[Cost], list[Cost]]:
+    """Return the costs of `ours` and of `peer`, run in turns so that a disturbance meets both."""
+    of_ours: list[Cost] = []
+    of_peer: list[Cost] = []
+    for _ in range(repeat):
+        os.sync()  # nobody pays for what was written before
+        of_ours.append(ours())
+        if peer is not None:
+            os.sync()
+            of_peer.append(peer())
+    return of_ours, of_peer
+
+
+def resident() -> int:
+    """Return how many bytes of memory this process holds, after collecting garbage."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def peak() -> int:
+    """Return the most bytes of memory that this process has held."""
+    return getrusage(RUSAGE_SELF).ru_maxrss * 1024
+
+
+def exponent(costs: dict[int, float]) -> float:
+    """Return the growth exponent of costs by size: the least-squares slope of logarithms."""
+    points = [(math.log(size), math.log(cost)) for size, cost in costs.items()]
+    mean_x, mean_y = (sum(values) / len(points) for values in zip(*points, strict=True))
+    spread = sum((x - mean_x) ** 2 for x, _ in points)
+    slope: float = sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
+    return slope

@@ -1,0 +1,223 @@
+"""What is asked of fileset-ledger. Each function is run in a process of its own."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from attrs import frozen
+
+from benchmarks.counting import Touched, calls_made, files_touched
+from benchmarks.inputs import values
+from benchmarks.measuring import Cost, peak, resident, timed
+from fileset import FileSet, Indexer, Repository
+from projections.directory import encode_directory
+
+T = TypeVar("T")
+
+
+def program() -> str:
+    """Return the path of the ``fileset`` command that belongs to this interpreter."""
+    beside = Path(sys.executable).parent / "fileset"
+    found = str(beside) if beside.is_file() else shutil.which("fileset")
+    if found is None:
+        raise FileNotFoundError("the fileset command is not installed")
+    return found
+
+
+@frozen
+class Life:
+    """What each step costs in the life of a File-set, and what its journal takes on disk."""
+
+    add: Cost
+    undo: Cost
+    write: Cost
+    journal_bytes: int
+
+
+def live(source: Path, repository: Path, medium: Path) -> Life:
+    """Add a folder in one call, undo and redo that, and write it."""
+    with FileSet(repository=repository) as fs:
+        add, report = timed(lambda: fs.add_many(source))
+        assert not report.has_failures
+        undo, _ = timed(fs.undo)
+        fs.redo()
+        write, _ = timed(lambda: fs.write(medium))
+    return Life(add, undo, write, (repository / "journal.sqlite").stat().st_size)
+
+
+def add(source: Path, repository: Path, count: int) -> Cost:
+    """Add the first `count` files of a folder, durable, in one call."""
+    paths = sorted(path for path in source.rglob("*") if path.is_file())[:count]
+    with FileSet(repository=repository) as fs:
+        cost, report = timed(lambda: fs.add_many(paths))
+    assert not report.has_failures
+    return cost
+
+
+def add_and_write(source: Path, repository: Path, medium: Path) -> Cost:
+    """Make a repository, add a folder and write it, all of it durable."""
+
+    def run() -> None:
+        with FileSet(repository=repository) as fs:
+            fs.add_many(source)
+            fs.write(medium)
+
+    return timed(run)[0]
+
+
+def index(folder: Path) -> Cost:
+    """Make a DICOMDIR for a folder in place, without the command around it."""
+    (folder / "DICOMDIR").unlink(missing_ok=True)
+
+    def run() -> None:
+        indexer = Indexer(Repository.ephemeral(), folder)
+        assert not indexer.stage().has_failures
+        indexer.write()
+
+    cost, _ = timed(run)
+    (folder / "DICOMDIR").unlink()
+    return cost
+
+
+def load(dicomdir: Path) -> Cost:
+    """Load a DICOMDIR."""
+    return timed(lambda: FileSet(dicomdir))[0]
+
+
+def encode(repository: Path) -> Cost:
+    """Encode the DICOMDIR of what was written."""
+    with FileSet.open(repository) as fs:
+        state = fs.state
+        file_ids = {leaf: leaf.file_id or "" for leaf in state.live.values()}
+        return timed(lambda: encode_directory(state, file_ids))[0]
+
+
+def change_id(repository: Path, id_: str) -> Cost:
+    """Change the File-set ID and write; opening is not counted."""
+    with FileSet.open(repository) as fs:
+        len(fs)
+        return timed(lambda: _change_id(fs, id_))[0]
+
+
+def change_id_counted(repository: Path, id_: str) -> Touched:
+    """Return the files on the medium that a change of the ID and the write of it touch."""
+    with FileSet.open(repository) as fs:
+        return files_touched(fs.root_path, lambda: _change_id(fs, id_))
+
+
+def _change_id(fs: FileSet, id_: str) -> None:
+    fs.ID = id_
+    fs.write()
+
+
+def remove_one(repository: Path) -> Cost:
+    """Remove an instance and write; opening, and bringing it back, is not counted."""
+    return _removing_one(repository, "existing", lambda _, remove: timed(remove)[0])
+
+
+def remove_one_counted(repository: Path, layout: str) -> Touched:
+    """Return the files on the medium that the removal of an instance and the write touch."""
+    return _removing_one(repository, layout, files_touched)
+
+
+def _removing_one(
+    repository: Path, layout: str, measure: Callable[[Path, Callable[[], None]], T]
+) -> T:
+    with FileSet.open(repository) as fs:
+        victim = next(iter(fs))
+
+        def remove() -> None:
+            fs.remove(victim)
+            fs.write(layout=layout)
+
+        measured = measure(fs.root_path, remove)
+        fs.undo()
+        fs.write()
+    return measured
+
+
+def find(repository: Path, queries: dict[str, str], times: int) -> Cost:
+    """Search by each query so many times; opening, and the first searches, are not counted."""
+    with FileSet.open(repository) as fs:
+
+        def search() -> None:
+            for keyword, value in queries.items():
+                assert fs.find(False, **{keyword: value})
+
+        search()
+
+        def search_all() -> None:
+            for _ in range(times):
+                search()
+
+        return timed(search_all)[0]
+
+
+def find_calls(repository: Path, queries: dict[str, str], at_most: int) -> dict[str, int]:
+    """Return how many functions a search by each query calls, each after another search."""
+    with FileSet.open(repository) as fs:
+
+        def search(keyword: str) -> None:
+            fs.find(False, **{keyword: queries[keyword]})
+
+        search(next(iter(queries)))
+        return {keyword: calls_made(partial(search, keyword), at_most) for keyword in queries}
+
+
+@frozen
+class Memory:
+    """Bytes of memory an instance of an open File-set takes."""
+
+    opened: float
+    iterated: float
+    at_peak: float
+
+
+def memory(repository: Path) -> Memory:
+    """Open a repository, and iterate over its instances."""
+    before = resident()
+    with FileSet.open(repository) as fs:
+        count = len(fs)
+        opened, at_peak = resident(), peak()
+        instances = list(fs)
+        iterated = resident()
+        del instances
+    return Memory(
+        (opened - before) / count, (iterated - before) / count, (at_peak - before) / count
+    )
+
+
+@frozen
+class Large:
+    """What a step of a large File-set's life takes: the seconds, and the memory at its peak."""
+
+    cost: Cost
+    peak: int
+
+
+def large_add(source: Path, repository: Path) -> Large:
+    """Add a folder."""
+    with FileSet(repository=repository) as fs:
+        cost, report = timed(lambda: fs.add_many(source))
+        assert not report.has_failures
+    return Large(cost, peak())
+
+
+def large_use(repository: Path, medium: Path, seed: int) -> Large:
+    """Open, write, search, change and write again a File-set."""
+
+    def use() -> None:
+        with FileSet.open(repository) as fs:
+            fs.write(medium)
+            middle = values(seed, len(fs) // 2)
+            (one,) = fs.find(SOPInstanceUID=middle["SOPInstanceUID"])
+            fs.remove(one)
+            _change_id(fs, "CHANGED")
+
+    cost, _ = timed(use)
+    return Large(cost, peak())

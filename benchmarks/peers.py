@@ -1,0 +1,98 @@
+"""The peers: which are installed, and what is asked of each.
+
+The functions on pydicom are run in a process of their own.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from pydicom.fileset import FileSet
+
+from benchmarks.measuring import Cost, command, resident, timed
+
+
+def versions() -> dict[str, str | None]:
+    """Return the version of each peer, ``None`` for one that is not installed."""
+    return {
+        "pydicom": importlib.metadata.version("pydicom"),
+        "dcmmkdir": _first_line("dcmmkdir", "--version"),
+        "cp": _first_line("cp", "--version"),
+    }
+
+
+def _first_line(program: str, option: str) -> str | None:
+    if shutil.which(program) is None:
+        return None
+    run = subprocess.run([program, option], capture_output=True, text=True, check=False)
+    return run.stdout.partition("\n")[0].strip(" $") or "of unknown version"
+
+
+# --- pydicom -------------------------------------------------------------------------------------
+
+
+def pydicom_add(folder: Path, count: int) -> Cost:
+    """Add the first `count` files of a folder one by one, which is the only way there is."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())[:count]
+    fs = FileSet()
+
+    def add() -> None:
+        for path in paths:
+            fs.add(path)
+
+    cost, _ = timed(add)
+    return cost
+
+
+def pydicom_load(dicomdir: Path) -> Cost:
+    """Load a DICOMDIR."""
+    return timed(lambda: FileSet(dicomdir))[0]
+
+
+def pydicom_change_id(dicomdir: Path, id_: str) -> Cost:
+    """Change the File-set ID and write; loading is not counted."""
+    fs = FileSet(dicomdir)
+
+    def change() -> None:
+        fs.ID = id_
+        fs.write()
+
+    return timed(change)[0]
+
+
+def pydicom_find(dicomdir: Path, queries: dict[str, str], times: int) -> Cost:
+    """Search by each query so many times; loading is not counted."""
+    fs = FileSet(dicomdir)
+
+    def find() -> None:
+        for _ in range(times):
+            for keyword, value in queries.items():
+                assert fs.find(False, **{keyword: value})
+
+    return timed(find)[0]
+
+
+def pydicom_memory(dicomdir: Path) -> float:
+    """Return how many bytes of memory an instance of a loaded File-set takes."""
+    before = resident()
+    fs = FileSet(dicomdir)
+    return (resident() - before) / len(fs)
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+def dcmmkdir(folder: Path) -> Cost:
+    """Make a DICOMDIR for all that lies in a folder, in place."""
+    (folder / "DICOMDIR").unlink(missing_ok=True)
+    return command(["dcmmkdir", "+r", "+id", folder, "+D", folder / "DICOMDIR"])
+
+
+def copy_twice(source: Path, scratch: Path) -> Cost:
+    """Copy a folder, copy the copy, and flush it: the bytes that add and write move."""
+    script = 'cp -a "$1" "$2/a" && cp -a "$2/a" "$2/b" && sync -f "$2/b"'
+    return command(["sh", "-c", script, "sh", os.fspath(source), os.fspath(scratch)])

@@ -1,0 +1,12 @@
+"""All rows of the table, in its order."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from benchmarks.rows import adding, growth, million, using, writing
+from benchmarks.rows.row import Row
+
+ROWS: Final[dict[str, Row]] = {
+    row.name: row for row in (*adding.ROWS, *writing.ROWS, *using.ROWS, *growth.ROWS, *million.ROWS)
+}

@@ -1,0 +1,90 @@
+"""Rows on the way in: adding, and indexing in place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from benchmarks import ours, peers
+from benchmarks.goals import Faster, Limit, Measured
+from benchmarks.measuring import Cost, Figure, alternate, command, in_child
+from benchmarks.rows.row import Row, compared, cpu, wall
+from benchmarks.workbench import Workbench
+
+
+def _add(bench: Workbench, count: int, size: int) -> Measured:
+    source = bench.source(count, size)
+
+    def add() -> Cost:
+        with bench.scratch() as folder:
+            return in_child(ours.add, source, folder / "repository", count)
+
+    once, peer = alternate(1, add, lambda: in_child(peers.pydicom_add, source, count))
+    again, _ = alternate(bench.sizes.repeat - 1, add, None)
+    return compared(cpu, (once + again, peer))
+
+
+def _index(bench: Workbench, count: int, size: int) -> Measured:
+    source = bench.source(count, size)
+    argv: list[str | Path] = [ours.program(), "index", source]
+
+    def index() -> Cost:
+        (source / "DICOMDIR").unlink(missing_ok=True)
+        return command(argv)
+
+    there = bench.peers["dcmmkdir"] is not None
+    costs = alternate(
+        bench.sizes.repeat, index, (lambda: peers.dcmmkdir(source)) if there else None
+    )
+    (source / "DICOMDIR").unlink()
+    return compared(wall, costs)
+
+
+def _journal(bench: Workbench) -> Measured:
+    count = bench.sizes.instances
+    size = bench.archive(count).lives[-1].journal_bytes
+    return Measured(Figure(size / count, "bytes/instance"))
+
+
+ROWS: Final = [
+    Row(
+        "add",
+        "add {s.adds:,} (hashed, in the vault, durable), one call",
+        "pydicom, a loop of `add` (once)",
+        "CPU of the process, imports aside; warm cache; the peer's is in memory and not hashed",
+        Faster(100),
+        lambda bench: _add(bench, bench.sizes.adds, bench.sizes.size),
+    ),
+    Row(
+        "add-large",
+        "the same, {s.large:,} of {s.large_size:,} bytes",
+        "pydicom, a loop of `add` (once)",
+        "CPU of the process, imports aside; warm cache; the peer's is in memory and not hashed",
+        Faster(100),
+        lambda bench: _add(bench, bench.sizes.large, bench.sizes.large_size),
+    ),
+    Row(
+        "index",
+        "`fileset index` of {s.instances:,} in place, whole command",
+        "`dcmmkdir +r +id`, whole command",
+        "wall of the command from start to end; warm cache; ours durable, the peer's not",
+        Faster(3),
+        lambda bench: _index(bench, bench.sizes.instances, bench.sizes.size),
+    ),
+    Row(
+        "index-large",
+        "the same, {s.large:,} of {s.large_size:,} bytes",
+        "`dcmmkdir +r +id`, whole command",
+        "wall of the command from start to end; warm cache; ours durable, the peer's not",
+        Faster(3),
+        lambda bench: _index(bench, bench.sizes.large, bench.sizes.large_size),
+    ),
+    Row(
+        "journal",
+        "journal on disk, {s.instances:,} added and written",
+        "",
+        "bytes of `journal.sqlite`, one undo and redo included",
+        Limit(600, "under 600 bytes an instance"),
+        _journal,
+    ),
+]

@@ -1,0 +1,119 @@
+"""What the rows work with: the sizes, the input, File-sets that several rows look at."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from attrs import define, field, frozen
+
+from benchmarks import ours
+from benchmarks.inputs import make_instances
+from benchmarks.measuring import Cost, in_child
+
+
+@frozen
+class Sizes:
+    """How much of what is measured; the goals are for the sizes given here."""
+
+    instances: int = 10_000
+    size: int = 8192
+    adds: int = 2000
+    """Instances added in the comparison with pydicom, whose cost grows with the square."""
+    large: int = 1000
+    large_size: int = 131_072
+    growth: tuple[int, ...] = (1000, 10_000, 100_000)
+    million: int = 1_000_000
+    million_size: int = 1024
+    repeat: int = 3
+
+    @property
+    def most(self) -> int:
+        """The largest File-set, that of the rows on 100,000 instances."""
+        return self.growth[-1]
+
+    @property
+    def least(self) -> int:
+        """The smallest File-set that growth is measured from."""
+        return self.growth[0]
+
+
+QUICK = Sizes(
+    instances=1000, adds=200, large=100, growth=(1000, 2000, 5000), million=20_000, repeat=1
+)
+"""Sizes for a look: the goals are not for these."""
+
+
+@frozen
+class Archive:
+    """A repository whose File-set was written to `medium`, and what that life cost.
+
+    There is a life for each repetition; the folders are of the last.
+    """
+
+    repository: Path
+    medium: Path
+    lives: tuple[ours.Life, ...]
+
+
+@define
+class Workbench:
+    """Gives rows their sizes, input and peers; what it makes lies below `work`."""
+
+    work: Path
+    sizes: Sizes
+    seed: int
+    peers: dict[str, str | None]
+    say: Callable[[str], None]
+    _sources: dict[tuple[int, int], Path] = field(factory=dict)
+    _archives: dict[int, Archive] = field(factory=dict)
+    _indexing: dict[int, list[Cost]] = field(factory=dict)
+
+    def source(self, count: int, size: int | None = None) -> Path:
+        """Return a folder with `count` instances, which nobody changes."""
+        key = (count, size or self.sizes.size)
+        if key not in self._sources:
+            self.say(f"making {count:,} instances of {key[1]:,} bytes")
+            folder = self.work / f"source-{count}-{key[1]}"
+            self._sources[key] = make_instances(folder, count, size=key[1], seed=self.seed)
+        return self._sources[key]
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Make an empty folder for the time of the block."""
+        folder = Path(tempfile.mkdtemp(dir=self.work))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
+
+    def archive(self, count: int) -> Archive:
+        """Return a written File-set of `count` instances; each of its lives was measured."""
+        if count not in self._archives:
+            source = self.source(count)
+            self.say(f"adding, undoing and writing {count:,} instances")
+            folder = self.work / f"archive-{count}"
+            lives = []
+            for _ in range(self.repeat(count)):
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                lives.append(in_child(ours.live, source, folder / "repository", folder / "medium"))
+            self._archives[count] = Archive(folder / "repository", folder / "medium", tuple(lives))
+        return self._archives[count]
+
+    def indexing(self, count: int) -> list[Cost]:
+        """Return what indexing `count` instances in place cost, each time it was done."""
+        if count not in self._indexing:
+            source = self.source(count)
+            self.say(f"indexing {count:,} instances")
+            self._indexing[count] = [
+                in_child(ours.index, source) for _ in range(self.repeat(count))
+            ]
+        return self._indexing[count]
+
+    def repeat(self, count: int) -> int:
+        """Return how often something is done whose cost follows `count`: once if that is much."""
+        return self.sizes.repeat if count <= 10_000 else 1
