@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from fileset.filenames import generate_filename, is_conformant_file_id
-    from fileset.fileset import FileSet
+    from fileset.fileset import DSPathType, FileSet
     from fileset.indexing import Indexer
     from fileset.instance import FileInstance
     from fileset.recorders import DIRECTORY_RECORDERS
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DIRECTORY_RECORDERS",
+    "DSPathType",
     "FileInstance",
     "FileSet",
     "Indexer",
@@ -33,6 +34,7 @@ __all__ = [
 # Imported when they are first asked for: the command answers `fileset --help` without pydicom.
 _HOMES: Final = {
     "DIRECTORY_RECORDERS": "fileset.recorders",
+    "DSPathType": "fileset.fileset",
     "FileInstance": "fileset.instance",
     "FileSet": "fileset.fileset",
     "Indexer": "fileset.indexing",
@@ -41,6 +43,12 @@ _HOMES: Final = {
     "RootNode": "fileset.records",
     "generate_filename": "fileset.filenames",
     "is_conformant_file_id": "fileset.filenames",
+    # Programs import these of pydicom.fileset although they are not public.
+    "_PREFIXES": "fileset.filenames",
+    "_define_image": "fileset.recorders",
+    "_define_patient": "fileset.recorders",
+    "_define_series": "fileset.recorders",
+    "_define_study": "fileset.recorders",
 }
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from attrs import evolve
-
 from fileset.contents import Contents
+from fileset.finding import FoundFile
 from fileset.ingest import (
     Candidate,
     Outcome,
@@ -17,11 +17,17 @@ from fileset.ingest import (
     absolute,
     read_path,
     same_data_set,
-    why_skipped,
 )
+from fileset.recorders import overridden_recorders
 from fileset.repository import Repository
 from ledger.digest import digest_of
-from ledger.errors import ContentMissingError, InstanceError, LedgerError, NotDicomError
+from ledger.errors import (
+    ContentMissingError,
+    InstanceError,
+    LedgerError,
+    NotDicomError,
+    RecordError,
+)
 from ledger.events import (
     ConflictNoted,
     Content,
@@ -48,21 +54,24 @@ OnResult: TypeAlias = Callable[[Result], None]
 """Called with the account of each file."""
 
 
-def offer(paths: Iterable[Path], *, complete: bool = False) -> Iterator[Offered]:
-    """Yield what reading each of `paths` gives; a bad file is an account, not an exception.
+def offer(files: Iterable[FoundFile], *, complete: bool = False) -> Iterator[Offered]:
+    """Yield what reading each of `files` gives; a bad file is an account, not an exception.
 
     With `complete`, what the directory records must have and an instance lacks is invented.
     """
-    for path in paths:
-        if (why := why_skipped(path)) is not None:
-            yield Result(str(path), Outcome.SKIPPED, reason=why)
+    recorders = overridden_recorders()
+    for path, skipped in files:
+        if skipped is not None:
+            yield Result(path, Outcome.SKIPPED, reason=skipped)
             continue
         try:
-            yield read_path(path, complete=complete)
+            yield read_path(path, complete=complete, recorders=recorders)
         except NotDicomError as exc:
-            yield Result(str(path), Outcome.NOT_DICOM, reason=exc.reason)
+            yield Result(path, Outcome.NOT_DICOM, reason=exc.reason)
+        except RecordError as exc:
+            yield Result(path, Outcome.REJECTED, reason=exc.reason, completable=not complete)
         except InstanceError as exc:
-            yield Result(str(path), Outcome.REJECTED, reason=exc.reason)
+            yield Result(path, Outcome.REJECTED, reason=exc.reason)
 
 
 class Adder:
@@ -86,13 +95,11 @@ class Adder:
         return self._account(offered, add, progress)
 
     def _in_place(self, candidate: Candidate, root: Path) -> InstanceAdded:
-        content = None
+        content, source = None, candidate.source or ""
         if self._repository.path is not None:
             content = Content(digest_of(candidate.data), len(candidate.data))
-        return evolve(
-            added_event(self._repository.state, candidate, content, Placement.ROOT),
-            file_id=Path(candidate.source or "").relative_to(root).as_posix(),
-            source=None,
+        return added_event(
+            self._repository.state, candidate, content, Placement.ROOT, file_id=below(root, source)
         )
 
     def add(
@@ -210,13 +217,31 @@ class Adder:
 
 
 def _whence(leaf: Leaf) -> str:
-    return f", added from {leaf.source}," if leaf.source else ""
+    if leaf.source:
+        return f", added from {leaf.source},"
+    return f", at {leaf.file_id}," if leaf.file_id else ""
+
+
+def below(root: Path, path: str) -> str:
+    """Return the File ID of the file at `path`, which lies below the folder `root`."""
+    folder = os.path.join(root, "")
+    if not path.startswith(folder):
+        raise ValueError(f"{path} is not below {root}")
+    return path[len(folder) :]
 
 
 def added_event(
-    state: FileSetState, candidate: Candidate, content: Content | None, placement: Placement
+    state: FileSetState,
+    candidate: Candidate,
+    content: Content | None,
+    placement: Placement,
+    *,
+    file_id: str | None = None,
 ) -> InstanceAdded:
-    """Return the event that adds `candidate`, below the records of `state` that it shares."""
+    """Return the event that adds `candidate`, below the records of `state` that it shares.
+
+    With a `file_id` it lies there on the medium already.
+    """
     *parents, leaf = candidate.records
     under, new = share(state.hierarchy.root, parents)
     instance = candidate.instance
@@ -229,7 +254,8 @@ def added_event(
         under=under,
         content=content,
         placement=placement,
-        source=candidate.source,
+        source=candidate.source if file_id is None else None,
+        file_id=file_id,
         invented=dict(candidate.invented),
     )
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import stat
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final, TypeAlias
 
 from attrs import define, evolve, frozen
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, generate_uid
 
+from fileset.referenced import ReferencedFile, RootFolder
 from fileset.repository import Repository
 from ledger.datasets import to_dataset
 from ledger.digest import Digest, digest_of
@@ -58,7 +58,7 @@ class Found:
     """
 
     root: Path
-    dicomdir: Digest
+    dicomdir: Digest | None
     directory: DecodedDirectory
     tree: Tree
     source: Dataset | None = None
@@ -66,6 +66,10 @@ class Found:
     def orphans(self) -> list[DecodedRecord]:
         """Return the records that reference an instance and that no offset leads to."""
         return [record for record in self.tree.orphans if record.file_id]
+
+    def path_of(self, record: DecodedRecord) -> Path:
+        """Return the path of the file that `record` references, PermissionError if outside."""
+        return Path(RootFolder(self.root).find(record.file_id or ()).path)
 
     def dataset(self, record: DecodedRecord) -> Dataset:
         """Return `record` as a dataset: the very item of the source, if there is one."""
@@ -109,7 +113,7 @@ def read_file_set(source: Dataset | str | os.PathLike[str]) -> Found:
             source.file_meta.MediaStorageSOPInstanceUID = uid
     return Found(
         path.parent,
-        digest_of(data),
+        _digest_on_medium(path, data),
         evolve(directory, identity=identity),
         tree,
         source if isinstance(source, Dataset) else None,
@@ -133,6 +137,23 @@ def _warn_of_findings(path: Path, directory: DecodedDirectory, tree: Tree) -> No
             f"The DICOMDIR {path} marks records as not in use: they and those below them are left "
             f"out (at offset {offsets}{more})"
         )
+
+
+def _digest_on_medium(path: Path, data: bytes) -> Digest | None:
+    """Return the digest of the DICOMDIR at `path`, ``None`` if it lies under another name.
+
+    The medium then has none as yet, and the first write makes it (PS3.10 Section 8.6). If it has
+    another one, that one is not to be overwritten: the digest tells writers so.
+    """
+    named = path.parent / DICOMDIR
+    if not named.exists():
+        return None
+    if not path.samefile(named):
+        _warn(
+            f"{path} was read, but the DICOMDIR of {path.parent} is {named}: this File-set can be "
+            "copied, but not written there"
+        )
+    return digest_of(data)
 
 
 def _path_of(ds: Dataset) -> Path:
@@ -170,6 +191,7 @@ class Adoption:
         self._repository = repository
         self._found = found
         self._digest = digest
+        self._root = RootFolder(found.root)
         self._uids: set[str] = set()
         self._files: set[tuple[int, int, str]] = set()
         self._deep = 0
@@ -209,9 +231,8 @@ class Adoption:
 
     def _adopt(self, place: _Place) -> None:
         record = place.record
-        root = self._found.root
-        path = inside(root, record)
-        if (why := self._left_out(record, path)) is not None:
+        file = self._root.find(record.file_id or ())
+        if (why := self._left_out(record, file)) is not None:
             _warn(why)
             return
         uid = record.sop_instance_uid or ""
@@ -224,32 +245,31 @@ class Adoption:
                 sop_class_uid=record.sop_class_uid or "",
                 transfer_syntax_uid=record.transfer_syntax_uid or "",
                 record=Record(record.type or "", record.elements),
-                parents=tuple(level.record for level in new),
+                parents=tuple([level.record for level in new]),
                 under=under,
-                content=file_content(path) if self._digest else None,
+                content=file_content(Path(file.path)) if self._digest else None,
                 placement=Placement.ROOT,
-                file_id=path.relative_to(root).as_posix(),
+                file_id=file.file_id,
             )
         )
         for index, level in enumerate(new):
             level.ref = RecordRef(position, index)
 
-    def _left_out(self, record: DecodedRecord, path: Path) -> str | None:
-        """Return why `record`, whose file is at `path`, is not adopted, ``None`` if it is."""
+    def _left_out(self, record: DecodedRecord, file: ReferencedFile) -> str | None:
+        """Return why `record`, which references `file`, is not adopted, ``None`` if it is."""
+        path = file.path
         the_record = f"The directory record at offset {record.offset}"
-        try:
-            found = path.stat()
-        except OSError:
+        if file.status is None:
             return (
                 f"The referenced SOP Instance for the directory record at offset {record.offset} "
                 f"does not exist: {path}"
             )
-        if not stat.S_ISREG(found.st_mode):
+        if not file.is_regular:
             return f"{the_record} is left out: {path} is not a regular file"
-        if ".." in path.parts:
+        if ".." in file.file_id.split("/"):
             return f"{the_record} is left out: its File ID goes up from folder to folder: {path}"
-        dicomdir = self._found.root / DICOMDIR
-        if path == dicomdir or (path.name.upper() == DICOMDIR and path.samefile(dicomdir)):
+        # A file of that name in another folder is something else.
+        if path.upper().endswith(DICOMDIR) and self._is_dicomdir(file.status):
             return f"{the_record} is left out: it references the DICOMDIR itself"
         uid = record.sop_instance_uid or ""
         if uid in self._uids:
@@ -258,25 +278,17 @@ class Adoption:
                 f"and its file {path} is left alone"
             )
         # Names that differ in case only are one where the file is one; hard links are files apart.
-        name = os.fspath(path.resolve()).casefold()
-        if (found.st_dev, found.st_ino, name) in self._files:
+        key = (file.status.st_dev, file.status.st_ino, file.resolved.casefold())
+        if key in self._files:
             return f"{the_record} references the file {path} a second time: it is left out"
-        self._files.add((found.st_dev, found.st_ino, name))
+        self._files.add(key)
         return None
 
-
-def inside(root: Path, record: DecodedRecord) -> Path:
-    """Return the path that the record's File ID leads to; PermissionError if it leaves `root`.
-
-    No link leads to `root` or a folder above it.
-    """
-    relative = PurePosixPath(*(record.file_id or ()))
-    path = root / relative
-    if relative.is_absolute() or not path.resolve().is_relative_to(root):
-        raise PermissionError(
-            f"ReferencedFileID ('{relative}') must be inside the DICOMDIR root path"
-        )
-    return path
+    def _is_dicomdir(self, status: os.stat_result) -> bool:
+        try:
+            return os.path.samestat(status, (self._found.root / DICOMDIR).stat())
+        except FileNotFoundError:
+            return False
 
 
 @define(eq=False)

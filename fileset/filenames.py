@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from projections.layouts import ALPHABET, suffix
+from projections.layouts import ALPHABET, PREFIXES, suffix
 
+_PREFIXES = PREFIXES
 _COMPONENT_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self, TypeAlias, overload
 
 from pydicom import config
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
 
-from fileset.adding import Adder, Offered, offer
-from fileset.adoption import Adoption, Found, inside, read_file_set, warn_of_syntax
+from fileset.adding import Adder, offer
+from fileset.adoption import Adoption, Found, read_file_set, warn_of_syntax
 from fileset.contents import Contents
 from fileset.errors import InvalidUIDError, NoSuchInstanceError, RefusedError
+from fileset.finding import find_files
 from fileset.history import HistoryEntry, PendingChanges
 from fileset.ingest import (
     Candidate,
@@ -26,7 +29,6 @@ from fileset.ingest import (
     Outcome,
     Report,
     Result,
-    find_files,
     read_dataset,
     read_path,
 )
@@ -41,6 +43,7 @@ from ledger.events import Handle, Placement
 from projections.hierarchy import Branch, Leaf
 from projections.materializer import Progress
 from projections.pending import pending
+from projections.search import candidates
 from projections.state import FileSetState
 from projections.summary import summarise
 
@@ -79,7 +82,7 @@ class FileSet:
         if isinstance(repository, Repository):
             self._use(repository)
             return
-        found = read_file_set(ds) if ds else None
+        found = _read_file_set(ds) if ds else None
 
         def begin(new: Repository) -> None:
             if found is None:
@@ -106,6 +109,7 @@ class FileSet:
         self.contents = Contents(repository)
         self._adder = Adder(repository, self.contents)
         self._writer = Writer(repository, self.contents)
+        self._listed: tuple[str, ...] | None = None  # a descriptor file ID that was set as a list
         self._drop_views()
 
     def close(self) -> None:
@@ -178,7 +182,7 @@ class FileSet:
             self._ordered = (mark, [self.instance(leaf.handle) for leaf in leaves])
         return self._ordered[1]
 
-    # Programs reach for these two of pydicom's FileSet although they are not public.
+    # Programs reach for these of pydicom's FileSet although they are not public.
 
     @property
     def _instances(self) -> list[FileInstance]:
@@ -187,6 +191,18 @@ class FileSet:
     @property
     def _tree(self) -> RecordNode:
         return self.view(self.state.hierarchy.root)
+
+    @property
+    def _stage(self) -> Mapping[str, Any]:
+        staged = self.pending
+        return MappingProxyType(
+            {
+                "+": {str(instance.SOPInstanceUID): instance for instance in staged.additions},
+                "-": {str(instance.SOPInstanceUID): instance for instance in staged.removals},
+                "~": bool(staged.moves),
+                "^": staged.creation or bool(staged.metadata),
+            }
+        )
 
     def __iter__(self) -> Iterator[FileInstance]:
         """Yield the instances of the File-set as it is when the iteration begins."""
@@ -205,6 +221,7 @@ class FileSet:
 
     @ID.setter
     def ID(self, val: str | None) -> None:  # noqa: N802 - pydicom's name
+        _refuse_other_than_text("File-set ID", val)
         if val is not None and len(val) > 16:
             raise ValueError("The maximum length of the 'File-set ID' is 16 characters")
         self._set("id", val)
@@ -228,11 +245,13 @@ class FileSet:
         value = self.state.identity.descriptor_file_id
         if value is None:
             return None
-        return value[0] if len(value) == 1 else list(value)
+        return value[0] if len(value) == 1 and value != self._listed else list(value)
 
     @descriptor_file_id.setter
     def descriptor_file_id(self, val: str | list[str] | None) -> None:
-        self._set("descriptor_file_id", _descriptor(val))
+        value = _descriptor(val)
+        self._set("descriptor_file_id", value)
+        self._listed = value if isinstance(val, list) else None
 
     @property
     def descriptor_character_set(self) -> str | None:
@@ -241,6 +260,7 @@ class FileSet:
 
     @descriptor_character_set.setter
     def descriptor_character_set(self, val: str | None) -> None:
+        _refuse_other_than_text("descriptor character set", val)
         self._set("descriptor_character_set", val)
 
     def _set(self, name: str, value: Any) -> None:
@@ -289,9 +309,8 @@ class FileSet:
                 "The 'leaf' node must not have more than 7 ancestors as 'FileSet' supports a "
                 "maximum directory structure depth of 8"
             )
-        candidate = _read(ds_or_path, custom=leaf)
-        instance = self._add(candidate)
-        complete_leaf(leaf, candidate.instance)
+        instance = self._add(_read(ds_or_path, custom=leaf))
+        complete_leaf(leaf, instance)
         return instance
 
     def _add(self, candidate: Candidate) -> FileInstance:
@@ -323,9 +342,7 @@ class FileSet:
         """
         self._writable()
         given = [paths] if isinstance(paths, str | os.PathLike) else paths
-        offered: Iterable[Offered] = offer(
-            find_files((Path(path) for path in given), recursive=recursive), complete=complete
-        )
+        offered = offer(find_files(given, recursive=recursive), complete=complete)
         placement = Placement.REFERENCE if reference else Placement.VAULT
         return self._adder.add(offered, placement=placement, reason=reason, progress=progress)
 
@@ -370,7 +387,9 @@ class FileSet:
         With `load` the instances are read and all their elements searched, otherwise only those of
         their directory records.
         """
-        return find(self._in_order()[:], kwargs, load=load)
+        leaves = None if load else candidates(self.state, kwargs)
+        known = None if leaves is None else [self.instance(leaf.handle) for leaf in leaves]
+        return find(self, kwargs, load=load, known=known)
 
     def find_values(
         self,
@@ -412,7 +431,7 @@ class FileSet:
                 "A File-set kept in a repository can't be replaced by another: use "
                 "FileSet(dicomdir, repository=...) with a new folder."
             )
-        found = read_file_set(ds_or_path)
+        found = _read_file_set(ds_or_path)
         if raise_orphans and found.tree.orphans:
             raise ValueError("The DICOMDIR contains orphaned directory records")
         repository = Repository.ephemeral()
@@ -430,8 +449,14 @@ class FileSet:
             )
             return
         for record in orphans:
-            path = inside(found.root, record)
-            if record.type == "PRIVATE":
+            path = found.path_of(record)
+            if not path.exists():
+                warnings.warn(
+                    "The referenced SOP Instance for the directory record at offset "
+                    f"{record.offset} does not exist: {path}",
+                    stacklevel=3,
+                )
+            elif record.type == "PRIVATE":
                 self.add_custom(path, RecordNode(found.dataset(record)))
             else:
                 self.add(path)
@@ -443,6 +468,7 @@ class FileSet:
         force_implicit: bool = False,
         *,
         layout: str | None = None,
+        new_medium: bool = False,
         reason: str | None = None,
         progress: Progress | None = None,
     ) -> None:
@@ -459,30 +485,34 @@ class FileSet:
         layout : {"pydicom", "existing", "conformant"}, optional
             ``"existing"`` is `use_existing` that takes additions, giving them free File IDs;
             ``"conformant"`` gives such also to files whose names are no File IDs.
+        new_medium : bool, optional
+            The medium at the root is lost: give it up, and write everything to `path`.
         reason, progress : optional
             A note for the journal; called with the files done and to do.
         """
         repository = self._writable()
         with repository.exclusively():
             repository.refresh()
-            self._check_write(path, use_existing=use_existing)
-            if not self.is_staged:
+            self._check_write(path, use_existing=use_existing, new_medium=new_medium)
+            if not self.is_staged and not new_medium:
                 return
             self._writer.write(
                 Path(path) if path else None,
                 layout or ("existing" if use_existing else "pydicom"),
                 implicit_vr=force_implicit,
+                new_medium=new_medium,
                 reason=reason,
                 progress=progress,
             )
+        self._listed = None
         if force_implicit:
             warn_of_syntax(ImplicitVRLittleEndian)
 
-    def _check_write(self, path: object, *, use_existing: bool) -> None:
+    def _check_write(self, path: object, *, use_existing: bool, new_medium: bool) -> None:
         """Refuse what pydicom refuses; an interrupted write knows its root."""
-        if not path and self.path is None and self.state.writing is None:
+        if not path and (new_medium or (self.path is None and self.state.writing is None)):
             raise ValueError("The path to the root directory is required for a new File-set")
-        if path and self.path:
+        if path and self.path and not new_medium:
             raise ValueError(
                 "The path for an existing File-set cannot be changed, use 'FileSet.copy()' to "
                 "write the File-set to a new location"
@@ -492,6 +522,15 @@ class FileSet:
                 "'Fileset.write()' called with 'use_existing' but additions to the File-set's "
                 "managed instances are staged"
             )
+
+    def abandon(self, *, reason: str | None = None) -> bool:
+        """Give up a write that was interrupted, and take back what it made; ``False`` if none was.
+
+        Raises :class:`~projections.materializer.MediumError` if its DICOMDIR is in place already:
+        then the next :meth:`write` completes it.
+        """
+        self._writable()
+        return self._writer.abandon(reason=reason)
 
     def copy(self, path: str | os.PathLike[str], force_implicit: bool = False) -> FileSet:
         """Write the File-set, with what is staged, to a new root folder and return that one.
@@ -567,16 +606,34 @@ def _read(ds_or_path: DSPathType, custom: RecordNode | None = None) -> Candidate
     if custom is not None:
         records = tuple(to_record(node._record) for node in (custom, *custom.ancestors))[::-1]  # noqa: SLF001 - ours
     if isinstance(ds_or_path, str | os.PathLike):
-        path = Path(ds_or_path)
-        if not path.exists():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(ds_or_path))
-        try:
-            return read_path(path, records)
-        except NotDicomError as exc:
-            raise InvalidFileError(exc.reason, name=exc.name) from exc
+        with _errors_of_reading(ds_or_path):
+            return read_path(Path(ds_or_path), records)
     if not isinstance(ds_or_path, Dataset):
         raise TypeError(f"An instance is a Dataset or a path, not {type(ds_or_path).__name__}")
     return read_dataset(ds_or_path, records)
+
+
+def _read_file_set(ds_or_path: DSPathType) -> Found:
+    if isinstance(ds_or_path, Dataset):
+        return read_file_set(ds_or_path)
+    with _errors_of_reading(ds_or_path):
+        return read_file_set(ds_or_path)
+
+
+@contextmanager
+def _errors_of_reading(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Have what can't be read as a file, or is no DICOM file, raise what pydicom raises."""
+    if stat.S_ISDIR(os.stat(path).st_mode):  # noqa: PTH116 - its error names the path as it was given
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    try:
+        yield
+    except NotDicomError as exc:
+        raise InvalidFileError(exc.reason, name=exc.name) from exc
+
+
+def _refuse_other_than_text(what: str, val: object) -> None:
+    if val is not None and not isinstance(val, str):
+        raise TypeError(f"The {what} must be a str or None, not {type(val).__name__}")
 
 
 def _descriptor(val: object) -> tuple[str, ...] | None:

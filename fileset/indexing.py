@@ -3,40 +3,42 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
 from attrs import define, field, frozen
 from pydicom.uid import generate_uid
 
-from fileset.adding import Adder, Offered, OnResult, offer
+from fileset.adding import Adder, Offered, OnResult, below, offer
 from fileset.contents import Contents
 from fileset.errors import RefusedError
-from fileset.ingest import Candidate, Outcome, Report, Result, find_files
+from fileset.finding import find_files
+from fileset.ingest import Candidate, Outcome, Report, Result
 from fileset.repository import Repository
-from fileset.search import value_text
+from fileset.search import has_value
 from fileset.writing import Writer, WriteResult
 from ledger.datasets import to_dataset
 from ledger.digest import digest_of
 from ledger.elements import encode
 from ledger.events import FileSetImported
+from projections.hierarchy import record_key
 from projections.layouts import is_conformant
 from projections.materializer import DICOMDIR, MediumError, Progress, read_dicomdir
 
 Criterion: TypeAlias = tuple[str, str]
 """A DICOM keyword and the text of a value."""
 
-_SERIES_INSTANCE_UID = 0x0020000E
-
 
 @frozen
 class Choice:
     """Which instances of a folder are indexed.
 
-    One is taken that matches every one of `include` and none of `exclude`, if its series has at
-    least `minimum` such instances.
+    One is taken that has a value of `include` for every keyword in it and none of `exclude`, if
+    its series has at least `minimum` such instances.
     """
 
     include: tuple[Criterion, ...] = ()
@@ -97,7 +99,7 @@ class Indexer:
         for item in self._read():
             if isinstance(item, Result):
                 yield item
-            elif enough is not None and _series(item) not in enough:
+            elif enough is not None and (series := _series(item)) and series not in enough:
                 reason = f"its series has fewer than {self.choice.minimum} instances"
                 yield Result(item.source or "", Outcome.EXCLUDED, reason=reason)
             else:
@@ -105,11 +107,18 @@ class Indexer:
 
     def _series_with_enough(self) -> set[str]:
         """Return the series that have enough instances; their files are read once more later."""
-        counts = Counter(_series(item) for item in self._read() if isinstance(item, Candidate))
-        return {uid for uid, number in counts.items() if number >= self.choice.minimum}
+        # An instance counts once, however many copies of it there are.
+        found = {
+            (_series(item), item.instance.sop_instance_uid)
+            for item in self._read()
+            if isinstance(item, Candidate)
+        }
+        counts = Counter(series for series, _ in found if series)
+        return {series for series, number in counts.items() if number >= self.choice.minimum}
 
     def _read(self) -> Iterator[Offered]:
-        for item in offer(self._files(), complete=self.complete):
+        files = find_files([self.root], recursive=True)
+        for item in offer(files, complete=self.complete):
             if isinstance(item, Result):
                 yield item
                 continue
@@ -118,36 +127,32 @@ class Indexer:
                 yield Result(source, Outcome.REJECTED, reason="it is a link that leads elsewhere")
             elif (why := self._unwanted(item)) is not None:
                 yield Result(source, Outcome.EXCLUDED, reason=why)
-            elif not self.rename and not is_conformant(self._file_id(source)):
+            elif not self.rename and not is_conformant(name := below(self.root, source)):
                 yield Result(
                     source,
                     Outcome.REJECTED,
-                    reason=f"'{self._file_id(source)}' is no File ID (up to 8 components of up to "
+                    reason=f"'{name}' is no File ID (up to 8 components of up to "
                     "8 characters from A-Z, 0-9 and _; PS3.10 8.5): use --rename to have it "
                     "given one",
                 )
             else:
                 yield item
 
-    def _files(self) -> Iterable[Path]:
-        return find_files([self.root], recursive=True)
-
-    def _file_id(self, source: str) -> str:
-        return Path(source).relative_to(self.root).as_posix()
-
     def _is_within(self, source: str) -> bool:
         """Whether the file lies in the folder, and not where a link leads out of it."""
-        path = Path(source)
-        return not path.is_symlink() or path.resolve().is_relative_to(self.root.resolve())
+        return not os.path.islink(source) or Path(source).resolve().is_relative_to(
+            self.root.resolve()
+        )
 
     def _unwanted(self, candidate: Candidate) -> str | None:
         """Return why the choice leaves `candidate` out, ``None`` if it takes it."""
         if not (self.choice.include or self.choice.exclude):
             return None
         matches = _matcher(candidate)
-        for keyword, value in self.choice.include:
-            if not matches(keyword, value):
-                return f"it is not {keyword}={value}"
+        for keyword in dict.fromkeys(keyword for keyword, _ in self.choice.include):
+            values = [value for key, value in self.choice.include if key == keyword]
+            if not any(matches(keyword, value) for value in values):
+                return f"it is not {keyword}={' or '.join(values)}"
         for keyword, value in self.choice.exclude:
             if matches(keyword, value):
                 return f"it is {keyword}={value}"
@@ -155,21 +160,25 @@ class Indexer:
 
 
 def _matcher(candidate: Candidate) -> Callable[[str, str], bool]:
-    """Return whether an element of the instance, by keyword, has a value's text."""
+    """Return whether an element of the instance, by keyword, has a value's text.
+
+    A value that can't be read as what its VR says is no value.
+    """
     header = to_dataset(encode(candidate.instance.header.values()))
-    whole = None
+    whole = cache(candidate.dataset)
 
     def matches(keyword: str, value: str) -> bool:
-        nonlocal whole
-        ds = header
-        if keyword not in header:
-            whole = whole if whole is not None else candidate.dataset()
-            ds = whole
-        return keyword in ds and value_text(ds[keyword]) == value
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # they would not say of which file they are
+            try:
+                ds = header if keyword in header else whole()
+                return keyword in ds and has_value(ds[keyword], value)
+            except Exception:  # noqa: BLE001 - pydicom raises many things on such values
+                return False
 
     return matches
 
 
-def _series(candidate: Candidate) -> str:
-    element = candidate.instance.header.get(_SERIES_INSTANCE_UID)
-    return element.value.rstrip(b"\0 ").decode("ascii", "replace") if element else ""
+def _series(candidate: Candidate) -> str | None:
+    """Return the key of the SERIES record, ``None`` for an instance that has none above it."""
+    return next((record_key(r) for r in candidate.records if r.type == "SERIES"), None)

@@ -1,21 +1,21 @@
-"""Files and datasets on their way in: finding them, reading them, and the account of each."""
+"""Files and datasets on their way in: reading them, and the account of each."""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from io import BytesIO
-from pathlib import Path
 
 from attrs import Factory, define, field, frozen
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from fileset.recorders import overridden_recorders
-from fileset.repository import is_repository
+from fileset.recorders import Recorder, overridden_recorders
 from ledger import completion
 from ledger.errors import InstanceError, NotDicomError, RecordError
 from ledger.events import Handle, Record
@@ -24,6 +24,14 @@ from ledger.recorders import build_records
 from projections.hierarchy import record_key
 
 _PREFIX_START, _PREFIX_END = 128, 132  # of "DICM" behind the preamble (PS3.10 Section 7.1)
+_AT_ONCE = 1 << 20  # bytes of a file that is read whole, whatever it is
+
+_KEY_NAMES = {
+    "PATIENT": "Patient ID",
+    "STUDY": "Study Instance UID",
+    "SERIES": "Series Instance UID",
+    "PRIVATE": "Private Record UID",
+}  # what records above a leaf are told apart by
 
 
 class InvalidFileError(NotDicomError, InvalidDicomError):
@@ -44,7 +52,7 @@ class Outcome(Enum):
     @property
     def is_failure(self) -> bool:
         """Whether the user has to look at it."""
-        return self in {Outcome.CONFLICTING, Outcome.REJECTED, Outcome.NOT_DICOM}
+        return self is Outcome.CONFLICTING or self is Outcome.REJECTED or self is Outcome.NOT_DICOM
 
 
 @frozen
@@ -52,7 +60,8 @@ class Result:
     """The account of one file: `handle` is the instance concerned, `reason` says why not.
 
     `invented` are the values that its directory records were given, by keyword; `note` is
-    something about an instance that was added all the same.
+    something about an instance that was added all the same. `completable` is a rejection over what
+    its directory records must have, which inventing it may avert.
     """
 
     source: str
@@ -61,6 +70,7 @@ class Result:
     reason: str | None = None
     invented: Mapping[str, str] = Factory(dict)
     note: str | None = None
+    completable: bool = False
 
 
 @define
@@ -108,20 +118,31 @@ class Candidate:
 
 
 def read_path(
-    path: Path, records: tuple[Record, ...] | None = None, *, complete: bool = False
+    path: str | os.PathLike[str],
+    records: tuple[Record, ...] | None = None,
+    *,
+    complete: bool = False,
+    recorders: Mapping[str, Recorder] | None = None,
 ) -> Candidate:
     """Return the instance in the file at `path`, with `records` or those made by default.
 
-    With `complete`, values that these must have and the instance lacks are invented.
+    With `complete`, values that these must have and the instance lacks are invented. `recorders`
+    are the overridden ones, where the caller has asked for them already.
 
     Raises :class:`~ledger.errors.InstanceError` if the file can't be read, is no DICOM file or
     lacks something that a directory record needs; the message begins with the path.
     """
     name = os.fspath(path)
-    data = _read_bytes(path)
+    data = _read_bytes(name)
     instance = read_instance(data, name)
+    if recorders is None:
+        recorders = overridden_recorders()
     try:
-        return _candidate(name, data, instance, lambda: _parse(data), records, complete=complete)
+        if records is None:
+            invented, records = _records(instance, recorders, lambda: _parse(data), complete)
+        else:
+            invented = {}
+        return Candidate(name, absolute(name), data, instance, _checked(records), invented)
     except InstanceError as exc:
         raise type(exc)(exc.reason, name=name) from exc
 
@@ -134,33 +155,40 @@ def read_dataset(ds: Dataset, records: tuple[Record, ...] | None = None) -> Cand
     filename = getattr(ds, "filename", None)
     name = os.fspath(filename) if isinstance(filename, str | os.PathLike) else None
     instance = read_instance(data, name or "the dataset")
-    return _candidate(name, data, instance, lambda: ds, records, complete=False)
-
-
-def _candidate(
-    name: str | None,
-    data: bytes,
-    instance: Instance,
-    dataset: Callable[[], Dataset],
-    records: tuple[Record, ...] | None,
-    *,
-    complete: bool,
-) -> Candidate:
-    invented: Mapping[str, str] = {}
     if records is None:
-        filled = instance
-        if complete:
-            filled, invented = completion.complete(instance)
-        records = build_records(filled, overridden_recorders(), dataset)
+        records = build_records(instance, overridden_recorders(), lambda: ds)
+    return Candidate(name, absolute(name) if name else None, data, instance, _checked(records))
+
+
+def _records(
+    instance: Instance,
+    recorders: Mapping[str, Recorder],
+    dataset: Callable[[], Dataset],
+    complete: bool,
+) -> tuple[Mapping[str, str], tuple[Record, ...]]:
+    """Return what was invented for the records of `instance`, by keyword, and the records."""
+    invented: Mapping[str, str] = {}
+    if complete:
+        instance, invented = completion.complete(instance)
+    return invented, build_records(instance, recorders, dataset)
+
+
+def _checked(records: tuple[Record, ...]) -> tuple[Record, ...]:
+    """Return `records`; RecordError if one above the last lacks what it is told apart by."""
     for record in records[:-1]:
         if record_key(record) is None:
-            raise RecordError(f"The {record.type} directory record is missing a required element")
-    return Candidate(name, absolute(name) if name else None, data, instance, records, invented)
+            raise RecordError(
+                f"The {record.type} directory record is missing a required element: "
+                f"{_KEY_NAMES[record.type]}"
+            )
+    return records
 
 
 def absolute(name: str) -> str:
     """Return the path `name` from the root of the file system, links as the user wrote them."""
-    return os.path.abspath(name)  # noqa: PTH100 - Path.absolute() keeps ".."
+    if name.startswith("/") and "//" not in name and "/." not in name:
+        return name
+    return os.path.abspath(name)
 
 
 def _parse(data: bytes) -> Dataset:
@@ -171,34 +199,29 @@ def _parse(data: bytes) -> Dataset:
 
 def same_data_set(first: bytes, second: bytes) -> bool:
     """Whether two files hold the same data set, however each encodes it."""
-    try:
-        return bool(_parse(first) == _parse(second))
-    except Exception:  # noqa: BLE001 - pydicom raises many things on values it can't decode
-        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they would not say of which file they are
+        try:
+            return bool(_parse(first) == _parse(second))
+        except Exception:  # noqa: BLE001 - pydicom raises many things on values it can't decode
+            return False
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(name: str) -> bytes:
     """Return the bytes of a regular file, which did not change while it was read."""
-    name = os.fspath(path)
     try:
         # Opening a FIFO would wait for a writer.
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as exc:
+        if exc.errno == errno.ENXIO:  # a socket
+            raise NotDicomError("is not a regular file", name=name) from exc
         raise InstanceError(f"can't be read: {exc.strerror}", name=name) from exc
     try:
         before = os.fstat(fd)
-        if stat.S_ISDIR(before.st_mode):
-            raise InstanceError(
-                "is a folder; what is in it is added only recursively (--recursive)", name=name
-            )
-        if not stat.S_ISREG(before.st_mode):
-            raise NotDicomError("is not a regular file", name=name)
+        if not stat.S_ISREG(before.st_mode) or not before.st_size:
+            raise _no_file(before.st_mode, name)
         try:
-            with open(fd, "rb", buffering=0, closefd=False) as file:
-                data = file.read(_PREFIX_END)
-                # What is no DICOM file, and may be huge, is not read any further.
-                if data[_PREFIX_START:] == b"DICM":
-                    data += file.read()
+            data = _read_all(fd, before.st_size)
         except OSError as exc:
             raise InstanceError(f"can't be read: {exc.strerror}", name=name) from exc
         after = os.fstat(fd)
@@ -209,39 +232,18 @@ def _read_bytes(path: Path) -> bytes:
     return data
 
 
-def find_files(paths: Iterable[Path], *, recursive: bool) -> Iterator[Path]:
-    """Yield the files at `paths`, and with `recursive` those in their folders, in a fixed order.
-
-    Every folder that is not gone into is yielded as it is: any without `recursive`, and then one
-    that can't be read, a link to a folder, and a repository.
-    """
-    for path in paths:
-        if recursive and path.is_dir() and why_skipped(path) is None:
-            yield from _walk(path)
-        else:
-            yield path
+def _no_file(mode: int, name: str) -> InstanceError:
+    if stat.S_ISDIR(mode):
+        return InstanceError(
+            "is a folder; what is in it is added only recursively (--recursive)", name=name
+        )
+    return NotDicomError("is empty" if stat.S_ISREG(mode) else "is not a regular file", name=name)
 
 
-def _walk(top: Path) -> Iterator[Path]:
-    unreadable: list[Path] = []
-    for folder, folders, names in os.walk(
-        top, onerror=lambda exc: unreadable.append(Path(exc.filename))
-    ):
-        yield from unreadable
-        unreadable.clear()
-        below = [Path(folder, name) for name in sorted(folders)]
-        yield from (path for path in below if why_skipped(path) is not None)
-        folders[:] = [path.name for path in below if why_skipped(path) is None]
-        yield from (Path(folder, name) for name in sorted(names))
-    yield from unreadable
-
-
-def why_skipped(path: Path) -> str | None:
-    """Return why `path` is passed over on the way, ``None`` if it isn't."""
-    if path.name == "DICOMDIR" and not path.is_dir():
-        return "a DICOMDIR indexes instances and is none itself"
-    if path.is_symlink() and path.is_dir():
-        return "a link to a folder, which is not followed"
-    if is_repository(path):
-        return "a repository of fileset-ledger"
-    return None
+def _read_all(fd: int, size: int) -> bytes:
+    """Return what an open file of `size` bytes holds; of a large one that is no DICOM file less."""
+    data = os.read(fd, size if size <= _AT_ONCE else _PREFIX_END)
+    if len(data) == size or data[_PREFIX_START:_PREFIX_END] != b"DICM":
+        return data
+    with open(fd, "rb", buffering=0, closefd=False) as file:
+        return data + file.read()

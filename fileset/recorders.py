@@ -25,6 +25,10 @@ Replace one to have your own records made by ``FileSet.add()``. Functions put in
 ``pydicom.fileset.DIRECTORY_RECORDERS`` are honoured as well.
 """
 
+_define_patient, _define_study, _define_series, _define_image = (
+    _DEFAULTS[kind] for kind in ("PATIENT", "STUDY", "SERIES", "IMAGE")
+)
+
 
 def overridden_recorders() -> dict[str, Recorder]:
     """Return the functions that a user has put in place of the defaults, by record type."""

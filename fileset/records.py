@@ -17,7 +17,6 @@ from pydicom.dataset import Dataset
 from ledger.datasets import to_dataset, to_elements
 from ledger.elements import Element, encode, iterate
 from ledger.events import Record
-from ledger.instance import Instance
 from ledger.recorders import MANAGED
 from projections.dicomdir import (
     IN_USE_FLAG,
@@ -384,13 +383,14 @@ def to_record(ds: Dataset) -> Record:
     return Record(str(ds.DirectoryRecordType), to_elements(ds, without=MANAGED))
 
 
-def complete_leaf(leaf: RecordNode, instance: Instance) -> None:
-    """Put the elements that reference `instance` into the record of a free node."""
+def complete_leaf(leaf: RecordNode, instance: FileInstance) -> None:
+    """Have a free node reference `instance`, which was added by it."""
+    leaf.instance = instance
     ds = leaf._record  # noqa: SLF001 - of this module's class
     ds.ReferencedFileID = None
-    ds.ReferencedSOPClassUIDInFile = instance.sop_class_uid
-    ds.ReferencedSOPInstanceUIDInFile = instance.sop_instance_uid
-    ds.ReferencedTransferSyntaxUIDInFile = instance.transfer_syntax_uid
+    ds.ReferencedSOPClassUIDInFile = instance.SOPClassUID
+    ds.ReferencedSOPInstanceUIDInFile = instance.SOPInstanceUID
+    ds.ReferencedTransferSyntaxUIDInFile = instance.TransferSyntaxUID
 
 
 def dataset_of(node: Branch | Leaf) -> Dataset:

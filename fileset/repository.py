@@ -55,6 +55,7 @@ from ledger.events import (
     InstanceRemoved,
 )
 from ledger.journal import Change, Clock, Draft, Journal, Recorded, utc_now
+from ledger.memory import MemoryJournal
 from ledger.sqlite import SqliteJournal
 from ledger.vault import PackVault, Vault
 from projections import snapshot, summary
@@ -114,6 +115,7 @@ class Repository:
         self._snapshot_position = 0
         self._loaded_position = 0
         self._draft: Draft | None = None
+        self._change: Change | None = None
         self._base = 0
         self._buffer: list[Event] = []
         self.rollbacks: list[int] = []
@@ -192,7 +194,7 @@ class Repository:
         folder = Path(tempfile.mkdtemp(prefix="fileset-"))
         repository = cls(
             None,
-            SqliteJournal.create(None, clock=clock),
+            MemoryJournal(clock=clock),
             PackVault(folder / _VAULT, folder / "vault-index.sqlite", durable=False),
             durable=False,
             origin=default_origin(),
@@ -235,10 +237,9 @@ class Repository:
 
     def at(self, position: int) -> FileSetState:
         """Return the state as of `position`; ValueError if the journal has no such position."""
-        if not 1 <= position <= self.journal.head().position:
-            raise ValueError(
-                f"The journal has the positions 1 to {self.journal.head().position}, not {position}"
-            )
+        last = self.journal.position
+        if not 1 <= position <= last:
+            raise ValueError(f"The journal has the positions 1 to {last}, not {position}")
         with _no_garbage():
             return FileSetState.fold(self.journal.read(upto=position))
 
@@ -353,6 +354,10 @@ class Repository:
                 origin=origin or self.origin,
                 reason=reason,
             )
+            # What the state is told of it: its count and its time are not known before the end.
+            self._change = Change(
+                self._draft.id, self._base + 1, 0, "", self._draft.actor, self._draft.origin, reason
+            )
             try:
                 yield self._draft.id
                 if self._buffer:
@@ -361,7 +366,7 @@ class Repository:
                 self._take_back(0)
                 raise
             finally:
-                self._draft = None
+                self._draft = self._change = None
                 self._buffer = []
             self._keep_snapshot()
 
@@ -377,15 +382,11 @@ class Repository:
 
     def emit(self, event: Event) -> int:
         """Make `event` the next one of the open change and return its position."""
-        draft = self._draft
-        if draft is None:
+        change = self._change
+        if change is None:
             raise JournalError("Events are emitted within a change")
         state = self.state
         position = state.position + 1
-        change = Change(
-            draft.id, self._base + 1, position - self._base, "", draft.actor, draft.origin,
-            draft.reason,
-        )  # fmt: skip
         self._buffer.append(event)  # first: a half-applied event is taken back with the others
         state.apply(Recorded(position, change, event))
         return position

@@ -33,6 +33,7 @@ from ledger.events import (
 from ledger.files import file_content, open_regular
 from ledger.journal import Change, Recorded
 from ledger.vault import Batch
+from projections.dicomdir import EXPLICIT_VR_LITTLE_ENDIAN
 from projections.dicomdir_decoder import decode_dicomdir
 from projections.materializer import (
     Materializer,
@@ -121,7 +122,7 @@ class Writer:
                 f"The File-set is written to {there}, not to {root}: leave the root out, or "
                 "export a copy with `--at`."
             )
-        how = "is gone" if dicomdir is None else "is not the one that was written last"
+        how = "is gone" if dicomdir is None else "is not the one that was loaded or written last"
         raise MediumError(
             f"The DICOMDIR at {there} {how}, so what else is there is not known. "
             "`fileset verify` tells what differs; `fileset write ROOT --new-medium` gives that "
@@ -183,9 +184,11 @@ class Writer:
         written = state.written
         if written is None or written.dicomdir is None or plan.placed or plan.dropped:
             return False
-        # An adopted DICOMDIR may be encoded in another way than ours.
-        as_adopted = written.position == 1 and not plan.implicit_vr and not changed_metadata(state)
-        return as_adopted or written.dicomdir == digest_of(plan.dicomdir)
+        if written.dicomdir == digest_of(plan.dicomdir):
+            return True
+        # An adopted DICOMDIR may be put together in another way than ours, but is no less right.
+        adopted = written.position == 1 and not plan.implicit_vr and not changed_metadata(state)
+        return adopted and _is_explicit(Path(plan.root))
 
     def _give_up_medium(self) -> None:
         """Record that the last medium is no more, after taking in what is left of it."""
@@ -418,6 +421,12 @@ def _refuse_changed(plan: Plan, written: Written | None) -> None:
             "put the medium back to complete it, or give it up with `fileset write ROOT "
             "--new-medium`."
         )
+
+
+def _is_explicit(root: Path) -> bool:
+    """Whether the DICOMDIR at `root` has the encoding that PS3.10 Section 8.6 asks for."""
+    found = decode_dicomdir(read_dicomdir(root) or b"", name=str(root))
+    return found.transfer_syntax_uid == EXPLICIT_VR_LITTLE_ENDIAN
 
 
 def _is_that(dicomdir: bytes | None, written: Written) -> bool:

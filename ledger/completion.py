@@ -15,10 +15,10 @@ from typing import Final
 
 from attrs import evolve
 
-from ledger.elements import Element, pad
+from ledger.elements import SPECIFIC_CHARACTER_SET, Element, pad
 from ledger.instance import Instance
 from ledger.record_keys import KEYS, RECORD_KEYS, Key, Need
-from ledger.recorders import record_types
+from ledger.recorders import is_usable, record_types
 
 UNKNOWN: Final = "UNKNOWN"
 _BY_VR: Final = {
@@ -46,23 +46,28 @@ _STUDY, _SERIES = _TAGS["StudyInstanceUID"], _TAGS["SeriesInstanceUID"]
 def complete(instance: Instance) -> tuple[Instance, dict[str, str]]:
     """Return `instance` with a value for every key that its records must have, and those values.
 
-    The dict maps keywords to the values invented. What can't be invented with any sense, a
-    sequence for one, is left out, and building the records then says so.
+    The dict maps keywords to the values invented. A value that no record can hold, as text for a
+    number, counts as none; where a record can do without, it stays empty there. What can't be
+    invented with any sense, a sequence for one, is left out, and building the records then says so.
     """
     header = dict(instance.header)
+    charset = header.get(SPECIFIC_CHARACTER_SET)
     invented: dict[str, str] = {}
     types = record_types(instance)
     for record_type in types:
         for key, need in RECORD_KEYS[record_type].keys:
-            if need is Need.TYPE_2 or _has_value(header.get(key.tag)):
+            element = header.get(key.tag)
+            usable = element is None or is_usable(key, element, charset)
+            if usable and (need is Need.TYPE_2 or _has_value(element)):
                 continue
-            if need is Need.TYPE_1C and not (key.tag == _STUDY and len(types) > 1):
-                header.pop(key.tag, None)  # it may be absent, but not empty
+            if need is Need.TYPE_1 or (key.tag == _STUDY and len(types) > 1):
+                if (value := _value(key, instance, header)) is not None:
+                    header[key.tag] = _element(key, value)
+                    invented[key.keyword] = value
                 continue
-            value = _value(key, instance, header)
-            if value is not None:
-                header[key.tag] = _element(key, value)
-                invented[key.keyword] = value
+            header.pop(key.tag, None)  # where it is Type 1C it may be absent, but not empty
+            if not usable:
+                invented[key.keyword] = ""
     if not invented and len(header) == len(instance.header):
         return instance, {}
     return evolve(instance, header=header), invented

@@ -47,6 +47,7 @@ __all__ = [
     "WANTED",
     "build_records",
     "default_recorder",
+    "is_usable",
     "leaf_type",
     "record_types",
 ]
@@ -140,21 +141,62 @@ def default_recorder(record_type: str) -> Recorder:
             if need is Need.TYPE_1:
                 if key.keyword not in ds:
                     raise ValueError(_missing(key))
-                if not ds[key.keyword].VM:
+                if not _multiplicity(ds, key):
                     raise ValueError(_empty(key))
         record = Dataset()
         for key, need in keys:
             if need is Need.TYPE_1C:
                 if key.keyword not in ds:
                     continue
-                if not ds[key.keyword].VM:
+                if not _multiplicity(ds, key):
                     raise ValueError(_empty(key))
-            setattr(record, key.keyword, ds.get(key.keyword, [] if key.vr == "SQ" else None))
+            _put(record, ds, key)
         return record
 
     recorder.__name__ = recorder.__qualname__ = record_type.lower().replace(" ", "_")
     recorder.__doc__ = f"Return the {record_type} directory record of an instance."
     return recorder
+
+
+def is_usable(key: Key, element: Element, charset: Element | None) -> bool:
+    """Return whether a record can hold as `key` what the instance's `element` holds.
+
+    Of a sequence that is not asked, which can be large.
+    """
+    if key.vr == element.vr == "SQ":
+        return True
+    if _plain_value(key.vr, element, _repertoire(charset)) is not None:
+        return True
+    from pydicom.dataset import Dataset  # noqa: PLC0415  # slow to import, seldom needed
+
+    from ledger.datasets import to_dataset, to_elements  # noqa: PLC0415
+
+    record = Dataset()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            _put(record, to_dataset(encode([e for e in (charset, element) if e])), key)
+            to_elements(record)
+        except Exception:  # noqa: BLE001 - see _put()
+            return False
+    return True
+
+
+def _multiplicity(ds: Dataset, key: Key) -> int:
+    """Return how many values `ds` has for `key`; ValueError if they can't be read."""
+    try:
+        return ds[key.keyword].VM
+    except Exception as exc:
+        raise ValueError(_invalid(key, exc)) from exc
+
+
+def _put(record: Dataset, ds: Dataset, key: Key) -> None:
+    """Set what `ds` has for `key` in `record`; ValueError if it is no value for it."""
+    try:
+        setattr(record, key.keyword, ds.get(key.keyword, [] if key.vr == "SQ" else None))
+    except Exception as exc:
+        # pydicom may stumble over a malformed value with any exception.
+        raise ValueError(_invalid(key, exc)) from exc
 
 
 class _Builder:
@@ -317,6 +359,10 @@ def _missing(key: Key) -> str:
 
 def _empty(key: Key) -> str:
     return f"The instance's {format_tag(key.tag)} '{key.name}' element cannot be empty"
+
+
+def _invalid(key: Key, why: Exception) -> str:
+    return f"The instance's {format_tag(key.tag)} '{key.name}' element has an invalid value: {why}"
 
 
 def _unusable(record_type: str, why: object) -> RecordError:

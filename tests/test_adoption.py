@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from models import EXPLICIT, image, named_by, patient, private, record, series, study
 from pydicom import Dataset, dcmread, examples
+from pydicom.data import get_testdata_file
 from pydicom.fileset import FileSet as PydicomFileSet
 from pydicom.uid import UID
 
@@ -19,6 +20,7 @@ from fileset import FileSet
 from ledger.events import Record
 from projections.dicomdir import FileSetIdentity, Reference
 from projections.dicomdir_encoder import DirectoryRecord, encode_dicomdir
+from projections.materializer import MediumError
 
 CT = examples.get_path("ct")
 FLAG = b"\x04\0\x12\x12US\x02\0"
@@ -307,3 +309,63 @@ def test_what_lies_too_deep_for_the_default_layout_is_told_of(
     fs.ID = "CHANGED"
     fs.write(layout="existing")
     assert len(PydicomFileSet(disc.dicomdir)) == 1
+
+
+def shipped(folder: Path, name: str) -> Path:
+    """Return a copy of the medium that pydicom ships, with another of its DICOMDIRs."""
+    there = Path(get_testdata_file("dicomdirtests/DICOMDIR")).parent
+    shutil.copytree(there, folder)
+    shutil.copyfile(Path(get_testdata_file(f"dicomdirtests/{name}")), folder / "DICOMDIR")
+    return folder / "DICOMDIR"
+
+
+@pytest.mark.parametrize("name", ["DICOMDIR-implicit", "DICOMDIR-bigEnd"])
+def test_a_dicomdir_in_another_encoding_is_put_right_by_a_write(tmp_path: Path, name: str) -> None:
+    dicomdir = shipped(tmp_path / "medium", name)
+    with pytest.warns(UserWarning, match="will be updated to use 'Explicit VR Little Endian'"):
+        fs = FileSet(dicomdir)
+
+    fs.write(use_existing=True)
+
+    assert dcmread(dicomdir).file_meta.TransferSyntaxUID == EXPLICIT
+    assert len(PydicomFileSet(dicomdir)) == len(fs)
+
+
+def test_a_dicomdir_in_another_order_is_left_as_it_is_while_nothing_is_staged(
+    tmp_path: Path,
+) -> None:
+    dicomdir = shipped(tmp_path / "medium", "DICOMDIR-reordered")
+    before = dicomdir.read_bytes()
+
+    FileSet(dicomdir).write(use_existing=True)
+
+    assert dicomdir.read_bytes() == before
+
+
+def test_a_dicomdir_under_another_name_is_written_as_what_it_has_to_be_called(
+    disc: Disc,
+) -> None:
+    disc.file("A")
+    disc.images("A")
+    disc.dicomdir.rename(disc.root / "index.dcm")
+
+    FileSet(disc.root / "index.dcm").write(use_existing=True)
+
+    assert disc.names() == {"A", "DICOMDIR", "index.dcm"}
+    assert len(PydicomFileSet(disc.dicomdir)) == 1
+
+
+def test_a_dicomdir_beside_the_one_that_counts_can_only_be_copied(
+    disc: Disc, tmp_path: Path
+) -> None:
+    disc.file("A")
+    disc.images("A")
+    shutil.copyfile(disc.dicomdir, disc.root / "index.dcm")
+    disc.put([])
+    with pytest.warns(UserWarning, match="can be copied, but not written there"):
+        fs = FileSet(disc.root / "index.dcm")
+    fs.ID = "OTHER"
+
+    with pytest.raises(MediumError):
+        fs.write(use_existing=True)
+    assert len(fs.copy(tmp_path / "copy")) == 1

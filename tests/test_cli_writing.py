@@ -181,7 +181,7 @@ def test_a_medium_that_was_changed_by_others_is_refused(cli: Cli, medium: Path) 
     cli("write", medium)
     (medium / "DICOMDIR").write_bytes(b"")
     cli("add", MR)
-    assert "is not the one that was written last" in cli("write", code=3).err
+    assert "is not the one that was loaded or written last" in cli("write", code=3).err
 
 
 def test_a_root_that_cannot_be_made_is_refused(cli: Cli, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from projections.dicomdir import (
     RECORD_SEQUENCE,
     DicomdirError,
     FileSetIdentity,
-    NotDirectoryError,
+    NotDicomdirError,
     Reference,
 )
 from projections.dicomdir_decoder import (
@@ -352,11 +352,11 @@ def test_another_sop_class_is_refused_in_pydicoms_words() -> None:
         "'Media Storage Directory' instance"
     )
     for decoder in (decode, of_pydicom):
-        with pytest.raises(NotDirectoryError) as caught:
+        with pytest.raises(NotDicomdirError) as caught:
             decoder(data)
         assert str(caught.value) == words
         assert isinstance(caught.value, ValueError)
-    with pytest.raises(NotDirectoryError):
+    with pytest.raises(NotDicomdirError):
         decode_dataset(Dataset(), name="DICOMDIR")
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
+import pydicom.fileset
 import pytest
 from pydicom import Dataset, dcmread, examples
+from pydicom.errors import InvalidDicomError
 from pydicom.fileset import FileSet as PydicomFileSet
 from pydicom.uid import generate_uid
 
@@ -278,7 +281,7 @@ def test_bad_input_is_refused_with_its_name_and_leaves_nothing_behind(tmp_path: 
     for name in ("no_uid.dcm", "text.dcm", "empty.dcm", "truncated.dcm"):
         with pytest.raises(InstanceError, match=name):
             fs.add(tmp_path / name)
-    with pytest.raises(InstanceError, match="is a folder"):
+    with pytest.raises(IsADirectoryError):
         fs.add(tmp_path)
     with pytest.raises(FileNotFoundError):
         fs.add(tmp_path / "missing.dcm")
@@ -370,7 +373,7 @@ def test_a_medium_changed_behind_our_back_is_refused(tmp_path: Path) -> None:
     theirs.write()
     fs.add(MR)
     before = files(tmp_path)
-    with pytest.raises(MediumError, match="not the one that was written last"):
+    with pytest.raises(MediumError, match="not the one that was loaded or written last"):
         fs.write()
     assert files(tmp_path) == before
 
@@ -908,3 +911,97 @@ def test_wrong_use_is_told_in_a_word() -> None:
             fs.remove(wrong)  # type: ignore[arg-type]
     with FileSet() as inside:
         assert repr(inside) == "<FileSet without ID, 0 instances, not written yet>"
+
+
+def test_what_can_t_be_opened_raises_what_pydicom_raises(tmp_path: Path) -> None:
+    text = tmp_path / "README"
+    text.write_text("no DICOM")
+    for take in (FileSet().add, FileSet, FileSet().load):
+        for missing in ("no/such/DICOMDIR", tmp_path / "missing"):
+            with pytest.raises(FileNotFoundError) as told:
+                take(missing)  # type: ignore[operator]
+            assert told.value.filename == str(missing)
+        with pytest.raises(IsADirectoryError):
+            take(tmp_path)  # type: ignore[operator]
+        with pytest.raises(InvalidDicomError):
+            take(text)  # type: ignore[operator]
+
+
+def test_an_orphan_whose_file_is_missing_is_warned_of_and_left_out(copied: Path) -> None:
+    ds = dcmread(copied)
+    patient = next(r for r in ds.DirectoryRecordSequence if r.DirectoryRecordType == "PATIENT")
+    patient.OffsetOfReferencedLowerLevelDirectoryEntity = 0
+    orphan = next(r for r in ds.DirectoryRecordSequence if "ReferencedFileID" in r)
+    path = copied.parent.joinpath(*orphan.ReferencedFileID)
+    path.unlink()
+    missing = f"directory record at offset {orphan.seq_item_tell} does not exist: {path}"
+    with pytest.warns(UserWarning, match=re.escape(missing)):
+        fs = FileSet(ds)
+    assert len(fs) == 30
+
+
+def test_a_descriptor_of_one_component_reads_back_as_it_was_set(tmp_path: Path) -> None:
+    fs = FileSet()
+    for value in (["A"], "A", ["A", "B"], None):
+        fs.descriptor_file_id = value
+        assert fs.descriptor_file_id == value
+    fs.descriptor_file_id = ["A"]
+    fs.write(tmp_path / "medium")
+    assert fs.descriptor_file_id == "A"
+
+
+def test_an_identity_that_is_no_text_is_refused() -> None:
+    fs = FileSet()
+    for name in ("ID", "descriptor_character_set"):
+        with pytest.raises(TypeError, match="must be a str or None, not list"):
+            setattr(fs, name, ["A"])
+    assert fs.ID is None
+
+
+def test_the_leaf_given_to_add_custom_references_the_instance() -> None:
+    record = Dataset()
+    record.DirectoryRecordType = "PRIVATE"
+    record.PrivateRecordUID = "1.2.3"
+    leaf = RecordNode(record)
+    instance = FileSet().add_custom(CT, leaf)
+    assert leaf.instance is instance
+    assert leaf.has_instance
+
+
+def test_a_lost_medium_is_given_up_for_another(tmp_path: Path) -> None:
+    fs = FileSet()
+    fs.add(CT)
+    fs.write(tmp_path / "lost")
+    shutil.rmtree(tmp_path / "lost")
+    with pytest.raises(ValueError, match="path to the root directory is required"):
+        fs.write(new_medium=True)
+    fs.write(tmp_path / "new", new_medium=True)
+    assert fs.path == str(tmp_path / "new")
+    assert len(PydicomFileSet(tmp_path / "new" / "DICOMDIR")) == 1
+    assert not fs.abandon()  # no write was interrupted
+
+
+def test_a_program_finds_all_that_it_imports_from_pydicoms_module() -> None:
+    public = {
+        name for name, value in vars(pydicom.fileset).items() if is_defined_there(name, value)
+    }
+    assert public <= {*fileset.__all__}
+    assert fileset._PREFIXES == pydicom.fileset._PREFIXES
+    for kind in ("patient", "study", "series", "image"):
+        ours, theirs = (getattr(m, f"_define_{kind}") for m in (fileset, pydicom.fileset))
+        assert set(theirs(examples.ct).keys()) <= set(ours(examples.ct).keys())
+
+
+def is_defined_there(name: str, value: object) -> bool:
+    module = getattr(value, "__module__", None)
+    own = module == "pydicom.fileset" or name in ("DIRECTORY_RECORDERS", "DSPathType")
+    return own and not name.startswith("_")
+
+
+def test_the_stage_can_be_looked_at_as_pydicom_keeps_it(tmp_path: Path) -> None:
+    fs = FileSet()
+    instance = fs.add(CT)
+    assert fs._stage == {"+": {instance.SOPInstanceUID: instance}, "-": {}, "~": False, "^": True}
+    fs.write(tmp_path / "medium")
+    fs.remove(instance)
+    assert fs._stage == {"+": {}, "-": {instance.SOPInstanceUID: instance}, "~": False, "^": False}

@@ -10,7 +10,7 @@ import click
 from fileset.cli.command import Command, command, pass_session
 from fileset.cli.documents import short
 from fileset.cli.identity import check_id
-from fileset.cli.matching import parse_query
+from fileset.cli.matching import parse_criteria
 from fileset.cli.output import Answer, Line, Span
 from fileset.cli.progress import bar
 from fileset.cli.reports import RESULTS, key_of, reconciled, report_document, report_notes
@@ -45,7 +45,8 @@ _OUTCOMES: Final = list(Outcome)
     "--include",
     metavar="KEYWORD=VALUE",
     multiple=True,
-    help="Index only instances with this value; each one given has to match.",
+    help="Index only instances with this value. Of several values for one keyword, one has to "
+    "match; each keyword given has to.",
 )
 @click.option(
     "--exclude", metavar="KEYWORD=VALUE", multiple=True, help="Leave out instances with this value."
@@ -94,9 +95,7 @@ def index(
     root = absolute(root)
     if keep is not None and absolute(keep).is_relative_to(root):
         raise click.UsageError("--keep names a folder within ROOT: it would be indexed itself.")
-    choice = Choice(
-        tuple(parse_query(include).items()), tuple(parse_query(exclude).items()), min_instances
-    )
+    choice = Choice(tuple(parse_criteria(include)), tuple(parse_criteria(exclude)), min_instances)
     report = Report()
 
     def stage(repository: Repository) -> None:
@@ -135,7 +134,7 @@ def index(
     }
     return Answer(
         document,
-        [*_told(root, state, result), reconciled(report, _OUTCOMES)],
+        [*_told(root, state, result), *reconciled(report, _OUTCOMES)],
         report_notes(report),
         INCOMPLETE if report.has_failures or result is None else OK,
     )

@@ -165,7 +165,7 @@ def verify_(session: Session) -> Answer:
         repository = session.repository()
         with spinner("Checking journal, vault and medium"):
             findings = list(verify(repository))
-        events = repository.journal.head().position
+        events = repository.journal.position
         if not any(finding.kind is FindingKind.JOURNAL for finding in findings):
             instances = len(repository.state.live)
     except JournalDamagedError as exc:  # so damaged that it can't be opened

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Iterable
-from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias
 
 import click
@@ -18,7 +17,7 @@ from pydicom.multival import MultiValue
 
 from fileset.fileset import FileSet
 from fileset.instance import FileInstance
-from fileset.search import value_text
+from fileset.search import has_value, value_text
 from ledger.errors import LedgerError
 
 Elements: TypeAlias = Dataset | FileInstance
@@ -80,7 +79,7 @@ class Search:
         if keyword not in elements:
             return False
         self.met.add(keyword)
-        return _equals(elements[keyword], text)
+        return has_value(elements[keyword], text)
 
     def _look(self, instance: FileInstance, judge: Callable[[Elements], bool]) -> bool:
         """Return what `judge` says of the instance, or of all that is in its file."""
@@ -98,12 +97,21 @@ class Search:
 def parse_query(arguments: Iterable[str]) -> dict[str, str]:
     """Return ``KEYWORD=VALUE`` arguments as a dict; a usage error if one is none."""
     query: dict[str, str] = {}
+    for keyword, value in parse_criteria(arguments):
+        if query.setdefault(keyword, value) != value:
+            raise click.UsageError(f"{keyword} is given twice: no instance has both values.")
+    return query
+
+
+def parse_criteria(arguments: Iterable[str]) -> list[tuple[str, str]]:
+    """Return ``KEYWORD=VALUE`` arguments as pairs; a usage error if one is none."""
+    criteria = []
     for argument in arguments:
         keyword, equals, value = argument.partition("=")
         if not equals:
             raise click.UsageError(f"'{argument}' is not KEYWORD=VALUE, as in PatientID=1CT1.")
-        query[check_keyword(keyword)] = value
-    return query
+        criteria.append((check_keyword(keyword), value))
+    return criteria
 
 
 def check_keyword(keyword: str) -> str:
@@ -134,16 +142,3 @@ def _plain(vr: str, value: Any) -> Any:
     if vr in _NUMBERS and math.isfinite(value):
         return int(value) if int(value) == value else float(value)
     return str(value)
-
-
-def _equals(element: DataElement, text: str) -> bool:
-    """Whether `text` is the value, as a text or as a number."""
-    shown = value_text(element)
-    if shown == text:
-        return True
-    if element.VR not in _NUMBERS:
-        return False
-    try:
-        return [Decimal(n) for n in shown.split("\\")] == [Decimal(n) for n in text.split("\\")]
-    except InvalidOperation:
-        return False

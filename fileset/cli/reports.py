@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from fileset.cli.output import Line, Span
+from fileset.cli.text import count
 from fileset.ingest import Outcome, Report, Result
 from projections.state import FileSetState
 
@@ -22,9 +23,10 @@ def report_document(
     report: Report, state: FileSetState, outcomes: Sequence[Outcome]
 ) -> dict[str, Any]:
     """Return the account as JSON: how many of each of `outcomes`, and each file's."""
+    counts = report.counts
     return {
         "found": len(report.results),
-        **{key_of(outcome): report.counts[outcome] for outcome in outcomes},
+        **{key_of(outcome): counts[outcome] for outcome in outcomes},
         "results": [_result(result, state) for result in report],
     }
 
@@ -57,8 +59,18 @@ def report_notes(report: Report) -> list[Line]:
     return notes
 
 
-def reconciled(report: Report, outcomes: Sequence[Outcome]) -> Line:
-    """Return the account of all files: found N = A added + B already there + ..."""
+def reconciled(report: Report, outcomes: Sequence[Outcome]) -> list[Line]:
+    """Return the account of all files, found N = A added + ..., and a way out if there is one."""
+    lines: list[Line] = [_sum(report, outcomes)]
+    if lacking := sum(result.completable for result in report):
+        lines.append(
+            f"{count(lacking, 'file')} rejected over values that directory records must have: "
+            "--complete invents them where it can, in the DICOMDIR only"
+        )
+    return lines
+
+
+def _sum(report: Report, outcomes: Sequence[Outcome]) -> Line:
     parts: list[str | Span] = [Span(f"found {len(report.results):,}", "title"), " = "]
     for index, outcome in enumerate(outcomes):
         number = report.counts[outcome]

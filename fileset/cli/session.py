@@ -56,7 +56,7 @@ class Session:
         """Work on `repository`, which is closed at the end."""
         repository.actor = self.actor
         self._repository = repository
-        self._opened_at = repository.journal.head().position
+        self._opened_at = repository.journal.position
 
     def file_set(self) -> FileSet:
         """Open the repository and return its File-set."""
@@ -112,7 +112,7 @@ class Session:
         if repository is None:
             return "Interrupted; nothing was changed."
         try:
-            done = repository.journal.head().position - self._opened_at
+            done = repository.journal.position - self._opened_at
             writing = repository.refresh().writing
         except LedgerError:
             return "Interrupted; `fileset log` tells what was recorded."

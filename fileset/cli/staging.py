@@ -24,7 +24,8 @@ from fileset.cli.reports import RESULTS, key_of, reconciled, report_document, re
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.session import Session
 from fileset.cli.text import count
-from fileset.ingest import Outcome, Report, Result, find_files
+from fileset.finding import find_files
+from fileset.ingest import Outcome, Report, Result
 from fileset.repository import Repository
 from projections.state import FileSetState
 
@@ -100,7 +101,7 @@ def _add_answer(report: Report, state: FileSetState, change: str | None) -> Answ
             "change": change,
             "staged": staged_document(state),
         },
-        [reconciled(report, _OUTCOMES), staged_line(state)],
+        [*reconciled(report, _OUTCOMES), staged_line(state)],
         report_notes(report),
         INCOMPLETE if report.has_failures else OK,
     )

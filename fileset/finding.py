@@ -1,0 +1,78 @@
+"""Finding the files to be read: those that are named, and those in folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from os.path import basename, isdir, islink
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from fileset.repository import is_repository
+
+_DICOMDIR: Final = "a DICOMDIR indexes instances and is none itself"
+_LINK: Final = "a link to a folder, which is not followed"
+_REPOSITORY: Final = "a repository of fileset-ledger"
+
+
+class FoundFile(NamedTuple):
+    """A file to be read, or what is passed over on the way, and then why."""
+
+    path: str
+    skipped: str | None = None
+
+    def __fspath__(self) -> str:
+        """Return the path."""
+        return self.path
+
+
+def find_files(paths: Iterable[str | os.PathLike[str]], *, recursive: bool) -> Iterator[FoundFile]:
+    """Yield the files at `paths`, and with `recursive` those in their folders, in a fixed order.
+
+    Every folder that is not gone into is yielded as it is: any without `recursive`, and then one
+    that can't be read, a link to a folder (unless it is one of `paths`), and a repository.
+    """
+    for given in paths:
+        if isinstance(given, FoundFile):
+            yield given
+            continue
+        path = os.fspath(Path(given))
+        if recursive and isdir(path) and not _is_repository(path):
+            yield from _walk(path)
+        else:
+            yield FoundFile(path, _why_skipped(path))
+
+
+def _walk(top: str) -> Iterator[FoundFile]:
+    pending = [top]
+    while pending:
+        folder = pending.pop()
+        try:
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError:
+            yield FoundFile(folder)  # reading it says why
+            continue
+        folders = [entry for entry in entries if entry.is_dir()]
+        skipped = {entry.path: _why_skipped(entry.path) for entry in folders}
+        yield from (FoundFile(path, why) for path, why in skipped.items() if why is not None)
+        for entry in entries:
+            if entry.path not in skipped:
+                yield FoundFile(entry.path, _DICOMDIR if entry.name == "DICOMDIR" else None)
+        pending += reversed([path for path, why in skipped.items() if why is None])
+
+
+def _why_skipped(path: str) -> str | None:
+    """Return why `path` is passed over on the way, ``None`` if it isn't."""
+    if not isdir(path):
+        return _DICOMDIR if basename(path) == "DICOMDIR" else None
+    if islink(path):
+        return _LINK
+    return _REPOSITORY if _is_repository(path) else None
+
+
+def _is_repository(path: str) -> bool:
+    try:
+        return is_repository(Path(path))
+    except OSError:  # a folder that can't be looked into: reading it says why
+        return False
