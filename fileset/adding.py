@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,6 +19,7 @@ from fileset.ingest import (
     read_path,
     same_data_set,
 )
+from fileset.reading import read_ahead
 from fileset.recorders import overridden_recorders
 from fileset.repository import Repository
 from ledger.digest import digest_of
@@ -54,13 +56,27 @@ OnResult: TypeAlias = Callable[[Result], None]
 """Called with the account of each file."""
 
 
-def offer(files: Iterable[FoundFile], *, complete: bool = False) -> Iterator[Offered]:
+def offer(
+    files: Iterable[FoundFile],
+    *,
+    complete: bool = False,
+    contents: bool = True,
+    headers: bool = False,
+) -> Iterator[Offered]:
     """Yield what reading each of `files` gives; a bad file is an account, not an exception.
 
     With `complete`, what the directory records must have and an instance lacks is invented.
+    Without `contents` or `headers` the candidates may lack them: that makes it faster.
     """
     recorders = overridden_recorders()
-    for path, skipped in files:
+    if recorders or headers:
+        ahead: Iterable[tuple[FoundFile, Candidate | None]] = ((file, None) for file in files)
+    else:
+        ahead = read_ahead(files, complete=complete, contents=contents)
+    for (path, skipped), candidate in ahead:
+        if candidate is not None:
+            yield candidate
+            continue
         if skipped is not None:
             yield Result(path, Outcome.SKIPPED, reason=skipped)
             continue
@@ -224,10 +240,15 @@ def _whence(leaf: Leaf) -> str:
 
 def below(root: Path, path: str) -> str:
     """Return the File ID of the file at `path`, which lies below the folder `root`."""
-    folder = os.path.join(root, "")
+    folder = _with_separator(root)
     if not path.startswith(folder):
         raise ValueError(f"{path} is not below {root}")
     return path[len(folder) :]
+
+
+@lru_cache(maxsize=16)
+def _with_separator(folder: Path) -> str:
+    return os.path.join(folder, "")
 
 
 def added_event(

@@ -19,13 +19,13 @@ from ledger.digest import Digest, digest_of
 from ledger.events import FileSetImported, InstanceAdded, Placement, Record, RecordRef
 from ledger.files import file_content, read_file
 from projections.dicomdir import EXPLICIT_VR_LITTLE_ENDIAN, DicomdirError
+from projections.dicomdir_dataset import decode_dataset
 from projections.dicomdir_decoder import (
     DecodedDirectory,
     DecodedNode,
     DecodedRecord,
     FindingKind,
     Tree,
-    decode_dataset,
     decode_dicomdir,
     link,
 )

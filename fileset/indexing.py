@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import TypeAlias
+from uuid import uuid4
 
 from attrs import define, field, frozen
-from pydicom.uid import generate_uid
 
 from fileset.adding import Adder, Offered, OnResult, below, offer
 from fileset.contents import Contents
@@ -19,9 +19,7 @@ from fileset.errors import RefusedError
 from fileset.finding import find_files
 from fileset.ingest import Candidate, Outcome, Report, Result
 from fileset.repository import Repository
-from fileset.search import has_value
 from fileset.writing import Writer, WriteResult
-from ledger.datasets import to_dataset
 from ledger.digest import digest_of
 from ledger.elements import encode
 from ledger.events import FileSetImported
@@ -80,7 +78,7 @@ class Indexer:
             self.repository.emit(
                 FileSetImported(
                     root=os.fspath(root),
-                    uid=str(generate_uid()),
+                    uid=new_uid(),
                     dicomdir=digest_of(there) if there is not None else None,
                     id=file_set_id,
                 )
@@ -118,7 +116,9 @@ class Indexer:
 
     def _read(self) -> Iterator[Offered]:
         files = find_files([self.root], recursive=True)
-        for item in offer(files, complete=self.complete):
+        kept = self.repository.path is not None  # and so is the digest of each file's content
+        chosen = bool(self.choice.include or self.choice.exclude)
+        for item in offer(files, complete=self.complete, contents=kept, headers=chosen):
             if isinstance(item, Result):
                 yield item
                 continue
@@ -159,11 +159,20 @@ class Indexer:
         return None
 
 
+def new_uid() -> str:
+    """Return a new UID, made of a random UUID (PS3.5 Section B.2)."""
+    return f"2.25.{uuid4().int}"
+
+
 def _matcher(candidate: Candidate) -> Callable[[str, str], bool]:
     """Return whether an element of the instance, by keyword, has a value's text.
 
     A value that can't be read as what its VR says is no value.
     """
+    # pydicom takes long to import, and most folders are indexed whole.
+    from fileset.search import has_value  # noqa: PLC0415
+    from ledger.datasets import to_dataset  # noqa: PLC0415
+
     header = to_dataset(encode(candidate.instance.header.values()))
     whole = cache(candidate.dataset)
 

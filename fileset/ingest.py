@@ -10,10 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 from attrs import Factory, define, field, frozen
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from fileset.recorders import Recorder, overridden_recorders
 from ledger import completion
@@ -22,6 +21,9 @@ from ledger.events import Handle, Record
 from ledger.instance import Instance, read_instance
 from ledger.recorders import build_records
 from projections.hierarchy import record_key
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 _PREFIX_START, _PREFIX_END = 128, 132  # of "DICM" behind the preamble (PS3.10 Section 7.1)
 _AT_ONCE = 1 << 20  # bytes of a file that is read whole, whatever it is
@@ -32,10 +34,6 @@ _KEY_NAMES = {
     "SERIES": "Series Instance UID",
     "PRIVATE": "Private Record UID",
 }  # what records above a leaf are told apart by
-
-
-class InvalidFileError(NotDicomError, InvalidDicomError):
-    """The file given to ``FileSet.add()`` is no DICOM file; pydicom's class says so as well."""
 
 
 class Outcome(Enum):
@@ -107,10 +105,15 @@ class Candidate:
 
     name: str | None
     source: str | None
-    data: bytes
+    _data: bytes | None
     instance: Instance
     records: tuple[Record, ...]
     invented: Mapping[str, str] = Factory(dict)
+
+    @property
+    def data(self) -> bytes:
+        """The instance's file; InstanceError if it has to be read again and can't be."""
+        return _read_bytes(self.source or "") if self._data is None else self._data
 
     def dataset(self) -> Dataset:
         """Return all of the instance, as pydicom reads it."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Final, TypeAlias
-
-from pydicom.dataset import Dataset
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ledger.recorders import RECORD_TYPES, default_recorder
 
-Recorder: TypeAlias = Callable[[Dataset], Dataset]
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+Recorder: TypeAlias = Callable[["Dataset"], "Dataset"]
 
 _DEFAULTS: Final[Mapping[str, Recorder]] = {kind: default_recorder(kind) for kind in RECORD_TYPES}
 

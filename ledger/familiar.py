@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from ledger.elements import Element
 from ledger.walker import Buffer
 
-RUN: Final = 24
+RUN: Final = 48
 """Elements of a run: enough for a comparison to be cheap, few enough for most to be alike."""
 
 _MAX_VALUE: Final = 1024  # bytes of a value beyond which an element is the last one of its run
@@ -70,14 +70,15 @@ class Familiar:
         """
         starts, misses = self.starts, self._misses
         last = len(data) - 4
+        plain = type(data) is bytes
         while offset <= last:
             (raw,) = _raw_tag(data, offset)
             for run in starts.get(raw, ()):
                 size, span, mask, headers, wanted = run
                 if _from_bytes(data[offset : offset + span], "little") & mask == headers:
                     for tag, vr, start, end in wanted:
-                        value = bytes(data[offset + start : offset + end])
-                        elements[tag] = _new(Element, (tag, vr, value))
+                        value = data[offset + start : offset + end]
+                        elements[tag] = _new(Element, (tag, vr, value if plain else bytes(value)))
                     break
             else:
                 return offset, raw

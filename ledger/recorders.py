@@ -120,6 +120,9 @@ def build_records(
     """
     builder = _Builder(instance, dataset_factory)
     if not recorders:
+        upper = builder.plain_upper()
+        if upper is not None:
+            return (*upper, builder.default(leaf_type(instance)))
         return tuple(map(builder.default, record_types(instance)))
     return tuple(
         builder.custom(name, recorders[name]) if name in recorders else builder.default(name)
@@ -212,6 +215,12 @@ class _Builder:
         self._whole: Dataset | None = None
         self._part: Dataset | None = None
 
+    def plain_upper(self) -> tuple[Record, ...] | None:
+        """Return the records above the instance's own, ``None`` where they take a closer look."""
+        if self._single:
+            return None
+        return _plain_upper(tuple(map(self._header.get, _UPPER_TAGS)), self._charset)
+
     def default(self, record_type: str) -> Record:
         """Return the record of `record_type` as the tables have it."""
         get = self._header.get
@@ -263,6 +272,26 @@ class _Builder:
 
 # Series after series repeats these; the other types are nearly unique to an instance, or large.
 _CACHED: Final = frozenset((*UPPER_TYPES, "IMAGE"))
+
+
+_UPPER_TAGS: Final = tuple({tag: None for kind in UPPER_TYPES for tag in RECORD_KEYS[kind].tags})
+
+
+@lru_cache(maxsize=1024)
+def _plain_upper(
+    elements: tuple[Element | None, ...], charset: Element | None
+) -> tuple[Record, ...] | None:
+    """Return the records of the upper types made from plain values, given by `_UPPER_TAGS`."""
+    of_tag = dict(zip(_UPPER_TAGS, elements, strict=True))
+    records = []
+    for kind in UPPER_TYPES:
+        record = _plain_record(
+            kind, tuple([of_tag[tag] for tag in RECORD_KEYS[kind].tags]), charset, False
+        )
+        if record is None:
+            return None
+        records.append(record)
+    return tuple(records)
 
 
 @lru_cache(maxsize=4096)

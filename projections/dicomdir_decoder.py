@@ -1,8 +1,9 @@
 """From a DICOMDIR to the records it holds, and from their offsets to the tree they form.
 
-Reading has two steps. :func:`decode_dicomdir` and :func:`decode_dataset` take a DICOMDIR apart
-without a look at its offsets; :func:`link` follows these and tells what is wrong with them. A
-DICOMDIR that a disc has damaged can so be judged by whoever asked for it.
+Reading has two steps. :func:`decode_dicomdir` (and :mod:`projections.dicomdir_dataset` for what is
+a dataset already) takes a DICOMDIR apart without a look at its offsets; :func:`link` follows these
+and tells what is wrong with them. A DICOMDIR that a disc has damaged can so be judged by whoever
+asked for it.
 """
 
 from __future__ import annotations
@@ -10,17 +11,9 @@ from __future__ import annotations
 import struct
 from enum import Enum
 from functools import lru_cache
-from io import BytesIO
 from typing import Final, NamedTuple
 
 from attrs import define, field, frozen
-from pydicom import dcmread
-from pydicom.charset import default_encoding
-from pydicom.datadict import dictionary_VR
-from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import correct_ambiguous_vr_element, write_data_element
 
 from ledger.elements import (
     ITEM,
@@ -33,7 +26,6 @@ from ledger.elements import (
     canonical,
     encode,
     encode_element,
-    encode_items,
     find,
     format_tag,
     iterate,
@@ -198,20 +190,27 @@ def decode_dicomdir(data: bytes, *, name: str) -> DecodedDirectory:
     if data[128:132] != b"DICM":
         raise NotDicomError("not a DICOM file: 'DICM' is missing at byte 128", name=name)
     meta, start = _read_file_meta(data, name)
-    if _text_of(meta, MEDIA_STORAGE_SOP_CLASS_UID) != MEDIA_STORAGE_DIRECTORY:
+    if text_of(meta, MEDIA_STORAGE_SOP_CLASS_UID) != MEDIA_STORAGE_DIRECTORY:
         raise NotDicomdirError(name)
-    if _text_of(meta, TRANSFER_SYNTAX_UID) != EXPLICIT_VR_LITTLE_ENDIAN:
-        return _decode_with_pydicom(data, name)
+    if text_of(meta, TRANSFER_SYNTAX_UID) != EXPLICIT_VR_LITTLE_ENDIAN:
+        return _with_pydicom(data, name)
     try:
         top, records = _read_dataset(data, start, name)
-        return _directory(meta, top, records)
+        return directory_of(meta, top, records)
     except ElementsError as exc:
         # There are deviations that pydicom knows how to read: a sequence of VR UN, implicit
         # elements under an explicit transfer syntax. What is just broken stays so.
         try:
-            return _decode_with_pydicom(data, name)
+            return _with_pydicom(data, name)
         except LedgerError:
             raise DicomdirError(f"malformed DICOMDIR: {exc}", name=name) from exc
+
+
+def _with_pydicom(data: bytes, name: str) -> DecodedDirectory:
+    # pydicom takes long to import, and nearly no DICOMDIR needs it.
+    from projections.dicomdir_dataset import decode_with_pydicom  # noqa: PLC0415
+
+    return decode_with_pydicom(data, name=name)
 
 
 def _read_file_meta(data: bytes, name: str) -> tuple[dict[int, Element], int]:
@@ -254,7 +253,7 @@ def _read_dataset(
             kept.append(data[begin:offset])
     top = canonical(b"".join(kept))
     if records is None:
-        _refuse_cut(top, name)
+        refuse_cut(top, name)
     return top, records
 
 
@@ -328,7 +327,7 @@ def _skip(data: bytes, offset: int, delimiter: int, name: str) -> int:
 def _read_record(data: bytes, offset: int, start: int, stop: int) -> DecodedRecord:
     """Return the record at `offset`, whose explicit elements are from `start` to `stop`."""
     record = _read_plain_record(data, offset, start, stop)
-    return _record(offset, canonical(data[start:stop])) if record is None else record
+    return record_of(offset, canonical(data[start:stop])) if record is None else record
 
 
 def _read_plain_record(data: bytes, offset: int, start: int, stop: int) -> DecodedRecord | None:
@@ -367,128 +366,24 @@ def _read_plain_record(data: bytes, offset: int, start: int, stop: int) -> Decod
     )
 
 
-# --- from a pydicom dataset --------------------------------------------------------------------
+# --- common to all ways of reading ---------------------------------------------------------------
 
 
-def decode_dataset(ds: Dataset, *, name: str) -> DecodedDirectory:
-    """Return what the DICOMDIR `ds`, as pydicom read it and perhaps a user changed it, holds.
-
-    It is what :func:`decode_dicomdir` returns for the same file: values that nobody touched keep
-    their bytes. A record's offset is its ``seq_item_tell``.
-
-    Raises as :func:`decode_dicomdir`.
-    """
-    try:
-        return _decode_dataset(ds, name)
-    except ElementsError as exc:
-        raise DicomdirError(f"malformed DICOMDIR: {exc}", name=name) from exc
-    except LedgerError:
-        raise
-    except Exception as exc:
-        # pydicom raises whatever its parts do, and its words may quote a patient's data.
-        raise DicomdirError(f"malformed DICOMDIR ({type(exc).__name__})", name=name) from exc
-
-
-def _decode_with_pydicom(data: bytes, name: str) -> DecodedDirectory:
-    try:
-        ds = dcmread(BytesIO(data))
-    except Exception as exc:
-        raise DicomdirError(f"malformed DICOMDIR ({type(exc).__name__})", name=name) from exc
-    directory = decode_dataset(ds, name=name)
-    if RECORD_SEQUENCE not in ds:
-        _refuse_cut(_elements(ds, default_encoding, name), name)
-    return directory
-
-
-def _decode_dataset(ds: Dataset, name: str) -> DecodedDirectory:
-    file_meta = getattr(ds, "file_meta", None) or Dataset()
-    meta = {e.tag: e for e in iterate(_elements(file_meta, default_encoding, name))}
-    if _text_of(meta, MEDIA_STORAGE_SOP_CLASS_UID) != MEDIA_STORAGE_DIRECTORY:
-        raise NotDicomdirError(name)
-    records = []
-    if RECORD_SEQUENCE in ds:
-        _refuse_short(ds.get_item(RECORD_SEQUENCE), name)
-        encodings = ds.get("SpecificCharacterSet") or default_encoding
-        records = [
-            _record(getattr(item, "seq_item_tell", None), _elements(item, encodings, name))
-            for item in ds[RECORD_SEQUENCE].value or ()
-        ]
-    return _directory(meta, _elements(ds, default_encoding, name), records)
-
-
-def _elements(ds: Dataset, encodings: str | list[str], name: str) -> Elements:
-    """Return the elements of `ds` less a Directory Record Sequence, in canonical form.
-
-    Values not yet converted by pydicom are taken as they are. Others are encoded in the dataset's
-    own Specific Character Set, or else `encodings`.
-    """
-    # Looked up first: asking for the character set converts it.
-    items: dict[int, DataElement | RawDataElement] = {
-        tag: ds.get_item(tag)
-        for tag in ds.keys()  # noqa: SIM118 - iterating over a dataset gives its elements
-    }
-    items = {t: i for t, i in items.items() if t != RECORD_SEQUENCE and t & 0xFFFF}
-    encodings = ds.get("SpecificCharacterSet") or encodings
-    found = []
-    for tag, item in items.items():
-        _refuse_short(item, name)
-        if isinstance(item, RawDataElement) and item.is_little_endian:
-            vr: str | None = item.VR or _dictionary_vr(tag)
-            if vr is not None and not (vr == "SQ" and item.is_implicit_VR):
-                found.append(Element(tag, vr, item.value or b""))
-                continue
-        element = ds[tag]
-        if element.VR == "SQ":
-            value = encode_items(_elements(i, encodings, name) for i in element.value or ())
-            found.append(Element(tag, "SQ", value))
-        else:
-            found.append(_convert(element, ds, encodings))
-    return canonical(encode(found))
-
-
-def _convert(element: DataElement, ds: Dataset, encodings: str | list[str]) -> Element:
-    """Return a pydicom element of `ds` as bytes."""
-    buffer = DicomBytesIO()
-    buffer.is_little_endian = True
-    buffer.is_implicit_VR = False
-    if len(element.VR) != 2:
-        correct_ambiguous_vr_element(element, ds, is_little_endian=True)
-    write_data_element(buffer, element, encodings)
-    return next(iterate(canonical(buffer.getvalue())))
-
-
-def _dictionary_vr(tag: int) -> str | None:
-    """Return the VR that a public element has without its context; UN for an unknown one."""
-    try:
-        vr = dictionary_VR(tag)
-    except KeyError:
-        return None if tag >> 16 & 1 else "UN"
-    return vr if len(vr) == 2 else None
-
-
-def _refuse_short(item: DataElement | RawDataElement, name: str) -> None:
-    """Raise an error if a value has fewer bytes than declared: pydicom doesn't mind."""
-    if isinstance(item, RawDataElement) and len(item.value or b"") < item.length < UNDEFINED_LENGTH:
-        raise TruncatedError(f"the file ends within {format_tag(item.tag)}", name=name)
-
-
-# --- common to both ----------------------------------------------------------------------------
-
-
-def _directory(
+def directory_of(
     meta: dict[int, Element], top: Elements, records: list[DecodedRecord] | None
 ) -> DecodedDirectory:
+    """Return the directory with the File Meta Information `meta` and the dataset's `top` level."""
     values, rest = _split(top, _IDENTIFYING)
     return DecodedDirectory(
         FileSetIdentity(
-            uid=_text_of(meta, MEDIA_STORAGE_SOP_INSTANCE_UID),
+            uid=text_of(meta, MEDIA_STORAGE_SOP_INSTANCE_UID),
             id=_text(values.get(FILE_SET_ID, b"")) or None,
             descriptor_file_id=_components(values.get(DESCRIPTOR_FILE_ID, b"")) or None,
             descriptor_character_set=_text(values.get(DESCRIPTOR_CHARACTER_SET, b"")) or None,
             elements=rest,
             file_meta=encode(e for e in meta.values() if e.tag not in MANAGED_FILE_META),
         ),
-        transfer_syntax_uid=_text_of(meta, TRANSFER_SYNTAX_UID),
+        transfer_syntax_uid=text_of(meta, TRANSFER_SYNTAX_UID),
         consistent=not any(values.get(CONSISTENCY_FLAG, b"")),
         first_offset=_offset(values, FIRST_ROOT_OFFSET),
         last_offset=_offset(values, LAST_ROOT_OFFSET),
@@ -496,11 +391,12 @@ def _directory(
     )
 
 
-def _text_of(meta: dict[int, Element], tag: int) -> str:
+def text_of(meta: dict[int, Element], tag: int) -> str:
+    """Return the text of an element, ``""`` where there is none."""
     return _text(meta[tag].value) if tag in meta else ""
 
 
-def _refuse_cut(top: Elements, name: str) -> None:
+def refuse_cut(top: Elements, name: str) -> None:
     """Raise an error if a DICOMDIR without a Directory Record Sequence should have one.
 
     Some writers leave it out of an empty DICOMDIR; any other has lost it.
@@ -510,7 +406,8 @@ def _refuse_cut(top: Elements, name: str) -> None:
         raise TruncatedError("the file ends before its Directory Record Sequence", name=name)
 
 
-def _record(offset: int | None, elements: Elements) -> DecodedRecord:
+def record_of(offset: int | None, elements: Elements) -> DecodedRecord:
+    """Return the record at `offset` with these canonical `elements`."""
     values, rest = _split(elements, MANAGED)
     return _decoded(
         offset,

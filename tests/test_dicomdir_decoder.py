@@ -32,13 +32,13 @@ from projections.dicomdir import (
     NotDicomdirError,
     Reference,
 )
+from projections.dicomdir_dataset import decode_dataset
 from projections.dicomdir_decoder import (
     DecodedDirectory,
     DecodedNode,
     DecodedRecord,
     Finding,
     FindingKind,
-    decode_dataset,
     decode_dicomdir,
     link,
 )

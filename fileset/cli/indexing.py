@@ -10,14 +10,13 @@ import click
 from fileset.cli.command import Command, command, pass_session
 from fileset.cli.documents import short
 from fileset.cli.identity import check_id
-from fileset.cli.matching import parse_criteria
 from fileset.cli.output import Answer, Line, Span
 from fileset.cli.progress import bar
 from fileset.cli.reports import RESULTS, key_of, reconciled, report_document, report_notes
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.session import Session, absolute, origin
 from fileset.cli.text import count
-from fileset.indexing import Choice, Indexer
+from fileset.indexing import Choice, Criterion, Indexer
 from fileset.ingest import Outcome, Report, Result
 from fileset.repository import Repository
 from fileset.writing import WriteResult
@@ -95,7 +94,7 @@ def index(
     root = absolute(root)
     if keep is not None and absolute(keep).is_relative_to(root):
         raise click.UsageError("--keep names a folder within ROOT: it would be indexed itself.")
-    choice = Choice(tuple(parse_criteria(include)), tuple(parse_criteria(exclude)), min_instances)
+    choice = Choice(_criteria(include), _criteria(exclude), min_instances)
     report = Report()
 
     def stage(repository: Repository) -> None:
@@ -138,6 +137,14 @@ def index(
         report_notes(report),
         INCOMPLETE if report.has_failures or result is None else OK,
     )
+
+
+def _criteria(texts: tuple[str, ...]) -> tuple[Criterion, ...]:
+    if not texts:
+        return ()
+    from fileset.cli.matching import parse_criteria  # noqa: PLC0415 - it needs pydicom
+
+    return tuple(parse_criteria(texts))
 
 
 def _told(root: Path, state: FileSetState, result: WriteResult | None) -> list[Line]:

@@ -72,8 +72,9 @@ def reconciled(report: Report, outcomes: Sequence[Outcome]) -> list[Line]:
 
 def _sum(report: Report, outcomes: Sequence[Outcome]) -> Line:
     parts: list[str | Span] = [Span(f"found {len(report.results):,}", "title"), " = "]
+    counts = report.counts
     for index, outcome in enumerate(outcomes):
-        number = report.counts[outcome]
+        number = counts[outcome]
         text = f"{number:,} {outcome.value}"
         style = "bad" if outcome.is_failure else "good" if outcome is Outcome.ADDED else "careful"
         parts += [" + "] if index else []
