@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 from typing import TypeAlias
 
@@ -81,7 +82,10 @@ def offer(
             yield Result(path, Outcome.SKIPPED, reason=skipped)
             continue
         try:
-            yield read_path(path, complete=complete, recorders=recorders)
+            # Values of elements that records don't hold may be asked for.
+            yield read_path(
+                path, complete=complete, contents=contents or headers, recorders=recorders
+            )
         except NotDicomError as exc:
             yield Result(path, Outcome.NOT_DICOM, reason=exc.reason)
         except RecordError as exc:
@@ -125,18 +129,20 @@ class Adder:
         placement: Placement = Placement.VAULT,
         reason: str | None = None,
         progress: OnResult | None = None,
+        stop: Callable[[], bool] | None = None,
     ) -> Report:
         """Add what is `offered` as one change and return the account of each.
 
         Rejections are recorded in the same change. The content is durable in the vault before
-        the change is in the journal.
+        the change is in the journal. `stop` is asked each time whether to leave all that follows.
         """
         with self._repository.change(reason), self._repository.vault.batch() as batch:
 
             def add(candidate: Candidate) -> Result:
                 return self._add_one(candidate, lambda: self._event(candidate, placement, batch))
 
-            return self._account(offered, add, progress)
+            wanted = offered if stop is None else takewhile(lambda _: not stop(), offered)
+            return self._account(wanted, add, progress)
 
     def _event(self, candidate: Candidate, placement: Placement, batch: Batch) -> InstanceAdded:
         if placement is Placement.REFERENCE and candidate.source is not None:

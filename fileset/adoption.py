@@ -12,6 +12,7 @@ from attrs import define, evolve, frozen
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, generate_uid
 
+from fileset.collecting import no_collecting
 from fileset.referenced import ReferencedFile, RootFolder
 from fileset.repository import Repository
 from ledger.datasets import to_dataset
@@ -29,7 +30,7 @@ from projections.dicomdir_decoder import (
     decode_dicomdir,
     link,
 )
-from projections.hierarchy import record_key
+from projections.hierarchy import key_of, record_key
 from projections.materializer import DICOMDIR
 
 MAX_DEPTH: Final = 64
@@ -81,6 +82,7 @@ class Found:
         return ds
 
 
+@no_collecting()
 def read_file_set(source: Dataset | str | os.PathLike[str]) -> Found:
     """Return what the DICOMDIR `source`, a path or a pydicom dataset, lists.
 
@@ -174,13 +176,18 @@ def _path_of(ds: Dataset) -> Path:
 
 def _check_record(record: DecodedRecord) -> None:
     """Refuse a record without its type or what tells it from its siblings, as pydicom does."""
+    if record.type is not None and (
+        key_of(record.type, record.elements, record.sop_instance_uid) is not None
+    ):
+        return
     kind = f"{record.type} " if record.type else ""
     where = f" at offset {record.offset}" if record.offset else ""
-    told = f"The {kind}directory record{where} is missing"
-    if record.type is None:
-        raise ValueError(f"{told} one or more required elements: DirectoryRecordType")
-    if record_key(Record(record.type, record.elements), record.sop_instance_uid) is None:
-        raise ValueError(f"{told} a required element")
+    what = (
+        "one or more required elements: DirectoryRecordType"
+        if record.type is None
+        else "a required element"
+    )
+    raise ValueError(f"The {kind}directory record{where} is missing {what}")
 
 
 class Adoption:
@@ -193,7 +200,7 @@ class Adoption:
         self._digest = digest
         self._root = RootFolder(found.root)
         self._uids: set[str] = set()
-        self._files: set[tuple[int, int, str]] = set()
+        self._files: set[tuple[tuple[int, int], str]] = set()
         self._deep = 0
 
     def run(self, progress: Progress | None = None) -> None:
@@ -205,7 +212,7 @@ class Adoption:
         found = self._found
         identity = found.directory.identity
         total = sum(1 for record in found.directory.records if record.file_id)
-        with self._repository.change():
+        with no_collecting(), self._repository.change():
             self._repository.emit(
                 FileSetImported(
                     root=os.fspath(found.root),
@@ -259,7 +266,7 @@ class Adoption:
         """Return why `record`, which references `file`, is not adopted, ``None`` if it is."""
         path = file.path
         the_record = f"The directory record at offset {record.offset}"
-        if file.status is None:
+        if file.identity is None:
             return (
                 f"The referenced SOP Instance for the directory record at offset {record.offset} "
                 f"does not exist: {path}"
@@ -269,7 +276,7 @@ class Adoption:
         if ".." in file.file_id.split("/"):
             return f"{the_record} is left out: its File ID goes up from folder to folder: {path}"
         # A file of that name in another folder is something else.
-        if path.upper().endswith(DICOMDIR) and self._is_dicomdir(file.status):
+        if path.upper().endswith(DICOMDIR) and self._is_dicomdir(file.identity):
             return f"{the_record} is left out: it references the DICOMDIR itself"
         uid = record.sop_instance_uid or ""
         if uid in self._uids:
@@ -278,17 +285,18 @@ class Adoption:
                 f"and its file {path} is left alone"
             )
         # Names that differ in case only are one where the file is one; hard links are files apart.
-        key = (file.status.st_dev, file.status.st_ino, file.resolved.casefold())
+        key = (file.identity, file.resolved.casefold())
         if key in self._files:
             return f"{the_record} references the file {path} a second time: it is left out"
         self._files.add(key)
         return None
 
-    def _is_dicomdir(self, status: os.stat_result) -> bool:
+    def _is_dicomdir(self, identity: tuple[int, int]) -> bool:
         try:
-            return os.path.samestat(status, (self._found.root / DICOMDIR).stat())
+            status = (self._found.root / DICOMDIR).stat()
         except FileNotFoundError:
             return False
+        return identity == (status.st_dev, status.st_ino)
 
 
 @define(eq=False)

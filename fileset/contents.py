@@ -63,9 +63,17 @@ class Contents:
         """Return the instance's digest and size, read from its file if it is not recorded yet."""
         return self._now(leaf).content or file_content(self.path(leaf))
 
+    def forget(self) -> None:
+        """Delete what was extracted: paths that were given out lead nowhere any more."""
+        for path in self._folder.iterdir() if self._folder is not None else ():
+            path.unlink()
+
     def _now(self, leaf: Leaf) -> Leaf:
         """Return the instance as it stands now: `leaf` may be of a past state."""
-        return self._repository.state.leaf(leaf.handle)
+        now = self._repository.state.hierarchy.leaves.get(leaf.handle)
+        if now is None:
+            raise ContentMissingError(f"The instance added at position {leaf.handle} was erased.")
+        return now
 
     def _known(self, leaf: Leaf) -> Content:
         content = self._now(leaf).content

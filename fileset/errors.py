@@ -17,8 +17,34 @@ class RefusedError(LedgerError):
     """What was asked would lose or overwrite something; the message says what to do instead."""
 
 
+class StillThereError(RefusedError):
+    """What is to be erased is part of the File-set or on its medium."""
+
+
 class NothingToUndoError(RefusedError):
     """There is no change to undo or redo."""
+
+
+class RevertRefusedError(RefusedError):
+    """Later changes stand in the way of a revert.
+
+    Attributes
+    ----------
+    in_the_way : tuple of str
+        Their ids, oldest first.
+    """
+
+    def __init__(self, message: str, in_the_way: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.in_the_way = in_the_way
+
+
+class NoSuchMomentError(LedgerError, ValueError):
+    """No position, tag, change or time of the journal is called so, or several are."""
+
+
+class InvalidTagError(LedgerError, ValueError):
+    """A tag can't have that name."""
 
 
 class NoSuchInstanceError(LedgerError, ValueError):

@@ -11,21 +11,24 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self, TypeAlias, overload
+from typing import Any, Literal, Self, TypeAlias, overload
 
 from pydicom import config
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
 
 from fileset.adding import Adder, offer
 from fileset.adoption import Adoption, Found, read_file_set, warn_of_syntax
+from fileset.blaming import blame, ever_known, query_text
 from fileset.contents import Contents
+from fileset.erasure import Eraser, Erasure
 from fileset.errors import InvalidUIDError, NoSuchInstanceError, RefusedError
 from fileset.finding import find_files
+from fileset.garbage import collect
 from fileset.history import HistoryEntry, PendingChanges
 from fileset.ingest import (
     Candidate,
-    InvalidFileError,
     Outcome,
     Report,
     Result,
@@ -33,22 +36,32 @@ from fileset.ingest import (
     read_path,
 )
 from fileset.instance import FileInstance
+from fileset.moments import Moment, change_of, position_of
+from fileset.preview import Preview
 from fileset.records import RecordNode, complete_leaf, dataset_of, to_record, tree_node
 from fileset.repository import Repository
 from fileset.search import find, find_values
+from fileset.stepping import Plan, redoing, reverting, undoing
+from fileset.tags import delete_tag, set_tag, tag_name
 from fileset.verification import Finding, verify
 from fileset.writing import Writer
 from ledger.errors import NotDicomError
 from ledger.events import Handle, Placement
+from ledger.repacking import Excess
 from projections.hierarchy import Branch, Leaf
 from projections.materializer import Progress
 from projections.pending import pending
+from projections.provenance import Touch
 from projections.search import candidates
 from projections.state import FileSetState
 from projections.summary import summarise
 
 DSPathType: TypeAlias = Dataset | str | os.PathLike[str]
 _DATASETS_KEPT = 4096  # directory records decoded for attribute access
+
+
+class InvalidFileError(NotDicomError, InvalidDicomError):
+    """A file that was given is no DICOM file; pydicom's class says so as well."""
 
 
 class FileSet:
@@ -330,6 +343,7 @@ class FileSet:
         complete: bool = False,
         reason: str | None = None,
         progress: Callable[[Result], None] | None = None,
+        stop: Callable[[], bool] | None = None,
     ) -> Report:
         """Add files, and what is in folders, as one change; return the account of each.
 
@@ -338,13 +352,16 @@ class FileSet:
         A bad file is reported and the others are added. With `reference` the files are left where
         they are, and checked against their digest when they are written. With `complete` values
         that directory records must have and an instance lacks are invented, in the DICOMDIR only;
-        the account tells which.
+        the account tells which. `progress` is called with the account of each file. `stop` is asked
+        before each whether to leave it, and the rest: what was added by then is kept.
         """
         self._writable()
         given = [paths] if isinstance(paths, str | os.PathLike) else paths
         offered = offer(find_files(given, recursive=recursive), complete=complete)
         placement = Placement.REFERENCE if reference else Placement.VAULT
-        return self._adder.add(offered, placement=placement, reason=reason, progress=progress)
+        return self._adder.add(
+            offered, placement=placement, reason=reason, progress=progress, stop=stop
+        )
 
     # --- removing --------------------------------------------------------------------------------
 
@@ -378,6 +395,41 @@ class FileSet:
             self.UID = generate_uid()
             self.descriptor_file_id = None
             self.descriptor_character_set = None
+
+    def erase(
+        self,
+        *,
+        reason: str,
+        take_off: bool = False,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+        **query: str,
+    ) -> Erasure:
+        """Erase a person's data from the repository for good: from journal, vault and caches.
+
+        `query` gives one or more of ``PatientID``, ``StudyInstanceUID``, ``SeriesInstanceUID`` and
+        ``SOPInstanceUID``; all instances that ever were part of the File-set are searched. With
+        `take_off`, those that are part of it now are removed, and its medium is written without
+        them. With `dry_run`, nothing is done but tell what would be.
+
+        Raises :class:`~fileset.errors.StillThereError` without `take_off` if any is part of the
+        File-set or on its medium, and RefusedError if the `reason` tells who the person is.
+        """
+        eraser = Eraser(self._writable(), self.contents)
+        if dry_run:
+            return eraser.foresee(query)
+        done = eraser.erase(query, reason=reason, take_off=take_off, progress=progress)
+        self._drop_views()
+        return done
+
+    @property
+    def erased(self) -> int:
+        """How many instances were part of this past File-set, see :meth:`at`, and erased since."""
+        return self.state.erased
+
+    def gc(self, *, dry_run: bool = True) -> Excess:
+        """Return how much the vault holds that no event names; without `dry_run`, drop it."""
+        return collect(self._writable(), dry_run=dry_run)
 
     # --- searching -------------------------------------------------------------------------------
 
@@ -552,29 +604,136 @@ class FileSet:
             yield
 
     @overload
-    def undo(self) -> HistoryEntry: ...
+    def undo(self, *, reason: str | None = None) -> HistoryEntry: ...
     @overload
-    def undo(self, n: int) -> HistoryEntry | list[HistoryEntry]: ...
-    def undo(self, n: int = 1) -> HistoryEntry | list[HistoryEntry]:
-        """Take back the newest change, or the newest `n`, and return it or them, newest first."""
-        return self._entries(self._writable().undo(n))
+    def undo(self, n: int = 1, *, dry_run: Literal[True]) -> Preview: ...
+    @overload
+    def undo(
+        self, n: int, *, reason: str | None = None, dry_run: Literal[False] = False
+    ) -> HistoryEntry | list[HistoryEntry]: ...
+    def undo(
+        self, n: int = 1, *, reason: str | None = None, dry_run: bool = False
+    ) -> HistoryEntry | list[HistoryEntry] | Preview:
+        """Take back the newest change, or the newest `n`, and return it or them, newest first.
+
+        With `dry_run`, nothing is done and a :class:`~fileset.preview.Preview` returned.
+        """
+        repository = self._writable()
+        if dry_run:
+            return self._preview(undoing(n))
+        return self._entries(repository.undo(n, reason=reason))
 
     @overload
-    def redo(self) -> HistoryEntry: ...
+    def redo(self, *, reason: str | None = None) -> HistoryEntry: ...
     @overload
-    def redo(self, n: int) -> HistoryEntry | list[HistoryEntry]: ...
-    def redo(self, n: int = 1) -> HistoryEntry | list[HistoryEntry]:
-        """Do again the change undone last, or the last `n`, and return it or them."""
-        return self._entries(self._writable().redo(n))
+    def redo(self, n: int = 1, *, dry_run: Literal[True]) -> Preview: ...
+    @overload
+    def redo(
+        self, n: int, *, reason: str | None = None, dry_run: Literal[False] = False
+    ) -> HistoryEntry | list[HistoryEntry]: ...
+    def redo(
+        self, n: int = 1, *, reason: str | None = None, dry_run: bool = False
+    ) -> HistoryEntry | list[HistoryEntry] | Preview:
+        """Do again the change undone last, or the last `n`, and return it or them.
 
-    def _entries(self, ids: list[str]) -> HistoryEntry | list[HistoryEntry]:
+        With `dry_run`, nothing is done and a :class:`~fileset.preview.Preview` returned.
+        """
+        repository = self._writable()
+        if dry_run:
+            return self._preview(redoing(n))
+        return self._entries(repository.redo(n, reason=reason))
+
+    @overload
+    def revert(self, change: str | HistoryEntry, *, dry_run: Literal[True]) -> Preview: ...
+    @overload
+    def revert(
+        self,
+        change: str | HistoryEntry,
+        *,
+        reason: str | None = None,
+        dry_run: Literal[False] = False,
+    ) -> HistoryEntry: ...
+    def revert(
+        self, change: str | HistoryEntry, *, reason: str | None = None, dry_run: bool = False
+    ) -> HistoryEntry | Preview:
+        """Take back one change, not the others since, and return it.
+
+        That is a change of its own, which can be undone and reverted. `change` is its id, the
+        beginning of that, or an entry of :attr:`history`. With `dry_run`, nothing is done and a
+        :class:`~fileset.preview.Preview` returned.
+
+        Raises :class:`~fileset.errors.RevertRefusedError` if later changes stand in the way, which
+        it names; :class:`~fileset.errors.RefusedError` if there is nothing to take back.
+        """
+        repository = self._writable()
+        found = change_of(repository, change.id if isinstance(change, HistoryEntry) else change)
+        if dry_run:
+            return self._preview(reverting(repository, found))
+        repository.revert(found.id, reason=reason)
+        return HistoryEntry(repository, found)
+
+    def _entries(self, ids: Iterable[str]) -> HistoryEntry | list[HistoryEntry]:
         entries = [HistoryEntry(self._repository, self._repository.find_change(i)) for i in ids]
         return entries[0] if len(entries) == 1 else entries
 
+    def _preview(self, plan: Plan) -> Preview:
+        self._repository.refresh()  # so that what is foreseen and what is shown are of one moment
+        step, state = self._repository.foresee(plan)
+        after = self._as_of(state)
+        found = self._entries(step.changes)
+        return Preview(
+            changes=found if isinstance(found, list) else [found],
+            added=[after.instance(handle) for handle in step.added],
+            removed=[self.instance(handle) for handle in step.removed],
+            identity=MappingProxyType(step.identity),
+            after=after,
+        )
+
+    def tag(
+        self,
+        name: str,
+        moment: Moment | HistoryEntry | None = None,
+        *,
+        move: bool = False,
+        reason: str | None = None,
+    ) -> int:
+        """Give a position of the journal a name, and return the position.
+
+        That is the present one, or any that :meth:`at` takes. A name that stands for another
+        position is refused unless it is to `move`. Tags are no part of the File-set: undo leaves
+        them alone.
+        """
+        repository = self._writable()
+        position = None if moment is None else self._position_of(moment)
+        set_tag(repository, name, position, move=move, reason=reason)
+        return repository.state.tags[tag_name(name)]
+
+    def delete_tag(self, name: str, *, reason: str | None = None) -> None:
+        """Delete a tag; ValueError if there is none."""
+        delete_tag(self._writable(), name, reason=reason)
+
+    @property
+    def tags(self) -> Mapping[str, int]:
+        """The positions that have names, by name."""
+        return MappingProxyType(dict(self.state.tags))
+
     @property
     def history(self) -> list[HistoryEntry]:
-        """The changes in the journal, newest last."""
-        return [HistoryEntry(self._repository, change) for change in self._repository.changes()]
+        """The changes in the journal, newest last; of a past File-set those up to then."""
+        changes = self._repository.changes()
+        if self._fixed is not None:
+            changes = [change for change in changes if change.first <= self._fixed.position]
+        return [HistoryEntry(self._repository, change) for change in changes]
+
+    def blame(self, **kwargs: Any) -> list[Touch]:
+        """Return every event that touched the instances with the values given by keyword, in order.
+
+        Those are found by their directory records, also when they are no part of the File-set any
+        more. What a write placed counts as touched, so that this tells the media, too.
+        """
+        texts = {keyword: query_text(value) for keyword, value in kwargs.items()}
+        handles = [leaf.handle for leaf in ever_known(self.state, texts)]
+        return list(blame(self._repository, handles, self.state.position))
 
     @property
     def pending(self) -> PendingChanges:
@@ -586,10 +745,26 @@ class FileSet:
         """Whether the File-set is new, has changes staged, or a write was interrupted."""
         return self.state.writing is not None or bool(pending(self.state))
 
-    def at(self, position: int) -> FileSet:
-        """Return the File-set as of a position of the journal, read-only."""
+    def at(self, moment: Moment | HistoryEntry) -> FileSet:
+        """Return the File-set as it was, read-only.
+
+        `moment` is a position of the journal, a tag, a change by its id or the beginning of it, a
+        ``date`` or ``datetime``, or one of these as text, or an entry of :attr:`history`.
+        :mod:`fileset.moments` tells how text is taken. A date means the last change recorded by its
+        end.
+
+        Raises :class:`~fileset.errors.NoSuchMomentError` (ValueError) if there is none such.
+        """
+        return self._as_of(self._repository.at(self._position_of(moment)))
+
+    def _position_of(self, moment: Moment | HistoryEntry) -> int:
+        if isinstance(moment, HistoryEntry):
+            return moment.position
+        return position_of(self._repository, moment)
+
+    def _as_of(self, state: FileSetState) -> FileSet:
         fs = FileSet(repository=self._repository)
-        fs._fixed = self._repository.at(position)
+        fs._fixed = state
         return fs
 
     def verify(self) -> list[Finding]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from fileset.repository import is_repository
+from projections.materializer import DICOMDIR
 
 _DICOMDIR: Final = "a DICOMDIR indexes instances and is none itself"
 _LINK: Final = "a link to a folder, which is not followed"
@@ -36,11 +37,15 @@ def find_files(paths: Iterable[str | os.PathLike[str]], *, recursive: bool) -> I
         if isinstance(given, FoundFile):
             yield given
             continue
-        path = os.fspath(Path(given))
-        if recursive and isdir(path) and not _is_repository(path):
+        path = os.fspath(given)
+        if path and not isinstance(given, Path):
+            path = os.fspath(Path(path))
+        if not isdir(path):
+            yield FoundFile(path, _DICOMDIR if basename(path) == DICOMDIR else None)
+        elif recursive and not _is_repository(path):
             yield from _walk(path)
         else:
-            yield FoundFile(path, _why_skipped(path))
+            yield FoundFile(path, _why_not_entered(path))
 
 
 def _walk(top: str) -> Iterator[FoundFile]:
@@ -53,19 +58,24 @@ def _walk(top: str) -> Iterator[FoundFile]:
         except OSError:
             yield FoundFile(folder)  # reading it says why
             continue
-        folders = [entry for entry in entries if entry.is_dir()]
-        skipped = {entry.path: _why_skipped(entry.path) for entry in folders}
+        folders = [entry for entry in entries if _is_folder(entry)]
+        skipped = {entry.path: _why_not_entered(entry.path) for entry in folders}
         yield from (FoundFile(path, why) for path, why in skipped.items() if why is not None)
         for entry in entries:
             if entry.path not in skipped:
-                yield FoundFile(entry.path, _DICOMDIR if entry.name == "DICOMDIR" else None)
+                yield FoundFile(entry.path, _DICOMDIR if entry.name == DICOMDIR else None)
         pending += reversed([path for path, why in skipped.items() if why is None])
 
 
-def _why_skipped(path: str) -> str | None:
-    """Return why `path` is passed over on the way, ``None`` if it isn't."""
-    if not isdir(path):
-        return _DICOMDIR if basename(path) == "DICOMDIR" else None
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads nowhere: reading it says why
+        return False
+
+
+def _why_not_entered(path: str) -> str | None:
+    """Return why a folder is passed over on the way, ``None`` if it isn't."""
     if islink(path):
         return _LINK
     return _REPOSITORY if _is_repository(path) else None

@@ -18,7 +18,7 @@ from fileset.recorders import Recorder, overridden_recorders
 from ledger import completion
 from ledger.errors import InstanceError, NotDicomError, RecordError
 from ledger.events import Handle, Record
-from ledger.instance import Instance, read_instance
+from ledger.instance import Instance, read_head, read_instance
 from ledger.recorders import build_records
 from projections.hierarchy import record_key
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _PREFIX_START, _PREFIX_END = 128, 132  # of "DICM" behind the preamble (PS3.10 Section 7.1)
+_HEAD = 1 << 15  # bytes, in which most headers are
 _AT_ONCE = 1 << 20  # bytes of a file that is read whole, whatever it is
 
 _KEY_NAMES = {
@@ -113,7 +114,10 @@ class Candidate:
     @property
     def data(self) -> bytes:
         """The instance's file; InstanceError if it has to be read again and can't be."""
-        return _read_bytes(self.source or "") if self._data is None else self._data
+        if self._data is None:
+            data, _ = _read_file(self.source or "", head_will_do=False)
+            return data or b""
+        return self._data
 
     def dataset(self) -> Dataset:
         """Return all of the instance, as pydicom reads it."""
@@ -125,24 +129,27 @@ def read_path(
     records: tuple[Record, ...] | None = None,
     *,
     complete: bool = False,
+    contents: bool = True,
     recorders: Mapping[str, Recorder] | None = None,
 ) -> Candidate:
     """Return the instance in the file at `path`, with `records` or those made by default.
 
-    With `complete`, values that these must have and the instance lacks are invented. `recorders`
-    are the overridden ones, where the caller has asked for them already.
+    With `complete`, values that these must have and the instance lacks are invented. Without
+    `contents` no more of the file is read than that takes. `recorders` are the overridden ones,
+    where the caller has asked for them already.
 
     Raises :class:`~ledger.errors.InstanceError` if the file can't be read, is no DICOM file or
     lacks something that a directory record needs; the message begins with the path.
     """
     name = os.fspath(path)
-    data = _read_bytes(name)
-    instance = read_instance(data, name)
     if recorders is None:
         recorders = overridden_recorders()
+    data, instance = _read_file(name, head_will_do=not contents and not recorders)
+    if instance is None:
+        instance = read_instance(data or b"", name)
     try:
         if records is None:
-            invented, records = _records(instance, recorders, lambda: _parse(data), complete)
+            invented, records = _records(instance, recorders, lambda: _parse(data or b""), complete)
         else:
             invented = {}
         return Candidate(name, absolute(name), data, instance, _checked(records), invented)
@@ -210,29 +217,38 @@ def same_data_set(first: bytes, second: bytes) -> bool:
             return False
 
 
-def _read_bytes(name: str) -> bytes:
-    """Return the bytes of a regular file, which did not change while it was read."""
+def _read_file(name: str, *, head_will_do: bool) -> tuple[bytes | None, Instance | None]:
+    """Return the bytes of a regular file, which did not change while it was read.
+
+    If its head will do and does, the instance is returned instead.
+    """
     try:
         # Opening a FIFO would wait for a writer.
         fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as exc:
+        raise InstanceError(f"can't be read: {exc}", name=name) from exc
     except OSError as exc:
         if exc.errno == errno.ENXIO:  # a socket
             raise NotDicomError("is not a regular file", name=name) from exc
         raise InstanceError(f"can't be read: {exc.strerror}", name=name) from exc
+    instance = None
     try:
         before = os.fstat(fd)
-        if not stat.S_ISREG(before.st_mode) or not before.st_size:
+        size = before.st_size
+        if not stat.S_ISREG(before.st_mode) or not size:
             raise _no_file(before.st_mode, name)
         try:
-            data = _read_all(fd, before.st_size)
+            if head_will_do and size >= 2 * _HEAD:
+                instance = read_head(os.pread(fd, _HEAD, 0), size)
+            data = _read_all(fd, size) if instance is None else None
         except OSError as exc:
             raise InstanceError(f"can't be read: {exc.strerror}", name=name) from exc
         after = os.fstat(fd)
     finally:
         os.close(fd)
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+    if (size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise InstanceError("changed while it was read; add it when it is complete", name=name)
-    return data
+    return data, instance
 
 
 def _no_file(mode: int, name: str) -> InstanceError:

@@ -60,7 +60,10 @@ class FileInstance:
     def _leaf(self) -> Leaf:
         if not self.is_current:
             raise NoSuchInstanceError("No such instance in the File-set")
-        return self._fs.state.leaf(self._handle)
+        leaf = self._fs.state.hierarchy.leaves.get(self._handle)
+        if leaf is None:
+            raise NoSuchInstanceError("No such instance in the File-set: it was erased")
+        return leaf
 
     def __repr__(self) -> str:
         """Return what the instance is, in a line."""

@@ -1,4 +1,4 @@
-"""Ctrl-C while something is written: noticed between two files, not within one."""
+"""Ctrl-C while many files are read or written: noticed between two files, not within one."""
 
 from __future__ import annotations
 
@@ -29,15 +29,40 @@ def deferred_interrupts() -> Iterator[Callable[[], None]]:
             pending = False
             raise KeyboardInterrupt
 
+    with _handled_by(remember):
+        yield let_through
+    let_through()
+
+
+@contextmanager
+def stop_at_interrupt() -> Iterator[Callable[[], bool]]:
+    """Yield a function that tells whether there was an interrupt: what it asks for is to stop.
+
+    A second one in the block is a KeyboardInterrupt as ever.
+    """
+    stopped = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal stopped
+        if stopped:
+            signal.default_int_handler(number, frame)
+        stopped = True
+
+    with _handled_by(stop):
+        yield lambda: stopped
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Have `handler` take interrupts where Python itself would."""
     if (
         threading.current_thread() is not threading.main_thread()
         or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
     ):
-        yield let_through
+        yield
         return
-    signal.signal(signal.SIGINT, remember)
+    signal.signal(signal.SIGINT, handler)
     try:
-        yield let_through
+        yield
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    let_through()

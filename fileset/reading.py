@@ -75,7 +75,7 @@ def _read(path: str, *, complete: bool, contents: bool) -> _Answer:
     """Return what :func:`_candidate` makes a candidate of; any trouble is an exception."""
     if contents and os.stat(path).st_size > _LARGE:
         return None
-    found = read_path(path, complete=complete, recorders={})
+    found = read_path(path, complete=complete, contents=contents, recorders={})
     instance = found.instance
     return (
         instance.sop_instance_uid,

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from collections import Counter
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+_ODD: Final = frozenset(("", ".", ".."))  # components that name no file in their folder
+_NOTHING_THERE: Final = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG))
+_MANY: Final = 8  # files asked for in a folder from which listing it costs less
 
 
 class ReferencedFile(NamedTuple):
     """What a File ID leads to.
 
     `path` is where it leads by its letter, `resolved` the same without links, and `file_id` the
-    former below the root. `status` is that of the file, ``None`` where there is none.
+    former below the root. `identity` tells the file from all others whatever its name; it is
+    ``None`` where there is no file.
     """
 
     path: str
     resolved: str
     file_id: str
-    status: os.stat_result | None
-
-    @property
-    def is_regular(self) -> bool:
-        """Whether it is a regular file, perhaps behind a link."""
-        return self.status is not None and stat.S_ISREG(self.status.st_mode)
+    identity: tuple[int, int] | None
+    is_regular: bool
 
 
 class RootFolder:
@@ -34,30 +37,35 @@ class RootFolder:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._folders: dict[tuple[str, ...], str | None] = {}
+        self._folders: dict[tuple[str, ...], _Folder | None] = {}
 
     def find(self, components: tuple[str, ...]) -> ReferencedFile:
         """Return the file whose File ID has these components, which is not opened.
 
         Raises PermissionError if it leads out of the root.
         """
-        folder = self._folder(components[:-1])
-        if folder is None or not _is_plain(components[-1:]):
-            return self._follow(components)
-        path = f"{folder}/{components[-1]}"
-        status = _status(path, follow=False)
-        if status is not None and stat.S_ISLNK(status.st_mode):
-            return self._follow(components)
-        return ReferencedFile(path, path, "/".join(components), status)
-
-    def _folder(self, components: tuple[str, ...]) -> str | None:
-        """Return the path of a folder that no link leads to, ``None`` where one does."""
+        if any("\0" in name for name in components):  # a name that no file can have
+            file_id = "/".join(components)
+            return ReferencedFile(f"{self._root}/{file_id}", "", file_id, None, False)
+        above = components[:-1]
         try:
-            return self._folders[components]
+            folder = self._folders[above]
         except KeyError:
-            path = os.path.join(self._root, *components)
-            plain = _is_plain(components) and os.path.realpath(path) == path
-            return self._folders.setdefault(components, path if plain else None)
+            folder = self._folders[above] = self._plain_folder(above)
+        name = components[-1] if components else ""
+        if folder is None or name in _ODD or "/" in name:
+            return self._follow(components)
+        identity, mode = folder.look_up(name)
+        if stat.S_ISLNK(mode):
+            return self._follow(components)
+        path = f"{folder.path}/{name}"
+        return ReferencedFile(path, path, "/".join(components), identity, stat.S_ISREG(mode))
+
+    def _plain_folder(self, components: tuple[str, ...]) -> _Folder | None:
+        """Return the folder, ``None`` if a link leads to it or its name is no plain one."""
+        path = os.path.join(self._root, *components)
+        plain = not any(name in _ODD or "/" in name for name in components)
+        return _Folder(path) if plain and os.path.realpath(path) == path else None
 
     def _follow(self, components: tuple[str, ...]) -> ReferencedFile:
         """Find a file by whatever way its File ID takes."""
@@ -69,16 +77,50 @@ class RootFolder:
                 f"ReferencedFileID ('{relative}') must be inside the DICOMDIR root path"
             )
         name = os.fspath(path)
-        return ReferencedFile(name, resolved, relative.as_posix(), _status(name, follow=True))
+        identity, mode = _look_at(name, follow=True)
+        return ReferencedFile(name, resolved, relative.as_posix(), identity, stat.S_ISREG(mode))
 
 
-def _is_plain(components: tuple[str, ...]) -> bool:
-    """Whether each component is a name in its folder."""
-    return not any(name in {"", ".", ".."} or "/" in name for name in components)
+_Look = tuple[tuple[int, int] | None, int]  # device and inode, and the mode; None and 0 for nothing
 
 
-def _status(path: str, *, follow: bool) -> os.stat_result | None:
+class _Folder:
+    """A folder that no link leads to; `path` is where it is."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._asked: Counter[str] = Counter()
+        self._listed: dict[str, _Look] | None = None
+
+    def look_up(self, name: str) -> _Look:
+        """Return what the folder has as `name`, a link itself and not where it leads."""
+        if self._listed is None:
+            self._asked[name] += 1
+            if len(self._asked) > _MANY:
+                self._listed = self._list()
+        found = (self._listed or {}).get(name)
+        # A file may have another name in the list than it answers to.
+        return _look_at(f"{self.path}/{name}", follow=False) if found is None else found
+
+    def _list(self) -> dict[str, _Look]:
+        """Return what is in the folder, as far as that is known without a look at each file."""
+        listed: dict[str, _Look] = {}
+        try:
+            device = os.stat(self.path).st_dev
+            with os.scandir(self.path) as entries:
+                for entry in entries:
+                    if entry.is_file(follow_symlinks=False):
+                        listed[entry.name] = ((device, entry.inode()), stat.S_IFREG)
+        except OSError:
+            return {}
+        return listed
+
+
+def _look_at(path: str, *, follow: bool) -> _Look:
     try:
-        return os.stat(path, follow_symlinks=follow)
-    except (OSError, ValueError):  # ValueError: a name that no file can have
-        return None
+        status = os.stat(path, follow_symlinks=follow)
+    except OSError as exc:
+        if exc.errno not in _NOTHING_THERE:
+            raise  # it may be there: what a record references is not left out for that
+        return None, 0
+    return (status.st_dev, status.st_ino), status.st_mode

@@ -17,7 +17,6 @@ and appended to the journal together at the end, or not at all.
 
 from __future__ import annotations
 
-import gc
 import getpass
 import os
 import secrets
@@ -34,17 +33,17 @@ from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
+from fileset.collecting import no_collecting
 from fileset.errors import (
     NoSuchInstanceError,
-    NothingToUndoError,
     RefusedError,
     RepositoryError,
 )
+from fileset.moments import change_of
+from fileset.stepping import Plan, Step, redoing, reverting, undoing
 from ledger.disk import fsync
 from ledger.errors import JournalError, UnknownFormatError
 from ledger.events import (
-    ChangeRedone,
-    ChangeUndone,
     DescriptorCharacterSetChanged,
     DescriptorFileIDChanged,
     Event,
@@ -75,6 +74,7 @@ _JOURNAL: Final = "journal.sqlite"
 _VAULT: Final = "vault"
 _CACHE: Final = "cache"
 _LOCK: Final = "lock"
+_INDEX: Final = "vault-index.sqlite"
 _SNAPSHOT: Final = "snapshot.json"
 _SUMMARY: Final = "summary.json"
 _LOCK_SECONDS: Final = 60
@@ -111,6 +111,8 @@ class Repository:
         self.origin = origin
         self.actor: str | None = None
         self._lock = FileLock(path / _LOCK, timeout=_LOCK_SECONDS) if path else None
+        self.newer: UnknownFormatError | None = None
+        """Why the state can't be told: a newer version made the folder. It is only to be read."""
         self._state: FileSetState | None = None
         self._snapshot_position = 0
         self._loaded_position = 0
@@ -131,11 +133,12 @@ class Repository:
         *,
         clock: Clock = utc_now,
         origin: str | None = None,
+        make_journal: Callable[[Path], Journal] = SqliteJournal.create,
     ) -> Repository:
         """Make a new repository in the folder `path`, with what `begin` records in its journal.
 
-        If `begin` fails there is none. Raises :class:`~fileset.errors.RepositoryError` if
-        something is at `path` already.
+        `make_journal` makes the journal at a path. If it or `begin` fails there is no repository.
+        Raises :class:`~fileset.errors.RepositoryError` if something is at `path` already.
         """
         path = Path(path).absolute()
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
@@ -147,7 +150,7 @@ class Repository:
         try:
             for name in (_VAULT, _CACHE):
                 (building / name).mkdir(mode=0o700)
-            SqliteJournal.create(building / _JOURNAL).close()
+            make_journal(building / _JOURNAL).close()
             (building / SETTINGS).write_text(_SETTINGS_TEXT, encoding="utf-8")
             repository = cls.open(building, clock=clock, origin=origin)
             try:
@@ -168,25 +171,41 @@ class Repository:
         return cls.open(path, clock=clock, origin=origin)
 
     @classmethod
-    def open(cls, path: Path, *, clock: Clock = utc_now, origin: str | None = None) -> Repository:
+    def open(
+        cls,
+        path: Path,
+        *,
+        clock: Clock = utc_now,
+        origin: str | None = None,
+        newer_too: bool = False,
+    ) -> Repository:
         """Open the repository in the folder `path`.
 
         Raises :class:`~fileset.errors.RepositoryError` if there is none,
-        :class:`~ledger.errors.UnknownFormatError` if a newer version made it.
+        :class:`~ledger.errors.UnknownFormatError` if a newer version made it. With `newer_too` such
+        a one is opened for reading what was recorded; its state can't be told.
         """
         path = Path(path).absolute()
         if not is_repository(path):
             raise RepositoryError(
                 f"There is no repository at {path}: make one with `fileset init {path}`."
             )
-        _check_settings(path / SETTINGS)
-        return cls(
+        newer: UnknownFormatError | None = None
+        try:
+            _check_settings(path / SETTINGS)
+        except UnknownFormatError as exc:
+            if not newer_too:
+                raise
+            newer = exc
+        repository = cls(
             path,
-            SqliteJournal(path / _JOURNAL, clock=clock),
-            PackVault(path / _VAULT, path / _CACHE / "vault-index.sqlite"),
+            SqliteJournal(path / _JOURNAL, clock=clock, read_only=newer is not None),
+            open_vault(path, writable=newer is None),
             durable=True,
             origin=origin or default_origin(),
         )
+        repository.newer = newer
+        return repository
 
     @classmethod
     def ephemeral(cls, *, clock: Clock = utc_now) -> Repository:
@@ -195,7 +214,7 @@ class Repository:
         repository = cls(
             None,
             MemoryJournal(clock=clock),
-            PackVault(folder / _VAULT, folder / "vault-index.sqlite", durable=False),
+            PackVault(folder / _VAULT, folder / _INDEX, durable=False),
             durable=False,
             origin=default_origin(),
         )
@@ -223,6 +242,7 @@ class Repository:
     @property
     def state(self) -> FileSetState:
         """The state as of the last event that this object knows of; see :meth:`refresh`."""
+        self._refuse_if_newer()
         if self._state is None:
             self._state = self._load()
             self._loaded_position = self._state.position
@@ -236,12 +256,24 @@ class Repository:
         return state
 
     def at(self, position: int) -> FileSetState:
-        """Return the state as of `position`; ValueError if the journal has no such position."""
+        """Return the state as of `position`; ValueError if the journal has no such position.
+
+        It is one of its own, which no later change touches. The snapshot spares folding what came
+        before it, unless it was taken later than that.
+        """
         last = self.journal.position
         if not 1 <= position <= last:
             raise ValueError(f"The journal has the positions 1 to {last}, not {position}")
-        with _no_garbage():
-            return FileSetState.fold(self.journal.read(upto=position))
+        with no_collecting():
+            kept = self._read_snapshot(upto=position)
+            state = kept.state if kept else FileSetState()
+            return state.advance(self.journal.read(after=state.position, upto=position))
+
+    def folded(self) -> FileSetState:
+        """Return the state folded from all the events, which no snapshot has a say in."""
+        self._refuse_if_newer()
+        with no_collecting():
+            return FileSetState.fold(self.journal.read())
 
     def rebuild(self) -> FileSetState:
         """Throw away snapshots and indexes, and return the state folded from the whole journal."""
@@ -251,7 +283,7 @@ class Repository:
                     (self.path / _CACHE / name).unlink(missing_ok=True)
             self.vault.rebuild_index()
             self._snapshot_position = 0
-            with _no_garbage():
+            with no_collecting():
                 self._state = FileSetState.fold(self.journal.read())
             self._keep_snapshot()
             return self._state
@@ -269,16 +301,22 @@ class Repository:
 
     def _load(self) -> FileSetState:
         """Return the state from a snapshot and the events after it, or from all events."""
-        with _no_garbage():
+        with no_collecting():
             kept = self._read_snapshot()
             if kept is None:
                 return FileSetState.fold(self.journal.read())
             self._snapshot_position = kept.state.position
             return kept.state.advance(self.journal.read(after=kept.state.position))
 
-    def _read_snapshot(self) -> snapshot.Snapshot | None:
-        kept = snapshot.load(self._read_cache(_SNAPSHOT))
-        return kept if kept and kept.hash == self._hash_at(kept.state.position) else None
+    def _read_snapshot(self, upto: int | None = None) -> snapshot.Snapshot | None:
+        """Return the snapshot of this journal, ``None`` if there is none or it is beyond `upto`."""
+        data = self._read_cache(_SNAPSHOT)
+        if upto is not None and snapshot.is_beyond(data, upto):
+            return None
+        kept = snapshot.load(data)
+        if kept is None or (upto is not None and kept.state.position > upto):
+            return None
+        return kept if kept.hash == self._hash_at(kept.state.position) else None
 
     def _hash_at(self, position: int) -> str | None:
         for stored in self.journal.stored(after=position - 1, upto=position):
@@ -321,10 +359,24 @@ class Repository:
         try:
             with self._lock.acquire(timeout=0):
                 chain_hash = self._hash_at(position)
-                if chain_hash is not None:
+                # Of what came before an erasure, by another process, nothing may be kept.
+                if chain_hash is not None and self.journal.position == position:
                     _replace(self.path / _CACHE / name, made_of(chain_hash))
         except Exception:  # noqa: BLE001 - a cache: all that is lost is time, at the next opening
             return
+
+    def forget_caches(self) -> None:
+        """Delete all that can be built again; the caller holds the lock."""
+        self.vault.close()
+        self._snapshot_position = 0
+        if self.path is None:
+            return
+        for path in (self.path / _CACHE).iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        fsync(self.path / _CACHE)
 
     # --- changes ---------------------------------------------------------------------------------
 
@@ -396,11 +448,16 @@ class Repository:
         """Whether a change is open."""
         return self._draft is not None
 
+    def _refuse_if_newer(self) -> None:
+        if self.newer is not None:
+            raise self.newer
+
     def exclusively(self) -> AbstractContextManager[Any]:
         """Return a context in which no other process changes the repository.
 
         Raises :class:`~fileset.errors.RefusedError` if another one holds it for a minute.
         """
+        self._refuse_if_newer()
         return self._locked() if self._lock else nullcontext()
 
     @contextmanager
@@ -453,26 +510,44 @@ class Repository:
 
     def undo(self, n: int = 1, *, reason: str | None = None) -> list[str]:
         """Take back the newest `n` changes and return their ids, newest first."""
-        return self._step("undo", n, reason)
+        self.outside_changes("An undo")
+        return list(self.step(undoing(n), reason=reason)[0].changes)
 
     def redo(self, n: int = 1, *, reason: str | None = None) -> list[str]:
         """Do again the `n` changes undone last and return their ids, oldest first."""
-        return self._step("redo", n, reason)
+        self.outside_changes("A redo")
+        return list(self.step(redoing(n), reason=reason)[0].changes)
 
-    def _step(self, verb: str, n: int, reason: str | None) -> list[str]:
-        self.outside_changes(f"An {verb}" if verb == "undo" else f"A {verb}")
-        if n < 1:
-            raise ValueError(f"The number of changes to {verb} is at least 1")
-        with self.change(reason):
-            history = self.state.history
-            stack = history.undo if verb == "undo" else history.redo
-            if len(stack) < n:
-                there = f"only {len(stack)}" if stack else "nothing"
-                raise NothingToUndoError(f"There is {there} to {verb}.")
-            ids = [entry.change for entry in reversed(stack[-n:])]
-            for change in ids:
-                self.emit(ChangeUndone(change) if verb == "undo" else ChangeRedone(change))
-        return ids
+    def revert(self, start: str, *, reason: str | None = None) -> str:
+        """Take back the change whose id begins with `start`, and return its id.
+
+        Raises :class:`~fileset.errors.RevertRefusedError` if later changes stand in the way,
+        :class:`~fileset.errors.RefusedError` if there is nothing to take back,
+        :class:`~fileset.errors.NoSuchMomentError` if there isn't just one such change.
+        """
+        (change,) = self.step(reverting(self, change_of(self, start)), reason=reason)[0].changes
+        return change
+
+    def step(self, plan: Plan, *, reason: str | None = None) -> tuple[Step, str]:
+        """Do what `plan` says to the present state; return that, and the id of the new change."""
+        with self.change(reason) as id_:
+            step = plan(self.state)
+            for event in step.events:
+                self.emit(event)
+        return step, id_
+
+    def foresee(self, plan: Plan) -> tuple[Step, FileSetState]:
+        """Return what `plan` would do to the present state, and the state it would lead to.
+
+        Nothing is recorded.
+        """
+        self.outside_changes("A preview")
+        state = self.at(self.journal.position)
+        step = plan(state)
+        foreseen = Change("foreseen", state.position + 1, len(step.events), "", "", "", None)
+        for event in step.events:
+            state.apply(Recorded(state.position + 1, foreseen, event))
+        return step, state
 
     def changes(self) -> list[Change]:
         """Return every change in the journal, oldest first."""
@@ -504,21 +579,14 @@ def _replace(path: Path, data: bytes) -> None:
         raise
 
 
-@contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Hold off the garbage collector: a state is many objects, none of which becomes garbage."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
-
-
 def is_repository(path: Path) -> bool:
     """Whether the folder `path` is a repository."""
     return (path / SETTINGS).is_file()
+
+
+def open_vault(path: Path, *, writable: bool = True) -> PackVault:
+    """Open the vault of the repository in the folder `path`."""
+    return PackVault(path / _VAULT, path / _CACHE / _INDEX, writable=writable)
 
 
 def find_repository(start: Path) -> Path | None:
@@ -549,5 +617,6 @@ def _check_settings(path: Path) -> None:
     if version != FORMAT:
         raise UnknownFormatError(
             f"{path.parent} is a repository of format {version}; this version of fileset-ledger "
-            f"knows format {FORMAT}. Open it with the version that made it, or a later one."
+            f"knows format {FORMAT} and changes nothing. `fileset log`, `show`, `verify` and "
+            "`export-journal` work; for all else take the version that made it, or a later one."
         )

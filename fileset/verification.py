@@ -1,19 +1,26 @@
-"""Checking a repository: the journal's chain, the vault's content, and the medium against both."""
+"""Checking a repository: the journal's chain, the vault's content, and the medium against both.
+
+A checkpoint, signed at some time, shows besides whether the journal still has the history that it
+had then: a chain alone is as consistent after it was cut or made anew.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 
-from attrs import frozen
+from attrs import Factory, define, frozen
 
 from fileset.repository import Repository
-from ledger.digest import digest_of
-from ledger.errors import JournalDamagedError
+from ledger import codec
+from ledger.checkpoint import Checkpoint
+from ledger.digest import Digest, digest_of, from_raw
+from ledger.errors import JournalDamagedError, UnknownFormatError
 from ledger.events import Placement
 from ledger.files import file_content
-from ledger.journal import verify_journal
+from ledger.journal import Journal, Stored, verify_journal
+from ledger.signing import PublicKey
 from projections.hierarchy import Leaf
 from projections.materializer import read_dicomdir
 from projections.state import FileSetState
@@ -24,6 +31,12 @@ class FindingKind(Enum):
 
     JOURNAL = "journal"
     """The journal is not what was appended."""
+
+    CHECKPOINT = "checkpoint"
+    """The journal no longer has the history that a checkpoint was signed for, or nobody signed."""
+
+    NEWER = "newer-version"
+    """A newer version wrote events: what they amount to can't be checked here."""
 
     VAULT = "vault"
     """Content in the vault is damaged."""
@@ -40,65 +53,257 @@ class FindingKind(Enum):
     FILE_CHANGED = "file-changed"
     """A file on the medium or a referenced one is not what was added."""
 
+    ERASURE_INTERRUPTED = "erasure-interrupted"
+    """Data was erased from the journal and may still be in the vault."""
+
     WRITE_INTERRUPTED = "write-interrupted"
     """A write began and did not end; the next write completes it."""
 
 
 @frozen
 class Finding:
-    """Something wrong: `where` names the position, path or digest."""
+    """Something wrong: `where` names the position, path or digest.
+
+    `position` is the first bad one of the journal, or that of the event that added the instance
+    whose bytes are concerned; ``None`` where neither applies.
+    """
 
     kind: FindingKind
     where: str
     message: str
+    position: int | None = None
+
+
+@frozen
+class Signed:
+    """A checkpoint to check the journal with: the file's `name`, and the `key` to check it by."""
+
+    name: str
+    checkpoint: Checkpoint
+    key: PublicKey
+
+
+@frozen
+class Proof:
+    """What a checkpoint shows: the `finding` that speaks against it, ``None`` if it is proven."""
+
+    signed: Signed
+    finding: Finding | None
+
+
+@define
+class Report:
+    """What was checked: how many events and instances, and what was found wrong.
+
+    `instances` is 0 where the state of the File-set can't be told.
+    """
+
+    events: int
+    instances: int
+    findings: list[Finding]
+    proofs: list[Proof]
 
 
 def verify(repository: Repository) -> Iterator[Finding]:
     """Yield what is wrong with the journal, the vault and the medium; nothing if all is well."""
+    yield from examine(repository).findings
+
+
+def examine(repository: Repository, signed: Sequence[Signed] = ()) -> Report:
+    """Check the journal, also against the checkpoints `signed`, then the vault and the medium."""
+    journal = repository.journal
+    chain = _Chain({each.checkpoint.position for each in signed})
     try:
-        verify_journal(repository.journal)
-        state = repository.refresh()
+        chain.events = verify_journal(journal, chain.visit).position
     except JournalDamagedError as exc:
-        yield Finding(FindingKind.JOURNAL, f"position {exc.position}", str(exc))
-        return
-    yield from _verify_vault(repository, state)
-    yield from verify_medium(state)
+        chain.damage = _damaged(exc)
+    report = Report(chain.events, 0, [], list(_prove(journal, chain, signed)))
+    if chain.damage:
+        report.findings.append(chain.damage)
+    report.findings += [proof.finding for proof in report.proofs if proof.finding]
+    state = None if chain.damage else _state(repository, report)
+    if state is not None:
+        report.instances = len(state.live)
+    report.findings += _verify_vault(repository, state)
+    if state is not None:
+        report.findings += verify_medium(state)
+        if state.erasing is not None:
+            report.findings.append(_interrupted_erasure(state.erasing))
+    return report
 
 
-def _verify_vault(repository: Repository, state: FileSetState) -> Iterator[Finding]:
-    bad = set()
-    for damage in repository.vault.verify():
-        bad.add(damage.digest)
-        yield Finding(FindingKind.VAULT, damage.digest or "a pack", damage.problem)
-    for leaf in state.hierarchy.leaves.values():
+def _interrupted_erasure(position: int) -> Finding:
+    return Finding(
+        FindingKind.ERASURE_INTERRUPTED,
+        f"position {position}",
+        f"The erasure at position {position} was interrupted: bytes that it erases may still be in "
+        "the repository. `fileset erase --complete` completes it.",
+        position,
+    )
+
+
+# --- the journal ---------------------------------------------------------------------------------
+
+
+@define
+class _Chain:
+    """What a walk along the chain came by: how far it is good, and some of its hashes."""
+
+    wanted: set[int]
+    events: int = 0
+    hashes: dict[int, Digest] = Factory(dict)
+    damage: Finding | None = None
+
+    def visit(self, stored: Stored) -> None:
+        self.events = stored.position
+        if stored.position in self.wanted:
+            self.hashes[stored.position] = from_raw(stored.hash)
+
+
+def _damaged(exc: JournalDamagedError) -> Finding:
+    where = "the journal" if exc.position is None else f"position {exc.position}"
+    return Finding(FindingKind.JOURNAL, where, str(exc), exc.position)
+
+
+def _state(repository: Repository, report: Report) -> FileSetState | None:
+    """Return the state folded from the events themselves, which no snapshot has a say in."""
+    try:
+        return repository.refresh() if repository.is_changing else repository.folded()
+    except JournalDamagedError as exc:  # the chain is good, but tells of what can't have been
+        report.findings.append(_damaged(exc))
+    except UnknownFormatError as exc:
+        report.findings += _newer(repository.journal, exc)
+    return None
+
+
+def _newer(journal: Journal, why: UnknownFormatError) -> Iterator[Finding]:
+    """Yield what is new in the journal, each kind of it once."""
+    first: dict[str, int] = {}
+    counts: dict[str, int] = {}
+    for stored in journal.stored():
+        if not stored.payload:  # it was erased
+            continue
+        try:
+            codec.decode(stored.type, stored.version, stored.payload)
+        except UnknownFormatError as exc:
+            first.setdefault(exc.what, stored.position)
+            counts[exc.what] = counts.get(exc.what, 0) + 1
+    if not first:  # it is the folder that is of a newer format
+        yield Finding(FindingKind.NEWER, "the repository", str(why))
+    for what, position in first.items():
+        times = f", and {counts[what] - 1:,} more" if counts[what] > 1 else ""
+        yield Finding(
+            FindingKind.NEWER,
+            f"position {position}",
+            f"{what} at position {position}{times}: a newer version wrote it. The chain is whole, "
+            "and the vault's content was checked against its digests; what the File-set is now, "
+            "and its medium, can only be checked by that version.",
+            position,
+        )
+
+
+# --- checkpoints ---------------------------------------------------------------------------------
+
+
+def _prove(journal: Journal, chain: _Chain, signed: Sequence[Signed]) -> Iterator[Proof]:
+    proven = 0  # up to here the history is as it was signed
+    for each in sorted(signed, key=lambda each: each.checkpoint.position):
+        finding = _against(journal, chain, each, proven)
+        if finding is None:
+            proven = each.checkpoint.position
+        yield Proof(each, finding)
+
+
+def _against(journal: Journal, chain: _Chain, signed: Signed, proven: int) -> Finding | None:
+    """Return what speaks against a checkpoint, ``None`` if it proves the history up to it."""
+    checkpoint, name = signed.checkpoint, signed.name
+    position = checkpoint.position
+    told = f"{name}, of {checkpoint.signed_at} at position {position}"
+
+    def finding(message: str, at: int | None, where: str | None = None) -> Finding:
+        return Finding(FindingKind.CHECKPOINT, where or f"position {at}", f"{told}: {message}", at)
+
+    if not checkpoint.is_signed_by(signed.key):
+        if checkpoint.key != signed.key.fingerprint:
+            return finding("it was signed with another key than the given one.", None, name)
+        return finding("the signature is not that of what it says: it was altered.", None, name)
+    if checkpoint.journal != journal.id:
+        return finding("it is a checkpoint of another journal.", None, name)
+    if position <= chain.events:
+        if chain.hashes.get(position) == checkpoint.hash:
+            return None
+        after = f" Up to position {proven} it is: an earlier checkpoint shows." if proven else ""
+        return finding(
+            f"the journal was rewritten: its history up to position {position} is not the one "
+            f"that was signed.{after}",
+            position,
+        )
+    if chain.damage is not None:
+        return finding("the journal is damaged before that position.", chain.damage.position)
+    return finding(
+        f"the journal was cut: it ends at position {chain.events}, and the events from "
+        f"{chain.events + 1} to {position} are gone.",
+        chain.events + 1,
+    )
+
+
+# --- the vault -----------------------------------------------------------------------------------
+
+
+def _verify_vault(repository: Repository, state: FileSetState | None) -> Iterator[Finding]:
+    damages = list(repository.vault.verify())
+    owners = _owners(state, {damage.digest for damage in damages if damage.digest}) if state else {}
+    for damage in damages:
+        leaf = owners.get(damage.digest) if damage.digest else None
+        whose = f" (the instance {leaf.uid}, added at position {leaf.handle})" if leaf else ""
+        yield Finding(
+            FindingKind.VAULT,
+            damage.digest or "a pack",
+            f"{damage.problem}{whose}",
+            leaf.handle if leaf else None,
+        )
+    bad = {damage.digest for damage in damages}
+    for leaf in state.hierarchy.leaves.values() if state else ():
         if leaf.placement is Placement.REFERENCE:
             yield from _verify_reference(leaf)
         elif leaf.placement is Placement.VAULT or leaf.is_addition:
             if leaf.content is None:
-                yield _missing(leaf.uid, f"The instance {leaf.uid} was never read.")
+                yield _missing(leaf.uid, f"The instance {leaf.uid} was never read.", leaf)
             elif (digest := leaf.content.digest) not in bad and digest not in repository.vault:
-                told = f"The vault has no content {digest}, that of the instance {leaf.uid}."
-                yield _missing(digest, told)
+                told = f"The vault has no content {digest}, that of the instance {leaf.uid}"
+                yield _missing(digest, f"{told}, added at position {leaf.handle}.", leaf)
 
 
-def _missing(where: str, message: str) -> Finding:
-    return Finding(FindingKind.CONTENT_MISSING, where, message)
+def _owners(state: FileSetState, digests: set[Digest]) -> Mapping[Digest, Leaf]:
+    """Return the first instance that has each of the `digests`."""
+    owners: dict[Digest, Leaf] = {}
+    for leaf in state.hierarchy.leaves.values() if digests else ():
+        if leaf.content is not None and leaf.content.digest in digests:
+            owners.setdefault(leaf.content.digest, leaf)
+    return owners
+
+
+def _missing(where: str, message: str, leaf: Leaf) -> Finding:
+    return Finding(FindingKind.CONTENT_MISSING, where, message, leaf.handle)
 
 
 def _verify_reference(leaf: Leaf) -> Iterator[Finding]:
     source = leaf.source or ""
     try:
         if file_content(Path(source)) != leaf.content:
-            yield Finding(
-                FindingKind.FILE_CHANGED, source, f"{source} has changed since it was added."
-            )
+            told = f"{source} has changed since it was added."
+            yield Finding(FindingKind.FILE_CHANGED, source, told, leaf.handle)
     except OSError as exc:
         if leaf.file_id is None:
             yield Finding(
                 FindingKind.CONTENT_MISSING,
                 source,
                 f"{source}, that was added by reference, can't be read: {exc.strerror}.",
+                leaf.handle,
             )
+
+
+# --- the medium ----------------------------------------------------------------------------------
 
 
 def verify_medium(state: FileSetState) -> Iterator[Finding]:
@@ -133,11 +338,12 @@ def _verify_file(path: Path, leaf: Leaf) -> Iterator[Finding]:
     try:
         content = file_content(path)
     except FileNotFoundError:
-        yield Finding(FindingKind.FILE_MISSING, str(path), f"{path} is missing.")
+        told = f"{path} is missing."
+        yield Finding(FindingKind.FILE_MISSING, str(path), told, leaf.handle)
     except OSError as exc:
-        yield Finding(FindingKind.FILE_MISSING, str(path), f"{path}: {exc.strerror}.")
+        told = f"{path}: {exc.strerror}."
+        yield Finding(FindingKind.FILE_MISSING, str(path), told, leaf.handle)
     else:
         if leaf.content is not None and content != leaf.content:
-            yield Finding(
-                FindingKind.FILE_CHANGED, str(path), f"{path} is not the file that was written."
-            )
+            told = f"{path} is not the file that was written."
+            yield Finding(FindingKind.FILE_CHANGED, str(path), told, leaf.handle)

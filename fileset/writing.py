@@ -105,7 +105,7 @@ class Writer:
 
     def _root(self, written: Written | None, given: Path | None) -> Path:
         """Return the root to write to, having made sure that it holds what it should."""
-        root = given.absolute() if given is not None else None
+        root = whole(given) if given is not None else None
         if root is not None:
             _refuse_repository(root)
         if written is None:
@@ -436,7 +436,15 @@ def _is_that(dicomdir: bytes | None, written: Written) -> bool:
 
 def _example(clashes: set[str], plan: Plan) -> str:
     """Return one of the paths that are in the way, rather than a neighbour of theirs."""
-    return min(clashes & set(plan.placed.values()), default=min(clashes))
+    placed = set(plan.placed.values())
+    above = {path[:end] for path in placed for end in range(len(path)) if path[end] == "/"}
+    return min(clashes & placed, default=min(clashes & above, default=min(clashes)))
+
+
+def whole(root: Path) -> Path:
+    """Return `root` from the root of the file system, as it was given but without ``..``."""
+    root = root.absolute()
+    return root.resolve() if ".." in root.parts else root
 
 
 def _refuse_repository(root: Path) -> None:

@@ -28,6 +28,7 @@ from ledger.errors import ElementsError, JournalDamagedError, UnknownFormatError
 from ledger.events import (
     EVENT_TYPES,
     Content,
+    Erased,
     Event,
     InstanceAdded,
     Placement,
@@ -56,6 +57,7 @@ def _make_converter() -> Converter:
     converter.register_structure_hook(Elements, lambda model, _: from_json(model))
     converter.register_unstructure_hook(Digest, str)
     converter.register_structure_hook(Digest, _digest)
+    converter.register_unstructure_hook(Erased, _refuse_erased)
     converter.register_unstructure_hook(RecordRef, lambda ref: [ref.position, ref.index])
     converter.register_structure_hook(RecordRef, _record_ref)
     converter.register_unstructure_hook(
@@ -71,6 +73,10 @@ def _make_converter() -> Converter:
         ),
     )
     return converter
+
+
+def _refuse_erased(_: Erased) -> object:
+    raise TypeError("What stands for an erased event is never written")
 
 
 def _exactly(value: T, cls: type[T]) -> T:
@@ -121,20 +127,41 @@ def check(event: Event) -> None:
 
 def _is_plain(event: InstanceAdded) -> bool:
     """Whether an event holds what its fields say, so that nothing keeps it from being written."""
-    texts = (event.sop_instance_uid, event.sop_class_uid, event.transfer_syntax_uid)
     return (
-        all(type(text) is str for text in texts)
-        and all(text is None or type(text) is str for text in (event.source, event.file_id))
+        type(event.sop_instance_uid) is str
+        and type(event.sop_class_uid) is str
+        and type(event.transfer_syntax_uid) is str
+        and (event.source is None or type(event.source) is str)
+        and (event.file_id is None or type(event.file_id) is str)
         and type(event.placement) is Placement
         and not event.invented
-        and all(_is_plain_record(record) for record in (event.record, *event.parents))
-        and (event.under is None or type(event.under) is RecordRef)
-        and (event.content is None or type(event.content) is Content)
+        and type(event.parents) is tuple
+        and (event.under is None or _is_plain_ref(event.under))
+        and (event.content is None or _is_plain_content(event.content))
+        and _is_plain_record(event.record)
+        and (not event.parents or all(map(_is_plain_record, event.parents)))
     )
+
+
+def _is_plain_ref(ref: RecordRef) -> bool:
+    return type(ref) is RecordRef and type(ref.position) is int and type(ref.index) is int
+
+
+def _is_plain_content(content: Content) -> bool:
+    return type(content) is Content and type(content.size) is int and type(content.digest) is str
 
 
 def _is_plain_record(record: Record) -> bool:
     return type(record.type) is str and is_canonical(record.elements)
+
+
+def _newer(what: str) -> UnknownFormatError:
+    return UnknownFormatError(
+        f"A newer version of fileset-ledger has written to the journal ({what}): this version "
+        "can't tell what the File-set is now, and changes nothing. `fileset log`, `show`, `verify` "
+        "and `export-journal` work; for all else take the version that wrote it, or a later one.",
+        what=what,
+    )
 
 
 def parse(payload: bytes) -> dict[str, Any]:
@@ -151,7 +178,7 @@ def parse(payload: bytes) -> dict[str, Any]:
 
 
 def decode(type_name: str, version: int, payload: bytes) -> Event:
-    """Return the event of a payload of any known version.
+    """Return the event of a payload of any known version, a bare ``Erased`` of an erased one.
 
     Raises
     ------
@@ -162,22 +189,20 @@ def decode(type_name: str, version: int, payload: bytes) -> Event:
         If the payload is not what its type and version say.
     """
     cls = EVENT_TYPES.get(type_name)
-    if cls is None or version > cls.VERSION:
-        raise UnknownFormatError(
-            f"The journal holds an event '{type_name}' of version {version}, which this "
-            "version of fileset-ledger does not know. Open it with the version that wrote it, or a "
-            "later one."
-        )
+    if cls is None:
+        raise _newer(f"unknown event type '{type_name}'")
+    if version > cls.VERSION:
+        raise _newer(f"event '{type_name}' of version {version}, newer than {cls.VERSION}")
+    if not payload:
+        return Erased(type_name)
     try:
         body = parse(payload)
         body.pop(_NONCE, None)
         body = upcasters.upcast(type_name, version, cls.VERSION, body)
         event: Event = _converter.structure(body, cls)
     except ForbiddenExtraKeysError as exc:
-        raise UnknownFormatError(
-            f"An event '{type_name}' has keys that this version of fileset-ledger does not know: "
-            f"{', '.join(sorted(exc.extra_fields))}."
-        ) from exc
+        keys = ", ".join(sorted(exc.extra_fields))
+        raise _newer(f"event '{type_name}' with unknown keys: {keys}") from exc
     except (
         BaseValidationError,
         ElementsError,

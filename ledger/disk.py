@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from ledger.files import StrPath
 
@@ -45,6 +47,39 @@ def _syncfs(root: StrPath) -> bool:
     finally:
         os.close(fd)
     return True
+
+
+@contextmanager
+def new_file(path: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """Make the file at `path` in the block: it is there whole, durable, or not at all.
+
+    FileExistsError if something is at `path`, now or at the end: nothing is overwritten.
+    """
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
+    fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            yield file
+            file.flush()
+            os.fchmod(fd, mode)
+            os.fsync(fd)
+        _name(temporary, path)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)  # noqa: PTH108 - a name as mkstemp gave it
+    fsync(path.parent)
+
+
+def _name(temporary: str, path: Path) -> None:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        Path(temporary).rename(path)
 
 
 def replace_file(path: Path, data: bytes, *, durable: bool = True) -> None:

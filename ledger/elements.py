@@ -267,15 +267,22 @@ def find(data: bytes, tag: int) -> Element | None:
 
 def is_canonical(data: bytes) -> bool:
     """Whether `data` is canonical as far as its top level goes: what :func:`to_json` asks of it."""
-    previous = 0
-    try:
-        for tag, _, value in iterate(data):
-            if tag <= previous or not tag & 0xFFFF or len(value) % 2:
+    offset, end, previous = 0, len(data), 0
+    last = end - 8
+    while offset <= last:
+        group, number, code, length = _header_at(data, offset)
+        start = offset + 8
+        if code not in _SHORT_VRS or group == 0xFFFE:
+            try:
+                _, _, length, start = read_header(data, offset, end)
+            except ElementsError:
                 return False
-            previous = tag
-    except ElementsError:
-        return False
-    return True
+        tag = group << 16 | number
+        if tag <= previous or not number or length & 1 or length > end - start:
+            return False
+        previous = tag
+        offset = start + length
+    return offset == end
 
 
 def character_set(data: bytes) -> str:
@@ -377,9 +384,14 @@ def _value_to_json(vr: str, value: bytes, charset: str, depth: int) -> dict[str,
     """Return one attribute object, as text or numbers where that is exact."""
     if not value:
         return {"vr": vr}
+    if vr in _ASCII_VRS and vr not in _SINGLE_TEXT_VRS:
+        # What ASCII text loses is one padding character, which `pad` gives back.
+        text = _decode(vr, value, "")
+        if text is not None:
+            return {"vr": vr, "Value": [part or None for part in text.split("\\")]}
     body = _try_value(vr, value, charset, depth)
     if body is not None and vr in _ASCII_VRS:
-        return body  # what ASCII text loses is one padding character, which `pad` gives back
+        return body
     # The proof that the readable form loses nothing; it fails on names with needless delimiters,
     # sequences whose items are not canonical and the like.
     if body is not None and pad(vr, _value_from_json(body, charset, depth)) == value:
@@ -447,7 +459,7 @@ def _decode(vr: str, value: bytes, charset: str) -> str | None:
     if value[-1] == padding:
         value = value[:-1]
     try:
-        text = value.decode(_codec(vr, charset))
+        text = value.decode(_codec(vr, charset) if charset else "ascii")
     except UnicodeDecodeError:
         return None
     # An escape sequence switches repertoires (ISO 2022), whatever the codec makes of it.

@@ -66,8 +66,30 @@ class JournalDamagedError(JournalError):
         self.position = position
 
 
+class JournalFileError(JournalError):
+    """An exported journal is damaged or cut: `line` is the first bad one, `position` its event."""
+
+    def __init__(self, message: str, *, line: int, position: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line
+        self.position = position
+
+
+class SigningError(LedgerError):
+    """A key or a checkpoint can't be used, or what signing needs is not installed."""
+
+
 class UnknownFormatError(JournalError):
-    """The journal holds something that a newer version wrote: read it with that version."""
+    """The journal holds something that a newer version wrote: read it with that version.
+
+    `what` says in a few words what that is, where it is an event; `position` is the event's, if
+    known.
+    """
+
+    def __init__(self, message: str, *, what: str = "", position: int | None = None) -> None:
+        super().__init__(message)
+        self.what = what
+        self.position = position
 
 
 class VaultError(LedgerError):

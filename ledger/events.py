@@ -16,6 +16,7 @@ File IDs are written with ``/`` between their components: ``PT000000/ST000000/SE
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import Enum
 from typing import ClassVar, TypeAlias
 
@@ -244,6 +245,43 @@ class ChangeRedone:
 
 
 @frozen
+class ChangeReverted:
+    """A change that later ones may stand upon was taken back; `change` is its id.
+
+    What it left must still be so. The inverse follows from the events before, and is itself part
+    of the change that this event belongs to, which can be undone as any other.
+    """
+
+    TYPE: ClassVar[str] = "change-reverted"
+    VERSION: ClassVar[int] = 1
+
+    change: str
+
+
+@frozen
+class PositionTagged:
+    """A `position` of the journal got a name, which stood for the `previous` one until then."""
+
+    TYPE: ClassVar[str] = "position-tagged"
+    VERSION: ClassVar[int] = 1
+
+    name: str
+    position: int
+    previous: int | None = None
+
+
+@frozen
+class TagDeleted:
+    """The tag `name` is no more; it stood for `position`."""
+
+    TYPE: ClassVar[str] = "tag-deleted"
+    VERSION: ClassVar[int] = 1
+
+    name: str
+    position: int
+
+
+@frozen
 class WriteStarted:
     """A write of the state at `base` is about to begin; this event is the plan to roll forward.
 
@@ -353,6 +391,73 @@ class PatientNameNoted:
     standing: str
 
 
+@frozen
+class RecordsKept:
+    """Of the records that the event at `of` introduced, those that others still stand under.
+
+    That event's payload is erased in the same change: these `parents`, the first ones of its own,
+    stand below `under` in its place, under the same :class:`RecordRef`.
+    """
+
+    TYPE: ClassVar[str] = "records-kept"
+    VERSION: ClassVar[int] = 1
+
+    of: int
+    parents: tuple[Record, ...]
+    under: RecordRef | None = None
+
+
+@frozen
+class PayloadErased:
+    """The payloads at `positions`, runs of first and last, are erased, with what they held.
+
+    This event's change says who did it and why; it tells nothing of what was erased. Of the
+    instances added there, the `adopted` ones came with a medium. `records` gives, for each event
+    that introduced records which go, its position and how many of them stay: the first ones,
+    which a :class:`RecordsKept` carries on. Appending this event is what erases: both happen or
+    neither.
+    """
+
+    TYPE: ClassVar[str] = "payload-erased"
+    VERSION: ClassVar[int] = 1
+
+    positions: tuple[tuple[int, int], ...]
+    adopted: tuple[tuple[int, int], ...] = ()
+    records: tuple[tuple[int, int], ...] = ()
+
+    def each(self) -> Iterator[int]:
+        """Yield the positions one by one."""
+        for first, last in self.positions:
+            yield from range(first, last + 1)
+
+
+@frozen
+class ErasureCompleted:
+    """What the event at `started` erased is gone from vault, caches and free space as well."""
+
+    TYPE: ClassVar[str] = "erasure-completed"
+    VERSION: ClassVar[int] = 1
+
+    started: int
+
+
+@frozen
+class Erased:
+    """What a journal gives in the place of an event whose payload was erased; none is appended.
+
+    `type` is what the event was. Of one that added an instance, `parents` are the records that
+    others stand under, below `under`, and `adopted` says whether the instance came with a medium.
+    """
+
+    TYPE: ClassVar[str] = "erased"
+    VERSION: ClassVar[int] = 1
+
+    type: str
+    parents: tuple[Record, ...] = ()
+    under: RecordRef | None = None
+    adopted: bool = False
+
+
 Event: TypeAlias = (
     FileSetCreated
     | FileSetImported
@@ -367,6 +472,9 @@ Event: TypeAlias = (
     | DescriptorCharacterSetChanged
     | ChangeUndone
     | ChangeRedone
+    | ChangeReverted
+    | PositionTagged
+    | TagDeleted
     | WriteStarted
     | WriteCompleted
     | WriteAbandoned
@@ -375,7 +483,11 @@ Event: TypeAlias = (
     | InstanceRejected
     | ConflictNoted
     | PatientNameNoted
+    | RecordsKept
+    | PayloadErased
+    | ErasureCompleted
+    | Erased
 )
 
-EVENT_TYPES: dict[str, type[Event]] = {cls.TYPE: cls for cls in Event.__args__}
-"""Every event class by its stable type name."""
+EVENT_TYPES: dict[str, type[Event]] = {cls.TYPE: cls for cls in Event.__args__ if cls is not Erased}
+"""Every class of events that a journal keeps, by its stable type name."""

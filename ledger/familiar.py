@@ -19,9 +19,13 @@ from ledger.walker import Buffer
 RUN: Final = 48
 """Elements of a run: enough for a comparison to be cheap, few enough for most to be alike."""
 
+MAX_MISSES: Final = 64
+"""Runs that a file may not have before it is walked through as unlike all others."""
+
+_MAX_SPAN: Final = 4096  # bytes that are compared
 _MAX_VALUE: Final = 1024  # bytes of a value beyond which an element is the last one of its run
 _VARIANTS: Final = 4  # of a run, the newest first
-_STARTS: Final = 4096  # tags that runs may begin with
+_STARTS: Final = 2048  # tags that runs may begin with
 
 _from_bytes = int.from_bytes
 _new = tuple.__new__  # of a named tuple: its own constructor takes twice as long
@@ -91,11 +95,11 @@ class Familiar:
         misses = self._misses[raw] = self._misses.get(raw, 0) + 1
         if misses & (misses - 1):
             return
+        if len(self._misses) > _STARTS:
+            self.starts.clear()
+            self._misses.clear()
         run = self._run(data, offset)
         if run is not None:
-            if len(self.starts) >= _STARTS:
-                self.starts.clear()
-                self._misses.clear()
             self.starts[raw] = (run, *self.starts.get(raw, ())[: _VARIANTS - 1])
 
     def _run(self, data: Buffer, begin: int) -> Run | None:
@@ -111,7 +115,7 @@ class Familiar:
             if tag is not None:
                 wanted.append((tag, vr, start - begin, end - begin))
             offset = end
-            if end - start > _MAX_VALUE:
+            if end - start > _MAX_VALUE or end - begin > _MAX_SPAN:
                 break
         if not mask:
             return None

@@ -10,7 +10,7 @@ from attrs import frozen
 from ledger.elements import Element
 from ledger.errors import InstanceError
 from ledger.record_keys import ENCAPSULATED_DOCUMENT, KEYS, SOP_CLASS_UID, SOP_INSTANCE_UID
-from ledger.scanner import EXPLICIT_BIG_ENDIAN, Scan, Wanted, scan
+from ledger.scanner import EXPLICIT_BIG_ENDIAN, Scan, Wanted, scan, scan_head
 from ledger.walker import Buffer, describe
 
 MEDIA_STORAGE_DIRECTORY: Final = "1.2.840.10008.1.3.10"
@@ -50,6 +50,18 @@ def read_instance(data: Buffer, name: str | None = None) -> Instance:
         if name is None:
             raise
         raise type(exc)(exc.reason, name=name) from exc
+
+
+def read_head(head: bytes, size: int) -> Instance | None:
+    """Return the SOP Instance in the file of `size` bytes that begins with `head`.
+
+    ``None`` where all of the file has to be read to tell, and then also whether it can be.
+    """
+    found = scan_head(head, size, _WANTED)
+    try:
+        return None if found is None else _instance(found)
+    except InstanceError:
+        return None
 
 
 def differs(first: Buffer, second: Buffer) -> Literal["nothing", "metadata", "pixel data"]:

@@ -18,8 +18,9 @@ from typing import Protocol
 
 from attrs import frozen
 
-from ledger.errors import JournalDamagedError
-from ledger.events import Event
+from ledger import codec
+from ledger.errors import JournalDamagedError, UnknownFormatError
+from ledger.events import Event, PayloadErased
 
 
 @frozen
@@ -67,6 +68,7 @@ class Stored:
     """An event as the bytes that the journal keeps; `digest` and `hash` are raw SHA-256.
 
     The `digest` is that of the payload: a journal need not keep it as long as it has the payload.
+    An erased `payload` is empty; the `digest` is still that of what it was.
     """
 
     position: int
@@ -109,12 +111,24 @@ class Journal(Protocol):
         Positions run on from `expected`; :class:`~ledger.errors.ConflictError` if that is not
         the last position any more. TypeError or ValueError, of which
         :class:`~ledger.errors.ElementsError` is one, if an event can't be written.
+
+        A :class:`~ledger.events.PayloadErased` among them erases the payloads that it names, of
+        earlier changes, in the same step: all is done or nothing.
+        """
+        ...
+
+    def scrub(self) -> None:
+        """Leave nothing of erased payloads in what the store itself keeps, as free space.
+
+        Nobody else may be reading for long: :class:`~ledger.errors.JournalError` then, and the
+        payloads stay erased while something of them may be left.
         """
         ...
 
     def read(self, after: int = 0, upto: int | None = None) -> Iterator[Recorded]:
         """Yield the events of the positions ``after + 1`` to `upto` (default: the last).
 
+        :class:`~ledger.events.Erased` stands for one whose payload was erased.
         :class:`~ledger.errors.JournalDamagedError` where a position is missing or an event is not
         what its type says; hashes are not checked here but by :func:`verify_journal`.
         """
@@ -197,14 +211,24 @@ def chain_hash(
     return hashlib.sha256(previous + of_change + framed + digest).digest()
 
 
-def verify_journal(journal: Journal) -> Head:
+def verify_journal(
+    journal: Journal, visit: Callable[[Stored], object] = lambda stored: None
+) -> Head:
     """Check all of a journal: the chain, and that its list of changes is whole.
 
-    Raises :class:`~ledger.errors.JournalDamagedError` with the first position that is bad. What
-    no journal can tell by itself is that its last changes, as wholes, were taken away.
+    Each event is handed to `visit` when it was found to be good. Raises
+    :class:`~ledger.errors.JournalDamagedError` with the first position that is bad. What no
+    journal can tell by itself is that its last changes, as wholes, were taken away.
     """
     changes = list(journal.changes())  # first: what is appended meanwhile is no damage
-    head = verify_chain(journal.id, journal.stored())
+    try:
+        head = verify_chain(journal.id, journal.stored(), visit)
+    except JournalDamagedError:
+        if journal.position == (changes[-1].last if changes else 0):
+            raise
+        # What was erased since is named by an event that came since.
+        changes = list(journal.changes())
+        head = verify_chain(journal.id, journal.stored(), visit)
     position = 0
     for change in changes:
         if change.first != position + 1:
@@ -215,39 +239,98 @@ def verify_journal(journal: Journal) -> Head:
     return head
 
 
-def verify_chain(journal_id: str, events: Iterable[Stored]) -> Head:
+def verify_chain(
+    journal_id: str,
+    events: Iterable[Stored],
+    visit: Callable[[Stored], object] = lambda stored: None,
+) -> Head:
     """Check `events`, all of a journal from position 1, and return the head they lead to.
 
-    Raises :class:`~ledger.errors.JournalDamagedError` with the first position where the bytes
+    Each event is handed to `visit`. Raises what :func:`checked` raises.
+    """
+    last: Stored | None = None
+    for last in checked(journal_id, events):
+        visit(last)
+    return Head(last.position, last.hash) if last else Head(0, genesis(journal_id))
+
+
+def checked(journal_id: str, events: Iterable[Stored]) -> Iterator[Stored]:
+    """Yield `events`, all of a journal from position 1, each when it was found to be good.
+
+    Raises :class:`~ledger.errors.JournalDamagedError` at the first position where the bytes
     are not what was appended, a position is missing, or a change is not whole.
     """
-    head = Head(0, genesis(journal_id))
+    last, previous = 0, genesis(journal_id)
+    erasure = _ErasureCheck()
     change: Change | None = None
     of_change = b""
     for event in events:
-        position = head.position + 1
+        position = last + 1
         if event.position != position:
             raise _damage(position, "is missing")
         if change is None or (event.change is not change and event.change != change):
-            if event.change.first != position or (change and change.last != position - 1):
+            if event.change.first != position or (change and change.last != last):
                 raise _damage(position, "is not within its change")
-            change, of_change = event.change, change_digest(event.change)
+            change, of_change = event.change, _digest_of(event.change)
         elif position > change.last:
             raise _damage(position, "is beyond the end of its change")
-        if hashlib.sha256(event.payload).digest() != event.digest:
+        if event.payload and hashlib.sha256(event.payload).digest() != event.digest:
             raise _damage(position, "has a payload that was altered")
         try:
             link = chain_hash(
-                head.hash, of_change, position, event.type, event.version, event.digest
+                previous, of_change, position, event.type, event.version, event.digest
             )
         except (UnicodeEncodeError, struct.error):
             raise _damage(position, "has a type or version that none ever had") from None
         if link != event.hash:
             raise _damage(position, "does not follow from the one before it")
-        head = Head(position, link)
-    if change is not None and change.last != head.position:
-        raise _damage(head.position + 1, "is missing: its change is not whole")
-    return head
+        last, previous = position, link
+        erasure.take(event)
+        yield event
+    if change is not None and change.last != last:
+        raise _damage(last + 1, "is missing: its change is not whole")
+    erasure.finish()
+
+
+class _ErasureCheck:
+    """Compares the payloads that are gone with those that later events say were erased."""
+
+    def __init__(self) -> None:
+        self._gone: set[int] = set()
+        self._named: set[int] = set()
+        self._told = True  # whether this version understands all events that say so
+
+    def take(self, event: Stored) -> None:
+        if not event.payload:
+            self._gone.add(event.position)
+        elif event.type == PayloadErased.TYPE:
+            try:
+                tombstone = codec.decode(event.type, event.version, event.payload)
+            except UnknownFormatError:
+                self._told = False
+                return
+            except JournalDamagedError:
+                raise _damage(event.position, "is malformed") from None
+            if isinstance(tombstone, PayloadErased):
+                for first, last in tombstone.positions:
+                    self._named.update(range(first, min(last + 1, event.position)))
+
+    def finish(self) -> None:
+        """Raise JournalDamagedError with the first position where the two differ."""
+        if not self._told:
+            return
+        position = min(self._gone ^ self._named, default=None)
+        if position in self._gone:
+            raise _damage(position, "has lost its payload, and no event says that it was erased")
+        if position is not None:
+            raise _damage(position, "was erased, and has a payload")
+
+
+def _digest_of(change: Change) -> bytes:
+    try:
+        return change_digest(change)
+    except struct.error:
+        raise _damage(change.first, "is not within its change") from None
 
 
 def _damage(position: int, what: str) -> JournalDamagedError:

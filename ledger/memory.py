@@ -11,9 +11,12 @@ import secrets
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
+from attrs import evolve
+
 from ledger import codec
+from ledger.erasures import Erasures
 from ledger.errors import ConflictError, JournalError
-from ledger.events import Event
+from ledger.events import Erased, Event, PayloadErased
 from ledger.journal import (
     Change,
     Clock,
@@ -63,16 +66,23 @@ class MemoryJournal:
         change = change_of(draft, first=expected + 1, count=len(events), clock=self._clock)
         if change.id in self._by_id:
             raise JournalError(f"There is a change with the id {change.id} already.")
+        erased = self._erasable(events, expected)
         self._events += events
         self._changes.append(change)
         self._firsts.append(change.first)
         self._by_id[change.id] = change
-        return list(self.read(after=expected, upto=change.last))
+        self._erase(erased)
+        return [Recorded(change.first + i, change, event) for i, event in enumerate(events)]
 
     def read(self, after: int = 0, upto: int | None = None) -> Iterator[Recorded]:
         """Yield the events themselves; see :class:`~ledger.journal.Journal`."""
+        erasures: Erasures | None = None
         for position, change in self._positions(after, upto):
-            yield Recorded(position, change, self._events[position - 1])
+            event = self._events[position - 1]
+            if isinstance(event, Erased):
+                erasures = erasures or Erasures(self._events)
+                event = erasures.in_place_of(position, event.type)
+            yield Recorded(position, change, event)
 
     def stored(self, after: int = 0, upto: int | None = None) -> Iterator[Stored]:
         """Yield what another store would keep of them; see :class:`~ledger.journal.Journal`."""
@@ -90,6 +100,27 @@ class MemoryJournal:
             return self._by_id[start]
         found = [change for id_, change in self._by_id.items() if id_.startswith(start)]
         return found[0] if len(found) == 1 else None
+
+    def scrub(self) -> None:
+        """Do nothing: what was erased is nowhere else."""
+
+    def _erasable(self, events: Sequence[Event], expected: int) -> list[int]:
+        """Return what `events` erase; JournalError if it is not there to be erased."""
+        found = [p for event in events if isinstance(event, PayloadErased) for p in event.each()]
+        for position in found:
+            if not 1 <= position <= expected or isinstance(self._events[position - 1], Erased):
+                raise JournalError(f"There is nothing to be erased at position {position}.")
+        if len(set(found)) < len(found):
+            raise JournalError("What is erased is named once.")
+        return found
+
+    def _erase(self, positions: Sequence[int]) -> None:
+        if positions:  # the chain has to cover what the payloads were
+            self._store(len(self._events))
+        for position in positions:
+            stored = self._stored[position - 1]
+            self._stored[position - 1] = evolve(stored, payload=b"")
+            self._events[position - 1] = Erased(stored.type)
 
     def close(self) -> None:
         """Do nothing: there is nothing to let go of."""

@@ -168,7 +168,8 @@ class ScannedPacks:
             self._index.keep(
                 number for number, pack in packs.items() if self._packs.get(number) == pack
             )
-            for number in packs.keys() - self._index.ends().keys():
+            # In their order: content that was stored anew is in a later one.
+            for number in sorted(packs.keys() - self._index.ends().keys()):
                 with suppress(ContentMissingError):
                     self._index.add(scan(packs[number], trusted=True), {number: packs[number].size})
         self._packs = packs

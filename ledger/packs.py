@@ -14,8 +14,10 @@ offset  size  what (numbers are big-endian)
 ======  ====  =====================================
 
 Only the last pack grows. A full one is made durable, then *sealed*: its mode becomes 0400 and it
-never changes again. So the headers of a sealed pack can be believed without reading the content,
-while the end of an unsealed one may have been torn by a crash and is believed byte by byte.
+never changes again, until what is to be dropped of it goes with all of it
+(:mod:`ledger.repacking`). So the headers of a sealed pack can be believed without reading the
+content, while the end of an unsealed one may have been torn by a crash and is believed byte by
+byte.
 """
 
 from __future__ import annotations
@@ -126,7 +128,8 @@ class PackReader:
         """Yield the content of `entry` in pieces of up to :data:`CHUNK` bytes, and check it.
 
         Raises ContentMissingError where the pack is gone or ends too early, and
-        ContentDamagedError where the header is wrong or, after the last piece, where the digest is.
+        ContentDamagedError where the header is wrong or, after the last piece, where the digest is;
+        a single piece is checked before.
         """
         if entry.pack != self._number:
             self.close()
@@ -141,13 +144,30 @@ class PackReader:
             content = first[HEADER_SIZE : HEADER_SIZE + entry.length]
             self.following = _entry_in(first[HEADER_SIZE + entry.length :], entry.pack, entry.end)
             hasher = hashlib.sha256(content)
-            yield content
             if len(content) < entry.length:
+                yield content
                 for chunk in _pieces(fd, entry, len(content)):
                     hasher.update(chunk)
                     yield chunk
+                content = content[:0]
             if hasher.digest() != entry.raw:
                 raise _flaw(fd, entry, self._path, "content")
+            yield content
+
+    def follow(self, raw: bytes) -> Entry | None:
+        """Return the entry behind the one read last if it is that of the digest `raw`.
+
+        Large content has to be looked up: if it is damaged here and was stored anew elsewhere, that
+        shows only when most of it is given away.
+        """
+        entry = self.following
+        if entry is None or entry.raw != raw or entry.length > CHUNK:
+            return None
+        if entry.pack != self._number or self._fd < 0:
+            return None
+        # It may have been part of a batch that was taken back since.
+        head = os.pread(self._fd, HEADER_SIZE, entry.offset)
+        return entry if head == _header(raw, entry.length) else None
 
     def _opened(self) -> int:
         # A pack that was deleted meanwhile is gone, though its bytes could still be read.
@@ -176,6 +196,18 @@ def scan(
                 position, believed = entry.end, trusted
             else:
                 position, believed = _next_magic(fd, position + 1, stop), False
+
+
+def entry_pieces(pack: Pack, entry: Entry) -> Iterator[bytes]:
+    """Yield the content of `entry` of `pack` as it is, unchecked."""
+    with _opened(pack.path) as fd:
+        yield from _pieces(fd, entry)
+
+
+def is_sound(pack: Pack, entry: Entry) -> bool:
+    """Whether the content of `entry` of `pack` has its digest."""
+    with _opened(pack.path) as fd:
+        return _is_intact(fd, entry)
 
 
 def gaps(pack: Pack, start: int, stop: int) -> Iterator[tuple[int, int]]:
@@ -362,6 +394,7 @@ class Appender:
         self._buffer = bytearray()
         self._folder_is_new = False
         self._over = False
+        self._seal_all = False
         self.unsafe = False
         """Whether the state of the disk is unknown: a sync or a roll-back has failed."""
 
@@ -400,6 +433,31 @@ class Appender:
             raise
         return entry
 
+    def append_copy(self, entry: Entry, pieces: Iterable[bytes]) -> Entry:
+        """Append `entry` of another pack, whose content `pieces` are, even if that is damaged.
+
+        The pack is sealed in the end, so that a damaged one is not taken for a torn tail.
+        """
+        target = self._room_for(entry.length)
+        copy = Entry(entry.raw, target.number, target.end, entry.length)
+        self._put(target, _header(entry.raw, entry.length))
+        hasher = hashlib.sha256()
+        for piece in pieces:
+            hasher.update(piece)
+            self._put(target, piece)
+        if target.end != copy.end:
+            self._over = True
+            raise VaultError(f"{target.path}: what was to be copied there ended early: try again")
+        self._seal_all |= hasher.digest() != entry.raw
+        return copy
+
+    def begin_pack(self) -> None:
+        """Begin a new pack, though nothing may come into it."""
+        self._refuse_if_over()
+        self._flush()
+        last = self._targets[-1].number if self._targets else self._last and self._last.number
+        self._create((last or 0) + 1)
+
     def withdraw(self, entry: Entry) -> None:
         """Take back the entry that was appended last."""
         self._cut(self._targets[-1], entry.offset)
@@ -422,7 +480,8 @@ class Appender:
     def seal(self) -> None:
         """Seal the packs that are full, and let go of all."""
         for target in self._targets:
-            if target is not self._targets[-1] or target.end >= self._limit:
+            is_last = target is self._targets[-1]
+            if not is_last or target.end >= self._limit or self._seal_all:
                 seal(target.path)
         self._close()
 

@@ -29,7 +29,7 @@ from ledger.elements import (
     iterate,
 )
 from ledger.errors import ElementsError, InstanceError, NotDicomError, TruncatedError
-from ledger.familiar import RUN, Familiar, Plain
+from ledger.familiar import MAX_MISSES, RUN, Familiar, Plain
 from ledger.walker import Buffer, Walker, check_complete, looks_implicit
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ DEFLATED: Final = frozenset(
 
 MAX_INFLATED: Final = 4 << 30
 """Bytes beyond which a deflated data set is refused: no length in it could reach further."""
+
+_MARGIN: Final = 4096  # bytes at the end of a head where no element is begun with
 
 _MAX_RATIO: Final = 1000
 _RATIO_FROM: Final = 64 << 20
@@ -145,6 +147,31 @@ def scan(data: Buffer, wanted: Wanted) -> Scan:
     return Scan(file.transfer_syntax_uid, file.media_storage_class_uid, elements)
 
 
+def scan_head(head: bytes, size: int, wanted: Wanted) -> Scan | None:
+    """Return what :func:`scan` returns for the file of `size` bytes that begins with `head`.
+
+    That takes a file whose last element begins in `head` and ends with the file, as Pixel Data
+    does. ``None`` where the rest of it has to be read, whatever the reason.
+    """
+    try:
+        file = _open(head)
+        scan_fast = {IMPLICIT_LITTLE_ENDIAN: _scan_implicit, EXPLICIT_BIG_ENDIAN: None}.get(
+            file.transfer_syntax_uid, _scan_explicit
+        )
+        if scan_fast is None or file.transfer_syntax_uid in DEFLATED:
+            return None
+        elements = scan_fast(head, file.offset, wanted, size)
+    except InstanceError:
+        return None
+    if elements is None:
+        return None
+    # The last of them may have been cut off with the head.
+    last = next(reversed(elements.values()), None)
+    if last is not None and (not last.value or head.endswith(last.value)):
+        return None
+    return Scan(file.transfer_syntax_uid, file.media_storage_class_uid, elements)
+
+
 def scan_generally(data: Buffer, wanted: Wanted) -> Scan:
     """Return what :func:`scan` returns, read by pydicom whatever the file: the reference."""
     file = _open(data)
@@ -180,7 +207,7 @@ def _familiar_meta(data: Buffer) -> tuple[dict[int, bytes], int] | None:
     """Do what :func:`_read_meta` does where it was done for the like before, else ``None``."""
     elements: dict[int, Element] = {}
     offset, raw = _META.step(data, 132, elements)
-    if raw < 0:
+    if raw < 0 or offset > len(data) - 8:
         return None
     if raw & 0xFFFF == 2:
         _META.learn(data, offset, raw)
@@ -279,20 +306,30 @@ def _scan_fast(file: _File, wanted: Wanted) -> dict[int, Element] | None:
     return _scan_explicit(file.data, file.offset, wanted)
 
 
-def _scan_explicit(data: Buffer, offset: int, wanted: Wanted) -> dict[int, Element] | None:
+def _scan_explicit(
+    data: Buffer, offset: int, wanted: Wanted, size: int | None = None
+) -> dict[int, Element] | None:
+    """Return the wanted elements of a file of `size` bytes that begins with `data`, if it does.
+
+    Without a size the data is all of it.
+    """
     elements: dict[int, Element] = {}
-    familiar = wanted.explicit
-    last = len(data) - 8
+    familiar, walks = wanted.explicit, 0
+    last = len(data) - (8 if size is None else _MARGIN)
     while offset <= last:
-        offset, raw = familiar.step(data, offset, elements)
-        if offset > last:
-            break
+        walks += 1
+        if walks < MAX_MISSES:
+            offset, raw = familiar.step(data, offset, elements)
+            if offset > last:
+                break
         walked = _walk_explicit(data, offset, wanted, elements)
         if walked is None:
             return None
-        familiar.learn(data, offset, raw)
+        if walks < MAX_MISSES:
+            familiar.learn(data, offset, raw)
         offset = walked
-    return elements if offset == len(data) and 0 not in elements else None
+    is_whole = offset == (len(data) if size is None else size)
+    return elements if is_whole and 0 not in elements else None
 
 
 def _walk_explicit(
@@ -355,22 +392,28 @@ def _skip(data: Buffer, raw: int, vr: bytes | None, start: int) -> int:
     return Walker(data).skip(tag, vr, UNDEFINED_LENGTH, start, implicit=vr is None)
 
 
-def _scan_implicit(data: Buffer, offset: int, wanted: Wanted) -> dict[int, Element] | None:
+def _scan_implicit(
+    data: Buffer, offset: int, wanted: Wanted, size: int | None = None
+) -> dict[int, Element] | None:
+    """Do as :func:`_scan_explicit`."""
     elements: dict[int, Element] = {}
-    familiar = wanted.implicit
-    last = len(data) - 8
+    familiar, walks = wanted.implicit, 0
+    last = len(data) - (8 if size is None else _MARGIN)
     if offset <= last and not looks_implicit(data, offset):
         return None
     while offset <= last:
-        offset, raw = familiar.step(data, offset, elements)
-        if offset > last:
-            break
+        walks += 1
+        if walks < MAX_MISSES:
+            offset, raw = familiar.step(data, offset, elements)
+            if offset > last:
+                break
         walked = _walk_implicit(data, offset, wanted, elements)
         if walked is None:
             return None
-        familiar.learn(data, offset, raw)
+        if walks < MAX_MISSES:
+            familiar.learn(data, offset, raw)
         offset = walked
-    return elements if offset == len(data) else None
+    return elements if offset == (len(data) if size is None else size) else None
 
 
 def _walk_implicit(

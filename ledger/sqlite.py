@@ -9,18 +9,21 @@ from __future__ import annotations
 import hashlib
 import secrets
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
 from ledger import codec
+from ledger.disk import fsync
+from ledger.erasures import TYPES, Erasures
 from ledger.errors import (
     ConflictError,
     JournalDamagedError,
     JournalError,
     UnknownFormatError,
 )
-from ledger.events import Event
+from ledger.events import Erased, Event, PayloadErased
 from ledger.journal import (
     Change,
     Clock,
@@ -31,6 +34,7 @@ from ledger.journal import (
     chain_hash,
     change_digest,
     change_of,
+    checked,
     genesis,
     utc_now,
 )
@@ -46,7 +50,7 @@ _BUSY_SECONDS = 60
 
 _SCHEMA = """
 CREATE TABLE journal (id TEXT NOT NULL) STRICT;
-INSERT INTO journal VALUES (lower(hex(randomblob(16))));
+INSERT INTO journal VALUES (its_id());
 CREATE TABLE change (
     first INTEGER PRIMARY KEY,
     count INTEGER NOT NULL CHECK (count > 0),
@@ -84,6 +88,29 @@ _APPEND_ONLY = """
 CREATE TRIGGER {table}_no_{verb} BEFORE {verb} ON {table}
     BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 """
+# A payload goes when a row says so here, which takes an event that names its position: appending
+# that event and erasing are one transaction. Nothing else ever changes an event.
+_ERASURE = f"""
+CREATE TABLE erased (position INTEGER PRIMARY KEY, digest BLOB NOT NULL) STRICT;
+CREATE INDEX event_of_erasure ON event (position) WHERE type IN {TYPES!r};
+CREATE TRIGGER erased_is_named BEFORE INSERT ON erased
+    WHEN EXISTS (SELECT 1 FROM erased WHERE position = NEW.position)
+    OR NOT EXISTS (
+        SELECT 1 FROM event, json_each(CAST(event.payload AS TEXT), '$.positions') AS run
+        WHERE event.type IN {TYPES!r} AND event.type = '{PayloadErased.TYPE}'
+        AND event.position > NEW.position AND NEW.position
+        BETWEEN json_extract(run.value, '$[0]') AND json_extract(run.value, '$[1]'))
+    BEGIN SELECT RAISE(ABORT, 'no event says that it is erased'); END;
+CREATE TRIGGER erased_is_gone AFTER INSERT ON erased
+    BEGIN UPDATE event SET payload = x'' WHERE position = NEW.position; END;
+DROP TRIGGER IF EXISTS event_no_UPDATE;
+CREATE TRIGGER event_no_UPDATE BEFORE UPDATE ON event
+    WHEN NOT (
+        NEW.payload IS x'' AND NEW.position IS OLD.position AND NEW.type IS OLD.type
+        AND NEW.version IS OLD.version AND NEW.hash IS OLD.hash
+        AND EXISTS (SELECT 1 FROM erased WHERE position = OLD.position))
+    BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+"""  # noqa: S608 - our own names
 # After these SQLite has rolled back and knows what is on the disk; after any other it may not.
 _HARMLESS = frozenset(
     (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG)
@@ -121,19 +148,34 @@ class SqliteJournal:
     @classmethod
     def create(cls, path: Path, *, clock: Clock = utc_now) -> SqliteJournal:
         """Make a new, empty journal; JournalError if `path` exists already."""
-        try:
-            path.touch(exist_ok=False)
-        except FileExistsError:
-            raise JournalError(f"There is something at {path} already.") from None
-        except OSError as exc:
-            raise JournalError(f"The journal at {path} can't be made: {exc.strerror}.") from exc
-        try:
-            with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-                _lay_out(connection)
-            return cls(path, clock=clock)
-        except sqlite3.Error as exc:
-            path.unlink()
-            raise JournalError(f"The journal at {path} can't be made: {exc}.") from exc
+        with _making(path) as connection:
+            _lay_out(connection, secrets.token_hex(16))
+        return cls(path, clock=clock)
+
+    @classmethod
+    def restore(
+        cls, path: Path, journal_id: str, events: Iterable[Stored], *, clock: Clock = utc_now
+    ) -> SqliteJournal:
+        """Make a journal again, as it was, of all that another one of the same id had stored.
+
+        The chain is checked on the way: :class:`~ledger.errors.JournalDamagedError` with the first
+        position that is bad. Then, and where `events` raises, there is no journal. JournalError if
+        `path` exists already.
+        """
+        with _making(path) as connection:
+            # What is half-made goes when it fails, so that nothing has to be rolled back.
+            connection.execute("PRAGMA journal_mode = OFF")
+            connection.execute("PRAGMA synchronous = OFF")
+            _lay_out(connection, journal_id)
+            connection.execute("BEGIN")
+            erased: list[tuple[int, bytes]] = []
+            for batch in _batches(checked(journal_id, events)):
+                _take(connection, batch)
+                erased += ((each.position, each.digest) for each in batch if not each.payload)
+            _insert_erased(connection, erased)
+            connection.execute("COMMIT")
+        fsync(path)
+        return cls(path, clock=clock)
 
     def _check_format(self) -> str:
         """Return the journal's id, if the database is a journal of a known format."""
@@ -149,8 +191,25 @@ class SqliteJournal:
         rows = self._connection.execute("SELECT id FROM journal").fetchall()
         if len(rows) != 1:
             raise JournalDamagedError(f"The journal at {self._path} has lost its id.")
+        if self._is_cut():
+            raise JournalDamagedError(
+                f"The journal at {self._path} is damaged: its end is missing."
+            )
         journal_id: str = rows[0][0]
         return journal_id
+
+    def _is_cut(self) -> bool:
+        """Whether the file ends within its last page, which SQLite itself does not mind."""
+        (mode,) = self._connection.execute("PRAGMA journal_mode").fetchone()
+        if mode != "delete":  # with a WAL, what is missing may still be there
+            return False
+        self._connection.execute("BEGIN")
+        try:
+            (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+            (size,) = self._connection.execute("PRAGMA page_size").fetchone()
+            return bool(self._path.stat().st_size < pages * size)
+        finally:
+            self._connection.execute("ROLLBACK")
 
     @property
     def position(self) -> int:
@@ -185,20 +244,56 @@ class SqliteJournal:
             head = self._head()
             if head.position != expected:
                 raise ConflictError(expected, head.position)
-            self._connection.execute(
-                "INSERT INTO change (first, count, id, recorded_at, actor, origin, reason)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (change.first, change.count, change.id, change.recorded_at, change.actor,
-                 change.origin, change.reason),
-            )  # fmt: skip
-            self._connection.executemany(
-                "INSERT INTO event VALUES (?, ?, ?, ?, ?)",
-                _rows(events, payloads, change, head.hash),
-            )
+            self._connection.execute(_INSERT_CHANGE, _change_row(change))
+            self._connection.executemany(_INSERT_EVENT, _rows(events, payloads, change, head.hash))
+            for event in events:
+                if isinstance(event, PayloadErased):
+                    self._erase(event)
         return [Recorded(change.first + i, change, event) for i, event in enumerate(events)]
+
+    def _erase(self, event: PayloadErased) -> None:
+        """Erase what `event`, just inserted, names; the triggers see to that it may."""
+        query = "SELECT position, payload FROM event WHERE position BETWEEN ? AND ?"
+        for first, last in event.positions:
+            for start in range(first, last + 1, _BATCH):
+                stop = min(start + _BATCH - 1, last)
+                rows = self._connection.execute(query, (start, stop)).fetchall()
+                if len(rows) != stop - start + 1:
+                    raise JournalError(f"There is nothing to be erased at position {stop}.")
+                digests = [(position, hashlib.sha256(data).digest()) for position, data in rows]
+                _insert_erased(self._connection, digests)
+
+    def scrub(self) -> None:
+        """Build the database anew without its free space; see :class:`~ledger.journal.Journal`."""
+        with self._guarded():
+            self._connection.execute("VACUUM")
+            (busy, *_) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise JournalError(
+                f"The journal at {self._path} is being read by others: try again when they are "
+                "done."
+            )
+
+    def _erasures(self) -> Erasures:
+        """Return what the journal says of its erased events, as it is now."""
+        with self._guarded():
+            rows = self._connection.execute(
+                f"SELECT type, version, payload FROM event WHERE type IN {TYPES!r}"  # noqa: S608
+                " AND payload <> x'' ORDER BY position"
+            ).fetchall()
+        return Erasures(codec.decode(*row) for row in rows)
+
+    def _erased_digest(self, position: int) -> bytes:
+        """Return the digest of a payload that was erased; of nothing where none is known."""
+        with suppress(sqlite3.OperationalError):  # nothing was ever erased
+            query = "SELECT digest FROM erased WHERE position = ?"
+            for (digest,) in self._connection.execute(query, (position,)).fetchall():
+                return bytes(digest)
+        return hashlib.sha256(b"").digest()
 
     def read(self, after: int = 0, upto: int | None = None) -> Iterator[Recorded]:
         """Yield decoded events; see :class:`~ledger.journal.Journal`."""
+        erasures = Erasures(())
         for stored in self.stored(after, upto):
             after += 1
             if stored.position != after:
@@ -208,11 +303,24 @@ class SqliteJournal:
                 )
             try:
                 event = codec.decode(stored.type, stored.version, stored.payload)
+            except UnknownFormatError as exc:
+                exc.position = after
+                raise
             except JournalDamagedError as exc:
                 raise JournalDamagedError(
                     f"The journal at {self._path} is damaged at position {after}: {exc}",
                     position=after,
                 ) from exc
+            if isinstance(event, Erased):
+                if after not in erasures:
+                    erasures = self._erasures()
+                if after not in erasures:
+                    raise JournalDamagedError(
+                        f"The journal at {self._path} is damaged: position {after} has lost its "
+                        "payload, and no event says that it was erased.",
+                        position=after,
+                    )
+                event = erasures.in_place_of(after, stored.type)
             yield Recorded(stored.position, stored.change, event)
 
     def stored(self, after: int = 0, upto: int | None = None) -> Iterator[Stored]:
@@ -231,7 +339,9 @@ class SqliteJournal:
             for position, type_name, version, payload, link in rows:
                 if change is None or position > change.last:
                     change = self._change_at(position)
-                digest = hashlib.sha256(payload).digest()
+                digest = (
+                    hashlib.sha256(payload).digest() if payload else self._erased_digest(position)
+                )
                 yield Stored(position, change, type_name, version, payload, digest, link)
             after = rows[-1][0]
 
@@ -335,18 +445,90 @@ def _code(exc: sqlite3.Error) -> int | None:
     return None if code is None else code & 0xFF
 
 
-def _lay_out(connection: sqlite3.Connection) -> None:
+@contextmanager
+def _making(path: Path) -> Iterator[sqlite3.Connection]:
+    """Make a new database at `path` in the block; if that fails there is none."""
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        raise JournalError(f"There is something at {path} already.") from None
+    except OSError as exc:
+        raise JournalError(f"The journal at {path} can't be made: {exc.strerror}.") from exc
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            yield connection
+    except BaseException as exc:
+        path.unlink()
+        if isinstance(exc, sqlite3.Error):
+            raise JournalError(f"The journal at {path} can't be made: {exc}.") from exc
+        raise
+
+
+def _lay_out(connection: sqlite3.Connection, journal_id: str) -> None:
     """Make the tables and triggers of an empty journal."""
     triggers = "".join(
         _APPEND_ONLY.format(table=table, verb=verb)
         for table in ("event", "change", "journal")
         for verb in ("UPDATE", "DELETE")
     )
+    erasure = _ERASURE + "".join(
+        _APPEND_ONLY.format(table="erased", verb=verb) for verb in ("UPDATE", "DELETE")
+    )
     connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
     connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+    connection.create_function("its_id", 0, lambda: journal_id)  # a script takes no parameters
     connection.executescript(
-        f"BEGIN; {_SCHEMA} {_TRIGGERS} {triggers} PRAGMA user_version = {FORMAT}; COMMIT;"
+        f"BEGIN; {_SCHEMA} {_TRIGGERS} {triggers} {erasure} PRAGMA user_version = {FORMAT}; COMMIT;"
     )
+
+
+def _insert_erased(connection: sqlite3.Connection, rows: Sequence[tuple[int, bytes]]) -> None:
+    connection.executemany("INSERT INTO erased VALUES (?, ?)", rows)
+
+
+def _batches(events: Iterable[Stored]) -> Iterator[list[Stored]]:
+    events = iter(events)
+    while batch := list(islice(events, _BATCH)):
+        yield batch
+
+
+def _take(connection: sqlite3.Connection, batch: Sequence[Stored]) -> None:
+    """Insert `batch` as it was stored elsewhere; each of its changes with their first event.
+
+    A change and the events before it have to be there before its own row.
+    """
+    waiting: list[tuple[int, str, int, bytes, bytes]] = []
+    for stored in batch:
+        if stored.position == stored.change.first:
+            connection.executemany(_INSERT_EVENT, waiting)
+            waiting.clear()
+            _take_change(connection, stored.change)
+        waiting.append((stored.position, stored.type, stored.version, stored.payload, stored.hash))
+    connection.executemany(_INSERT_EVENT, waiting)
+
+
+def _take_change(connection: sqlite3.Connection, change: Change) -> None:
+    try:
+        connection.execute(_INSERT_CHANGE, _change_row(change))
+    except (sqlite3.IntegrityError, OverflowError) as exc:
+        raise JournalDamagedError(
+            f"The journal is damaged: the change at position {change.first} can't be one: {exc}.",
+            position=change.first,
+        ) from exc
+
+
+_INSERT_CHANGE = (
+    "INSERT INTO change (first, count, id, recorded_at, actor, origin, reason)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+_INSERT_EVENT = "INSERT INTO event (position, type, version, payload, hash) VALUES (?, ?, ?, ?, ?)"
+
+
+def _change_row(change: Change) -> tuple[int, int, str, str, str, str, str | None]:
+    return (
+        change.first, change.count, change.id, change.recorded_at, change.actor, change.origin,
+        change.reason,
+    )  # fmt: skip
 
 
 _SELECT_CHANGE = "SELECT id, first, count, recorded_at, actor, origin, reason FROM change"

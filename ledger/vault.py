@@ -5,7 +5,8 @@
 
 - Bytes are durable when a batch is left, and a batch is kept whole or not at all.
 - The packs are the only truth. The index is a cache: lost, stale or damaged, it is built again.
-- Only a batch changes a pack, and only by appending. A torn tail, beyond the last whole entry, is
+- Only a batch changes a pack, and only by appending; dropping content puts another pack in the
+  place of an old one. A torn tail, beyond the last whole entry, is
   cut by the next batch; a pack that lost bytes is left alone, sealed, as evidence.
 - A reader needs no lock. What it gets has the digest that it asked for, or it gets an error.
 """
@@ -15,8 +16,8 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -38,9 +39,11 @@ from ledger.packs import (
     list_packs,
     scan,
     seal,
+    sync_folder,
     sync_pack,
     write_all,
 )
+from ledger.repacking import Excess, Survey, copy_kept, packs_to_append_to, survey
 
 T = TypeVar("T")
 
@@ -109,6 +112,17 @@ class Vault(Protocol):
     def verify(self) -> Iterator[Damage]:
         """Read everything, and yield what is wrong."""
 
+    def excess(self, needed: Container[Digest], *, scraps: bool = False) -> Excess:
+        """Return how much :meth:`drop_excess` would drop."""
+
+    def drop_excess(self, needed: Container[Digest], *, scraps: bool = False) -> Excess:
+        """Drop all content that is not `needed`, and copies; return how much that was.
+
+        With `scraps` that includes bytes of which no one can tell what they were. Killed or failed
+        at any point, all that is needed is still there. The caller holds a lock; readers in other
+        processes read on.
+        """
+
     def rebuild_index(self) -> None:
         """Build anew what the vault keeps besides the content itself; the caller holds a lock."""
 
@@ -161,7 +175,7 @@ class PackVault:
         appender = Appender(
             self._folder, list_packs(self._folder), limit=self._pack_limit, durable=self._durable
         )
-        batch = _PackBatch(index, appender)
+        batch = _PackBatch(index, appender, self._folder)
         self._in_batch = True
         try:
             yield batch
@@ -170,6 +184,7 @@ class PackVault:
             appender.roll_back()
             raise
         finally:
+            batch.close()
             index.let_go()
             self._in_batch = False
             self._unsafe = appender.unsafe
@@ -197,11 +212,11 @@ class PackVault:
 
     def read(self, digest: Digest) -> bytes:
         """Return the content, checked."""
-        return b"".join(self._reader.chunks(self._entry(digest)))
+        return b"".join(self._chunks(digest))
 
     def copy_to(self, digest: Digest, fd: int) -> None:
         """Write the content to an open file; see :meth:`Vault.copy_to`."""
-        for chunk in self._reader.chunks(self._entry(digest)):
+        for chunk in self._chunks(digest):
             write_all(fd, chunk)
 
     def verify(self) -> Iterator[Damage]:
@@ -212,8 +227,63 @@ class PackVault:
             entries = self._ask(partial(PackIndex.entries_in, pack=number))
             if number in packs:
                 entries += scan(packs[number], ends.get(number, 0), trusted=True)
-                yield from _verify_between(packs[number], entries)
+                yield from _verify_between(packs[number], entries, self._is_superseded)
             yield from self._verify_entries(entries)
+
+    def excess(self, needed: Container[Digest], *, scraps: bool = False) -> Excess:
+        """Return how much would be dropped; see :meth:`Vault.excess`."""
+        return survey(list_packs(self._folder), needed, scraps=scraps).excess
+
+    def drop_excess(self, needed: Container[Digest], *, scraps: bool = False) -> Excess:
+        """Drop what is not `needed`; see :meth:`Vault.drop_excess`."""
+        self._refuse_unless_writable()
+        index = self._settled_index()
+        packs = list_packs(self._folder)
+        found = survey(packs, needed, scraps=scraps)
+        if found.packs:
+            self._repack(index, packs, found)
+        self._rebuild()  # an index may hold in its free space what was dropped
+        return found.excess
+
+    def _repack(self, index: PackIndex, packs: list[Pack], found: Survey) -> None:
+        appender = Appender(
+            self._folder,
+            packs_to_append_to(packs, found),
+            limit=self._pack_limit,
+            durable=self._durable,
+        )
+        try:
+            if found.goes(packs[-1]):
+                appender.begin_pack()
+            copies = copy_kept(found, appender)
+            appender.sync()
+        except BaseException:
+            appender.roll_back()
+            self._unsafe = appender.unsafe
+            raise
+        ends = appender.ends()
+        appender.seal()
+        with suppress(sqlite3.Error), index.changing():  # readers find the copies in it at once
+            index.keep(pack.number for pack in packs if not found.goes(pack))
+            index.add(copies, ends)
+        self._reader.close()
+        self._reader.following = None
+        for pack, _ in found.packs:
+            try:
+                pack.path.unlink()
+            except OSError as error:
+                raise VaultError(
+                    f"{pack.path} can't be deleted ({error.strerror}), though what is needed of it "
+                    "was copied: check its permissions and try again"
+                ) from error
+        if self._durable:
+            try:
+                sync_folder(self._folder)
+            except OSError as error:
+                raise VaultError(
+                    f"{self._folder}: making durable that packs are gone failed "
+                    f"({error.strerror}): check the disk and try again"
+                ) from error
 
     def rebuild_index(self) -> None:
         """Build the index anew from the headers in the packs, and put it in place in one step."""
@@ -229,12 +299,37 @@ class PackVault:
         self._scanned.close()
         self._reader.close()
 
+    def _chunks(self, digest: Digest) -> Iterator[bytes | memoryview]:
+        entry = self._entry(digest)
+        chunks = self._reader.chunks(entry)
+        try:
+            yield next(chunks)
+        except VaultError:
+            # Its pack may have gone while what else it held was copied to another one.
+            moved = self._found_elsewhere(entry)
+            if moved is None:
+                raise
+            chunks = self._reader.chunks(moved)
+        yield from chunks
+
+    def _found_elsewhere(self, entry: Entry) -> Entry | None:
+        self._drop_view()
+        self._reader.following = None
+        for found in (self._find(entry.raw), self._scanned.index().find(entry.raw)):
+            if found is not None and found != entry:
+                return found
+        return None
+
+    def _is_superseded(self, entry: Entry) -> bool:
+        """Whether `entry`, not the one in use, is a copy of content that was stored anew."""
+        known = self._find(entry.raw)
+        return known is not None and known != entry
+
     # --- Looking things up: the index file where it serves, else the packs themselves
 
     def _entry(self, digest: Digest) -> Entry:
         raw = to_raw(digest)
-        following = self._reader.following
-        if following is not None and following.raw == raw:
+        if (following := self._reader.follow(raw)) is not None:
             return following
         # The index is never synced. What a power failure took from it, the packs still have.
         entry = self._find(raw) or self._scanned.index().find(raw)
@@ -379,30 +474,48 @@ class PackVault:
             self._rebuild()
 
 
-def _verify_between(pack: Pack, entries: Iterable[Entry]) -> Iterator[Damage]:
-    """Yield the bytes of `pack` outside the `entries` that are no whole entry."""
+def _verify_between(
+    pack: Pack, entries: Iterable[Entry], is_superseded: Callable[[Entry], bool]
+) -> Iterator[Damage]:
+    """Yield the bytes of `pack` outside the `entries` that are no whole entry.
+
+    A damaged one that was stored anew is no loss.
+    """
     position = 0
     for entry in entries:
-        yield from _verify_gap(pack, position, entry.offset)
+        yield from _verify_gap(pack, position, entry.offset, is_superseded)
         position = entry.end
     if pack.sealed:
-        yield from _verify_gap(pack, position, pack.size)
+        yield from _verify_gap(pack, position, pack.size, is_superseded)
 
 
-def _verify_gap(pack: Pack, start: int, stop: int) -> Iterator[Damage]:
+def _verify_gap(
+    pack: Pack, start: int, stop: int, is_superseded: Callable[[Entry], bool]
+) -> Iterator[Damage]:
+    if start >= stop:
+        return
     try:
-        for first, end in gaps(pack, start, stop):
-            problem = f"{end - first} bytes are no whole entry: restore the pack from a backup"
-            yield Damage(None, f"{pack.path}, offset {first}: {problem}")
+        position = start
+        for entry in filter(is_superseded, scan(pack, start, stop, trusted=True)):
+            yield from _verify_scraps(pack, position, entry.offset)
+            position = entry.end
+        yield from _verify_scraps(pack, position, stop)
     except VaultError as error:
         yield Damage(None, str(error))
+
+
+def _verify_scraps(pack: Pack, start: int, stop: int) -> Iterator[Damage]:
+    for first, end in gaps(pack, start, stop):
+        problem = f"{end - first} bytes are no whole entry: restore the pack from a backup"
+        yield Damage(None, f"{pack.path}, offset {first}: {problem}")
 
 
 class _PackBatch:
     """A batch of a :class:`PackVault`; the vault syncs and records what it added."""
 
-    def __init__(self, index: PackIndex, appender: Appender) -> None:
+    def __init__(self, index: PackIndex, appender: Appender, folder: Path) -> None:
         self._appender = appender
+        self._reader = PackReader(folder)
         self.index = index
         self.index_failed = False
         self.added: dict[bytes, Entry] = {}
@@ -428,15 +541,29 @@ class _PackBatch:
             self.added[entry.raw] = entry
         return Content(from_raw(entry.raw), entry.length)
 
+    def close(self) -> None:
+        """Let go of the packs that were read."""
+        self._reader.close()
+
     def _has(self, raw: bytes) -> bool:
         if raw in self.added:
             return True
         try:
-            return self.index.find(raw) is not None
+            entry = self.index.find(raw)
+            return entry is not None and self._is_sound(entry)
         except sqlite3.Error:
             # The index is mended after the batch. To store content once more does no harm.
             self.index_failed = True
             return False
+
+    def _is_sound(self, entry: Entry) -> bool:
+        """Whether what is stored is what it was: else it is stored anew."""
+        try:
+            for _ in self._reader.chunks(entry):
+                pass
+        except VaultError:
+            return False
+        return True
 
 
 def _read_up_to(fd: int, size: int) -> bytes:

@@ -471,7 +471,7 @@ def _offset(values: dict[int, bytes], tag: int) -> int:
 
 def _text(value: bytes) -> str:
     """Return a CS or UI value as text; what isn't ASCII comes back as lone surrogates."""
-    return value.decode("ascii", "surrogateescape").strip(" \0")
+    return value.decode("ascii", "surrogateescape").strip(" \0\t\n\v\f\r")
 
 
 _common_text = lru_cache(maxsize=512)(_text)

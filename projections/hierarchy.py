@@ -9,7 +9,7 @@ is the position of the event that introduced it; no two siblings share one.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -17,7 +17,7 @@ from attrs import define, field
 
 from ledger import elements
 from ledger.errors import ElementsError
-from ledger.events import Content, Handle, InstanceAdded, Placement, Record, RecordRef
+from ledger.events import Content, Erased, Handle, InstanceAdded, Placement, Record, RecordRef
 from projections.errors import MisfitError
 
 _PATIENT_ID: Final = 0x00100020
@@ -45,11 +45,16 @@ def record_key(record: Record, sop_instance_uid: str | None = None) -> str | Non
     That is Patient ID, the Study, Series or Private Record UID, and for other types and for a
     STUDY without UID the referenced SOP Instance UID (PS3.3 Section F.5).
     """
-    tag = _KEY_TAGS.get(record.type)
+    return key_of(record.type, record.elements, sop_instance_uid)
+
+
+def key_of(record_type: str, record: elements.Elements, sop_instance_uid: str | None) -> str | None:
+    """Do as :func:`record_key`, given the record's type and elements."""
+    tag = _KEY_TAGS.get(record_type)
     if tag is None:
         return sop_instance_uid
-    key = _value(record.elements, tag)
-    return sop_instance_uid if key is None and record.type == "STUDY" else key
+    key = _value(record, tag)
+    return sop_instance_uid if key is None and record_type == "STUDY" else key
 
 
 @lru_cache(maxsize=1024)  # the instances of a series bring the same records one after the other
@@ -234,6 +239,17 @@ class Leaf:
         return self.rank == 0 and self.file_id is not None
 
 
+def _below(home: Branch, position: int, records: Iterable[Record]) -> list[Branch]:
+    """Return `records`, which the event at `position` introduced, one below the other."""
+    new: list[Branch] = []
+    try:
+        for index, record in enumerate(records):
+            new.append(Branch(record, RecordRef(position, index), new[-1] if new else home))
+    except ElementsError as exc:
+        raise MisfitError("a record can't be read") from exc
+    return new
+
+
 class Hierarchy:
     """The tree of what is in the File-set or still on its medium, and all that ever was.
 
@@ -256,18 +272,9 @@ class Hierarchy:
         Raises :class:`~projections.errors.MisfitError`, and nothing is known then, if its records
         can't be.
         """
-        branch = self.root
-        if event.under is not None:
-            if event.under not in self.branches:
-                raise MisfitError("there is no such record to be under")
-            branch = self.branches[event.under]
-        try:
-            new = []
-            for index, record in enumerate(event.parents):
-                branch = Branch(record, RecordRef(handle, index), branch)
-                new.append(branch)
-        except ElementsError as exc:
-            raise MisfitError("a record can't be read") from exc
+        branch = self._standing(event.under)
+        new = _below(branch, handle, event.parents)
+        branch = new[-1] if new else branch
         leaf = Leaf(
             order=handle,
             home=branch,
@@ -284,6 +291,46 @@ class Hierarchy:
         self.branches.update((branch.ref, branch) for branch in new)
         self.leaves[handle] = leaf
         return leaf
+
+    def keep(self, handle: Handle, event: Erased) -> None:
+        """Know the records that an erased event has left, outside the tree; raises as before."""
+        new = _below(self._standing(event.under), handle, event.parents)
+        self.branches.update((branch.ref, branch) for branch in new)
+
+    def _standing(self, under: RecordRef | None) -> Branch:
+        if under is None:
+            return self.root
+        if under not in self.branches:
+            raise MisfitError("there is no such record to be under")
+        return self.branches[under]
+
+    def forget(self, gone: Container[Handle], records: Iterable[tuple[int, int]]) -> None:
+        """Forget the instances `gone`, outside the tree, and records that nothing stands under.
+
+        `records` gives positions, and how many of the records introduced there stay. Raises
+        :class:`~projections.errors.MisfitError`, and nothing is forgotten, if others would go too.
+        """
+        going: set[RecordRef] = set()
+        for position, staying in records:
+            ref = RecordRef(position, staying)
+            while ref in self.branches:
+                going.add(ref)
+                ref = RecordRef(position, ref.index + 1)
+        if not going.isdisjoint(self.needed(gone)):
+            raise MisfitError("instances stand under records that go")
+        self.leaves = {h: leaf for h, leaf in self.leaves.items() if h not in gone}
+        for ref in going:
+            del self.branches[ref]
+
+    def needed(self, gone: Container[Handle]) -> set[RecordRef]:
+        """Return the records that instances stand under which are not `gone`."""
+        needed: set[RecordRef] = set()
+        for leaf in self.leaves.values():
+            branch: Branch | None = None if leaf.handle in gone else leaf.home
+            while branch is not None and branch.ref not in needed:
+                needed.add(branch.ref)
+                branch = branch.home
+        return needed
 
     def rank(self, leaf: Leaf, rank: int) -> None:
         """Give `leaf` the rank `rank`, and count it where it stands."""
@@ -320,9 +367,10 @@ class Hierarchy:
         if isinstance(node, Branch):
             name = (node.record.type, node.key.strip())
             self.named.setdefault(name, {})[node] = None
-        record_type, held = node.record.type, node.record.elements
+        held = node.record.elements
+        own = node.record.type if isinstance(node, Branch) else None  # leaves are not named
         for other, header in _KEY_HEADERS.items():
-            if held.find(header) >= 0 and other != record_type:
+            if held.find(header) >= 0 and other != own:
                 self.strays[node] = None
                 return
 

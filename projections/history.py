@@ -7,6 +7,7 @@ cost, whatever the size of the File-set.
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
 from attrs import define, field
@@ -69,6 +70,16 @@ class History:
                 return
         effects.append(effect)
 
+    def forget(self, handles: Container[Handle]) -> None:
+        """Take the effects on erased instances out of all changes, which never come back.
+
+        A change that has no other effects can't be undone or redone any more.
+        """
+        for stack in (self.undo, self.redo):
+            for entry in stack:
+                entry.effects = list(_without(entry.effects, handles))
+            stack[:] = [entry for entry in stack if entry.effects]
+
     def take_undo(self, change: str) -> Undoable:
         """Move the newest change, which must be `change`, over to what can be redone."""
         return _move(self.undo, self.redo, change)
@@ -76,6 +87,25 @@ class History:
     def take_redo(self, change: str) -> Undoable:
         """Move the change undone last, which must be `change`, back to what can be undone."""
         return _move(self.redo, self.undo, change)
+
+
+def _without(effects: Iterable[Effect], handles: Container[Handle]) -> Iterator[Effect]:
+    for effect in effects:
+        if isinstance(effect, MembershipEffect) and effect.handle in handles:
+            continue
+        if not isinstance(effect, AdditionEffect):
+            yield effect
+            continue
+        first = None
+        for handle in range(effect.first, effect.last + 1):
+            if handle in handles:
+                if first is not None:
+                    yield AdditionEffect(first, handle - 1)
+                first = None
+            elif first is None:
+                first = handle
+        if first is not None:
+            yield AdditionEffect(first, effect.last)
 
 
 def _move(source: list[Undoable], target: list[Undoable], change: str) -> Undoable:

@@ -15,8 +15,8 @@ atomic rename. Until the first DICOMDIR is replaced a failure is rolled back, an
 can be taken back; after that the write has to be resumed, which repeats the same steps and finds
 some of them done.
 
-A folder that the medium does not have yet is filled in the private folder and gets its place, with
-all that is in it, by one rename; where the medium has the folder, each file gets its own.
+A folder at the top that the medium does not have yet is filled in the private folder and gets its
+place, with all that is in it, by one rename; where the medium has it, each file gets its own.
 
 What is made on the way, and goes before the end, has names that nobody else's files have: the
 staging folder is one that wasn't there, and the private folder and a new DICOMDIR are named after
@@ -154,16 +154,6 @@ def _is_dicomdir(path: str, root: str) -> bool:
         return False
 
 
-def _tops(path: str) -> Iterator[str]:
-    """Yield the first component of a relative path, the first two, and so on to all of it."""
-    end = path.find("/")
-    while end >= 0:
-        yield path[:end]
-        end = path.find("/", end + 1)
-    if path:
-        yield path
-
-
 def _is_same_name(path: str, other: str) -> bool:
     """Whether both are one name of a file, and not just two names that it has."""
     return realpath(path) == realpath(other)
@@ -276,7 +266,7 @@ class Materializer:
         if not path.startswith(f"{self._tree}/"):
             return path
         below = path[len(self._tree) + 1 :]
-        return join(self._root, below) if any(top in self._moved for top in _tops(below)) else path
+        return join(self._root, below) if below.partition("/")[0] in self._moved else path
 
     def take_back(self) -> None:
         """Delete what an interrupted attempt has made, for the medium to be as it was before it.
@@ -290,6 +280,12 @@ class Materializer:
                 f"The write to {plan.root} has got too far to be given up: write again to "
                 "complete it."
             )
+        for leaf, path in self._private_paths():
+            if _is_in_place(path, leaf) and not self._has_more(leaf, path):
+                raise MediumError(
+                    f"{path} is all that is left of the instance {leaf.uid}: write again to "
+                    "complete the write, or put it elsewhere first."
+                )
         made = [join(self._root, self._goal(leaf)) for leaf in plan.placed]
         for leaf, path in zip(plan.placed, made, strict=True):
             if _is_in_place(path, leaf) and self._is_within(path) and self._has_more(leaf, path):
@@ -339,16 +335,13 @@ class Materializer:
     def _put_new_files(self) -> None:
         total = len(self._plan.placed)
         single: dict[str, str] = {}
-        tops: dict[str, None] = {}
-        absent: dict[str, str | None] = {}
+        absent: dict[str, bool] = {}  # the top folders: whether the medium lacks them
         for done, leaf in enumerate(self._plan.placed):
             goal = self._goal(leaf)
-            folder = goal.rpartition("/")[0]
-            if folder not in absent:
-                absent[folder] = self._absent_top(folder)
-                self._folder(dirname(join(self._root, absent[folder] or goal)))  # it is there
-            if (top := absent[folder]) is not None:
-                tops[top] = None
+            top, below, _ = goal.partition("/")
+            if below and top not in absent:
+                absent[top] = not lexists(join(self._root, top))
+            if below and absent[top]:
                 self._put(leaf, join(self._tree, goal))
             elif (private := self._put(leaf, join(self._root, goal), apart=True)) is not None:
                 single[private] = join(self._root, goal)
@@ -357,18 +350,12 @@ class Materializer:
         if self._durable:
             fsync_all(self._unflushed, (), self._root)
         self._unflushed = []
-        for top in tops:
-            self._place_folder(top)
+        for top, lacking in absent.items():
+            if lacking:
+                self._place_folder(top)
         for private, target in single.items():
             self._place(private, target)
         self._flush()
-
-    def _absent_top(self, folder: str) -> str | None:
-        """Return the topmost part of `folder` that the medium lacks, ``None`` if it lacks none."""
-        for top in _tops(folder):
-            if not lexists(join(self._root, top)):
-                return top
-        return None
 
     def _settle_contested(self) -> None:
         """Put the files of the staging folder where they belong, over what lies there.
@@ -448,10 +435,15 @@ class Materializer:
         """Return the files in the private folder that are ours."""
         if not isdir(self._private):
             return []
-        ours = {join(self._tree, self._goal(leaf)) for leaf in self._plan.placed}
-        ours |= {join(self._single, _private_name(leaf)) for leaf in self._plan.placed}
+        ours = {path for _, path in self._private_paths()}
         there = (join(path, name) for path, _, names in os.walk(self._private) for name in names)
         return [path for path in there if path in ours]
+
+    def _private_paths(self) -> Iterator[tuple[Leaf, str]]:
+        """Yield where each instance would be in the private folder."""
+        for leaf in self._plan.placed:
+            yield leaf, join(self._tree, self._goal(leaf))
+            yield leaf, join(self._single, _private_name(leaf))
 
     def _private_folders(self) -> set[str]:
         return {path for path, _, _ in os.walk(self._private)} | {self._private}
@@ -514,7 +506,8 @@ class Materializer:
 
     def _is_within(self, path: str) -> bool:
         """Whether `path` is where it says, so that deleting it deletes nothing else."""
-        return ".." not in path.split("/") and self._is_straight(dirname(path))
+        below = path[len(self._root) :]
+        return ".." not in below.split("/") and self._is_straight(dirname(path))
 
     def _put(self, leaf: Leaf, target: str, *, apart: bool = False) -> str | None:
         """Make `target` hold the instance's bytes, from where they are.
@@ -547,7 +540,10 @@ class Materializer:
 
     def _place_folder(self, top: str) -> None:
         """Have the folder `top`, made with all that belongs in it, be in its place."""
-        os.rename(join(self._tree, top), join(self._root, top))
+        made, target = join(self._tree, top), join(self._root, top)
+        # Two names that differ in case only are one folder on many media.
+        if lexists(made) or not lexists(target):
+            os.rename(made, target)
         self._moved.add(top)
 
     def _place(self, private: str, target: str) -> None:

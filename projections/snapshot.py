@@ -10,6 +10,7 @@ have in common. Handles that follow on from each other are kept as runs.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 from zlib import crc32
@@ -23,10 +24,11 @@ from ledger.events import EVENT_TYPES, Content, Handle, Placement, Record, Recor
 from projections.dicomdir import FileSetIdentity
 from projections.hierarchy import Branch, Hierarchy, Leaf
 from projections.history import AdditionEffect, Effect, IdentityEffect, MembershipEffect, Undoable
-from projections.state import VERSION, FileSetState, Writing, Written
+from projections.state import VERSION, FileSetState, Ghost, Writing, Written
 
 _LATIN: Final = "latin-1"  # maps bytes to text one to one
 _CHECKSUM: Final = 4  # bytes
+_POSITION: Final = re.compile(rb'\{"position": ?(\d{1,18})\b')  # what a snapshot begins with
 _LEAF_COLUMNS: Final = (
     "home", "record", "kind", "uid", "digest", "size", "source", "adopted_as", "file_id",
 )  # fmt: skip
@@ -42,7 +44,19 @@ class Snapshot:
 
 def dump(state: FileSetState, chain_hash: str) -> bytes:
     """Return `state` as bytes."""
-    return seal({"version": fold_version(), "hash": chain_hash, **to_plain(state)})
+    state_columns = to_plain(state)
+    position = state_columns.pop("position")
+    head = {"position": position, "version": fold_version(), "hash": chain_hash}
+    return seal({**head, **state_columns})
+
+
+def is_beyond(data: bytes, position: int) -> bool:
+    """Whether the snapshot in `data` was taken after `position`, without reading all of it.
+
+    ``False`` also if there is none: :func:`load` will tell.
+    """
+    found = _POSITION.match(data, _CHECKSUM)
+    return found is not None and int(found[1]) > position
 
 
 def load(data: bytes) -> Snapshot | None:
@@ -102,6 +116,10 @@ def to_plain(state: FileSetState) -> dict[str, Any]:
         "removals": _runs(leaf.handle for leaf in state.removals.values()),
         "undo": [_undoable_row(entry) for entry in state.history.undo],
         "redo": [_undoable_row(entry) for entry in state.history.redo],
+        "tags": dict(state.tags),
+        "ghosts": [[handle, g.rank, g.on_medium] for handle, g in state.ghosts.items()],
+        "erasing": state.erasing,
+        "erasures": state.erasures,
     }
 
 
@@ -130,6 +148,10 @@ def _from_plain(document: dict[str, Any]) -> FileSetState:
         setattr(state, name, {leaf.uid: leaf for leaf in leaves})
     state.history.undo = [_undoable(row) for row in document["undo"]]
     state.history.redo = [_undoable(row) for row in document["redo"]]
+    state.tags = document["tags"]
+    state.ghosts = {handle: Ghost(*standing) for handle, *standing in document["ghosts"]}
+    state.erasing = document["erasing"]
+    state.erasures = document["erasures"]
     return state
 
 

@@ -10,17 +10,20 @@ from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any, ClassVar, Final
 
-from attrs import evolve, frozen
+from attrs import define, evolve, frozen
 
 from ledger.digest import Digest
 from ledger.errors import JournalDamagedError
 from ledger.events import (
     ChangeRedone,
+    ChangeReverted,
     ChangeUndone,
     ConflictNoted,
     ContentRecorded,
     DescriptorCharacterSetChanged,
     DescriptorFileIDChanged,
+    Erased,
+    ErasureCompleted,
     Event,
     FileSetCreated,
     FileSetIDChanged,
@@ -33,7 +36,11 @@ from ledger.events import (
     InstanceRestored,
     MediumLost,
     PatientNameNoted,
+    PayloadErased,
+    PositionTagged,
+    RecordsKept,
     StrangerKept,
+    TagDeleted,
     WriteAbandoned,
     WriteCompleted,
     WriteExported,
@@ -43,9 +50,16 @@ from ledger.journal import Recorded
 from projections.dicomdir import FileSetIdentity
 from projections.errors import MisfitError
 from projections.hierarchy import Hierarchy, Leaf
-from projections.history import AdditionEffect, History, IdentityEffect, MembershipEffect
+from projections.history import (
+    AdditionEffect,
+    Effect,
+    History,
+    IdentityEffect,
+    MembershipEffect,
+)
+from projections.reverting import inverse
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raise it when the fold gives another state for the same events: snapshots of before are void."""
 
 
@@ -73,6 +87,17 @@ class Writing:
     identity: FileSetIdentity
 
 
+@define
+class Ghost:
+    """An instance that a later event erases: of what it was, only its standing is left.
+
+    `rank` and `on_medium` are what they are of a :class:`~projections.hierarchy.Leaf`.
+    """
+
+    rank: int
+    on_medium: bool
+
+
 class FileSetState:
     """A File-set as of a position of its journal.
 
@@ -84,6 +109,15 @@ class FileSetState:
         The instances that are part of the File-set, by SOP Instance UID.
     additions, removals : dict of str to Leaf
         What the next write would add to and take off the medium, by SOP Instance UID.
+    tags : dict of str to int
+        The positions that have names, by name. They are no part of the File-set: undo and redo
+        leave them alone.
+    ghosts : dict of int to Ghost
+        The instances known by then that a later event erases. None in the present state.
+    erasing : int or None
+        The position of an erasure of which no end is known.
+    erasures : int
+        How many there were.
     revision : int
         Goes up with every change of the tree; caches of what is derived from it compare it.
     """
@@ -98,6 +132,10 @@ class FileSetState:
         self.history = History()
         self.written: Written | None = None
         self.writing: Writing | None = None
+        self.tags: dict[str, int] = {}
+        self.ghosts: dict[Handle, Ghost] = {}
+        self.erasing: int | None = None
+        self.erasures = 0
         self.revision = 0
 
     @classmethod
@@ -141,6 +179,16 @@ class FileSetState:
         """Return the instance added by the event at position `handle`."""
         return self.hierarchy.leaves[handle]
 
+    def rank(self, handle: Handle) -> int:
+        """Return the rank of an instance, also of one that a later event erases."""
+        ghost = self.ghosts.get(handle)
+        return self.leaf(handle).rank if ghost is None else ghost.rank
+
+    @property
+    def erased(self) -> int:
+        """How many instances that were part of the File-set were erased later."""
+        return sum(ghost.rank > 0 for ghost in self.ghosts.values())
+
     def _known(self, handle: Handle) -> Leaf:
         """Return the instance that an event names."""
         leaf = self.hierarchy.leaves.get(handle)
@@ -168,10 +216,17 @@ class FileSetState:
             else:
                 self.removals[leaf.uid] = leaf
 
-    def _change_rank(self, recorded: Recorded, leaf: Leaf, rank: int) -> None:
-        effect = MembershipEffect(leaf.handle, leaf.rank, rank)
+    def _rank(self, handle: Handle, rank: int) -> None:
+        """Do as :meth:`_set_rank` to an instance, also to one that a later event erases."""
+        if (ghost := self.ghosts.get(handle)) is not None:
+            ghost.rank = rank
+        else:
+            self._set_rank(self.leaf(handle), rank)
+
+    def _change_rank(self, recorded: Recorded, handle: Handle, rank: int) -> None:
+        effect = MembershipEffect(handle, self.rank(handle), rank)
         self.history.record(recorded.change.id, effect)
-        self._set_rank(leaf, rank)
+        self._rank(handle, rank)
 
     def _instance_added(self, recorded: Recorded, event: InstanceAdded) -> None:
         handle, adopted = recorded.position, event.file_id is not None
@@ -185,16 +240,16 @@ class FileSetState:
         self._set_rank(leaf, handle)
 
     def _instance_removed(self, recorded: Recorded, event: InstanceRemoved) -> None:
-        leaf = self._known(event.instance)
-        if not leaf.is_live:
+        if event.instance not in self.ghosts:
+            self._known(event.instance)
+        if not self.rank(event.instance):
             raise MisfitError("the instance is no part of the File-set")
-        self._change_rank(recorded, leaf, 0)
+        self._change_rank(recorded, event.instance, 0)
 
     def _instance_restored(self, recorded: Recorded, event: InstanceRestored) -> None:
-        leaf = self._known(event.instance)
-        if leaf.uid in self.live:
+        if event.instance not in self.ghosts and self._known(event.instance).uid in self.live:
             raise MisfitError("the SOP Instance is part of the File-set already")
-        self._change_rank(recorded, leaf, recorded.position)
+        self._change_rank(recorded, event.instance, recorded.position)
 
     def _content_recorded(self, _: Recorded, event: ContentRecorded) -> None:
         leaf = self._known(event.instance)
@@ -247,22 +302,49 @@ class FileSetState:
             match effect:
                 case AdditionEffect(first, last):
                     for handle in range(last, first - 1, -1):
-                        self._set_rank(self.leaf(handle), 0)
+                        self._rank(handle, 0)
                 case MembershipEffect(handle, before, _):
-                    self._set_rank(self.leaf(handle), before)
+                    self._rank(handle, before)
                 case IdentityEffect(name, before, _):
                     self._set_identity(name, before)
 
     def _change_redone(self, _: Recorded, event: ChangeRedone) -> None:
         for effect in self.history.take_redo(event.change).effects:
-            match effect:
-                case AdditionEffect(first, last):
-                    for handle in range(first, last + 1):
-                        self._set_rank(self.leaf(handle), handle)
-                case MembershipEffect(handle, _, after):
-                    self._set_rank(self.leaf(handle), after)
-                case IdentityEffect(name, _, after):
-                    self._set_identity(name, after)
+            self._play(effect)
+
+    def _change_reverted(self, recorded: Recorded, event: ChangeReverted) -> None:
+        if event.change == recorded.change.id:
+            raise MisfitError("a change does not take itself back")
+        found = inverse(self, event.change)
+        if not found.effects:
+            raise MisfitError("there is nothing to take back, or something in the way")
+        for effect in found.effects:
+            self.history.record(recorded.change.id, effect)
+            self._play(effect)
+
+    def _play(self, effect: Effect) -> None:
+        match effect:
+            case AdditionEffect(first, last):
+                for handle in range(first, last + 1):
+                    self._rank(handle, handle)
+            case MembershipEffect(handle, _, after):
+                self._rank(handle, after)
+            case IdentityEffect(name, _, after):
+                self._set_identity(name, after)
+
+    # --- tags ------------------------------------------------------------------------------------
+
+    def _position_tagged(self, recorded: Recorded, event: PositionTagged) -> None:
+        if not 1 <= event.position < recorded.position:
+            raise MisfitError("a tag stands for a position before its event")
+        if self.tags.get(event.name) != event.previous:
+            raise MisfitError("the tag did not stand for that position")
+        self.tags[event.name] = event.position
+
+    def _tag_deleted(self, _: Recorded, event: TagDeleted) -> None:
+        if self.tags.get(event.name) != event.position:
+            raise MisfitError("there is no such tag")
+        del self.tags[event.name]
 
     # --- writing ---------------------------------------------------------------------------------
 
@@ -270,16 +352,24 @@ class FileSetState:
         if self.writing is not None:
             raise MisfitError("the write before has not come to an end")
         for handle in chain(event.dropped, *(names.values() for names in event.placed.values())):
-            self._known(handle)
+            if handle not in self.ghosts:
+                self._known(handle)
         self.writing = Writing(recorded.position, event, self.identity)
 
     def _write_completed(self, recorded: Recorded, event: WriteCompleted) -> None:
         writing = self._end_writing(event.started)
+        ghosts = self.ghosts
         for handle in writing.event.dropped:
-            self._off_medium(self.leaf(handle))
+            if handle in ghosts:
+                ghosts[handle].on_medium = False
+            else:
+                self._off_medium(self.leaf(handle))
         for folder, names in writing.event.placed.items():
             for name, handle in names.items():
-                self._on_medium(self.leaf(handle), f"{folder}/{name}" if folder else name)
+                if handle in ghosts:
+                    ghosts[handle].on_medium = True
+                else:
+                    self._on_medium(self.leaf(handle), f"{folder}/{name}" if folder else name)
         self.written = Written(
             root=writing.event.root,
             layout=writing.event.layout,
@@ -304,6 +394,8 @@ class FileSetState:
         for leaf in (*self.live.values(), *self.removals.values()):
             if leaf.file_id is not None:
                 self._off_medium(leaf)
+        for ghost in self.ghosts.values():
+            ghost.on_medium = False
         self.written = None
         self.revision += 1
 
@@ -322,6 +414,44 @@ class FileSetState:
         else:
             self.removals.pop(leaf.uid, None)
             self.hierarchy.displace(leaf)
+
+    # --- erasure ---------------------------------------------------------------------------------
+
+    def _erased(self, recorded: Recorded, event: Erased) -> None:
+        """Take in what is left of an event; of others than additions that is nothing."""
+        if event.type != InstanceAdded.TYPE:
+            return
+        handle = recorded.position
+        self.hierarchy.keep(handle, event)
+        self.ghosts[handle] = Ghost(handle, on_medium=event.adopted)
+        if not event.adopted:
+            self.history.record(recorded.change.id, AdditionEffect(handle, handle))
+
+    def _payload_erased(self, recorded: Recorded, event: PayloadErased) -> None:
+        if self.erasing is not None or self.writing is not None:
+            raise MisfitError("an erasure or a write before has not come to an end")
+        if any(last >= recorded.position for _, last in event.positions):
+            raise MisfitError("what is erased comes before")
+        gone = {p for p in event.each() if p in self.ghosts or p in self.hierarchy.leaves}
+        for handle in gone:
+            ghost = self.ghosts.get(handle)
+            leaf = self.hierarchy.leaves.get(handle)
+            if (ghost and (ghost.rank or ghost.on_medium)) or (
+                leaf and (leaf.is_live or leaf.file_id is not None)
+            ):
+                raise MisfitError("what is erased is part of the File-set or on its medium")
+        self.hierarchy.forget(gone, event.records)
+        for handle in gone:
+            self.ghosts.pop(handle, None)
+        self.history.forget(gone)
+        self.erasing = recorded.position
+        self.erasures += 1
+        self.revision += 1
+
+    def _erasure_completed(self, _: Recorded, event: ErasureCompleted) -> None:
+        if self.erasing != event.started:
+            raise MisfitError("no such erasure is under way")
+        self.erasing = None
 
     def _unknown(self, _: Recorded, event: Event) -> None:
         raise MisfitError(f"'{event.TYPE}' is no event that this fold knows")
@@ -342,6 +472,9 @@ class FileSetState:
         DescriptorCharacterSetChanged: _identity_changed,
         ChangeUndone: _change_undone,
         ChangeRedone: _change_redone,
+        ChangeReverted: _change_reverted,
+        PositionTagged: _position_tagged,
+        TagDeleted: _tag_deleted,
         WriteStarted: _write_started,
         WriteCompleted: _write_completed,
         WriteAbandoned: _write_abandoned,
@@ -351,6 +484,10 @@ class FileSetState:
         InstanceRejected: _noted,
         ConflictNoted: _noted,
         PatientNameNoted: _noted,
+        RecordsKept: _noted,
+        PayloadErased: _payload_erased,
+        ErasureCompleted: _erasure_completed,
+        Erased: _erased,
     }
 
 

@@ -15,7 +15,7 @@ from projections.pending import Staged, pending
 from projections.snapshot import fold_version, identity_of, plain, seal, unseal
 from projections.state import FileSetState
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raise it when the same state is told in another way: summaries of before are void."""
 
 _NO_VALUE: Final = "(no value available)"
@@ -27,7 +27,8 @@ class Summary:
 
     `root` and `written` are where the medium is and what it says, ``None`` where there is none;
     `interrupted` is the root of a write of which no end is known; `undo` and `redo` are how many
-    changes there are to undo and redo.
+    changes there are to undo and redo. `erased` instances were part of it by then and were erased
+    since.
     """
 
     position: int
@@ -40,6 +41,7 @@ class Summary:
     redo: int
     interrupted: str | None
     outline: tuple[str, ...]
+    erased: int = 0
 
     def lines(self) -> list[str]:
         """Return the text that pydicom prints of a File-set, line by line."""
@@ -58,6 +60,8 @@ class Summary:
             lines.append(f"  Changes staged for write(): {staged}")
         if self.outline:
             lines += ["", "  Managed instances:", *(f"    {line}" for line in self.outline)]
+        if self.erased:
+            lines += ["", f"  Erased since: {self.erased}"]
         return lines
 
 
@@ -74,6 +78,7 @@ def summarise(state: FileSetState) -> Summary:
         redo=len(state.history.redo),
         interrupted=state.writing.event.root if state.writing else None,
         outline=tuple(outline(state.hierarchy.walk())),
+        erased=state.erased,
     )
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,15 +74,17 @@ def run(*arguments: object, code: int = 0) -> Run:
     return Run(result.exit_code, result.stdout, result.stderr)
 
 
-def spawn(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run the command as a process of its own."""
+def spawn(
+    *arguments: object, variables: Mapping[str, str] | None = None, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run the command as a process of its own, with more environment `variables`."""
     return subprocess.run(
         command_line(*arguments),
         check=False,
         capture_output=True,
         text=True,
         timeout=120,
-        env={**os.environ, "PYTHONPATH": os.fspath(PROJECT)},
+        env={**os.environ, "PYTHONPATH": os.fspath(PROJECT), **(variables or {})},
         **options,
     )
 

@@ -20,6 +20,7 @@ from ledger.digest import digest_of
 from ledger.elements import Element
 from ledger.events import (
     ChangeRedone,
+    ChangeReverted,
     ChangeUndone,
     ConflictNoted,
     Content,
@@ -34,7 +35,9 @@ from ledger.events import (
     InstanceRemoved,
     InstanceRestored,
     Placement,
+    PositionTagged,
     Record,
+    TagDeleted,
     WriteAbandoned,
     WriteCompleted,
 )
@@ -42,6 +45,7 @@ from ledger.journal import Change, Recorded
 from projections.dicomdir_decoder import DecodedNode, decode_dicomdir, link
 from projections.hierarchy import Branch, Leaf, record_key
 from projections.plan import Plan, plan_write
+from projections.reverting import inverse
 from projections.snapshot import dump
 from projections.state import FileSetState
 
@@ -159,6 +163,7 @@ class Model:
     written: dict[str, Any] | None = None
     settled: int = 0
     writing: Wanted | None = None
+    tags: dict[str, int] = field(factory=dict)
 
     def live(self) -> set[int]:
         return set(self.now.ranks)
@@ -180,6 +185,75 @@ class Model:
     def removals(self) -> set[int]:
         return self.medium - self.live()
 
+    def reverted(self, index: int) -> Wanted | list[int]:
+        """Return what there would be without the change at `index` of `undo`.
+
+        Or, where it can't be taken back, the indexes of the later changes in the way.
+        """
+        copies = [*(things(wanted) for wanted in self.undo), things(self.now)]
+        before, after, now = copies[index], copies[index + 1], copies[-1]
+        changed = differing(before, after)
+        without = {**now, **{thing: before.get(thing) for thing in changed}}
+        lost = {
+            thing
+            for thing in changed
+            if (
+                now.get(thing) != after.get(thing)
+                if isinstance(thing, str)
+                else (thing in now) != (thing in after)
+            )
+        }
+        uids = {
+            self.entries[thing].spec.uid: thing
+            for thing in changed
+            if not isinstance(thing, str) and before.get(thing)
+        }
+        lost |= {
+            thing
+            for thing in now
+            if not isinstance(thing, str)
+            and without[thing]
+            and uids.get(self.entries[thing].spec.uid, thing) != thing
+        }
+        coming = [thing for thing in changed if isinstance(thing, int) and before.get(thing)]
+        beside = {
+            other
+            for thing in coming
+            if thing not in now
+            for other in self.in_their_place(thing)
+            if without[other]
+        }
+        in_the_way = [
+            later
+            for later in range(index + 1, len(self.undo))
+            if (lost | beside) & differing(copies[later], copies[later + 1])
+        ]
+        if in_the_way:
+            return in_the_way
+        return Wanted(
+            {thing: rank for thing, rank in without.items() if isinstance(thing, int) and rank},
+            {thing: value for thing, value in without.items() if isinstance(thing, str)},
+        )
+
+    def in_their_place(self, handle: int) -> set[int]:
+        """Return the live instances below a record with the key of one that is not there now.
+
+        That is the first from the top of those above the instance `handle`.
+        """
+        entry = self.entries[handle]
+        standing = [self.entries[h].where for h in self.live() | self.medium]
+        for depth in range(len(entry.where) - 1):
+            if not any(where[: depth + 1] == entry.where[: depth + 1] for where in standing):
+                others = [self.entries[h] for h in self.live()]
+                return {
+                    other.handle
+                    for other in others
+                    if len(other.where) > depth + 1
+                    and other.where[:depth] == entry.where[:depth]
+                    and other.spec.keys[depth] == entry.spec.keys[depth]
+                }
+        return set()
+
     def place(self, handle: int, spec_: Spec) -> Entry:
         """Return the entry of a new instance: records with equal keys are shared."""
         standing = [self.entries[h] for h in sorted(self.live() | self.medium)]
@@ -198,6 +272,15 @@ class Model:
             where += (chosen.where[depth] if chosen else handle,)
             records += (chosen.records[depth] if chosen else spec_.records[depth],)
         return Entry(handle, spec_, (*where, handle), (*records, spec_.records[-1]))
+
+
+def things(wanted: Wanted) -> dict[int | str, Any]:
+    """Return all there is to a File-set by one key each: ranks by handle, fields by name."""
+    return {**wanted.ranks, **wanted.identity}
+
+
+def differing(one: dict[int | str, Any], other: dict[int | str, Any]) -> set[int | str]:
+    return {thing for thing in one.keys() | other.keys() if one.get(thing) != other.get(thing)}
 
 
 # --- the author ----------------------------------------------------------------------------------
@@ -255,12 +338,10 @@ class Author:
             self._step(args[0], self.model.undo, self.model.redo, ChangeUndone)
         elif name == "redo":
             self._step(args[0], self.model.redo, self.model.undo, ChangeRedone)
-        elif name in ("write", "start", "complete", "abandon"):
-            getattr(self, f"_{name}")(*args)
-        elif name == "note":
-            self._note()
-        else:
+        elif name in ("add", "add_spec", "remove", "set", "many"):
             self._change(args[0] if name == "many" else [command])
+        else:
+            getattr(self, f"_{name}")(*args)
         return len(self.model.undo) - before
 
     def _change(self, commands: Sequence[Command]) -> None:
@@ -313,6 +394,32 @@ class Author:
         for leaf in self.state.live.values():
             self.commit([ConflictNoted(leaf.handle, None, Content(digest_of(b""), 0))])
             break
+
+    def _revert(self, back: int) -> None:
+        """Take back the newest change, or that so many before it, if nothing is in the way."""
+        model = self.model
+        if back > len(model.undo):
+            return
+        ids = [entry.change for entry in self.state.history.undo]
+        index = len(ids) - back
+        without, found = model.reverted(index), inverse(self.state, ids[index])
+        in_the_way = without if isinstance(without, list) else []
+        assert found.in_the_way == tuple(ids[later] for later in in_the_way)
+        assert bool(found.effects) == (without != model.now and not in_the_way)
+        if found.effects and isinstance(without, Wanted):
+            self.commit([ChangeReverted(ids[index])])
+            model.undo.append(model.now)
+            model.now = without
+            model.redo.clear()
+
+    def _tag(self, name: str, back: int) -> None:
+        position = max(len(self.events) - back, 1)
+        self.commit([PositionTagged(name, position, self.model.tags.get(name))])
+        self.model.tags[name] = position
+
+    def _untag(self, name: str) -> None:
+        if name in self.model.tags:
+            self.commit([TagDeleted(name, self.model.tags.pop(name))])
 
     def _step(
         self,
@@ -513,7 +620,13 @@ writes = st.one_of(
     st.just(("complete",)),
     st.just(("abandon",)),
 )
-commands = st.one_of(changes, changes, changes, steps, writes, st.just(("note",)))
+reverts = st.tuples(st.just("revert"), st.integers(1, 4))
+_names = st.sampled_from(["first", "sent"])
+tags = st.one_of(
+    st.tuples(st.just("tag"), _names, st.integers(0, 5)), st.tuples(st.just("untag"), _names)
+)
+notes = st.just(("note",))
+commands = st.one_of(changes, changes, changes, steps, writes, reverts, st.one_of(notes, tags))
 
 
 def programs(max_size: int = 25) -> st.SearchStrategy[list[Command]]:

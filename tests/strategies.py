@@ -21,12 +21,14 @@ from ledger.elements import (
 from ledger.events import (
     EVENT_TYPES,
     ChangeRedone,
+    ChangeReverted,
     ChangeUndone,
     ConflictNoted,
     Content,
     ContentRecorded,
     DescriptorCharacterSetChanged,
     DescriptorFileIDChanged,
+    ErasureCompleted,
     Event,
     FileSetCreated,
     FileSetIDChanged,
@@ -38,10 +40,14 @@ from ledger.events import (
     InstanceRestored,
     MediumLost,
     PatientNameNoted,
+    PayloadErased,
     Placement,
+    PositionTagged,
     Record,
     RecordRef,
+    RecordsKept,
     StrangerKept,
+    TagDeleted,
     WriteAbandoned,
     WriteCompleted,
     WriteExported,
@@ -156,6 +162,8 @@ record_types = st.sampled_from(
 )
 records = st.builds(Record, type=record_types, elements=elements())
 
+runs = st.lists(st.tuples(positions, positions), max_size=3).map(tuple)
+
 EVENTS: Mapping[type[Event], SearchStrategy[Event]] = {
     FileSetCreated: st.builds(FileSetCreated, uid=uids, id=st.none() | texts),
     FileSetImported: st.builds(
@@ -203,6 +211,11 @@ EVENTS: Mapping[type[Event], SearchStrategy[Event]] = {
     ),
     ChangeUndone: st.builds(ChangeUndone, change=texts),
     ChangeRedone: st.builds(ChangeRedone, change=texts),
+    ChangeReverted: st.builds(ChangeReverted, change=texts),
+    PositionTagged: st.builds(
+        PositionTagged, name=texts, position=positions, previous=st.none() | positions
+    ),
+    TagDeleted: st.builds(TagDeleted, name=texts, position=positions),
     WriteStarted: st.builds(
         WriteStarted,
         root=texts,
@@ -232,12 +245,22 @@ EVENTS: Mapping[type[Event], SearchStrategy[Event]] = {
     PatientNameNoted: st.builds(
         PatientNameNoted, instance=positions, record=record_refs, name=texts, standing=texts
     ),
+    RecordsKept: st.builds(
+        RecordsKept,
+        of=positions,
+        parents=st.lists(records, max_size=3).map(tuple),
+        under=st.none() | record_refs,
+    ),
+    PayloadErased: st.builds(PayloadErased, positions=runs, adopted=runs, records=runs),
+    ErasureCompleted: st.builds(ErasureCompleted, started=positions),
 }
 """A strategy for each event class."""
 
-events: SearchStrategy[Event] = st.sampled_from(sorted(EVENT_TYPES)).flatmap(
-    lambda name: EVENTS[EVENT_TYPES[name]]
-)
+events: SearchStrategy[Event] = st.sampled_from(
+    sorted(EVENT_TYPES.keys() - {PayloadErased.TYPE})
+).flatmap(lambda name: EVENTS[EVENT_TYPES[name]])
+"""Any events that can be appended to any journal, which leaves out those that erase."""
+
 drafts = st.builds(
     Draft,
     id=st.uuids().map(str),

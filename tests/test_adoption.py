@@ -369,3 +369,50 @@ def test_a_dicomdir_beside_the_one_that_counts_can_only_be_copied(
     with pytest.raises(MediumError):
         fs.write(use_existing=True)
     assert len(fs.copy(tmp_path / "copy")) == 1
+
+
+@pytest.mark.parametrize("fault", [PermissionError(13, "Permission denied"), OSError(5, "EIO")])
+def test_a_file_that_can_t_be_looked_at_is_not_left_out_as_missing(
+    disc: Disc, monkeypatch: pytest.MonkeyPatch, fault: OSError
+) -> None:
+    disc.file("A")
+    disc.images("A")
+    real = os.stat
+
+    def stat(path: object, **options: object) -> os.stat_result:
+        if str(path).endswith("/A"):
+            raise fault
+        return real(path, **options)  # type: ignore[call-overload,no-any-return]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", stat)
+        with pytest.raises(OSError, match=str(fault.strerror)):
+            FileSet(disc.dicomdir)
+    assert len(FileSet(disc.dicomdir)) == 1
+
+
+def test_a_file_id_that_no_file_can_have_is_of_a_file_that_is_missing(disc: Disc) -> None:
+    disc.images("A\0B")
+    with pytest.warns(UserWarning, match="does not exist"):
+        assert len(FileSet(disc.dicomdir)) == 0
+
+
+def test_more_files_of_a_folder_than_are_looked_at_one_by_one_are_found(disc: Disc) -> None:
+    names = [f"F{n:02}" for n in range(30)]
+    for n, name in enumerate(names):
+        disc.file(name, n + 3)
+    (disc.root / "F20").rename(disc.root / "elsewhere")
+    (disc.root / "F20").symlink_to("elsewhere")
+    (disc.root / "F21").unlink()
+    (disc.root / "F22").unlink()
+    (disc.root / "F22").mkdir()
+    disc.images(*names)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fs = FileSet(disc.dicomdir)
+    assert len(fs) == 28
+    assert sorted(str(w.message).split(": ")[0][-14:] for w in caught)
+    assert {"does not exist", "not a regular file"} <= {
+        text for w in caught for text in ("does not exist", "not a regular file")
+        if text in str(w.message)
+    }  # fmt: skip

@@ -23,6 +23,7 @@ from fileset import repository as module
 from fileset.repository import Repository
 from ledger.errors import JournalError
 from ledger.events import EVENT_TYPES, InstanceRejected
+from ledger.journal import Recorded
 from projections import snapshot, summary
 from projections.snapshot import to_plain
 from projections.state import FileSetState
@@ -131,6 +132,77 @@ def test_what_a_killed_process_left_is_cleared_away(repository: Repository) -> N
 
     assert not left.exists()
     assert cached(repository.path) == {"summary.json"}
+
+
+# --- the past ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The positions of the events that were folded."""
+    positions: list[int] = []
+    apply = FileSetState.apply
+
+    def counting(self: FileSetState, recorded: Recorded) -> None:
+        positions.append(recorded.position)
+        apply(self, recorded)
+
+    monkeypatch.setattr(FileSetState, "apply", counting)
+    return positions
+
+
+@pytest.mark.usefixtures("soon")
+def test_the_past_after_the_snapshot_is_folded_from_there(
+    repository: Repository, folded: list[int]
+) -> None:
+    note(repository, 50)  # after which a snapshot is made
+    for number in range(5):
+        repository.set_identity("id", f"ID{number}")
+    folded.clear()
+
+    for position in range(51, 57):
+        state = repository.at(position)
+        assert folded == list(range(52, position + 1))
+        folded.clear()
+        assert to_plain(state) == to_plain(FileSetState.fold(repository.journal.read(0, position)))
+        folded.clear()
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_snapshot_beyond_the_past_is_not_read_for_it(
+    repository: Repository, folded: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note(repository, 50)
+
+    def fail(_: bytes) -> None:
+        raise AssertionError("it is of no use")
+
+    monkeypatch.setattr(snapshot, "load", fail)
+    folded.clear()
+    assert repository.at(50).position == 50
+    assert folded == list(range(1, 51))
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize(
+    "data", [b"", b"no snapshot", b'0000{"position":1}', b'0000{"position": 99999999999999999999}']
+)
+def test_the_past_is_the_same_when_the_snapshot_is_damaged(
+    repository: Repository, data: bytes
+) -> None:
+    repository.set_identity("id", "X")
+    note(repository, 50)
+    assert repository.path is not None
+    (repository.path / "cache" / "snapshot.json").write_bytes(data)
+    for position in (1, 2, 30, 52):
+        expected = FileSetState.fold(repository.journal.read(upto=position))
+        assert to_plain(repository.at(position)) == to_plain(expected)
+
+
+def test_a_state_of_the_past_is_untouched_by_what_comes_after(repository: Repository) -> None:
+    past = repository.at(repository.state.position)
+    repository.set_identity("id", "LATER")
+    assert (past.position, past.identity.id) == (1, None)
 
 
 # --- when they can't be --------------------------------------------------------------------------

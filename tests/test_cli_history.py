@@ -1,4 +1,4 @@
-"""undo, redo, log, show and diff: what was done can be told, taken back and done again."""
+"""undo and redo: what was done can be taken back and done again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli_runs import CT, MR, Cli, changed, copy_of_example, leaves, run
+from cli_runs import CT, MR, Cli, leaves, run
 
 
 @pytest.fixture
@@ -121,125 +121,6 @@ def test_what_cannot_be_undone_is_refused(cli: Cli) -> None:
     assert "nothing to redo" in cli("redo", code=3).err
     for number in ("0", "-1", "many"):
         cli("undo", "--", number, code=2)
-
-
-# --- log -----------------------------------------------------------------------------------------
-
-
-def test_the_log_tells_each_change_in_words(cli: Cli, tmp_path: Path) -> None:
-    medium = tmp_path / "medium"
-    cli("add", CT, MR, "/missing", code=1)
-    cli("add", changed(CT, tmp_path / "other.dcm", PatientName="X"), code=1)
-    cli("remove", "PatientID=4MR1", "--reason", "not asked for")
-    cli("undo")
-    cli("redo")
-    cli("set", "id=DISC", "descriptor=DOCS/README")
-    cli("set", "id=")
-    cli("write", medium)
-    cli("write", tmp_path / "copy", "--at", "4")
-    changes = cli.json("log")["changes"]
-    removal = changes[3]["id"]
-    assert [entry["summary"] for entry in changes] == [
-        "File-set created",
-        "2 instances added: 1CT1, 4MR1; 1 file rejected",
-        "1 conflict noted",
-        "1 instance removed: 4MR1",
-        f"undid {removal}: 1 instance removed: 4MR1",
-        f"redid {removal}: 1 instance removed: 4MR1",
-        "File-set ID set to 'DISC'; Descriptor file ID set to 'DOCS/README'",
-        "File-set ID cleared",
-        f"write to {medium} started: 1 file to place, 0 to remove",
-        "write completed",
-        f"position 4 exported to {tmp_path / 'copy'}",
-    ]
-    lines = cli("log").out.splitlines()
-    assert len(lines) == len(changes)
-    for line, entry in zip(lines, changes, strict=True):
-        id_, position, time, actor = line.split(maxsplit=4)[:4]
-        assert (id_, int(position), actor) == (entry["id"], entry["last"], entry["actor"])
-        assert time == entry["recorded_at"][:19] + "Z"
-        assert entry["summary"] in line
-    assert lines[3].endswith("(not asked for)")
-
-
-def test_the_log_of_an_adopted_file_set_tells_where_it_came_from(tmp_path: Path) -> None:
-    dicomdir = copy_of_example(tmp_path / "cd")
-    run("init", tmp_path / "r", "--from", dicomdir)
-    (entry,) = Cli(tmp_path / "r").json("log")["changes"]
-    assert entry["summary"] == f"File-set at {dicomdir.parent} adopted: 31 instances"
-
-
-def test_the_log_lists_events_when_asked(cli: Cli) -> None:
-    cli("add", CT)
-    out = cli("log", "--events").out
-    assert "instance added: CT Image Storage of 1CT1" in out
-    assert str(CT) in out
-    events = cli.json("log", "--events")["changes"][1]["events"]
-    assert [event["type"] for event in events] == ["instance-added"]
-
-
-# --- show ----------------------------------------------------------------------------------------
-
-
-def test_a_change_is_shown_by_the_beginning_of_its_id(cli: Cli) -> None:
-    cli("add", CT, "/missing", "--reason", "for the clinic", code=1)
-    id_ = cli.json("log")["changes"][1]["id"]
-    out = cli("show", id_[:6]).out
-    assert out.startswith(f"Change {id_}: 1 instance added: 1CT1; 1 file rejected\n")
-    for told in ("Reason: for the clinic", "Positions: 2 to 3", "Origin: fileset@"):
-        assert told in out
-    assert "file rejected: /missing: can't be read" in out
-    document = cli.json("show", id_)
-    added, rejected = document["events"]
-    assert added["payload"]["source"] == str(CT)
-    assert added["hash"].startswith("sha256:")
-    assert rejected["payload"]["reason"] == "can't be read: No such file or directory"
-
-
-def test_an_id_that_names_no_change_or_several_is_a_usage_error(cli: Cli) -> None:
-    assert "No change has an id" in cli("show", "nothing", code=2).err
-    for n in range(20):
-        cli("set", f"id=N{n}")
-    first = [entry["id"][0] for entry in cli.json("log")["changes"]]
-    common = max(first, key=first.count)
-    assert "changes have ids that begin with" in cli("show", common, code=2).err
-
-
-# --- diff ----------------------------------------------------------------------------------------
-
-
-def test_two_positions_are_compared(cli: Cli) -> None:
-    cli("add", CT)
-    cli("add", MR)
-    cli("remove", "PatientID=1CT1")
-    cli("set", "id=DISC")
-    document = cli.json("diff", 2)
-    assert (document["from"], document["to"]) == (2, 5)
-    assert [i["sop_class"] for i in document["added"]] == ["MR Image Storage"]
-    assert [i["sop_class"] for i in document["removed"]] == ["CT Image Storage"]
-    assert document["identity"] == {"id": {"from": None, "to": "DISC"}}
-    out = cli("diff", 2).out
-    assert "1 instance added, 1 removed" in out
-    assert "- IMAGE" in out
-    assert "+ IMAGE" in out
-    back = cli.json("diff", 5, 2)
-    assert (back["added"], back["removed"]) != (document["added"], document["removed"])
-    assert "the same instances" in cli("diff", 4, 5).out
-
-
-def test_another_content_of_one_instance_is_a_difference(cli: Cli, tmp_path: Path) -> None:
-    cli("add", CT)
-    cli("remove", "PatientID=1CT1")
-    cli("add", changed(CT, tmp_path / "other.dcm", PatientName="X"))
-    document = cli.json("diff", 2)
-    (added,), (removed,) = document["added"], document["removed"]
-    assert added["sop_instance_uid"] == removed["sop_instance_uid"]
-    assert added["digest"] != removed["digest"]
-
-
-def test_a_position_that_there_is_not_is_a_usage_error(cli: Cli) -> None:
-    assert "positions 1 to 1, not 9" in cli("diff", 9, code=2).err
-    cli("diff", 0, code=2)
 
 
 def test_the_tree_keeps_its_order_through_undo(cli: Cli) -> None:

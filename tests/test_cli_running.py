@@ -10,10 +10,12 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 from cli_runs import CT, MR, PROJECT, Cli, command_line, run, spawn
+from pydicom import examples
 
 from fileset import ingest
 from fileset.cli import main
@@ -207,6 +209,49 @@ def test_an_interrupted_add_changes_nothing_and_says_so(
     assert cli.json("status")["position"] == 1
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_ctrl_c_ends_an_add_and_keeps_what_was_added(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, as_json: bool
+) -> None:
+    (tmp_path / "in").mkdir()
+    for number in range(5):
+        ds = examples.ct
+        ds.SOPInstanceUID = f"1.2.{number}"
+        ds.save_as(tmp_path / "in" / f"{number}", enforce_file_format=True)
+    real, read = ingest.read_instance, 0
+
+    def interrupted(*args: Any) -> Any:
+        nonlocal read
+        read += 1
+        if read == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ingest, "read_instance", interrupted)
+        if as_json:
+            document = cli.json("add", "-r", tmp_path / "in", code=130)
+            assert (document["found"], document["added"], document["left"]) == (2, 2, 3)
+        else:
+            result = cli("add", "-r", tmp_path / "in", code=130)
+            assert "Interrupted: 3 files not looked at; the others are accounted for." in result.err
+            assert "found 2 = 2 added" in result.out
+    assert cli.json("status")["staged"]["additions"] == 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert cli.json("add", "-r", tmp_path / "in")["already_there"] == 2
+
+
+def test_a_second_ctrl_c_gives_up_the_whole_add(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def twice(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ingest, "read_instance", twice)
+        cli("add", CT, code=130)
+    assert cli.json("status")["position"] == 1
+
+
 def test_a_process_that_is_interrupted_ends_without_a_traceback(cli: Cli, tmp_path: Path) -> None:
     many = tmp_path / "many"
     many.mkdir()
@@ -256,6 +301,7 @@ def test_every_document_has_the_keys_that_are_documented(cli: Cli, tmp_path: Pat
     assert set(document) == keys("init")
     medium = tmp_path / "medium"
     change = cli.json("add", CT, MR)["change"]
+    setting = cli.json("set", "uid=1.2.3")["change"]
     runs = {
         "add": ["add", CT],
         "set": ["set", "id=DISC"],
@@ -263,13 +309,18 @@ def test_every_document_has_the_keys_that_are_documented(cli: Cli, tmp_path: Pat
         "remove": ["remove", "PatientID=1CT1"],
         "undo": ["undo"],
         "redo": ["redo"],
+        "revert": ["revert", setting],
+        "tag": ["tag", "sent"],
         "status": ["status"],
         "tree": ["tree"],
         "find": ["find", "PatientID=4MR1"],
         "values": ["values", "PatientID"],
         "log": ["log"],
         "show": ["show", change],
+        "gc": ["gc"],
+        "erase": ["erase", "PatientID=4MR1", "--dry-run"],
         "diff": ["diff", "1"],
+        "blame": ["blame", "PatientID=1CT1"],
         "verify": ["verify"],
         "rebuild": ["rebuild"],
     }
@@ -280,8 +331,17 @@ def test_every_document_has_the_keys_that_are_documented(cli: Cli, tmp_path: Pat
     folder.mkdir()
     (folder / "CT").write_bytes(Path(CT).read_bytes())
     assert set(run("index", folder, "--json").document) == keys("index")
-    assert {"init", "demo", "index", *runs} == set(main.list_commands(click.Context(main)))
-    assert set(documents["log"]["changes"][0]) == set(CHANGE)
+    for name, arguments in {
+        "keygen": ["keygen", tmp_path / "key"],
+        "checkpoint": ["--repo", cli.repository, "checkpoint", "--key", tmp_path / "key"],
+        "export-journal": ["--repo", cli.repository, "export-journal", tmp_path / "journal"],
+        "import-journal": ["import-journal", tmp_path / "journal", tmp_path / "imported"],
+    }.items():
+        documents[name] = run(*arguments, "--json").document
+        assert set(documents[name]) == keys(name), name
+    assert {"init", "demo", "index", *documents} == set(main.list_commands(click.Context(main)))
+    # The log tells more of a change, in a format of its own (docs/reference/log-format.md).
+    assert set(documents["log"]["changes"][0]) > set(CHANGE)
     assert set(documents["find"]["instances"][0]) == set(INSTANCE)
     assert set(documents["status"]["staged"]) == set(STAGED)
     assert set(documents["write"]["plan"]) == set(PLAN)

@@ -29,12 +29,15 @@ from ledger.errors import JournalDamagedError, UnknownFormatError
 from ledger.events import (
     EVENT_TYPES,
     ChangeRedone,
+    ChangeReverted,
     ChangeUndone,
     ConflictNoted,
     Content,
     ContentRecorded,
     DescriptorCharacterSetChanged,
     DescriptorFileIDChanged,
+    Erased,
+    ErasureCompleted,
     Event,
     FileSetCreated,
     FileSetIDChanged,
@@ -46,10 +49,14 @@ from ledger.events import (
     InstanceRestored,
     MediumLost,
     PatientNameNoted,
+    PayloadErased,
     Placement,
+    PositionTagged,
     Record,
     RecordRef,
+    RecordsKept,
     StrangerKept,
+    TagDeleted,
     WriteAbandoned,
     WriteCompleted,
     WriteExported,
@@ -122,6 +129,9 @@ GOLDEN_EVENTS: list[Event] = [
     DescriptorCharacterSetChanged("ISO_IR 100", None),
     ChangeUndone("01234567"),
     ChangeRedone("01234567"),
+    ChangeReverted("01234567"),
+    PositionTagged("sent-to-trial", 12, 7),
+    TagDeleted("sent-to-trial", 12),
     WriteStarted(
         root="/media/cdrom",
         layout="pydicom",
@@ -138,6 +148,9 @@ GOLDEN_EVENTS: list[Event] = [
     InstanceRejected("/incoming/notes.txt", "not a DICOM file"),
     ConflictNoted(3, "/incoming/IM1", Content(DIGEST, 7)),
     PatientNameNoted(9, RecordRef(3, 0), "Doe^Jane", "Doe^Joan"),
+    RecordsKept(3, (PATIENT,), RecordRef(2, 1)),
+    PayloadErased(((3, 5), (9, 9)), adopted=((4, 4),), records=((3, 1),)),
+    ErasureCompleted(14),
 ]
 
 
@@ -161,6 +174,14 @@ def test_every_event_class_has_a_strategy_and_a_golden_event() -> None:
 @given(events)
 def test_an_event_comes_back_from_its_payload(event: Event) -> None:
     assert codec.decode(event.TYPE, event.VERSION, codec.encode(event, NONCE)) == event
+
+
+def test_of_an_erased_payload_only_the_type_is_known() -> None:
+    assert codec.decode("instance-added", 1, b"") == Erased("instance-added")
+    with pytest.raises(UnknownFormatError):
+        codec.decode("instance-added", 99, b"")
+    with pytest.raises(TypeError, match="never written"):
+        codec.encode(Erased("instance-added"), NONCE)
 
 
 @pytest.mark.parametrize("cls", EVENTS, ids=lambda cls: cls.TYPE)
@@ -189,6 +210,9 @@ def test_type_names_and_versions_are_those_that_were_released() -> None:
         "descriptor-character-set-changed": 1,
         "change-undone": 1,
         "change-redone": 1,
+        "change-reverted": 1,
+        "position-tagged": 1,
+        "tag-deleted": 1,
         "write-started": 1,
         "write-completed": 1,
         "write-abandoned": 1,
@@ -197,6 +221,9 @@ def test_type_names_and_versions_are_those_that_were_released() -> None:
         "instance-rejected": 1,
         "conflict-noted": 1,
         "patient-name-noted": 1,
+        "records-kept": 1,
+        "payload-erased": 1,
+        "erasure-completed": 1,
     }
 
 
@@ -326,7 +353,7 @@ def test_a_check_lets_pass_what_can_be_written(event: Event) -> None:
 
 @pytest.mark.parametrize(("name", "version"), [("file-set-burnt", 1), ("file-set-created", 2)])
 def test_an_event_of_a_newer_version_is_not_guessed_at(name: str, version: int) -> None:
-    with pytest.raises(UnknownFormatError, match=f"'{name}' of version {version}.*later one"):
+    with pytest.raises(UnknownFormatError, match=f"'{name}'.*later one"):
         decoded(name, version, {"uid": "1.2.3"})
 
 
@@ -342,14 +369,15 @@ def test_an_event_of_a_newer_version_is_not_guessed_at(name: str, version: int) 
     ],
 )  # fmt: skip
 def test_a_key_that_is_not_known_is_never_dropped(event_type: str, body: dict[str, Any]) -> None:
-    with pytest.raises(UnknownFormatError, match=f"'{event_type}' has keys .*: (colour|sop_inst)"):
+    with pytest.raises(
+        UnknownFormatError, match=f"'{event_type}' with unknown keys: (colour|sop_inst)"
+    ):
         decoded(event_type, 1, body)
 
 
 @pytest.mark.parametrize(
     ("event_type", "data"),
     [
-        ("file-set-created", b""),
         ("file-set-created", b"\xff\xfe"),
         ("file-set-created", b"[]"),
         ("file-set-created", b"null"),

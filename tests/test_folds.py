@@ -22,6 +22,7 @@ from models import (
     prefixes,
     programs,
     records_above,
+    reverts,
     standings,
     tree,
     writes,
@@ -85,6 +86,7 @@ def test_the_state_is_what_the_plainest_model_says(program: list[Command]) -> No
         assert {name: identity[name] for name in model.now.identity} == model.now.identity
         assert len(state.history.undo) == len(model.undo)
         assert len(state.history.redo) == len(model.redo)
+        assert state.tags == model.tags
 
 
 @given(programs(40))
@@ -169,7 +171,7 @@ def test_pending_is_what_a_comparison_with_the_medium_gives(program: list[Comman
             )
 
 
-some_writes = st.lists(st.one_of(changes, changes, writes), min_size=1, max_size=8)
+some_writes = st.lists(st.one_of(changes, changes, reverts, writes), min_size=1, max_size=8)
 
 
 @given(programs(12), some_writes)
@@ -267,6 +269,9 @@ PROGRAM: list[Command] = [
     ("start", "pydicom"),
     ("add", 0, 7, 1),
     ("redo", 1),
+    ("complete",),
+    ("revert", 4),
+    ("tag", "sent", 3),
 ]
 
 

@@ -21,8 +21,8 @@ WRITER = """
 import sys
 from fileset import FileSet
 fs = FileSet.open(sys.argv[1])
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
     fs.write(sys.argv[2], progress=lambda done, total: print(done, flush=True))
 except KeyboardInterrupt:
     sys.exit(130)

@@ -1208,3 +1208,66 @@ def test_the_name_of_a_dicomdir_in_the_making_tells_its_content(medium: Medium) 
 
     digest = hashlib.sha256(plan.dicomdir).hexdigest()
     assert seen == [str(medium.root / f".{materializer.DICOMDIR}-{digest[:16]}")]
+
+
+def test_the_last_copy_of_an_instance_is_not_taken_back_from_the_private_folder(
+    medium: Medium,
+) -> None:
+    source = medium.folder / "source"
+    source.write_bytes(spec(0).data)
+    event = _added(medium, spec(0), placement=Placement.REFERENCE, source=str(source))
+    medium.author.commit([event])
+    plan = medium.plan()
+    (path,) = plan.placed.values()
+    made = private_folder(plan, medium.root) / "folders" / path
+    made.parent.mkdir(parents=True)
+    source.rename(made)
+
+    with pytest.raises(MediumError, match="all that is left of the instance"):
+        medium.materializer(plan, resume=True).take_back()
+
+    assert made.read_bytes() == spec(0).data
+
+
+def test_new_folders_inherit_from_the_folder_that_they_come_into(medium: Medium) -> None:
+    medium.stage(*adds(0))
+    medium.write()
+    patient = medium.root / "PT000000"
+    patient.chmod(0o2755)
+    medium.stage(*adds(1, home=1))
+    medium.write()
+    assert all(
+        path.stat().st_mode & 0o2000
+        for path in (patient / "ST000001").rglob("*") if path.is_dir()
+    )  # fmt: skip
+
+
+def test_folders_that_differ_in_case_only_are_one_where_they_are_one(
+    medium: Medium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    medium.stage(*adds(0, 1))
+    plan = medium.plan()
+    first, second = plan.placed
+    lower = evolve(
+        plan,
+        placed={first: "AA/IM000000", second: "aa/IM000001"},
+        contested={},
+    )
+    # A medium that does not tell cases apart, for the folder that matters.
+    real = {name: getattr(os, name) for name in ("mkdir", "rename", "open")}
+
+    def folded(name: str) -> Callable[..., Any]:
+        def call(path: Any, *args: Any, **kwargs: Any) -> Any:
+            shown = [str(each).replace("/aa", "/AA") for each in (path, *args[:1])]
+            if name == "rename":
+                return real[name](*shown)
+            return real[name](shown[0], *args, **kwargs)
+
+        return call
+
+    for name in real:
+        monkeypatch.setattr(os, name, folded(name))
+    monkeypatch.setattr(materializer, "lexists", lambda p: os.path.lexists(p.replace("/aa", "/AA")))
+    medium.materializer(lower).run()
+
+    assert sorted(path.name for path in (medium.root / "AA").iterdir()) == ["IM000000", "IM000001"]

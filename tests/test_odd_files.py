@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_runs import run
 from click.testing import CliRunner, Result
 from pydicom import examples
 from pydicom.datadict import dictionary_VR, tag_for_keyword
@@ -360,3 +361,28 @@ def test_two_values_of_one_keyword_are_refused_where_all_have_to_match(tmp_path:
     told = fileset("--repo", tmp_path / "repository", "find", "Modality=CT", "Modality=MR")
     assert told.exit_code == 2
     assert "Modality is given twice" in told.stderr
+
+
+@pytest.mark.parametrize("command", ["add", "index"])
+def test_a_link_to_itself_is_one_bad_file_among_good_ones(tmp_path: Path, command: str) -> None:
+    (tmp_path / "in").mkdir()
+    odd(tmp_path / "in" / "IM")
+    (tmp_path / "in" / "loop").symlink_to("loop")
+    arguments = ["index", tmp_path / "in"]
+    if command == "add":
+        run("init", tmp_path / "repository")
+        arguments = ["--repo", tmp_path / "repository", "add", "-r", tmp_path / "in"]
+    told = run(*arguments, "--json", code=1).document
+    assert (told["found"], told["added"], told["rejected"]) == (2, 1, 1)
+
+
+def test_an_empty_path_is_refused_and_is_not_the_folder_one_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd(tmp_path / "IM")
+    monkeypatch.chdir(tmp_path)
+    run("init", "repository")
+    for command in (["add", "", "-r"], ["index", ""], ["write", ""]):
+        assert "An empty path names nothing" in run("--repo", "repository", *command, code=2).err
+    assert FileSet().add_many([""]).counts == {Outcome.REJECTED: 1}
+    assert FileSet().add_many(["a\0b"]).counts == {Outcome.REJECTED: 1}

@@ -17,7 +17,7 @@ from ledger import scanner
 from ledger.elements import MAX_DEPTH, encode_element, encode_items, pad
 from ledger.errors import InstanceError, NotDicomError, TruncatedError
 from ledger.record_keys import ENCAPSULATED_DOCUMENT, KEYS
-from ledger.scanner import Scan, Wanted, inflate, scan, scan_generally
+from ledger.scanner import Scan, Wanted, inflate, scan, scan_generally, scan_head
 
 DATA = Path(pydicom.__file__).parent / "data"
 SHIPPED = sorted(p for p in DATA.rglob("*") if p.is_file() and not p.suffix.startswith(".py"))
@@ -381,3 +381,42 @@ def test_files_of_a_series_are_stepped_over_in_runs(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(scanner, "_walk_explicit", fail)
     monkeypatch.setattr(scanner, "_walk_implicit", fail)
     assert scan(SERIES[-1], experienced).elements
+
+
+# --- the beginning of a file --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: str(p.relative_to(DATA)))
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.95])
+def test_a_head_tells_what_the_file_does_or_nothing(path: Path, share: float) -> None:
+    data = path.read_bytes()
+    found = scan_head(data[: int(len(data) * share)], len(data), WANTED)
+    assert found is None or found == outcome(scan, data)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(SERIES), st.integers(4096, 60_000), st.integers(0, 60_000), st.integers(-3, 3)
+)
+def test_a_head_of_any_length_tells_what_the_file_does_or_nothing(
+    seed: bytes, more: int, cut: int, short: int
+) -> None:
+    whole = seed + encode_element(0x7FE10010, "OW", bytes(more & ~1))
+    found = scan_head(whole[:cut], len(whole) + short, Wanted(WANTED.vrs, WANTED.presence_only))
+    assert found is None or (short == 0 and found == scan(whole, WANTED))
+
+
+def test_a_header_in_the_head_is_enough_for_a_large_file() -> None:
+    whole = file_of(EXPLICIT, NAME, ROWS, encode_element(0x7FE00010, "OW", bytes(100_000)))
+    for _ in range(3):
+        assert scan_head(whole[:20_000], len(whole), WANTED) == scan(whole, WANTED)
+        assert scan_head(whole[:20_000], len(whole) - 2, WANTED) is None
+        assert scan_head(whole[:20_000], len(whole) + 2, WANTED) is None
+
+
+@pytest.mark.parametrize("length", [2000, 40_000])
+def test_a_wanted_value_that_the_head_cuts_off_is_not_taken(length: int) -> None:
+    description = encode_element(0x0040E001, "ST", b"x" * length)
+    whole = file_of(EXPLICIT, NAME, description)
+    for cut in (4300, 5000, 30_000, len(whole) - 2):
+        assert cut >= len(whole) or scan_head(whole[:cut], len(whole), WANTED) is None

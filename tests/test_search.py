@@ -8,9 +8,10 @@ import pytest
 from attrs import evolve
 from hypothesis import given
 from models import Author, Command, iteration, programs, record, spec, study
+from pydicom import Dataset, examples
 from pydicom.uid import UID
 
-from fileset import FileSet
+from fileset import FileSet, RecordNode
 from ledger import elements
 from ledger.elements import find, plain_text
 from ledger.events import InstanceAdded
@@ -99,3 +100,16 @@ def test_an_instance_is_found_without_a_look_at_the_others(
         f"1.9.{n}" for n in range(3, 60, 4)
     ]
     assert len(looked_at) < 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "keyword"),
+    [("PATIENT", "PatientID"), ("STUDY", "StudyInstanceUID"), ("SERIES", "SeriesInstanceUID")],
+)
+def test_an_instance_whose_own_record_is_of_such_a_type_is_found(kind: str, keyword: str) -> None:
+    record_ = Dataset()
+    record_.DirectoryRecordType = kind
+    setattr(record_, keyword, "1.2.3")
+    fs = FileSet()
+    fs.add_custom(examples.ct, RecordNode(record_))
+    assert len(fs.find(**{keyword: "1.2.3"})) == 1

@@ -1040,3 +1040,27 @@ def test_no_file_stays_open(opened: Open) -> None:
 def test_the_module_leaves_pydicom_alone() -> None:
     script = "import sys, ledger.vault; sys.exit('pydicom' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_what_a_batch_that_was_taken_back_had_behind_an_entry_is_not_looked_for_there(
+    tmp_path: Path,
+) -> None:
+    vault = PackVault(tmp_path / "vault", tmp_path / "index")
+    with vault.batch() as batch:
+        first = batch.add(b"first")
+    large = b"large" * 10**6
+
+    def cancelled() -> None:
+        with vault.batch() as batch:
+            batch.add(large)
+            assert vault.read(first.digest) == b"first"  # with a look at what follows
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cancelled()
+    with vault.batch() as batch:
+        batch.add(b"another")
+        again = batch.add(large)
+    assert vault.read(first.digest) == b"first"
+    assert vault.read(again.digest) == large
+    assert list(vault.verify()) == []

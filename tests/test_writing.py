@@ -526,3 +526,25 @@ def test_a_copy_is_no_part_of_another_change(bench: Bench, tmp_path: Path) -> No
         bench.writer().export(tmp_path / "copy", bench.repository.state)
 
     assert not (tmp_path / "copy").exists()
+
+
+def test_a_root_that_goes_up_from_a_folder_is_cleared_of_what_was_removed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = bench.path.parent / "below"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    bench.files.add(MR)
+    bench.files.write("../disc")
+    bench.files.remove(bench.files.find(PatientID="4MR1"))
+    bench.files.write()
+    disc = bench.path.parent / "disc"
+    assert len([path for path in disc.rglob("*") if path.is_file()]) == 2
+
+
+def test_the_file_in_the_way_of_a_folder_is_named_and_not_the_dicomdir(bench: Bench) -> None:
+    bench.files.write(bench.root)
+    bench.files.add(MR)
+    (bench.root / "PT000001").write_bytes(b"a stranger's")
+    with pytest.raises(MediumError, match="such as PT000001: move them away"):
+        bench.files.write()

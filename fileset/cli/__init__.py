@@ -11,9 +11,17 @@ from fileset.cli.command import Commands
 HOMES: Final = {
     "Make and check": {
         "init": ("fileset.cli.lifecycle", "Make a repository, new or from a DICOMDIR."),
-        "verify": ("fileset.cli.lifecycle", "Check journal, vault and medium."),
+        "verify": ("fileset.cli.proving", "Check journal, vault and medium."),
         "rebuild": ("fileset.cli.lifecycle", "Build indexes and snapshots anew."),
+        "erase": ("fileset.cli.erasing", "Erase a person's data for good."),
+        "gc": ("fileset.cli.erasing", "Drop what the vault holds and nobody needs."),
         "demo": ("fileset.cli.demo", "Go through all of it on real instances."),
+    },
+    "Prove and hand on": {
+        "keygen": ("fileset.cli.proving", "Make a key to sign checkpoints with."),
+        "checkpoint": ("fileset.cli.proving", "Sign what the journal's end is now."),
+        "export-journal": ("fileset.cli.exchange", "Write the journal as JSON Lines."),
+        "import-journal": ("fileset.cli.exchange", "Make a repository of an exported journal."),
     },
     "Stage changes": {
         "add": ("fileset.cli.staging", "Stage instances to be added."),
@@ -21,15 +29,18 @@ HOMES: Final = {
         "set": ("fileset.cli.staging", "Set the ID, UID or descriptor file."),
         "undo": ("fileset.cli.stepping", "Take back the newest changes."),
         "redo": ("fileset.cli.stepping", "Do again what was undone."),
+        "revert": ("fileset.cli.stepping", "Take back one change, not those since."),
+        "tag": ("fileset.cli.tagging", "Name a position of the journal."),
     },
     "Look": {
         "status": ("fileset.cli.status", "Show the File-set and what is staged."),
         "tree": ("fileset.cli.looking", "Show the hierarchy down to the instances."),
         "find": ("fileset.cli.looking", "Find instances by their elements."),
         "values": ("fileset.cli.looking", "List the values that elements have."),
-        "log": ("fileset.cli.history", "List the changes, newest last."),
-        "show": ("fileset.cli.history", "Show a change and its events."),
-        "diff": ("fileset.cli.history", "Compare the File-set at two positions."),
+        "log": ("fileset.cli.log", "List the changes, newest last."),
+        "show": ("fileset.cli.show", "Show a change and its events."),
+        "diff": ("fileset.cli.diff", "Compare two states, or one with a medium."),
+        "blame": ("fileset.cli.blame", "Tell all that happened to a patient."),
     },
     "Write": {
         "write": ("fileset.cli.writing", "Write the File-set and its DICOMDIR."),

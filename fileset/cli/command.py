@@ -37,6 +37,20 @@ def text_for_journal(ctx: click.Context, param: click.Parameter, value: str | No
     return None if value is None else storable(value)
 
 
+class PathType(click.Path):
+    """A path on the command line; an empty one, as of a variable never set, is refused."""
+
+    def __init__(self, **options: Any) -> None:
+        """Take a path, as click's own type does with the same options."""
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return `value` as a :class:`~pathlib.Path`."""
+        if value == "":
+            self.fail("An empty path names nothing.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class Command(click.Command):
     """A command whose function takes a session and returns an :class:`Answer`.
 
@@ -102,7 +116,7 @@ def _store(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
 def _repo(**extra: Any) -> click.Option:
     return click.Option(
         ["--repo"],
-        type=click.Path(path_type=Path),
+        type=PathType(),
         metavar="DIR",
         expose_value=False,
         callback=_store("path"),

@@ -18,7 +18,7 @@ from typing import Any, Final
 import click
 
 from fileset.cli.checks import Check, independent_checks, same_files, untouched
-from fileset.cli.command import Command, command, pass_session
+from fileset.cli.command import Command, PathType, command, pass_session
 from fileset.cli.output import Answer, Line, Span, print_lines
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.session import ENVIRONMENT_VARIABLE, Session, absolute
@@ -101,9 +101,7 @@ def _run_for_json(arguments: tuple[str, ...]) -> tuple[int, Any]:
     },
     repository=False,
 )
-@click.argument(
-    "out", required=False, default=Path("fileset-demo"), type=click.Path(path_type=Path)
-)
+@click.argument("out", required=False, default=Path("fileset-demo"), type=PathType())
 @pass_session
 def demo(session: Session, out: Path) -> Answer:
     """Go through all of it on real instances that ship with pydicom.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from attrs import fields
 
 from fileset.cli.command import Shape
-from ledger.events import Handle
-from ledger.journal import Change
+from fileset.cli.text import count
+from ledger import codec
+from ledger.elements import to_json
+from ledger.events import Handle, Record
+from ledger.journal import Change, Stored
 from projections.dicomdir import FileSetIdentity
 from projections.hierarchy import Leaf
 from projections.layouts import file_id
@@ -64,6 +67,7 @@ PLAN: Final[Shape] = {
 FINDING: Final[Shape] = {
     "kind": "such as file-changed",
     "where": "a position, path or digest",
+    "position": "the first bad one, or that of the event that added the instance, or null",
     "message": "in words",
 }
 
@@ -79,6 +83,18 @@ def change_document(change: Change, summary: str) -> dict[str, Any]:
         "origin": change.origin,
         "reason": change.reason,
         "summary": summary,
+    }
+
+
+def event_document(stored: Stored) -> dict[str, Any]:
+    """Return an event as the journal keeps it."""
+    return {
+        "position": stored.position,
+        "type": stored.type,
+        "version": stored.version,
+        "digest": f"sha256:{stored.digest.hex()}",
+        "hash": f"sha256:{stored.hash.hex()}",
+        "payload": codec.parse(stored.payload) if stored.payload else None,
     }
 
 
@@ -133,8 +149,10 @@ def staged_line(state: FileSetState) -> str:
     return f"Staged for write: {summary}" if summary else "Nothing is staged."
 
 
-def identity_difference(before: FileSetIdentity, now: FileSetIdentity) -> dict[str, dict[str, Any]]:
-    """Return the fields that differ, with both values."""
+def identity_difference(
+    before: FileSetIdentity, now: FileSetIdentity, *, only: Collection[str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return the fields that differ, or `only` some of them, with both values."""
     return {
         field.name: {
             "from": _plain(getattr(before, field.name)),
@@ -142,6 +160,7 @@ def identity_difference(before: FileSetIdentity, now: FileSetIdentity) -> dict[s
         }
         for field in fields(FileSetIdentity)
         if getattr(before, field.name) != getattr(now, field.name)
+        and (only is None or field.name in only)
     }
 
 
@@ -151,6 +170,40 @@ def identity_lines(difference: dict[str, dict[str, Any]]) -> list[str]:
         f"{IDENTITY_NAMES.get(name, name)}: {_shown(values['from'])} -> {_shown(values['to'])}"
         for name, values in difference.items()
     ]
+
+
+def record_difference(before: Record, after: Record) -> dict[str, dict[str, Any]]:
+    """Return the elements that two records have not in common, by tag, in the DICOM JSON model."""
+    from pydicom.datadict import keyword_for_tag  # noqa: PLC0415 - others do without pydicom
+
+    was, is_ = (to_json(record.elements) for record in (before, after))
+    return {
+        tag: {"keyword": keyword_for_tag(tag) or None, "from": was.get(tag), "to": is_.get(tag)}
+        for tag in sorted({*was, *is_})
+        if was.get(tag) != is_.get(tag)
+    }
+
+
+def element_lines(difference: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the elements that differ, a line each."""
+    return [
+        f"{values['keyword'] or tag}: {_model_text(values['from'])} -> {_model_text(values['to'])}"
+        for tag, values in difference.items()
+    ]
+
+
+def _model_text(element: dict[str, Any] | None) -> str:
+    """Return an element of the DICOM JSON model as people read it."""
+    if element is None:
+        return "(no element)"
+    if "InlineBinary" in element:
+        return f"(bytes {element['InlineBinary']})"
+    values = element.get("Value", [])
+    if element["vr"] == "SQ":
+        return f"({count(len(values), 'item')})"
+    if element["vr"] == "PN":
+        values = ["=".join(v for v in (value or {}).values()) for value in values]
+    return _shown("\\".join("" if value is None else str(value) for value in values) or None)
 
 
 IDENTITY_NAMES: Final = {
@@ -207,8 +260,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return "/".join(value)
     if isinstance(value, bytes):
-        from ledger.elements import to_json  # noqa: PLC0415 - rare
-
         return to_json(value)
     return value
 

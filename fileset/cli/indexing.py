@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from fileset.cli.command import Command, command, pass_session
+from fileset.cli.command import Command, PathType, command, pass_session
 from fileset.cli.documents import short
 from fileset.cli.identity import check_id
 from fileset.cli.output import Answer, Line, Span
@@ -38,7 +38,7 @@ _OUTCOMES: Final = list(Outcome)
     },
     repository=False,
 )
-@click.argument("root", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("root", type=PathType(file_okay=False))
 @click.option("--id", "id_", metavar="ID", help="The File-set ID.")
 @click.option(
     "--include",
@@ -69,7 +69,7 @@ _OUTCOMES: Final = list(Outcome)
 @click.option("--replace", is_flag=True, help="Replace a DICOMDIR that is there.")
 @click.option(
     "--keep",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     metavar="REPO",
     help="Keep the journal in a new repository; without, it goes when the command ends.",
 )

@@ -1,4 +1,4 @@
-"""``init``, ``verify`` and ``rebuild``: making, checking and mending a repository."""
+"""``init`` and ``rebuild``: making and mending a repository."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from fileset.cli.command import Command, command, pass_session
+from fileset.cli.command import Command, PathType, command, pass_session
 from fileset.cli.documents import staged_line
 from fileset.cli.identity import check_id, check_uid
 from fileset.cli.output import Answer, Line, Span
@@ -17,8 +17,7 @@ from fileset.cli.session import Session, absolute, origin
 from fileset.cli.text import count
 from fileset.errors import RefusedError
 from fileset.repository import Repository
-from fileset.verification import Finding, FindingKind, verify
-from ledger.errors import JournalDamagedError, LedgerError
+from ledger.errors import LedgerError
 from projections.dicomdir import DicomdirError
 
 if TYPE_CHECKING:
@@ -37,13 +36,13 @@ if TYPE_CHECKING:
     },
     repository=False,
 )
-@click.argument("path", metavar="REPO", type=click.Path(path_type=Path))
+@click.argument("path", metavar="REPO", type=PathType())
 @click.option("--id", "id_", metavar="ID", help="The File-set ID.")
 @click.option("--uid", metavar="UID", help="The File-set UID.  [default: a new one]")
 @click.option(
     "--from",
     "dicomdir",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=PathType(exists=True, dir_okay=False),
     metavar="DICOMDIR",
     help="Adopt the File-set that this file lists; its files stay where they are.",
 )
@@ -147,51 +146,6 @@ def _identity_lines(repository: Repository) -> list[Line]:
 
 
 @command(
-    "verify",
-    {
-        "findings": "[{kind, where, message}], see below",
-        "events": "how many the journal holds",
-        "instances": "how many the File-set has",
-    },
-)
-@pass_session
-def verify_(session: Session) -> Answer:
-    """Check the journal's chain, the vault's content and the medium against each other.
-
-    Every file is read. What is wrong is listed, and the exit code is 1.
-    """
-    events = instances = 0
-    try:
-        repository = session.repository()
-        with spinner("Checking journal, vault and medium"):
-            findings = list(verify(repository))
-        events = repository.journal.position
-        if not any(finding.kind is FindingKind.JOURNAL for finding in findings):
-            instances = len(repository.state.live)
-    except JournalDamagedError as exc:  # so damaged that it can't be opened
-        findings = [Finding(FindingKind.JOURNAL, "the journal", str(exc))]
-    lines: list[Line] = [
-        (Span(finding.kind.value, "bad"), f": {finding.message}") for finding in findings
-    ]
-    checked = f"{count(events, 'event')} and {count(instances, 'instance')} checked"
-    if findings:
-        lines.append((Span(f"{checked}: {count(len(findings), 'finding')}.", "bad"),))
-    else:
-        lines.append((Span(f"{checked}: all is well.", "good"),))
-    return Answer(
-        {
-            "findings": [
-                {"kind": f.kind.value, "where": f.where, "message": f.message} for f in findings
-            ],
-            "events": events,
-            "instances": instances,
-        },
-        lines,
-        status=INCOMPLETE if findings else OK,
-    )
-
-
-@command(
     "rebuild",
     {
         "events": "how many were folded",
@@ -217,4 +171,4 @@ def rebuild(session: Session) -> Answer:
     )
 
 
-COMMANDS: Final[dict[str, Command]] = {"init": init, "verify": verify_, "rebuild": rebuild}
+COMMANDS: Final[dict[str, Command]] = {"init": init, "rebuild": rebuild}

@@ -11,6 +11,7 @@ from fileset.cli.command import Command, command, pass_session
 from fileset.cli.documents import instance_document
 from fileset.cli.listing import instance_lines, whole
 from fileset.cli.matching import Search, check_keyword, parse_query, value_json
+from fileset.cli.moments import AT, file_set_at, state_at
 from fileset.cli.output import Answer, Line, Node, Span
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.session import Session
@@ -22,27 +23,37 @@ from projections.state import FileSetState
 @command(
     "tree",
     {
+        "position": "that of the journal which this is as of",
         "records": "nested: {record_type, key, records}, with instances as leaves, see below",
         "instances": "how many there are, as staged",
+        "erased": "how many more there were then, and were erased since",
     },
 )
+@AT
 @pass_session
-def tree(session: Session) -> Answer:
+def tree(session: Session, moment: str | None) -> Answer:
     """Show the hierarchy of directory records down to the instances.
 
     Each comes with its File ID on the medium, its SOP class, the beginning of its digest, and what
     is staged for it.
     """
-    state = session.repository().refresh()
+    state = state_at(session.repository(), moment)
     forest = whole(state)
-    root = Node(_title(state), forest.nodes())
-    return Answer({"records": forest.document(), "instances": len(state.live)}, [root])
+    root = Node(_title(state, past=moment is not None), forest.nodes())
+    document = {
+        "records": forest.document(),
+        "instances": len(state.live),
+        "erased": state.erased,
+    }
+    return Answer({"position": state.position, **document}, [root])
 
 
-def _title(state: FileSetState) -> Line:
+def _title(state: FileSetState, *, past: bool) -> Line:
     name = state.identity.id or "File-set"
     where = f" at {Path(state.written.root)}" if state.written else ""
-    return (Span(name, "title"), f"{where}: {count(len(state.live), 'instance')}")
+    when = f", as of position {state.position}" if past else ""
+    erased = f", {state.erased:,} more erased since" if state.erased else ""
+    return (Span(name, "title"), f"{where}{when}: {count(len(state.live), 'instance')}{erased}")
 
 
 _LOAD: Final = click.option(
@@ -59,14 +70,15 @@ _LOAD: Final = click.option(
 )
 @click.argument("query", metavar="KEYWORD=VALUE...", nargs=-1, required=True)
 @_LOAD
+@AT
 @pass_session
-def find(session: Session, query: tuple[str, ...], load: bool) -> Answer:
+def find(session: Session, query: tuple[str, ...], load: bool, moment: str | None) -> Answer:
     """List the instances whose elements have all the values.
 
     Values are compared as text, and numbers as numbers; several values of one element are joined
     by backslashes, as in 'ImageType=ORIGINAL\\PRIMARY'.
     """
-    fs = session.file_set()
+    fs = file_set_at(session, moment)
     wanted = parse_query(query)
     search = Search(load)
     found = [fs.state.leaf(instance.handle) for instance in search.find(fs, wanted)]
@@ -91,10 +103,11 @@ def find(session: Session, query: tuple[str, ...], load: bool) -> Answer:
 )
 @click.argument("keywords", metavar="KEYWORD...", nargs=-1, required=True)
 @_LOAD
+@AT
 @pass_session
-def values(session: Session, keywords: tuple[str, ...], load: bool) -> Answer:
+def values(session: Session, keywords: tuple[str, ...], load: bool, moment: str | None) -> Answer:
     """List the distinct values of elements, as KEYWORD=VALUE, the way `fileset find` takes them."""
-    fs = session.file_set()
+    fs = file_set_at(session, moment)
     wanted = [check_keyword(keyword) for keyword in keywords]
     search = Search(load)
     found = search.values(fs, wanted)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from fileset.cli.output import is_terminal
+
+_INTERVAL: Final = 0.1  # seconds between two looks of the bar: drawing it costs more than a file
 
 Advance: TypeAlias = Callable[[int, int], None]
 """To be called with how many are done, and of how many."""
@@ -26,12 +29,25 @@ def bar(what: str) -> Iterator[Advance]:
     from rich.console import Console  # noqa: PLC0415 - most commands are done before it is loaded
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
 
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        "{task.description}",
+        BarColumn(),
+        MofNCompleteColumn(),
+        "{task.fields[rate]}",
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=None)
+        task = progress.add_task(what, total=None, rate="")
+        begun = shown = time.monotonic()
 
         def advance(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
+            nonlocal shown
+            now = time.monotonic()
+            if now - shown < _INTERVAL and done < total:
+                return
+            shown = now
+            rate = f"{done / (now - begun):,.0f}/s" if now > begun else ""
+            progress.update(task, completed=done, total=total, rate=rate)
 
         yield advance
 

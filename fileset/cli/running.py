@@ -125,4 +125,4 @@ def _silence(stream: Any) -> None:
         return  # not a real file
 
 
-__all__ = ["INCOMPLETE", "OK", "USAGE", "OutputError", "run"]
+__all__ = ["INCOMPLETE", "INTERRUPTED", "OK", "USAGE", "OutputError", "run"]

@@ -43,12 +43,15 @@ class Session:
     _repository: Repository | None = None
     _opened_at: int = 0
 
-    def repository(self) -> Repository:
-        """Open the repository; :class:`~fileset.errors.RepositoryError` if there is none."""
+    def repository(self, *, newer_too: bool = False) -> Repository:
+        """Open the repository; :class:`~fileset.errors.RepositoryError` if there is none.
+
+        With `newer_too` also one of a newer version, of which only the events can be read.
+        """
         if self._repository is None:
             from fileset.repository import Repository  # noqa: PLC0415 - --help can do without
 
-            self.use(Repository.open(self._find(), origin=origin()))
+            self.use(Repository.open(self._find(), origin=origin(), newer_too=newer_too))
         assert self._repository is not None  # noqa: S101 - use() has set it
         return self._repository
 

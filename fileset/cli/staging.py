@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from fileset.cli.command import Command, command, pass_session
+from fileset.cli.command import Command, PathType, command, pass_session
 from fileset.cli.documents import (
     identity_difference,
     identity_lines,
@@ -21,11 +21,12 @@ from fileset.cli.matching import Search, parse_query
 from fileset.cli.output import Answer, Line, Span
 from fileset.cli.progress import bar
 from fileset.cli.reports import RESULTS, key_of, reconciled, report_document, report_notes
-from fileset.cli.running import INCOMPLETE, OK
+from fileset.cli.running import INCOMPLETE, INTERRUPTED, OK
 from fileset.cli.session import Session
 from fileset.cli.text import count
 from fileset.finding import find_files
 from fileset.ingest import Outcome, Report, Result
+from fileset.interrupts import stop_at_interrupt
 from fileset.repository import Repository
 from projections.state import FileSetState
 
@@ -37,15 +38,14 @@ _OUTCOMES: Final = [outcome for outcome in Outcome if outcome is not Outcome.EXC
     {
         "found": "how many files were looked at; the sum of the six counts that follow",
         **dict.fromkeys((key_of(outcome) for outcome in _OUTCOMES), "how many"),
+        "left": "how many files were not looked at because of an interrupt",
         "change": "the id of the change, or null if nothing was recorded",
         "results": RESULTS,
         "staged": "what is staged now, see below",
     },
     changes=True,
 )
-@click.argument(
-    "paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path)
-)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PathType())
 @click.option("--recursive", "-r", is_flag=True, help="Add what is in folders, too.")
 @click.option(
     "--place",
@@ -72,11 +72,16 @@ def add(
     """Stage DICOM files to be added, all as one change.
 
     A file that can't be added is reported on standard error and the others are added; the exit code
-    is then 1. A DICOMDIR met on the way is skipped.
+    is then 1. A DICOMDIR met on the way is skipped. Ctrl-C ends it: what was added by then is
+    staged, and the exit code is 130.
     """
     fs = session.file_set()
     files = list(find_files(paths, recursive=recursive))
-    with bar("Adding") as advance, _Recording(fs.repository, reason) as change:
+    with (
+        stop_at_interrupt() as stopped,
+        bar("Adding") as advance,
+        _Recording(fs.repository, reason) as change,
+    ):
         done = 0
 
         def progress(_: Result) -> None:
@@ -90,20 +95,27 @@ def add(
             reference=place == "reference",
             complete=complete,
             progress=progress,
+            stop=stopped,
         )
-    return _add_answer(report, fs.state, change.id)
+    left = len(files) - len(report.results) if stopped() else 0
+    return _add_answer(report, fs.state, change.id, left)
 
 
-def _add_answer(report: Report, state: FileSetState, change: str | None) -> Answer:
+def _add_answer(report: Report, state: FileSetState, change: str | None, left: int) -> Answer:
+    notes = report_notes(report)
+    if left:
+        told = f"Interrupted: {count(left, 'file')} not looked at; the others are accounted for."
+        notes.append((Span(told, "careful"),))
     return Answer(
         {
             **report_document(report, state, _OUTCOMES),
+            "left": left,
             "change": change,
             "staged": staged_document(state),
         },
         [*reconciled(report, _OUTCOMES), staged_line(state)],
-        report_notes(report),
-        INCOMPLETE if report.has_failures else OK,
+        notes,
+        INTERRUPTED if left else INCOMPLETE if report.has_failures else OK,
     )
 
 

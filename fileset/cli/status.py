@@ -6,15 +6,17 @@ from typing import Final
 
 from fileset.cli.command import Command, command, pass_session
 from fileset.cli.documents import staged_numbers
+from fileset.cli.moments import AT, state_at
 from fileset.cli.output import Answer, Line, Span
 from fileset.cli.session import Session
+from projections.summary import summarise
 
 
 @command(
     "status",
     {
         "repository": "the path of its folder",
-        "position": "that of the journal's last event",
+        "position": "that of the journal's last event, or of --at",
         "root": "where the File-set was written or adopted, or null",
         "id": "the File-set ID, or null",
         "uid": "the File-set UID",
@@ -27,14 +29,17 @@ from fileset.cli.session import Session
         "write_interrupted": "the root of a write that did not end, or null",
     },
 )
+@AT
 @pass_session
-def status(session: Session) -> Answer:
+def status(session: Session, moment: str | None) -> Answer:
     """Show the File-set as it would be written, and what is staged."""
     repository = session.repository()
-    told = repository.summary()
+    past = moment is not None
+    told = summarise(state_at(repository, moment)) if past else repository.summary()
     now = told.identity
-    lines: list[Line] = [*told.lines()]
-    if told.interrupted:
+    lines: list[Line] = [f"As of position {told.position}:"] if past else []
+    lines += told.lines()
+    if told.interrupted and not past:
         interrupted = f"A write to {told.interrupted} was interrupted: "
         lines.append((Span(interrupted, "bad"), "`fileset write` completes it."))
     return Answer(

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from fileset.cli.documents import IDENTITY_NAMES, short, sop_class_name
+from fileset.cli.documents import IDENTITY_NAMES, short
+from fileset.cli.naming import Names
 from fileset.cli.text import count, some
 from fileset.repository import Repository
 from ledger import codec
+from ledger.errors import UnknownFormatError
 from ledger.events import (
     ChangeRedone,
+    ChangeReverted,
     ChangeUndone,
     ConflictNoted,
     ContentRecorded,
     DescriptorCharacterSetChanged,
     DescriptorFileIDChanged,
+    Erased,
+    ErasureCompleted,
     Event,
     FileSetCreated,
     FileSetIDChanged,
@@ -29,14 +34,17 @@ from ledger.events import (
     InstanceRestored,
     MediumLost,
     PatientNameNoted,
+    PayloadErased,
+    PositionTagged,
+    RecordsKept,
     StrangerKept,
+    TagDeleted,
     WriteAbandoned,
     WriteCompleted,
     WriteExported,
     WriteStarted,
 )
 from ledger.journal import Change, Stored
-from projections.hierarchy import Branch
 
 _IDENTITY: Final = {
     FileSetIDChanged: "id",
@@ -51,53 +59,47 @@ _COUNTED_WORDS: Final[dict[type, tuple[str, str]]] = {
     ConflictNoted: ("conflict", "noted"),
     PatientNameNoted: ("other patient name", "noted"),
     StrangerKept: ("strange file", "kept from the medium"),
+    Erased: ("event", "erased since"),
+    RecordsKept: ("record group", "carried on"),
 }
-_COUNTED: Final = tuple(_COUNTED_WORDS)
+_COUNTED: Final = (*_COUNTED_WORDS, ContentRecorded)
 
 
 class Wording:
-    """Tells what the changes of a repository did."""
+    """Tells what the changes of a repository did, from the journal alone."""
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
-        self._state = repository.refresh()
+        self.names = Names(repository.journal)
         self._told: dict[str, str] = {}
-
-    def changes(self) -> Iterator[tuple[Change, str, list[Stored]]]:
-        """Yield every change, oldest first, what it did, and its events."""
-        events: list[Stored] = []
-        for stored in self._repository.journal.stored():
-            events.append(stored)
-            if stored.position == stored.change.last:
-                yield stored.change, self._tell(stored.change, events), events
-                events = []
 
     def change(self, change: Change) -> str:
         """Return what a change did."""
         if change.id not in self._told:
             journal = self._repository.journal
-            self._tell(change, journal.stored(after=change.first - 1, upto=change.last))
+            self.tell(change, journal.stored(after=change.first - 1, upto=change.last))
         return self._told[change.id]
 
     def change_by_id(self, id_: str) -> str:
         """Return what the change with this whole id did."""
         return self._told.get(id_) or self.change(self._repository.find_change(id_))
 
-    def _tell(self, change: Change, events: Iterable[Stored]) -> str:
-        summary = _Summary(self)
-        for stored in events:
-            if stored.type == InstanceAdded.TYPE:  # its position is all that is needed of it
-                summary.added.append(stored.position)
-            else:
-                summary.take(codec.decode(stored.type, stored.version, stored.payload))
-        self._told[change.id] = told = "; ".join(summary.parts())
-        return told
+    def tell(self, change: Change, events: Iterable[Stored]) -> str:
+        """Return what a change did, whose `events` are at hand."""
+        if change.id not in self._told:
+            summary = _Summary(self)
+            for stored in events:
+                summary.take_stored(stored)
+            self._told[change.id] = "; ".join(summary.parts())
+        return self._told[change.id]
 
     # --- events ----------------------------------------------------------------------------------
 
     def event(self, stored: Stored) -> str:
         """Return one line on an event."""
-        event = codec.decode(stored.type, stored.version, stored.payload)
+        event = _decode(stored)
+        if isinstance(event, str):
+            return event
         teller = _EVENT_LINES.get(type(event))
         if isinstance(event, InstanceAdded):
             return self._added_line(event, stored.position)
@@ -117,22 +119,15 @@ class Wording:
 
     def instance(self, handle: Handle) -> str:
         """Return what people know an instance by."""
-        leaf = self._state.leaf(handle)
-        patient = self.patient(handle)
-        whose = f" of {patient}" if patient else ""
-        return f"{sop_class_name(leaf.sop_class_uid)}{whose}, {leaf.uid}"
+        return self.names.instance(handle)
 
-    def patient(self, handle: Handle) -> str | None:
-        """Return the Patient ID of an instance."""
-        branch: Branch | None = self._state.leaf(handle).home
-        while branch is not None and branch.record.type != "PATIENT":
-            branch = branch.home
-        return branch.key if branch is not None else None
 
-    def patients(self, handles: Iterable[Handle]) -> str:
-        """Return whose the instances are: ``": 1CT1, 4MR1"``, empty if nobody's."""
-        found = dict.fromkeys(p for p in map(self.patient, handles) if p)
-        return f": {some(list(found))}" if found else ""
+def _decode(stored: Stored) -> Event | str:
+    """Return the event; if a newer version wrote it, what is unknown about it."""
+    try:
+        return codec.decode(stored.type, stored.version, stored.payload)
+    except UnknownFormatError as exc:
+        return exc.what
 
 
 class _Summary:
@@ -140,15 +135,22 @@ class _Summary:
 
     def __init__(self, wording: Wording) -> None:
         self._wording = wording
-        self.added: list[Handle] = []
-        self._handles: dict[type, list[Handle]] = {
-            InstanceRestored: [],
-            InstanceRemoved: [],
-            ContentRecorded: [],
-        }
         self._imported: FileSetImported | None = None
         self._other: list[str] = []
         self._counts: Counter[type] = Counter()
+        self._patients: dict[type, dict[str, None]] = {}
+
+    def take_stored(self, stored: Stored) -> None:
+        known = stored.version <= InstanceAdded.VERSION
+        if (
+            stored.type == InstanceAdded.TYPE and known
+        ):  # of these there are many, and little is needed
+            self._count(InstanceAdded, self._wording.names.patient_of(stored))
+            self._counts[Erased] += not stored.payload
+        elif isinstance(event := _decode(stored), str):
+            self._other.append(event)
+        else:
+            self.take(event)
 
     def of(self, event: Event) -> list[str]:
         """Return the summary of a single event."""
@@ -156,68 +158,81 @@ class _Summary:
         return self.parts()
 
     def take(self, event: Event) -> None:
-        if (handles := self._handles.get(type(event))) is not None:
-            handles.append(event.instance)  # type: ignore[union-attr]  # the classes of the table
+        if isinstance(event, InstanceRemoved | InstanceRestored):
+            self._count(type(event), self._wording.names.patient(event.instance))
         elif isinstance(event, FileSetImported):
             self._imported = event
         elif isinstance(event, _COUNTED):
-            self._counts[type(event)] += 1
+            self._count(type(event))
         else:
             self._other.append(self._tell(event))
+
+    def _count(self, kind: type, patient: str | None = None) -> None:
+        self._counts[kind] += 1
+        if patient:
+            self._patients.setdefault(kind, {})[patient] = None
 
     def parts(self) -> list[str]:
         """Return the summary's parts, the most important first."""
         parts = []
         if self._imported is not None:
-            instances = count(len(self.added), "instance")
+            instances = count(self._counts[InstanceAdded], "instance")
             parts.append(f"File-set at {self._imported.root} adopted: {instances}")
         else:
-            parts += self._instances(self.added, "added")
-        parts += self._instances(self._handles[InstanceRestored], "taken back in")
-        parts += self._instances(self._handles[InstanceRemoved], "removed")
+            parts += self._instances(InstanceAdded, "added")
+        parts += self._instances(InstanceRestored, "taken back in")
+        parts += self._instances(InstanceRemoved, "removed")
         parts += self._other
         for kind, (noun, what) in _COUNTED_WORDS.items():
             if number := self._counts[kind]:
                 parts.append(f"{count(number, noun)} {what}")
         if not parts:
-            contents = self._handles[ContentRecorded]
-            parts.append(f"content of {count(len(contents), 'instance')} recorded")
+            contents = count(self._counts[ContentRecorded], "instance")
+            parts.append(f"content of {contents} recorded")
         return parts
 
-    def _instances(self, handles: list[Handle], what: str) -> list[str]:
-        if not handles:
+    def _instances(self, kind: type, what: str) -> list[str]:
+        if not self._counts[kind]:
             return []
-        return [f"{count(len(handles), 'instance')} {what}{self._wording.patients(handles)}"]
+        patients = self._patients.get(kind)
+        whose = f": {some(list(patients))}" if patients else ""
+        return [f"{count(self._counts[kind], 'instance')} {what}{whose}"]
 
     def _tell(self, event: Event) -> str:
-        match event:
-            case FileSetCreated(id=id_):
-                return f"File-set '{id_}' created" if id_ else "File-set created"
-            case ChangeUndone(change=id_):
-                return f"undid {id_}: {self._wording.change_by_id(id_)}"
-            case ChangeRedone(change=id_):
-                return f"redid {id_}: {self._wording.change_by_id(id_)}"
-            case WriteStarted(root=root):
-                placed = sum(len(names) for names in event.placed.values())
-                what = f"{count(placed, 'file')} to place, {len(event.dropped):,} to remove"
-                return f"write to {root} started: {what}"
-            case WriteCompleted():
-                return "write completed"
-            case WriteAbandoned(reason=reason):
-                return f"write abandoned: {reason}"
-            case MediumLost(root=root):
-                return f"medium at {root} given up"
-            case WriteExported(root=root, base=base):
-                return f"position {base} exported to {root}"
-            case _:
-                return _identity_set(event)
+        return _SUMMARIES.get(type(event), _identity_set)(self._wording, event)
 
 
-def _identity_set(event: Any) -> str:
+def _written(_: Wording, event: WriteStarted) -> str:
+    placed = sum(len(names) for names in event.placed.values())
+    what = f"{count(placed, 'file')} to place, {len(event.dropped):,} to remove"
+    return f"write to {event.root} started: {what}"
+
+
+def _identity_set(_: Wording, event: Any) -> str:
     name = IDENTITY_NAMES[_IDENTITY[type(event)]]
     value = "/".join(event.value) if isinstance(event.value, tuple) else event.value
     return f"{name} cleared" if value is None else f"{name} set to '{value}'"
 
+
+def _positions(runs: Iterable[tuple[int, int]]) -> str:
+    return some([f"{a} to {b}" if b > a else f"{a}" for a, b in runs], 10)
+
+
+_SUMMARIES: Final[dict[type, Callable[[Wording, Any], str]]] = {
+    FileSetCreated: lambda _, e: f"File-set '{e.id}' created" if e.id else "File-set created",
+    ChangeUndone: lambda w, e: f"undid {e.change}: {w.change_by_id(e.change)}",
+    ChangeRedone: lambda w, e: f"redid {e.change}: {w.change_by_id(e.change)}",
+    ChangeReverted: lambda w, e: f"reverted {e.change}: {w.change_by_id(e.change)}",
+    PositionTagged: lambda _, e: f"position {e.position} tagged '{e.name}'",
+    TagDeleted: lambda _, e: f"tag '{e.name}' deleted",
+    WriteStarted: _written,
+    WriteCompleted: lambda _, __: "write completed",
+    WriteAbandoned: lambda _, e: f"write abandoned: {e.reason}",
+    MediumLost: lambda _, e: f"medium at {e.root} given up",
+    WriteExported: lambda _, e: f"position {e.base} exported to {e.root}",
+    PayloadErased: lambda _, e: f"{count(sum(b - a + 1 for a, b in e.positions), 'event')} erased",
+    ErasureCompleted: lambda _, e: f"erasure at position {e.started} completed",
+}
 
 _EVENT_LINES: Final[dict[type, Callable[[Wording, Any], str]]] = {
     InstanceRemoved: lambda w, e: f"instance removed: {w.instance(e.instance)}",
@@ -240,4 +255,7 @@ _EVENT_LINES: Final[dict[type, Callable[[Wording, Any], str]]] = {
     ),
     WriteCompleted: lambda _, e: f"write completed: DICOMDIR {short(e.dicomdir)}",
     FileSetImported: lambda _, e: f"File-set at {e.root} adopted: DICOMDIR {short(e.dicomdir)}",
+    Erased: lambda _, e: f"erased: {e.type}",
+    RecordsKept: lambda _, e: f"records of the erased event {e.of} carried on: {len(e.parents)}",
+    PayloadErased: lambda _, e: f"erased: the events at {_positions(e.positions)}",
 }

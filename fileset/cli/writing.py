@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import click
 
-from fileset.cli.command import Command, command, pass_session
+from fileset.cli.command import Command, PathType, command, pass_session
 from fileset.cli.documents import file_ids, plan_document, short
-from fileset.cli.history import state_at
+from fileset.cli.moments import AT, state_at
 from fileset.cli.output import Answer, Line, Span
 from fileset.cli.progress import bar
 from fileset.cli.session import Session, absolute
@@ -40,20 +40,14 @@ _SHOWN: Final = 20
     },
     changes=True,
 )
-@click.argument("root", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.argument("root", required=False, type=PathType(file_okay=False))
 @click.option(
     "--layout",
     type=click.Choice(list(LAYOUTS)),
     help="Where the files go: as pydicom numbers them, or moving nothing that is on the medium.  "
     "[default: pydicom]",
 )
-@click.option(
-    "--at",
-    "position",
-    type=click.IntRange(min=1),
-    metavar="POSITION",
-    help="Write a copy of the File-set as of a position of the journal.",
-)
+@AT
 @click.option(
     "--new-medium",
     is_flag=True,
@@ -71,7 +65,7 @@ def write(
     session: Session,
     root: Path | None,
     layout: str | None,
-    position: int | None,
+    moment: str | None,
     new_medium: bool,
     abandon: bool,
     dry_run: bool,
@@ -85,13 +79,13 @@ def write(
     """
     root = absolute(root) if root is not None else None
     if abandon:
-        if root is not None or layout or position is not None or new_medium or dry_run:
+        if root is not None or layout or moment is not None or new_medium or dry_run:
             raise click.UsageError("--abandon writes nothing: give it alone.")
         return _abandon(session, reason)
-    if new_medium and (root is None or position is not None):
+    if new_medium and (root is None or moment is not None):
         raise click.UsageError("--new-medium needs the ROOT to write to, and no --at.")
-    if position is not None:
-        return _export(session, root, layout, position, dry_run, show_all, reason)
+    if moment is not None:
+        return _export(session, root, layout, moment, dry_run, show_all, reason)
     repository = session.repository()
     writer = Writer(repository, Contents(repository))
     layout = layout or "pydicom"
@@ -147,7 +141,7 @@ def _export(
     session: Session,
     root: Path | None,
     layout: str | None,
-    position: int,
+    moment: str,
     dry_run: bool,
     show_all: bool,
     reason: str | None,
@@ -158,7 +152,7 @@ def _export(
         raise click.UsageError("--at writes a new copy, which has no existing layout.")
     repository = session.repository()
     writer = Writer(repository, Contents(repository))
-    state = state_at(repository, position)
+    state = state_at(repository, moment)
     if dry_run:
         plan = plan_document(writer.plan_export(root, state), {})
         return Answer(_document(plan, dry_run=True, export=True), _plan_lines(plan, show_all))
@@ -167,7 +161,7 @@ def _export(
     plan = plan_document(result.plan, {})
     return Answer(
         _document(plan, dicomdir=result.dicomdir, export=True),
-        [f"The File-set as of position {position}:", *_written_lines(plan, result.dicomdir)],
+        [f"The File-set as of position {state.position}:", *_written_lines(plan, result.dicomdir)],
     )
 
 

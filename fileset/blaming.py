@@ -1,0 +1,88 @@
+"""Who did what to a patient, study, series or instance, and where it went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement
+from pydicom.multival import MultiValue
+
+from fileset.repository import Repository
+from fileset.search import has_value
+from ledger import codec, elements
+from ledger.datasets import to_dataset
+from ledger.events import Handle, InstanceAdded
+from ledger.journal import Recorded
+from projections.diff import above
+from projections.hierarchy import Branch, Leaf
+from projections.layouts import pydicom_layout
+from projections.provenance import Provenance, Touch
+from projections.state import FileSetState
+
+_OWN = {
+    "SOPInstanceUID": "uid",
+    "SOPClassUID": "sop_class_uid",
+    "TransferSyntaxUID": "transfer_syntax_uid",
+}
+
+
+def ever_known(state: FileSetState, query: Mapping[str, str]) -> list[Leaf]:
+    """Return the instances, also those removed long since, whose records have all the values."""
+    tests = [_test(keyword, text) for keyword, text in query.items()]
+    return [leaf for leaf in state.hierarchy.leaves.values() if all(test(leaf) for test in tests)]
+
+
+def query_text(value: Any) -> str:
+    """Return a value as people type it in a query."""
+    return (
+        "\\".join(map(str, value)) if isinstance(value, list | tuple | MultiValue) else str(value)
+    )
+
+
+def _test(keyword: str, text: str) -> Callable[[Leaf], bool]:
+    """Return what tells whether the lowest record of an instance that has an element has `text`."""
+    if keyword in _OWN:
+        return lambda leaf: getattr(leaf, _OWN[keyword]) == text
+    tag = tag_for_keyword(keyword)
+
+    @cache  # for each record above instances once
+    def above_has(branch: Branch) -> bool:
+        for record in reversed(above(branch)):
+            if (element := _element(record, tag)) is not None:
+                return has_value(element, text)
+        return False
+
+    def has(leaf: Leaf) -> bool:
+        own = _element(leaf, tag)
+        return has_value(own, text) if own is not None else above_has(leaf.home)
+
+    return has
+
+
+def _element(node: Branch | Leaf, tag: int | None) -> DataElement | None:
+    held = node.record.elements
+    if tag is None or elements.find(held, tag) is None:
+        return None
+    return to_dataset(held)[tag]
+
+
+def blame(
+    repository: Repository, handles: Collection[Handle], upto: int | None = None
+) -> Iterator[Touch]:
+    """Yield how events, up to a position, touched the instances `handles`, in their order."""
+    handles = frozenset(handles)
+
+    @cache
+    def file_ids_at(position: int) -> Mapping[Handle, str]:
+        placed = pydicom_layout(repository.at(position), ())
+        return {leaf.handle: path for leaf, path in placed.items() if leaf.handle in handles}
+
+    provenance = Provenance(handles, file_ids_at)
+    for stored in repository.journal.stored(upto=upto):
+        if stored.type == InstanceAdded.TYPE and stored.position not in handles:
+            continue
+        event = codec.decode(stored.type, stored.version, stored.payload)
+        yield from provenance.touches(Recorded(stored.position, stored.change, event))

@@ -1,0 +1,52 @@
+"""``--at``: the option of every command that can look at the past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from fileset.cli.session import Session
+from fileset.errors import NoSuchMomentError
+from fileset.moments import position_of
+from fileset.repository import Repository
+from projections.state import FileSetState
+
+if TYPE_CHECKING:
+    from fileset.fileset import FileSet
+
+AT: Final = click.option(
+    "--at",
+    "moment",
+    metavar="MOMENT",
+    help="As of then: a position, tag, change or date, such as 12, sent or 2026-11-22T14:30+01:00.",
+)
+"""Gives a command the parameter `moment`, ``None`` for now."""
+
+
+def state_at(repository: Repository, moment: str | None) -> FileSetState:
+    """Return the state at `moment`, the present one for ``None``; a usage error if it is none."""
+    if moment is None:
+        return repository.refresh()
+    with usage_of_moments():
+        return repository.at(position_of(repository, moment))
+
+
+def file_set_at(session: Session, moment: str | None) -> FileSet:
+    """Return the File-set as of `moment`, as :func:`state_at` does."""
+    fs = session.file_set()
+    if moment is None:
+        return fs
+    with usage_of_moments():
+        return fs.at(moment)
+
+
+@contextmanager
+def usage_of_moments() -> Iterator[None]:
+    """Have what names no moment be a usage error."""
+    try:
+        yield
+    except NoSuchMomentError as exc:
+        raise click.UsageError(str(exc)) from exc

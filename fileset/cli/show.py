@@ -1,0 +1,62 @@
+"""``show``: one change and its events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import click
+
+from fileset.cli.command import Command, command, pass_session
+from fileset.cli.documents import change_document, event_document
+from fileset.cli.log import DIGITS
+from fileset.cli.moments import usage_of_moments
+from fileset.cli.output import Answer, Line, Span
+from fileset.cli.session import Session
+from fileset.cli.wording import Wording
+from fileset.moments import change_of
+
+
+@command(
+    "show",
+    {
+        "change": "the change, see below",
+        "events": "[{position, type, version, digest, hash, payload}], the payload as recorded",
+    },
+)
+@click.argument("id_", metavar="CHANGE")
+@pass_session
+def show(session: Session, id_: str) -> Answer:
+    """Show a change and its events; CHANGE is its id, or the beginning of it."""
+    repository = session.repository(newer_too=True)
+    with usage_of_moments():
+        change = change_of(repository, id_)
+    wording = Wording(repository)
+    events = list(repository.journal.stored(after=change.first - 1, upto=change.last))
+    told = wording.tell(change, events)
+    fields = {
+        "Recorded at": change.recorded_at,
+        "Actor": change.actor,
+        "Origin": change.origin,
+        "Reason": change.reason or "(none given)",
+        "Positions": f"{change.first} to {change.last}" if change.count > 1 else str(change.last),
+    }
+    lines: Iterable[Line] = [
+        (Span(f"Change {change.id}", "title"), f": {told}"),
+        *(f"  {name}: {value}" for name, value in fields.items()),
+        "",
+        *(
+            (Span(f"{stored.position:>{DIGITS}}", "faint"), f"  {wording.event(stored)}")
+            for stored in events
+        ),
+    ]
+    return Answer(
+        {
+            "change": change_document(change, told),
+            "events": [event_document(stored) for stored in events] if session.as_json else [],
+        },
+        lines,
+    )
+
+
+COMMANDS: Final[dict[str, Command]] = {"show": show}

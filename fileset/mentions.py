@@ -1,0 +1,51 @@
+"""Texts that tell who a person is: paths, reasons and the like, in which people put names."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import Final
+
+from attrs import define
+
+from projections.erasing import Identifiers
+
+_SHORTEST: Final = 3  # of a Patient ID or a name: a shorter one is found in any text
+_UID: Final = re.compile(r"[0-9]+(?:\.[0-9]+)+")
+
+
+@define(slots=False)
+class Mentions:
+    """Looks for a person in texts, whatever the case and what stands between the parts of a name.
+
+    A name is found where its family and given name are, as words.
+    """
+
+    identifiers: Identifiers
+
+    def of_person(self, text: str) -> bool:
+        """Whether the Patient ID or the name is in `text`."""
+        folded = text.casefold()
+        return any(all(self._has(folded, word) for word in words) for words in self._wanted)
+
+    def of_any(self, text: str) -> bool:
+        """Whether the Patient ID, the name, or a UID of the person's data is in `text`."""
+        return self.of_person(text) or not self.identifiers.uids.isdisjoint(_UID.findall(text))
+
+    @staticmethod
+    def _has(text: str, word: str) -> bool:
+        if word not in text:
+            return False
+        return re.search(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", text) is not None
+
+    @cached_property
+    def _wanted(self) -> list[tuple[str, ...]]:
+        """The words that have to be there together, for the ID and each way to write the name."""
+        wanted: list[tuple[str, ...]] = [
+            (patient.casefold(),) for patient in sorted(self.identifiers.patients)
+        ]
+        for name in sorted(self.identifiers.names):
+            for group in name.casefold().split("="):
+                parts = tuple(part.strip() for part in group.split("^")[:2] if part.strip())
+                wanted.append(parts)
+        return [words for words in wanted if words and max(map(len, words)) >= _SHORTEST]

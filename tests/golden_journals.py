@@ -1,0 +1,200 @@
+"""The golden journals: how they were made, and what they have to come to for ever.
+
+``python tests/golden_journals.py VERSION`` makes those of a release, in ``golden/journals``: an
+exported journal (``.jsonl``), and the state that it was folded to (``.txt``). A release adds its
+own and leaves the others as they are. Before a release, what its journals lack can be added below
+and its files be made anew.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from pydicom import dcmread, examples
+
+from fileset import FileSet
+from fileset.contents import Contents
+from fileset.erasure import Eraser
+from fileset.repository import Repository
+from ledger.digest import digest_of
+from ledger.journal import Head
+from ledger.journal_lines import JournalFile, write_journal
+from ledger.sqlite import SqliteJournal
+from projections.hierarchy import Leaf
+from projections.outline import record_line
+from projections.pending import pending
+from projections.plan import plan_export
+from projections.state import FileSetState
+
+FOLDER = Path(__file__).parent / "golden" / "journals"
+GOLDEN = sorted(FOLDER.glob("*.jsonl"))
+CT, MR, RT_DOSE = (examples.get_path(name) for name in ("ct", "mr", "rt_dose"))
+
+
+# --- what a journal comes to ---------------------------------------------------------------------
+
+
+def replayed(exported: Path, folder: Path) -> str:
+    """Return what the journal in the file `exported` comes to, replayed in a new `folder`."""
+    with exported.open("rb") as file:
+        lines = JournalFile(file, exported.name)
+        journal = SqliteJournal.restore(folder / "journal", lines.journal_id, lines.events())
+    with closing(journal):
+        state = FileSetState()
+        dicomdirs = []
+        for recorded in journal.read():
+            state.apply(recorded)
+            if recorded.position == recorded.change.last:
+                dicomdirs.append(f"  {state.position}: {_dicomdir(state)}")
+        return "\n".join((*_told(state, journal.head()), "DICOMDIR at", *dicomdirs, ""))
+
+
+def _dicomdir(state: FileSetState) -> str:
+    return digest_of(plan_export(state, "", now=state).dicomdir)
+
+
+def _told(state: FileSetState, head: Head) -> Iterator[str]:
+    yield f"position {head.position}, hash {head.hash.hex()}"
+    for name in ("id", "uid", "descriptor_file_id", "descriptor_character_set"):
+        yield f"{name}: {getattr(state.identity, name)}"
+    written = state.written
+    yield f"medium: {(written.layout, written.dicomdir, written.position) if written else None}"
+    yield f"staged: {pending(state).summary()}"
+    yield f"undo: {[entry.change for entry in state.history.undo]}"
+    yield f"redo: {[entry.change for entry in state.history.redo]}"
+    yield f"tags: {dict(state.tags)}"
+    for depth, node in state.hierarchy.walk():
+        told = record_line(node.record, node.key or "")
+        yield f"{'  ' * (depth + 1)}{told}{_leaf(node) if isinstance(node, Leaf) else ''}"
+
+
+def _leaf(leaf: Leaf) -> str:
+    content = f"{leaf.content.digest} {leaf.content.size}" if leaf.content else None
+    return (
+        f" [{leaf.handle} {leaf.rank} {leaf.uid} {leaf.file_id} {leaf.placement.value} {content}]"
+    )
+
+
+# --- how they were made --------------------------------------------------------------------------
+
+
+def changed(source: Path, target: Path, **elements: Any) -> Path:
+    """Save the instance at `source` as `target` with other values."""
+    ds = dcmread(source)
+    for keyword, value in elements.items():
+        setattr(ds, keyword, value)
+    ds.save_as(target)
+    return target
+
+
+def created(folder: Path) -> Repository:
+    """A File-set from nothing: every kind of change, written, moved to another medium, tagged."""
+    fs = FileSet(repository=folder / "repository")
+    fs.repository.actor = "anna"
+    fs.add_many([CT, MR, RT_DOSE, folder / "missing.dcm"], reason="first delivery")
+    fs.add_many([RT_DOSE], complete=True)
+    conflict = changed(CT, folder / "conflict.dcm", PatientName="Another^Name")
+    namesake = changed(
+        CT, folder / "namesake.dcm", PatientName="山田^太郎", SOPInstanceUID="1.2.3.4",
+        SpecificCharacterSet="ISO_IR 192",
+    )  # fmt: skip
+    fs.add_many([conflict, namesake])
+    added = fs.history[-1]
+    fs.tag("delivered", reason="for the clinic")
+    with fs.change(reason="labels", actor="bert"):
+        fs.ID = "GOLDEN"
+        fs.UID = "1.2.826.0.1.3680043.8.498.1"  # type: ignore[assignment]  # a UID is text
+        fs.descriptor_file_id = ["DOCS", "README"]
+        fs.descriptor_character_set = "ISO_IR 100"
+    fs.remove(fs.find(PatientID="4MR1"))
+    fs.undo(reason="not that one")
+    fs.redo()
+    fs.write(folder / "medium")
+    fs.remove(fs.find(PatientID="1CT1", SOPInstanceUID="1.2.3.4"))
+    fs.add(namesake)  # still on the medium: it is restored
+    fs.revert(added, reason="whose is it?")
+    fs.add_many([MR], reference=True)
+    _abandon_a_write(fs)
+    shutil.rmtree(folder / "medium")
+    fs.write(folder / "second", new_medium=True, layout="existing")
+    fs.at(4).copy(folder / "copy")
+    fs.tag("delivered", move=True)
+    fs.tag("mistaken")
+    fs.delete_tag("mistaken")
+    fs.ID = None
+    fs.undo()
+    return fs.repository
+
+
+def adopted(folder: Path) -> Repository:
+    """A File-set that was there before, of which a file was damaged meanwhile."""
+    with FileSet() as made:
+        made.ID = "ADOPTED"
+        made.add_many([CT, MR])
+        made.add_many([RT_DOSE], complete=True)
+        made.write(folder / "cd")
+    fs = FileSet(folder / "cd" / "DICOMDIR", repository=folder / "repository")
+    fs.repository.actor = "anna"
+    (ct,) = fs.find(PatientID="1CT1")
+    (mr,) = fs.find(PatientID="4MR1")
+    Path(mr.path).write_bytes(b"damaged")
+    fs.remove([ct, mr])
+    fs.write()
+    fs.add(CT)
+    return fs.repository
+
+
+def erased(folder: Path) -> Repository:
+    """A File-set of which an instance was erased that had brought the records of another."""
+    fs = FileSet(repository=folder / "repository")
+    fs.repository.actor = "anna"
+    fs.add(CT)
+    fs.add(MR)
+    fs.add(changed(CT, folder / "second.dcm", SOPInstanceUID="1.2.3.4", InstanceNumber=2))
+    eraser = Eraser(fs.repository, Contents(fs.repository))
+    first = {"SOPInstanceUID": str(dcmread(CT).SOPInstanceUID)}
+    eraser.erase(first, reason="asked for", take_off=True)
+    fs.ID = "ERASED"
+    return fs.repository
+
+
+def _abandon_a_write(fs: FileSet) -> None:
+    """Begin a write that is interrupted, and give it up."""
+
+    class Interrupted(BaseException):
+        pass
+
+    def interrupt(done: int, total: int) -> None:
+        raise Interrupted
+
+    with suppress(Interrupted):
+        fs.write(progress=interrupt)
+    fs.abandon(reason="another medium")
+
+
+BUILDERS: dict[str, Callable[[Path], Repository]] = {
+    "created": created,
+    "adopted": adopted,
+    "erased": erased,
+}
+
+
+def make(version: str) -> None:
+    """Make the golden journals of a release, in the place of those there are of it."""
+    for name, build in BUILDERS.items():
+        with tempfile.TemporaryDirectory(prefix="golden-") as folder:
+            repository = build(Path(folder))
+            target = FOLDER / f"{version}-{name}.jsonl"
+            with closing(repository), target.open("wb") as file:
+                write_journal(repository.journal, file.write)
+            target.with_suffix(".txt").write_text(replayed(target, Path(folder)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    make(sys.argv[1])

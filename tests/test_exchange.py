@@ -1,0 +1,243 @@
+"""export-journal and import-journal: a repository is made again, equal and of use, or not."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from cli_runs import CT, MR, RT_DOSE, Cli, changed, run, spawn
+
+from fileset.repository import Repository
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    run("init", tmp_path / "archive", "--id", "DISC")
+    cli = Cli(tmp_path / "archive")
+    cli("add", CT, MR, "/missing", "--reason", "caf\u00e9 \u2028", code=1)
+    cli("remove", "PatientID=4MR1")
+    cli("undo")
+    return cli
+
+
+@pytest.fixture
+def exported(cli: Cli, tmp_path: Path) -> Path:
+    cli("export-journal", tmp_path / "journal.jsonl")
+    return tmp_path / "journal.jsonl"
+
+
+def beside(path: Path) -> set[str]:
+    return {each.name for each in path.parent.iterdir()}
+
+
+# --- export --------------------------------------------------------------------------------------
+
+
+def test_an_export_tells_what_it_wrote_and_is_for_its_owner_alone(cli: Cli, tmp_path: Path) -> None:
+    document = cli.json("export-journal", tmp_path / "j")
+    assert document["events"] == 6
+    assert document["file"] == str(tmp_path / "j")
+    assert document["head"].startswith("sha256:")
+    assert (tmp_path / "j").stat().st_mode & 0o777 == 0o600
+    assert len((tmp_path / "j").read_bytes().splitlines()) == 7
+
+
+@pytest.mark.parametrize("arguments", [(), ("-",)])
+def test_without_a_file_the_journal_goes_to_standard_output(
+    cli: Cli, exported: Path, arguments: tuple[str, ...]
+) -> None:
+    done = spawn("--repo", cli.repository, "export-journal", *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.encode() == exported.read_bytes()
+
+
+def test_a_document_and_the_journal_don_t_share_standard_output(cli: Cli) -> None:
+    assert "name a FILE" in cli("export-journal", "--json", code=2).out
+
+
+def test_nothing_is_overwritten_by_an_export(cli: Cli, exported: Path) -> None:
+    before = exported.read_bytes()
+    assert "already" in cli("export-journal", exported, code=3).err
+    assert exported.read_bytes() == before
+    assert "missing" in cli("export-journal", exported.parent / "missing" / "j", code=3).err
+
+
+def test_a_damaged_journal_leaves_no_file(cli: Cli, tmp_path: Path) -> None:
+    journal = cli.repository / "journal.sqlite"
+    journal.write_bytes(journal.read_bytes().replace(b"4MR1", b"4MR2"))
+    before = beside(cli.repository)
+    assert "the event at position 3" in cli("export-journal", tmp_path / "j", code=3).err
+    assert beside(cli.repository) == before
+
+
+# --- import --------------------------------------------------------------------------------------
+
+
+def test_an_imported_repository_is_equal(cli: Cli, exported: Path, tmp_path: Path) -> None:
+    document = run("import-journal", exported, tmp_path / "new", "--json").document
+    new = Cli(tmp_path / "new")
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    assert document["content_needed"] == document["content_lacking"] == 2
+    for command in (["log", "--events"], ["tree"], ["status"]):
+        one, two = cli.json(*command), new.json(*command)
+        one.pop("repository", None)
+        two.pop("repository", None)
+        assert one == two
+    new("export-journal", tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == exported.read_bytes()
+    with (
+        closing(Repository.open(cli.repository)) as here,
+        closing(Repository.open(new.repository)) as there,
+    ):
+        assert (here.journal.id, here.journal.head()) == (there.journal.id, there.journal.head())
+        assert list(here.journal.stored()) == list(there.journal.stored())
+
+
+def test_without_content_the_journal_is_fine_and_what_lacks_is_listed(
+    exported: Path, tmp_path: Path
+) -> None:
+    told = run("import-journal", exported, tmp_path / "new").out
+    assert "The vault lacks the content of 2 of 2 files" in told
+    findings = Cli(tmp_path / "new").json("verify", code=1)["findings"]
+    assert [finding["kind"] for finding in findings] == ["content-missing"] * 2
+
+
+@pytest.mark.parametrize("where", ["repository", "vault", "medium", "folder of files"])
+def test_content_comes_from_wherever_it_is(cli: Cli, tmp_path: Path, where: str) -> None:
+    cli("write", tmp_path / "medium")
+    cli("export-journal", tmp_path / "j")
+    source = {
+        "repository": cli.repository,
+        "vault": cli.repository / "vault",
+        "medium": tmp_path / "medium",
+        "folder of files": CT.parent,
+    }[where]
+    before = sorted(source.rglob("*"))
+    out = run("import-journal", tmp_path / "j", tmp_path / "new", "--vault", source).out
+    assert "The vault has the content of 2 files" in out
+    assert sorted(source.rglob("*")) == before
+    new = Cli(tmp_path / "new")
+    assert "all is well" in new("verify").out
+    shutil.rmtree(tmp_path / "medium")
+    new("add", RT_DOSE, "--complete")
+    new("write", tmp_path / "other", "--new-medium")
+    written = {path.read_bytes() for path in (tmp_path / "other").rglob("IM*")}
+    assert written == {CT.read_bytes(), MR.read_bytes()}
+
+
+def test_content_that_is_not_there_or_damaged_is_counted(
+    cli: Cli, exported: Path, tmp_path: Path
+) -> None:
+    (pack,) = (path for path in (cli.repository / "vault").iterdir() if path.stat().st_size)
+    data = bytearray(pack.read_bytes())
+    data[-100] ^= 0xFF
+    pack.chmod(0o600)
+    pack.write_bytes(data)
+    result = run("import-journal", exported, tmp_path / "new", "--vault", cli.repository, code=1)
+    assert "lacks the content of 1 of 2 files" in result.out
+    (finding,) = Cli(tmp_path / "new").json("verify", code=1)["findings"]
+    assert finding["kind"] == "content-missing"
+    shutil.rmtree(tmp_path / "new")
+    (tmp_path / "empty").mkdir()
+    source = tmp_path / "empty"
+    run("import-journal", exported, tmp_path / "new", "--vault", source, code=1)
+
+
+def test_large_content_is_copied_by_way_of_a_file(
+    cli: Cli, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fileset.exchange._IN_MEMORY", 0)
+    run("import-journal", exported, tmp_path / "new", "--vault", cli.repository)
+    run("import-journal", exported, tmp_path / "newer", "--vault", CT.parent)
+    for name in ("new", "newer"):
+        assert "all is well" in Cli(tmp_path / name)("verify").out
+
+
+def test_what_came_in_several_batches_is_all_there(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fileset.exchange._BATCH", 2)
+    for number in range(5):
+        cli("add", changed(CT, tmp_path / f"{number}.dcm", SOPInstanceUID=f"1.2.3.{number}"))
+    cli("export-journal", tmp_path / "j")
+    document = run(
+        "import-journal", tmp_path / "j", tmp_path / "new", "--vault", cli.repository, "--json"
+    ).document
+    assert (document["content_needed"], document["content_lacking"]) == (7, 0)
+    assert "all is well" in Cli(tmp_path / "new")("verify").out
+
+
+def test_a_journal_goes_through_a_pipe(cli: Cli, tmp_path: Path) -> None:
+    fileset = f"{sys.executable} -m fileset.cli"
+    line = (
+        f"{fileset} --repo {cli.repository} export-journal | "
+        f"{fileset} import-journal - {tmp_path / 'new'}"
+    )
+    subprocess.run(["bash", "-o", "pipefail", "-c", line], check=True, capture_output=True)
+    assert Cli(tmp_path / "new").json("log") == cli.json("log")
+
+
+# --- what is refused -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        (lambda lines: [], "line 1 is not the header of an exported journal"),
+        (lambda lines: lines[1:], "line 1 is not the header"),
+        (lambda lines: lines[:-1], "line 7 (position 6) is missing: line 1 tells of 6 events"),
+        (lambda lines: [*lines[:3], lines[3][:50]], "line 4 (position 3) is not JSON: the file"),
+        (
+            lambda lines: [*lines[:3], lines[3].replace(b"4MR1", b"4MR2"), *lines[4:]],
+            "line 4: The journal is damaged: the event at position 3 has a payload that was",
+        ),
+        (
+            lambda lines: [*lines[:2], lines[2].replace(b"caf", b"tee"), *lines[3:]],
+            "line 3: The journal is damaged: the event at position 2 does not follow",
+        ),
+    ],
+    ids=["empty", "no header", "cut at a change", "cut in a line", "payload", "reason"],
+)
+def test_a_damaged_file_is_refused_by_line_and_position_and_leaves_nothing(
+    exported: Path, tmp_path: Path, edit: object, told: str
+) -> None:
+    lines = exported.read_bytes().splitlines(keepends=True)
+    exported.write_bytes(b"".join(edit(lines)))  # type: ignore[operator]
+    before = beside(exported)
+    error = run("import-journal", exported, tmp_path / "new", code=3).err
+    assert f"{exported}, {told}" in error
+    assert beside(exported) == before
+
+
+def test_a_repository_is_not_made_where_something_is(exported: Path, tmp_path: Path) -> None:
+    assert (
+        "is a repository already"
+        in run("import-journal", exported, tmp_path / "archive", code=3).err
+    )
+    assert "No such file" in run("import-journal", tmp_path / "no", tmp_path / "new", code=3).err
+    run("import-journal", exported, tmp_path / "new", "--vault", tmp_path / "no", code=2)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_failure_while_content_is_copied_leaves_nothing(
+    cli: Cli, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ledger.vault.PackVault.read", fail)
+    before = beside(exported)
+    arguments = ("import-journal", exported, tmp_path / "new", "--vault", cli.repository)
+    assert "No space left" in run(*arguments, code=3).err
+    assert beside(exported) == before
+
+
+def test_a_journal_without_events_is_refused(tmp_path: Path) -> None:
+    empty = Repository.create(tmp_path / "empty", lambda _: None)
+    empty.close()
+    Cli(tmp_path / "empty")("export-journal", tmp_path / "j")
+    assert "nothing to import" in run("import-journal", tmp_path / "j", tmp_path / "n", code=3).err
