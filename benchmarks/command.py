@@ -20,6 +20,8 @@ from benchmarks.report import print_run, update_page
 from benchmarks.results import Result, Run
 from benchmarks.rows import ROWS
 from benchmarks.rows.row import Row
+from benchmarks.stages import print_stages
+from benchmarks.stages import stages as find_stages
 from benchmarks.workbench import QUICK, Sizes, Workbench
 
 _WIDTH = 160  # of the table where it goes to a file
@@ -47,6 +49,7 @@ def _sizes_of(_: click.Context, __: click.Parameter, value: str | None) -> tuple
     help="Measure this row only; may be given several times.",
 )
 @click.option("--list", "list_", is_flag=True, help="List the rows and stop.")
+@click.option("--stages", is_flag=True, help="Show where the time of adding and writing goes.")
 @click.option(
     "--quick", is_flag=True, help="Small sizes, each once: for a look, not for the goals."
 )
@@ -74,6 +77,7 @@ def _sizes_of(_: click.Context, __: click.Parameter, value: str | None) -> tuple
 def main(
     rows: tuple[str, ...],
     list_: bool,
+    stages: bool,
     quick: bool,
     million: bool,
     seed: int,
@@ -98,6 +102,9 @@ def main(
         for row in ROWS.values():
             click.echo(f"{row.name:14}{row.title(sizes)} ({row.goal.text})")
         return
+    if stages:
+        _show_stages(sizes, seed, work)
+        return
     run = Run.load(from_) if from_ else _measure(chosen, sizes, seed, work)
     if json_:
         json_.write_text(run.dump(), encoding="utf-8")
@@ -107,6 +114,12 @@ def main(
     print_run(run, console if console.is_terminal else Console(width=_WIDTH))
     if not run.is_quick and any(result.reached is False for result in run.results):
         sys.exit(1)
+
+
+def _show_stages(sizes: Sizes, seed: int, work: Path | None) -> None:
+    with tempfile.TemporaryDirectory(prefix="fileset-benchmarks-", dir=work) as folder:
+        bench = Workbench(Path(folder), sizes, seed, {}, _progress(time.monotonic()))
+        print_stages(find_stages(bench), Console())
 
 
 def _measure(rows: list[Row], sizes: Sizes, seed: int, work: Path | None) -> Run:

@@ -1,7 +1,9 @@
 """Synthetic CT instances, made from a seed: one is encoded by pydicom, the others are patched.
 
-All varying values have a fixed width, so an instance is the template with other bytes at known
-places. A series has 200 slices, a patient one study of five series::
+The headers are a real scanner's, that of the CT instance which pydicom ships, with its some 260
+elements; *sparse* ones have 50. All varying values have a fixed width, so an instance is the
+template with other bytes at known places. A series has 200 slices, a patient one study of five
+series::
 
     PT000000/ST000000/SE000000/IM000000
 """
@@ -15,6 +17,7 @@ from math import isqrt
 from pathlib import Path
 from typing import Final
 
+from pydicom import examples
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
@@ -55,9 +58,9 @@ def file_id(number: int) -> str:
     return f"PT{_patient(number):06d}/ST000000/SE{series % SERIES:06d}/IM{number % SLICES:06d}"
 
 
-def make_instances(folder: Path, count: int, *, size: int, seed: int) -> Path:
+def make_instances(folder: Path, count: int, *, size: int, seed: int, sparse: bool = False) -> Path:
     """Write `count` instances of about `size` bytes each to the new folder `folder`."""
-    for number, data in enumerate(instances(count, size=size, seed=seed)):
+    for number, data in enumerate(instances(count, size=size, seed=seed, sparse=sparse)):
         path = folder / file_id(number)
         if number % SLICES == 0:
             path.parent.mkdir(parents=True)
@@ -66,9 +69,9 @@ def make_instances(folder: Path, count: int, *, size: int, seed: int) -> Path:
     return folder
 
 
-def instances(count: int, *, size: int, seed: int) -> Iterator[bytes]:
+def instances(count: int, *, size: int, seed: int, sparse: bool = False) -> Iterator[bytes]:
     """Yield the bytes of so many instances."""
-    template = bytearray(_encoded(_template(size, seed)))
+    template = bytearray(_encoded(_template(size, seed, sparse=sparse)))
     places = {
         keyword: _places(template, text.encode()) for keyword, text in values(seed, _MARK).items()
     }
@@ -88,8 +91,22 @@ def _places(data: bytes | bytearray, text: bytes) -> list[int]:
     return found
 
 
-def _template(size: int, seed: int) -> Dataset:
-    """Return the first instance: what a scanner usually gives, with noise for pixels."""
+def _template(size: int, seed: int, *, sparse: bool) -> Dataset:
+    """Return the first instance, with noise for pixels."""
+    ds = _sparse(seed) if sparse else examples.ct
+    for keyword, text in values(seed, _MARK).items():
+        setattr(ds, keyword, text)
+    ds.Rows = ds.Columns = 0
+    ds.PixelData = b""
+    ds.pop("DataSetTrailingPadding", None)
+    side = max(1, isqrt(max(0, size - len(_encoded(ds))) // 2))
+    ds.Rows = ds.Columns = side
+    ds.PixelData = random.Random(seed).randbytes(2 * side * side)  # noqa: S311 - noise
+    return ds
+
+
+def _sparse(seed: int) -> Dataset:
+    """Return the least that a scanner gives."""
     ds = Dataset()
     ds.SpecificCharacterSet = "ISO_IR 100"
     ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
@@ -124,13 +141,6 @@ def _template(size: int, seed: int) -> Dataset:
     ds.PixelRepresentation = 0
     ds.RescaleIntercept = "-1024"
     ds.RescaleSlope = "1"
-    for keyword, text in values(seed, _MARK).items():
-        setattr(ds, keyword, text)
-    ds.Rows = ds.Columns = 0
-    ds.PixelData = b""
-    side = max(1, isqrt(max(0, size - len(_encoded(ds))) // 2))
-    ds.Rows = ds.Columns = side
-    ds.PixelData = random.Random(seed).randbytes(2 * side * side)  # noqa: S311 - noise
     return ds
 
 

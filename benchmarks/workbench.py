@@ -68,17 +68,19 @@ class Workbench:
     seed: int
     peers: dict[str, str | None]
     say: Callable[[str], None]
-    _sources: dict[tuple[int, int], Path] = field(factory=dict)
+    _sources: dict[tuple[int, int, bool], Path] = field(factory=dict)
     _archives: dict[int, Archive] = field(factory=dict)
     _indexing: dict[int, list[Cost]] = field(factory=dict)
 
-    def source(self, count: int, size: int | None = None) -> Path:
+    def source(self, count: int, size: int | None = None, *, sparse: bool = False) -> Path:
         """Return a folder with `count` instances, which nobody changes."""
-        key = (count, size or self.sizes.size)
+        key = (count, size or self.sizes.size, sparse)
         if key not in self._sources:
             self.say(f"making {count:,} instances of {key[1]:,} bytes")
-            folder = self.work / f"source-{count}-{key[1]}"
-            self._sources[key] = make_instances(folder, count, size=key[1], seed=self.seed)
+            folder = self.work / f"source-{count}-{key[1]}{'-sparse' * sparse}"
+            self._sources[key] = make_instances(
+                folder, count, size=key[1], seed=self.seed, sparse=sparse
+            )
         return self._sources[key]
 
     @contextmanager

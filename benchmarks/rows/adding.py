@@ -24,8 +24,8 @@ def _add(bench: Workbench, count: int, size: int) -> Measured:
     return compared(cpu, (once + again, peer))
 
 
-def _index(bench: Workbench, count: int, size: int) -> Measured:
-    source = bench.source(count, size)
+def _index(bench: Workbench, count: int, size: int, *, sparse: bool = False) -> Measured:
+    source = bench.source(count, size, sparse=sparse)
     argv: list[str | Path] = [ours.program(), "index", source]
 
     def index() -> Cost:
@@ -70,6 +70,14 @@ ROWS: Final = [
         "wall of the command from start to end; warm cache; ours durable, the peer's not",
         Faster(3),
         lambda bench: _index(bench, bench.sizes.instances, bench.sizes.size),
+    ),
+    Row(
+        "index-sparse",
+        "the same, {s.instances:,} with headers of 50 elements",
+        "`dcmmkdir +r +id`, whole command",
+        "wall of the command from start to end; warm cache; ours durable, the peer's not",
+        Faster(3),
+        lambda bench: _index(bench, bench.sizes.instances, bench.sizes.size, sparse=True),
     ),
     Row(
         "index-large",

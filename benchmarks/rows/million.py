@@ -15,7 +15,7 @@ _GB: Final = 1e9
 
 def _million(bench: Workbench) -> Measured:
     sizes = bench.sizes
-    source = bench.source(sizes.million, sizes.million_size)
+    source = bench.source(sizes.million, sizes.million_size, sparse=True)
     with bench.scratch() as folder:
         repository = folder / "repository"
         bench.say(f"adding {sizes.million:,} instances")
