@@ -196,7 +196,7 @@ def test_a_journal_goes_through_a_pipe(cli: Cli, tmp_path: Path) -> None:
             "line 4: The journal is damaged: the event at position 3 has a payload that was",
         ),
         (
-            lambda lines: [*lines[:2], lines[2].replace(b"caf", b"tee"), *lines[3:]],
+            lambda lines: [*lines[:2], lines[2].replace("café".encode(), b"tee"), *lines[3:]],
             "line 3: The journal is damaged: the event at position 2 does not follow",
         ),
     ],
