@@ -67,12 +67,21 @@ def position_of(repository: Repository, moment: Moment) -> int:
     return _change(repository, moment, "no tag of that name, and no change").last
 
 
-def change_of(repository: Repository, start: str) -> Change:
-    """Return the change whose id begins with `start`.
+def change_of(repository: Repository, named: str) -> Change:
+    """Return the change with the id `named`, or the beginning of it, or one of its positions.
 
-    Raises :class:`~fileset.errors.NoSuchMomentError` unless there is just one.
+    Digits are a position as they are elsewhere. Raises
+    :class:`~fileset.errors.NoSuchMomentError` unless there is just one.
     """
-    return _change(repository, start, "no change")
+    if named.isascii() and named.isdecimal():
+        return change_at(repository, _numbered(repository, named))
+    return _change(repository, named, "no change")
+
+
+def change_at(repository: Repository, position: int) -> Change:
+    """Return the change that the event at `position` is of."""
+    (recorded,) = repository.journal.stored(after=position - 1, upto=position)
+    return recorded.change
 
 
 def _change(repository: Repository, start: str, none: str) -> Change:

@@ -144,9 +144,14 @@ class Repository:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             what = "is a repository already" if is_repository(path) else "exists and is not empty"
             raise RepositoryError(f"{path} {what}: name a new folder for the repository.")
+        if (around := find_repository(path.parent)) is not None:
+            raise RepositoryError(f"{path} is in the repository {around}: name another folder.")
         path.parent.mkdir(parents=True, exist_ok=True)
         # Built beside and renamed, so that a repository is there whole or not at all.
-        building = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        try:
+            building = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        except OSError as exc:
+            raise RepositoryError(f"The repository {path} can't be made: {exc.strerror}.") from exc
         try:
             for name in (_VAULT, _CACHE):
                 (building / name).mkdir(mode=0o700)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
+from typing import Final
 
 from attrs import Factory, define, frozen
 
@@ -24,6 +25,11 @@ from ledger.signing import PublicKey
 from projections.hierarchy import Leaf
 from projections.materializer import read_dicomdir
 from projections.state import FileSetState
+
+_REPLACING: Final = (
+    "Put it back, or move the whole medium away and write another one: `fileset write ROOT "
+    "--new-medium`"
+)
 
 
 class FindingKind(Enum):
@@ -115,6 +121,7 @@ def examine(repository: Repository, signed: Sequence[Signed] = ()) -> Report:
     chain = _Chain({each.checkpoint.position for each in signed})
     try:
         chain.events = verify_journal(journal, chain.visit).position
+        journal.check()
     except JournalDamagedError as exc:
         chain.damage = _damaged(exc)
     report = Report(chain.events, 0, [], list(_prove(journal, chain, signed)))
@@ -338,12 +345,12 @@ def _verify_file(path: Path, leaf: Leaf) -> Iterator[Finding]:
     try:
         content = file_content(path)
     except FileNotFoundError:
-        told = f"{path} is missing."
+        told = f"{path} is missing. {_REPLACING}"
         yield Finding(FindingKind.FILE_MISSING, str(path), told, leaf.handle)
     except OSError as exc:
         told = f"{path}: {exc.strerror}."
         yield Finding(FindingKind.FILE_MISSING, str(path), told, leaf.handle)
     else:
         if leaf.content is not None and content != leaf.content:
-            told = f"{path} is not the file that was written."
+            told = f"{path} is not the file that was written. {_REPLACING}"
             yield Finding(FindingKind.FILE_CHANGED, str(path), told, leaf.handle)

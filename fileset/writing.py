@@ -300,9 +300,16 @@ class Writer:
                 path = root / (leaf.file_id or "")
                 if not path.exists():
                     continue
-                if leaf.placement is Placement.VAULT and file_content(path) == leaf.content:
+                kept = leaf.content is not None and leaf.content.digest in self._repository.vault
+                if (
+                    leaf.placement is Placement.VAULT
+                    and kept
+                    and file_content(path) == leaf.content
+                ):
                     continue
                 content = _take_in(path, batch)
+                if leaf.content == content and leaf.placement is Placement.VAULT:
+                    continue  # the vault had lost it, or never had it
                 if leaf.content in (None, content):
                     emit(ContentRecorded(leaf.handle, content, Placement.VAULT))
                 else:

@@ -149,6 +149,10 @@ class Journal(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Check the store itself; JournalDamagedError if it is not whole."""
+        ...
+
     def close(self) -> None:
         """Let go of the store."""
         ...

@@ -122,6 +122,9 @@ class MemoryJournal:
             self._stored[position - 1] = evolve(stored, payload=b"")
             self._events[position - 1] = Erased(stored.type)
 
+    def check(self) -> None:
+        """Do nothing: what is in memory is whole."""
+
     def close(self) -> None:
         """Do nothing: there is nothing to let go of."""
 

@@ -379,6 +379,17 @@ class SqliteJournal:
             return None
         return Change(*rows[0])
 
+    def check(self) -> None:
+        """Check the database, its indexes included; see :class:`~ledger.journal.Journal`."""
+        with self._guarded():
+            (found,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if found != "ok":
+            raise JournalDamagedError(
+                f"The database at {self._path} is damaged: {found}. If its events can still be "
+                "read, `fileset export-journal` and `import-journal` make a whole one; else "
+                "restore a backup."
+            )
+
     def close(self) -> None:
         """Close the database."""
         self._connection.close()

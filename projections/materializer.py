@@ -566,10 +566,16 @@ class Materializer:
 
     def _source(self, leaf: Leaf) -> str | None:
         """Return the file on the medium that has the instance's bytes, if one does."""
-        if leaf.file_id is None or (not self._moves and leaf.placement is Placement.VAULT):
+        if leaf.file_id is None:
+            return None
+        if not self._moves and leaf.placement is Placement.VAULT and self._has(leaf):
             return None  # the vault's copy is nearer than another medium's
         path = join(self._medium, leaf.file_id)
         return path if isfile(path) and (not self._resume or _holds(path, leaf)) else None
+
+    def _has(self, leaf: Leaf) -> bool:
+        """Whether the vault has the instance's content."""
+        return leaf.content is not None and leaf.content.digest in self._vault
 
     def _copy(self, leaf: Leaf, source: str | None, target: int) -> None:
         """Copy the instance's bytes from `source`, the vault or where they were left."""

@@ -6,9 +6,12 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -394,3 +397,39 @@ def test_every_command_and_option_is_documented() -> None:
 def test_text_is_printed_without_what_could_act_on_a_terminal(text: str, shown: str) -> None:
     assert clean(text) == shown
     assert re.search(r"[\x00-\x1f\x7f-\x9f]", clean(text)) is None
+
+
+def test_closed_streams_are_no_traceback(cli: Cli) -> None:
+    line = shlex.join([*command_line("--repo", cli.repository, "tree")]) + " >&- 2>&-"
+    assert subprocess.run(["bash", "-c", line], check=False).returncode in {0, 1}
+
+
+def test_a_repository_is_not_made_in_another_one(cli: Cli) -> None:
+    told = run("init", cli.repository / "inner", code=3).err
+    assert f"is in the repository {cli.repository}" in told
+
+
+def test_a_number_is_a_position_wherever_a_change_is_named(cli: Cli) -> None:
+    cli("add", CT, MR)
+    cli("set", "id=A")
+    change = cli.json("log")["changes"][1]["id"]
+    for position in (2, 3):
+        assert cli.json("show", position)["change"]["id"] == change
+    assert cli.json("revert", 2, "--dry-run")["reverted"][0]["id"] == change
+    assert "has the positions 1 to 4, not 99" in cli("show", 99, code=2).err
+
+
+def test_a_damaged_index_of_the_journal_is_found(cli: Cli) -> None:
+    cli("add", CT)
+    database = cli.repository / "journal.sqlite"
+    with closing(sqlite3.connect(database)) as connection:
+        (page,) = connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name LIKE 'sqlite_autoindex_change%'"
+        ).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    data = bytearray(database.read_bytes())
+    data[(page - 1) * size : page * size] = bytes(size)
+    database.write_bytes(data)
+    told = cli("verify", code=1).out
+    assert "is damaged" in told
+    assert "export-journal" in told

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from cli_runs import CT, MR, RT_DOSE, Cli, changed, run, spawn
 
+from fileset import FileSet
 from fileset.repository import Repository
 
 
@@ -241,3 +242,49 @@ def test_a_journal_without_events_is_refused(tmp_path: Path) -> None:
     empty.close()
     Cli(tmp_path / "empty")("export-journal", tmp_path / "j")
     assert "nothing to import" in run("import-journal", tmp_path / "j", tmp_path / "n", code=3).err
+
+
+# --- without the content of the vault ------------------------------------------------------------
+
+
+@pytest.fixture
+def without_content(cli: Cli, tmp_path: Path) -> Cli:
+    """A repository that was imported without content, whose medium has all there is."""
+    cli("write", tmp_path / "disc")
+    cli("export-journal", tmp_path / "journal")
+    run("import-journal", tmp_path / "journal", tmp_path / "imported")
+    shutil.rmtree(cli.repository)
+    return Cli(tmp_path / "imported")
+
+
+def test_what_only_the_medium_has_is_kept_before_it_is_taken_off(without_content: Cli) -> None:
+    without_content("remove", "Modality=CT")
+    without_content("write")
+    without_content("undo")
+    without_content("write")
+    assert {"content-missing"} >= {
+        finding["kind"] for finding in without_content.json("verify", code=1)["findings"]
+    }
+    assert len(without_content.uids()) == 2
+
+
+def test_a_past_state_is_copied_from_the_medium_if_only_that_has_it(
+    without_content: Cli, tmp_path: Path
+) -> None:
+    without_content("write", tmp_path / "copy", "--at", 4)
+    assert len(FileSet(tmp_path / "copy" / "DICOMDIR")) == 2
+
+
+def test_nobody_reading_an_export_is_no_failure(cli: Cli) -> None:
+    line = f"{sys.executable} -m fileset.cli --repo {cli.repository} export-journal - | true"
+    done = subprocess.run(
+        ["bash", "-c", line + "; exit ${PIPESTATUS[0]}"], check=False, capture_output=True
+    )
+    assert (done.returncode, done.stderr) in {(141, b""), (0, b"")}
+
+
+def test_an_export_that_can_t_be_made_names_the_file_that_was_asked_for(
+    cli: Cli, tmp_path: Path
+) -> None:
+    wanted = tmp_path / "none" / "journal"
+    assert f"{wanted}: No such file or directory" in cli("export-journal", wanted, code=3).err

@@ -13,7 +13,7 @@ import click
 from fileset.cli.command import Command, PathType, command, pass_session
 from fileset.cli.output import Answer, Line, Span
 from fileset.cli.progress import spinner
-from fileset.cli.running import INCOMPLETE, OK
+from fileset.cli.running import INCOMPLETE, OK, OutputError
 from fileset.cli.session import Session, absolute, origin
 from fileset.cli.text import count
 from fileset.errors import RefusedError
@@ -51,8 +51,11 @@ def export_journal(session: Session, file: Path) -> Answer:
     journal = session.repository(newer_too=True).journal
     if to_standard:
         stream = sys.stdout.buffer
-        head = write_journal(journal, stream.write)
-        stream.flush()
+        try:
+            write_journal(journal, stream.write)
+            stream.flush()
+        except BrokenPipeError as exc:
+            raise OutputError from exc
         return Answer({})
     path = absolute(file)
     with spinner("Writing the journal"), _new(path) as out:

@@ -103,6 +103,7 @@ def _lines(
     with_events: bool,
     drawn: list[str] | None = None,
 ) -> Iterator[Line]:
+    index = -1
     for index, entry in enumerate(entries):
         change = entry.change
         parts: list[str | Span] = []
@@ -123,6 +124,8 @@ def _lines(
             indent = " " * (len(drawn[index]) + 2 if drawn is not None else 0)
             for stored in entry.events:
                 yield (indent, *_event_line(wording, stored))
+    if index < 0:
+        yield "No change matches."
 
 
 def time_of(change: Change) -> str:

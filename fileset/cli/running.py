@@ -34,6 +34,7 @@ class OutputError(Exception):
 
 def run(invoke: Callable[[Session], Any], arguments: Sequence[str]) -> int:
     """Call `invoke` with a new session and return the exit code."""
+    _open_streams()
     _take_any_character(sys.stdout, sys.stderr)
     session = Session(as_json=_asks_for_json(arguments))
     try:
@@ -64,6 +65,8 @@ def _guarded(invoke: Callable[[Session], Any], session: Session) -> int:
     except click.ClickException as exc:
         return _usage(session, exc)
     except (click.Abort, KeyboardInterrupt):
+        if session.answered:
+            return INTERRUPTED
         return _fail(session, "interrupted", "Interrupted", session.interrupted(), INTERRUPTED)
     except BrokenPipeError:
         raise
@@ -109,6 +112,13 @@ def _asks_for_json(arguments: Sequence[str]) -> bool:
     """Whether the answer is wanted in JSON, even where the command line can't be understood."""
     before = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return "--json" in before
+
+
+def _open_streams() -> None:
+    """Have somewhere to print to where the streams were closed (``>&-``)."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def _take_any_character(*streams: Any) -> None:

@@ -12,6 +12,7 @@ from attrs import define, field
 from fileset.cli.output import Answer, Span, print_document, print_lines
 from fileset.cli.text import count
 from ledger.errors import LedgerError
+from ledger.events import WriteAbandoned
 
 if TYPE_CHECKING:
     from fileset.fileset import FileSet
@@ -40,6 +41,8 @@ class Session:
     actor: str | None = None
     as_json: bool = False
     warnings: list[str] = field(factory=list)
+    answered: bool = False
+    """Whether the command is done and its answer is being printed."""
     _repository: Repository | None = None
     _opened_at: int = 0
 
@@ -89,6 +92,7 @@ class Session:
 
     def answer(self, answer: Answer) -> None:
         """Print what a command has to say."""
+        self.answered = True
         if self.as_json:
             print_document({**answer.document, "warnings": self.warnings})
             return
@@ -126,6 +130,14 @@ class Session:
             )
         if done == 0:
             return "Interrupted; nothing was changed."
+        if repository.state.erasing is not None:
+            return "Interrupted; `fileset erase --complete` completes what was begun."
+        *_, last = repository.journal.read(after=repository.journal.position - 1)
+        if isinstance(last.event, WriteAbandoned):
+            return (
+                "Interrupted; the medium is as it was before: `fileset write` begins anew. "
+                "The log tells of it."
+            )
         return f"Interrupted; {count(done, 'event')} had been recorded: see `fileset log`."
 
 

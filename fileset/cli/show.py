@@ -27,7 +27,7 @@ from fileset.moments import change_of
 @click.argument("id_", metavar="CHANGE")
 @pass_session
 def show(session: Session, id_: str) -> Answer:
-    """Show a change and its events; CHANGE is its id, or the beginning of it."""
+    """Show a change and its events; CHANGE is its id, the beginning of it, or a position."""
     repository = session.repository(newer_too=True)
     with usage_of_moments():
         change = change_of(repository, id_)

@@ -95,7 +95,8 @@ def redo(
 @_ALL
 @pass_session
 def revert(session: Session, id_: str, dry_run: bool, show_all: bool, reason: str | None) -> Answer:
-    """Take back one change and keep those after it; CHANGE is its id, or the beginning of it.
+    """Take back one change and keep those after it; CHANGE is its id, the beginning of it, or a
+    position.
 
     That is recorded as a change of its own, which can be undone and reverted. It is refused while
     later changes stand in the way, which are then listed (with --json as `error.in_the_way`): the
