@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import weakref
 from pathlib import Path
+from weakref import WeakSet
 
 from fileset.repository import Repository
 from ledger.disk import replace_file
@@ -13,6 +14,8 @@ from ledger.events import Content, Placement
 from ledger.files import file_content
 from projections.hierarchy import Leaf
 
+_ALL: WeakSet[Contents] = WeakSet()
+
 
 class Contents:
     """Reads instances from the medium, the vault, or where they were left."""
@@ -20,6 +23,7 @@ class Contents:
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
         self._folder: Path | None = None
+        _ALL.add(self)
 
     def on_medium(self, leaf: Leaf) -> Path | None:
         """Return the path of the instance's file on the medium, ``None`` if it isn't there."""
@@ -64,13 +68,29 @@ class Contents:
         return self._now(leaf).content or file_content(self.path(leaf))
 
     def forget(self) -> None:
-        """Delete what was extracted: paths that were given out lead nowhere any more."""
+        """Delete what was extracted: paths that were given out lead nowhere any more.
+
+        That is all that this process has extracted from the repository, for whatever object.
+        """
+        for other in list(_ALL):
+            if other is self or other.is_of(self._repository):
+                other._delete()  # noqa: SLF001 - one of its own kind
+
+    def is_of(self, repository: Repository) -> bool:
+        """Whether it reads from `repository`, opened there or anew."""
+        mine = self._repository
+        return mine is repository or (mine.path is not None and mine.path == repository.path)
+
+    def _delete(self) -> None:
         for path in self._folder.iterdir() if self._folder is not None else ():
             path.unlink()
 
     def _now(self, leaf: Leaf) -> Leaf:
         """Return the instance as it stands now: `leaf` may be of a past state."""
         now = self._repository.state.hierarchy.leaves.get(leaf.handle)
+        if now is None and leaf.handle > self._repository.state.position:
+            # Another process added it, and this one has not looked since.
+            now = self._repository.refresh().hierarchy.leaves.get(leaf.handle)
         if now is None:
             raise ContentMissingError(f"The instance added at position {leaf.handle} was erased.")
         return now

@@ -20,7 +20,12 @@ from fileset.errors import RefusedError
 from fileset.repository import Repository, is_repository, open_vault
 from ledger import codec
 from ledger.digest import Digest
-from ledger.errors import ContentDamagedError, ContentMissingError, UnknownFormatError
+from ledger.errors import (
+    ContentDamagedError,
+    ContentMissingError,
+    JournalDamagedError,
+    UnknownFormatError,
+)
 from ledger.events import Content, ContentRecorded, InstanceAdded, Placement, StrangerKept
 from ledger.files import copy_file, file_content
 from ledger.journal import Journal
@@ -128,6 +133,11 @@ def _wanted(journal: Journal, imported: Imported) -> Iterator[Content]:
         except UnknownFormatError:
             imported.unknown += 1
             continue
+        except JournalDamagedError as exc:
+            raise JournalDamagedError(
+                f"The event at position {stored.position} is damaged: {exc}",
+                position=stored.position,
+            ) from exc
         match event:
             case InstanceAdded(content=Content() as content, placement=Placement.VAULT):
                 yield content

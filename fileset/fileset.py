@@ -755,7 +755,9 @@ class FileSet:
 
         Raises :class:`~fileset.errors.NoSuchMomentError` (ValueError) if there is none such.
         """
-        return self._as_of(self._repository.at(self._position_of(moment)))
+        position = self._position_of(moment)
+        self._repository.refresh()  # what others added is read by way of how it stands now
+        return self._as_of(self._repository.at(position))
 
     def _position_of(self, moment: Moment | HistoryEntry) -> int:
         if isinstance(moment, HistoryEntry):

@@ -56,6 +56,8 @@ def position_of(repository: Repository, moment: Moment) -> int:
         return _position_before(repository, _end_of_day(moment), str(moment))
     if isinstance(moment, int):
         return _checked(repository, moment)
+    if not isinstance(moment, str):
+        raise TypeError(f"A moment is a position, text or a date, not {type(moment).__name__}")
     if moment[:1].isalpha():  # else it is no tag, and the state need not be known
         tagged = repository.refresh().tags.get(unicodedata.normalize("NFC", moment))
         if tagged is not None:
@@ -74,7 +76,11 @@ def change_of(repository: Repository, named: str) -> Change:
     :class:`~fileset.errors.NoSuchMomentError` unless there is just one.
     """
     if named.isascii() and named.isdecimal():
-        return change_at(repository, _numbered(repository, named))
+        number = int(named[: _LONGEST_NUMBER + 1])
+        if 1 <= number <= repository.journal.position:
+            return change_at(repository, number)
+        if repository.journal.find_change(named) is None:
+            return change_at(repository, _numbered(repository, named))
     return _change(repository, named, "no change")
 
 

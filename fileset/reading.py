@@ -108,8 +108,14 @@ class _Team:
         self._members: list[_Helper] = []
 
     def __enter__(self) -> _Team:
-        for _ in range(self._size):
-            self._members.append(_Helper(self._task, self._members))
+        try:
+            for _ in range(self._size):
+                self._members.append(_Helper(self._task, self._members))
+        except OSError:  # no more processes or files are to be had: those there are will do
+            pass
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -128,6 +134,9 @@ class _Team:
 
         for member in self._members:
             give(member)
+        while not self._members and (batch := list(islice(waiting, _TOGETHER))):
+            nothing: list[_Answer] = [None] * len(batch)
+            yield batch, nothing
         while busy:
             member, batch = busy.popleft()
             answers = iter(member.answer())
@@ -139,9 +148,16 @@ class _Helper:
     """One process, which is asked and answers in turns: so neither ever waits for the other."""
 
     def __init__(self, task: Callable[[str], _Answer], others: list[_Helper]) -> None:
-        theirs_in, ours_out = os.pipe()
-        ours_in, theirs_out = os.pipe()
-        self._pid = os.fork()
+        ends: list[int] = []
+        try:
+            ends += os.pipe()
+            ends += os.pipe()
+            self._pid = os.fork()
+        except BaseException:
+            for end in ends:
+                os.close(end)
+            raise
+        theirs_in, ours_out, ours_in, theirs_out = ends
         if not self._pid:
             # With another's end of a pipe in its hands, it would keep that one from ending.
             for other in others:

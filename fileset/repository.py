@@ -280,6 +280,15 @@ class Repository:
         with no_collecting():
             return FileSetState.fold(self.journal.read())
 
+    def is_snapshot_right(self) -> bool:
+        """Whether a snapshot, if there is one, is what the events up to it amount to."""
+        kept = self._read_snapshot()
+        if kept is None:
+            return True
+        with no_collecting():
+            folded = FileSetState.fold(self.journal.read(upto=kept.state.position))
+            return snapshot.dump(folded, kept.hash) == snapshot.dump(kept.state, kept.hash)
+
     def rebuild(self) -> FileSetState:
         """Throw away snapshots and indexes, and return the state folded from the whole journal."""
         with self.exclusively():

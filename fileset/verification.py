@@ -44,6 +44,9 @@ class FindingKind(Enum):
     NEWER = "newer-version"
     """A newer version wrote events: what they amount to can't be checked here."""
 
+    SNAPSHOT = "snapshot"
+    """The snapshot of the state is not what the events amount to."""
+
     VAULT = "vault"
     """Content in the vault is damaged."""
 
@@ -131,12 +134,22 @@ def examine(repository: Repository, signed: Sequence[Signed] = ()) -> Report:
     state = None if chain.damage else _state(repository, report)
     if state is not None:
         report.instances = len(state.live)
+        if not repository.is_snapshot_right():
+            report.findings.append(_WRONG_SNAPSHOT)
     report.findings += _verify_vault(repository, state)
     if state is not None:
         report.findings += verify_medium(state)
         if state.erasing is not None:
             report.findings.append(_interrupted_erasure(state.erasing))
     return report
+
+
+_WRONG_SNAPSHOT: Final = Finding(
+    FindingKind.SNAPSHOT,
+    "the snapshot in cache/",
+    "The snapshot of the state in cache/ is not what the events amount to, so what was shown and "
+    "written since it was altered may be wrong: `fileset rebuild` makes it anew; then write again.",
+)
 
 
 def _interrupted_erasure(position: int) -> Finding:

@@ -340,7 +340,12 @@ class Writer:
         root = root.absolute()
         _refuse_another(root)
         now = self._repository.state
-        plan = plan_export(state, os.fspath(root), now=now, implicit_vr=implicit_vr)
+        try:
+            plan = plan_export(state, os.fspath(root), now=now, implicit_vr=implicit_vr)
+        except KeyError as exc:
+            raise ContentMissingError(
+                "An instance of that state was erased since: look at it anew."
+            ) from exc
         if clashes := collisions(plan):
             raise MediumError(
                 f"{root} holds files where new ones have to go, such as "

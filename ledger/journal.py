@@ -317,7 +317,9 @@ class _ErasureCheck:
                 raise _damage(event.position, "is malformed") from None
             if isinstance(tombstone, PayloadErased):
                 for first, last in tombstone.positions:
-                    self._named.update(range(first, min(last + 1, event.position)))
+                    if not 0 < first <= last < event.position:
+                        raise _damage(event.position, "names positions that can't be erased")
+                    self._named.update(range(first, last + 1))
 
     def finish(self) -> None:
         """Raise JournalDamagedError with the first position where the two differ."""

@@ -622,3 +622,22 @@ def test_an_exported_journal_comes_back_with_what_is_erased(path: Path, tmp_path
         with closing(again):
             assert list(again.read()) == list(journal.read())
             assert again.head() == journal.head()
+
+
+def test_what_a_view_of_the_past_extracted_goes_as_well(tmp_path: Path) -> None:
+    fs = FileSet(repository=tmp_path / "repository")
+    fs.add(examples.get_path("ct"))
+    views = [fs, fs.at(2), FileSet.open(tmp_path / "repository")]
+    paths = [Path(next(iter(view)).path) for view in views]
+    assert all(path.exists() for path in paths)
+    fs.erase(PatientID="1CT1", reason="asked to", take_off=True)
+    assert not any(path.exists() for path in paths)
+
+
+def test_a_view_held_over_an_erasure_says_that_it_is_out_of_date(tmp_path: Path) -> None:
+    fs = FileSet(repository=tmp_path / "repository")
+    fs.add(examples.get_path("ct"))
+    view = fs.at(2)
+    fs.erase(PatientID="1CT1", reason="asked to", take_off=True)
+    with pytest.raises(ContentMissingError, match="was erased"):
+        view.copy(tmp_path / "copy")

@@ -14,13 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from cli_runs import CT, MR, Cli, Run, run
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from pydicom import examples
 
+from fileset import FileSet
 from fileset.repository import Repository
+from fileset.verification import FindingKind
 from ledger.digest import to_raw
 from ledger.packs import HEADER_SIZE
+from projections import snapshot
 
 
 @pytest.fixture
@@ -494,3 +499,18 @@ def test_without_the_extra_only_signing_is_refused(
     assert "pip install 'fileset-ledger[signing]'" in run("keygen", tmp_path / "k", code=3).err
     assert list(tmp_path.glob("k*")) == []
     assert "all is well" in cli("verify").out
+
+
+def test_an_edited_snapshot_is_found(tmp_path: Path) -> None:
+    fs = FileSet(repository=tmp_path / "repository")
+    fs.add(examples.get_path("ct"))
+    fs.close()
+    with closing(Repository.open(tmp_path / "repository")) as repository:
+        state = repository.state
+        state.identity = evolve(state.identity, id="EVIL")
+        data = snapshot.dump(state, repository.journal.head().hash.hex())
+    (tmp_path / "repository" / "cache" / "snapshot.json").write_bytes(data)
+    with closing(FileSet.open(tmp_path / "repository")) as fs:
+        assert [finding.kind for finding in fs.verify()] == [FindingKind.SNAPSHOT]
+        fs.repository.rebuild()
+        assert fs.verify() == []

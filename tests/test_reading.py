@@ -193,3 +193,27 @@ def test_a_process_with_threads_is_not_forked(monkeypatch: pytest.MonkeyPatch) -
     finally:
         stop.set()
         thread.join()
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_where_no_process_can_be_made_all_is_read_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: int
+) -> None:
+    files = files_of(tmp_path, 40)
+    real, made = os.fork, 0
+
+    def fork() -> int:
+        nonlocal made
+        made += 1
+        if made > allowed:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return real()
+
+    def descriptors() -> int:
+        return len(list(Path("/proc/self/fd").glob("*")))
+
+    monkeypatch.setattr(os, "fork", fork)
+    before = descriptors()
+    assert names(offer(files)) == [file.path for file in files]
+    assert descriptors() == before
+    assert not children()

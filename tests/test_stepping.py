@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cli_runs import CT, MR, Cli, copy_of_example, run
+from pydicom import examples
 
 from fileset import FileSet
 from fileset.errors import NothingToUndoError, RefusedError
@@ -309,3 +310,13 @@ def test_what_was_changed_together_is_undone_redone_and_reverted_together(fs: Fi
     fs.UID = "1.2.3"
     fs.revert(swap)
     assert ([i.PatientID for i in fs], fs.ID, fs.UID) == (["1CT1"], None, "1.2.3")
+
+
+def test_what_another_object_added_is_read_in_a_view_of_then(tmp_path: Path) -> None:
+    writer = FileSet(repository=tmp_path / "repository")
+    reader = FileSet.open(tmp_path / "repository")
+    assert len(reader) == 0
+    writer.add(examples.get_path("ct"))
+    view = reader.at(2)
+    assert next(iter(view)).load().PatientID == "1CT1"
+    assert len(view.copy(tmp_path / "copy")) == 1

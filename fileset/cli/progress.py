@@ -36,7 +36,10 @@ def bar(what: str) -> Iterator[Advance]:
         "{task.fields[rate]}",
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    # No thread of its own: a process with one thread can read files by helper processes.
+    with Progress(
+        *columns, console=Console(stderr=True), transient=True, auto_refresh=False
+    ) as progress:
         task = progress.add_task(what, total=None, rate="")
         begun = shown = time.monotonic()
 
@@ -47,7 +50,7 @@ def bar(what: str) -> Iterator[Advance]:
                 return
             shown = now
             rate = f"{done / (now - begun):,.0f}/s" if now > begun else ""
-            progress.update(task, completed=done, total=total, rate=rate)
+            progress.update(task, completed=done, total=total, rate=rate, refresh=True)
 
         yield advance
 
