@@ -9,6 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TypeAlias
 
+from fileset.collecting import collecting_seldom
 from fileset.contents import Contents
 from fileset.finding import FoundFile
 from fileset.ingest import (
@@ -158,18 +159,19 @@ class Adder:
         progress: OnResult | None,
     ) -> Report:
         report = Report()
-        for item in offered:
-            if isinstance(item, Result):
-                result = item
-                if item.outcome.is_failure:
-                    self._repository.emit(
-                        InstanceRejected(absolute(item.source), item.reason or "")
-                    )
-            else:
-                result = add(item)
-            report.results.append(result)
-            if progress:
-                progress(result)
+        with collecting_seldom():
+            for item in offered:
+                if isinstance(item, Result):
+                    result = item
+                    if item.outcome.is_failure:
+                        self._repository.emit(
+                            InstanceRejected(absolute(item.source), item.reason or "")
+                        )
+                else:
+                    result = add(item)
+                report.results.append(result)
+                if progress:
+                    progress(result)
         return report
 
     def _add_one(self, candidate: Candidate, event: Callable[[], InstanceAdded]) -> Result:

@@ -17,3 +17,20 @@ def no_collecting() -> Iterator[None]:
     finally:
         if collects:
             gc.enable()
+
+
+@contextmanager
+def collecting_seldom() -> Iterator[None]:
+    """Have the garbage collector run a hundredth as often, where most of what is made stays.
+
+    What does become garbage is still found, so that it never gets much.
+    """
+    before = gc.get_threshold()
+    if not before[0]:  # it is off, and stays so
+        yield
+        return
+    gc.set_threshold(max(before[0], 50_000), max(before[1], 20), max(before[2], 50))
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

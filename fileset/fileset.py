@@ -21,6 +21,7 @@ from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
 from fileset.adding import Adder, offer
 from fileset.adoption import Adoption, Found, read_file_set, warn_of_syntax
 from fileset.blaming import blame, ever_known, query_text
+from fileset.collecting import no_collecting
 from fileset.contents import Contents
 from fileset.erasure import Eraser, Erasure
 from fileset.errors import InvalidUIDError, NoSuchInstanceError, RefusedError
@@ -106,7 +107,8 @@ class FileSet:
 
         if repository is None:
             kept = Repository.ephemeral()
-            begin(kept)
+            with no_collecting():
+                begin(kept)
         else:
             kept = Repository.create(Path(repository), begin)
         self._use(kept)

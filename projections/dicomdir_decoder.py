@@ -9,6 +9,7 @@ asked for it.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from enum import Enum
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -158,7 +159,7 @@ class DecodedNode:
 
     record: DecodedRecord
     # Left out of the text: a chain of records can be longer than Python's stack is deep.
-    children: list[DecodedNode] = field(factory=list, repr=False)
+    children: Sequence[DecodedNode] = field(default=(), repr=False)
 
 
 @frozen(eq=False)
@@ -538,8 +539,9 @@ class _Linker:
         pending = nodes[::-1]
         while pending:
             node = pending.pop()
-            node.children, _ = self._chain(node.record.lower_offset, node.record.offset)
-            pending.extend(reversed(node.children))
+            if node.record.lower_offset:
+                node.children, _ = self._chain(node.record.lower_offset, node.record.offset)
+                pending.extend(reversed(node.children))
 
     def _chain(self, offset: int, source: int | None) -> tuple[list[DecodedNode], int]:
         """Return the nodes from `offset` on, to which `source` leads, and the last offset."""
