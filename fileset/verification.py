@@ -6,10 +6,10 @@ had then: a chain alone is as consistent after it was cut or made anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from attrs import Factory, define, frozen
 
@@ -113,15 +113,28 @@ class Report:
     proofs: list[Proof]
 
 
+Progress: TypeAlias = Callable[[str, int, int], None]
+
+
+def _silently(what: str, done: int, total: int) -> None:
+    """Show nothing."""
+
+
 def verify(repository: Repository) -> Iterator[Finding]:
     """Yield what is wrong with the journal, the vault and the medium; nothing if all is well."""
     yield from examine(repository).findings
 
 
-def examine(repository: Repository, signed: Sequence[Signed] = ()) -> Report:
-    """Check the journal, also against the checkpoints `signed`, then the vault and the medium."""
+def examine(
+    repository: Repository, signed: Sequence[Signed] = (), progress: Progress | None = None
+) -> Report:
+    """Check the journal, also against the checkpoints `signed`, then the vault and the medium.
+
+    `progress` is called with what is checked, and how much of how much of it is.
+    """
     journal = repository.journal
-    chain = _Chain({each.checkpoint.position for each in signed})
+    show = progress or _silently
+    chain = _Chain({each.checkpoint.position for each in signed}, show, journal.position)
     try:
         chain.events = verify_journal(journal, chain.visit).position
         journal.check()
@@ -136,9 +149,10 @@ def examine(repository: Repository, signed: Sequence[Signed] = ()) -> Report:
         report.instances = len(state.live)
         if not repository.is_snapshot_right():
             report.findings.append(_WRONG_SNAPSHOT)
+    show("Checking the vault", 0, 1)
     report.findings += _verify_vault(repository, state)
     if state is not None:
-        report.findings += verify_medium(state)
+        report.findings += verify_medium(state, show)
         if state.erasing is not None:
             report.findings.append(_interrupted_erasure(state.erasing))
     return report
@@ -170,12 +184,15 @@ class _Chain:
     """What a walk along the chain came by: how far it is good, and some of its hashes."""
 
     wanted: set[int]
+    show: Progress
+    total: int
     events: int = 0
     hashes: dict[int, Digest] = Factory(dict)
     damage: Finding | None = None
 
     def visit(self, stored: Stored) -> None:
         self.events = stored.position
+        self.show("Checking the journal", stored.position, self.total)
         if stored.position in self.wanted:
             self.hashes[stored.position] = from_raw(stored.hash)
 
@@ -326,7 +343,7 @@ def _verify_reference(leaf: Leaf) -> Iterator[Finding]:
 # --- the medium ----------------------------------------------------------------------------------
 
 
-def verify_medium(state: FileSetState) -> Iterator[Finding]:
+def verify_medium(state: FileSetState, show: Progress | None = None) -> Iterator[Finding]:
     """Yield how the medium differs from what the last completed write left on it."""
     if state.writing is not None:
         yield Finding(
@@ -349,9 +366,11 @@ def verify_medium(state: FileSetState) -> Iterator[Finding]:
             str(root / "DICOMDIR"),
             f"The DICOMDIR at {root} is not the one that was written last.",
         )
-    for leaf in state.hierarchy.walk_leaves():
-        if leaf.file_id is not None:
-            yield from _verify_file(root / leaf.file_id, leaf)
+    there = [leaf for leaf in state.hierarchy.walk_leaves() if leaf.file_id is not None]
+    for number, leaf in enumerate(there):
+        if show is not None:
+            show("Checking the medium", number + 1, len(there))
+        yield from _verify_file(root / (leaf.file_id or ""), leaf)
 
 
 def _verify_file(path: Path, leaf: Leaf) -> Iterator[Finding]:

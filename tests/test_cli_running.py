@@ -416,7 +416,7 @@ def test_a_number_is_a_position_wherever_a_change_is_named(cli: Cli) -> None:
     for position in (2, 3):
         assert cli.json("show", position)["change"]["id"] == change
     assert cli.json("revert", 2, "--dry-run")["reverted"][0]["id"] == change
-    assert "has the positions 1 to 4, not 99" in cli("show", 99, code=2).err
+    assert "has the positions 1 to 4, not 9999999" in cli("show", 9999999, code=2).err
 
 
 def test_a_damaged_index_of_the_journal_is_found(cli: Cli) -> None:
@@ -433,3 +433,22 @@ def test_a_damaged_index_of_the_journal_is_found(cli: Cli) -> None:
     told = cli("verify", code=1).out
     assert "is damaged" in told
     assert "export-journal" in told
+
+
+def test_a_person_sees_what_is_being_verified(cli: Cli) -> None:
+    cli("add", CT, MR)
+    cli("write", cli.repository.parent / "disc")
+    controller, terminal = pty.openpty()
+    done = subprocess.run(
+        command_line("--repo", cli.repository, "verify"),
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        env={**os.environ, "PYTHONPATH": os.fspath(PROJECT), "TERM": "xterm"},
+        check=False,
+    )
+    os.close(terminal)
+    shown = os.read(controller, 1 << 16).decode()
+    os.close(controller)
+    assert done.returncode == 0
+    for phase in ("journal", "vault", "medium"):
+        assert f"Checking the {phase}" in shown

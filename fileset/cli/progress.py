@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final, TypeAlias
 
 from fileset.cli.output import is_terminal
@@ -16,13 +17,24 @@ Advance: TypeAlias = Callable[[int, int], None]
 """To be called with how many are done, and of how many."""
 
 
-def _ignore(done: int, total: int) -> None:
+Phase: TypeAlias = Callable[[str, int, int], None]
+"""To be called with what is being done, how many are done, and of how many."""
+
+
+def _ignore(what: str, done: int, total: int) -> None:
     """Show nothing."""
 
 
 @contextmanager
 def bar(what: str) -> Iterator[Advance]:
     """Show a progress bar while the block runs."""
+    with phases() as show:
+        yield partial(show, what)
+
+
+@contextmanager
+def phases() -> Iterator[Phase]:
+    """Show a progress bar for one piece of work after the other while the block runs."""
     if not is_terminal(sys.stderr):
         yield _ignore
         return
@@ -40,19 +52,23 @@ def bar(what: str) -> Iterator[Advance]:
     with Progress(
         *columns, console=Console(stderr=True), transient=True, auto_refresh=False
     ) as progress:
-        task = progress.add_task(what, total=None, rate="")
+        task = progress.add_task("", total=None, rate="")
         begun = shown = time.monotonic()
+        doing = ""
 
-        def advance(done: int, total: int) -> None:
-            nonlocal shown
+        def show(what: str, done: int, total: int) -> None:
+            nonlocal begun, doing, shown
             now = time.monotonic()
-            if now - shown < _INTERVAL and done < total:
+            if what != doing:
+                doing, begun = what, now
+                progress.reset(task, description=what, total=total)
+            elif now - shown < _INTERVAL and done < total:
                 return
             shown = now
             rate = f"{done / (now - begun):,.0f}/s" if now > begun else ""
             progress.update(task, completed=done, total=total, rate=rate, refresh=True)
 
-        yield advance
+        yield show
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import click
 
 from fileset.cli.command import Command, PathType, command, pass_session, text_for_journal
 from fileset.cli.output import Answer, Line, Span
-from fileset.cli.progress import spinner
+from fileset.cli.progress import phases, spinner
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.session import Session, absolute
 from fileset.cli.text import count
@@ -66,8 +66,8 @@ def verify(session: Session, files: tuple[Path, ...], public_key: Path | None) -
     signed = list(_signed(files, public_key)) if public_key else []
     try:
         repository = session.repository(newer_too=True)
-        with spinner("Checking journal, vault and medium"):
-            report = examine(repository, signed)
+        with phases() as show:
+            report = examine(repository, signed, show)
     except JournalDamagedError as exc:  # so damaged that it can't be opened
         damage = Finding(FindingKind.JOURNAL, "the journal", str(exc), exc.position)
         report = Report(0, 0, [damage], [Proof(each, damage) for each in signed])
