@@ -29,7 +29,7 @@ from projections import materializer
 from projections.state import FileSetState
 
 _ADD: Final[dict[str, list[tuple[Any, str]]]] = {
-    "read the files": [(ingest, "_read_bytes")],
+    "read the files": [(ingest, "_read_file")],
     "scan them": [(ingest, "read_instance")],
     "make directory records": [(ingest, "build_records")],
     "hash, look up, append to a pack": [(vault._PackBatch, "add")],

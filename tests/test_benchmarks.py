@@ -69,3 +69,10 @@ def test_the_page_shows_every_row() -> None:
     assert len(names) > 15
     for name in names:
         assert f"- **{name}**" in PAGE.read_text("utf-8") or name == "million"
+
+
+def test_where_the_time_goes_is_shown_and_adds_up() -> None:
+    done = benchmarks("--stages", "--instances", "20")
+    assert done.returncode == 0, done.stderr
+    for told in ("add 20, durable", "write 20, durable", "scan them", "the limit", "all else"):
+        assert told in done.stdout
