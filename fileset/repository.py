@@ -274,20 +274,18 @@ class Repository:
             state = kept.state if kept else FileSetState()
             return state.advance(self.journal.read(after=state.position, upto=position))
 
-    def folded(self) -> FileSetState:
-        """Return the state folded from all the events, which no snapshot has a say in."""
+    def folded(self) -> tuple[FileSetState, bool]:
+        """Return the state folded from all the events, which no snapshot has a say in.
+
+        And whether the snapshot, if there is one, is what the events up to it amount to.
+        """
         self._refuse_if_newer()
         with no_collecting():
-            return FileSetState.fold(self.journal.read())
-
-    def is_snapshot_right(self) -> bool:
-        """Whether a snapshot, if there is one, is what the events up to it amount to."""
-        kept = self._read_snapshot()
-        if kept is None:
-            return True
-        with no_collecting():
-            folded = FileSetState.fold(self.journal.read(upto=kept.state.position))
-            return snapshot.dump(folded, kept.hash) == snapshot.dump(kept.state, kept.hash)
+            state, is_right = FileSetState(), True
+            if (kept := self._read_snapshot()) is not None:
+                state.advance(self.journal.read(upto=kept.state.position))
+                is_right = snapshot.dump(state, kept.hash) == snapshot.dump(kept.state, kept.hash)
+            return state.advance(self.journal.read(after=state.position)), is_right
 
     def rebuild(self) -> FileSetState:
         """Throw away snapshots and indexes, and return the state folded from the whole journal."""

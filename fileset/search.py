@@ -13,7 +13,9 @@ from pydicom.multival import MultiValue
 
 from fileset.instance import FileInstance
 
-_NUMBERS = frozenset(("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"))
+NUMBERS = frozenset(("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"))
+"""VRs whose values are numbers (PS3.5 Section 6.2)."""
+
 _ADVICE = (
     "consider using the 'load' parameter to expand the search to the corresponding SOP instances"
 )
@@ -93,7 +95,7 @@ def has_value(element: DataElement, text: str) -> bool:
     shown = value_text(element)
     if shown == text:
         return True
-    if element.VR not in _NUMBERS:
+    if element.VR not in NUMBERS:
         return False
     try:
         return [Decimal(n) for n in shown.split("\\")] == [Decimal(n) for n in text.split("\\")]

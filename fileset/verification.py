@@ -147,8 +147,6 @@ def examine(
     state = None if chain.damage else _state(repository, report)
     if state is not None:
         report.instances = len(state.live)
-        if not repository.is_snapshot_right():
-            report.findings.append(_WRONG_SNAPSHOT)
     show("Checking the vault", 0, 1)
     report.findings += _verify_vault(repository, state)
     if state is not None:
@@ -205,7 +203,10 @@ def _damaged(exc: JournalDamagedError) -> Finding:
 def _state(repository: Repository, report: Report) -> FileSetState | None:
     """Return the state folded from the events themselves, which no snapshot has a say in."""
     try:
-        return repository.refresh() if repository.is_changing else repository.folded()
+        folded, is_snapshot_right = repository.folded()
+        if not is_snapshot_right:
+            report.findings.append(_WRONG_SNAPSHOT)
+        return repository.refresh() if repository.is_changing else folded
     except JournalDamagedError as exc:  # the chain is good, but tells of what can't have been
         report.findings.append(_damaged(exc))
     except UnknownFormatError as exc:

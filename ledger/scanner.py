@@ -155,12 +155,8 @@ def scan_head(head: bytes, size: int, wanted: Wanted) -> Scan | None:
     """
     try:
         file = _open(head)
-        scan_fast = {IMPLICIT_LITTLE_ENDIAN: _scan_implicit, EXPLICIT_BIG_ENDIAN: None}.get(
-            file.transfer_syntax_uid, _scan_explicit
-        )
-        if scan_fast is None or file.transfer_syntax_uid in DEFLATED:
-            return None
-        elements = scan_fast(head, file.offset, wanted, size)
+        in_stream = file.transfer_syntax_uid in DEFLATED
+        elements = None if in_stream else _scan_fast(file, wanted, size)
     except InstanceError:
         return None
     if elements is None:
@@ -297,32 +293,29 @@ def inflate(data: Buffer) -> bytes:
 # --- the fast loops ------------------------------------------------------------------------------
 
 
-def _scan_fast(file: _File, wanted: Wanted) -> dict[int, Element] | None:
-    """Return the wanted elements, or ``None`` where the general way has to decide."""
-    if file.transfer_syntax_uid == IMPLICIT_LITTLE_ENDIAN:
-        return _scan_implicit(file.data, file.offset, wanted)
+def _scan_fast(file: _File, wanted: Wanted, size: int | None = None) -> dict[int, Element] | None:
+    """Return the wanted elements, or ``None`` where the general way has to decide.
+
+    With a `size`, the file has so many bytes and only begins with those given.
+    """
+    data, offset = file.data, file.offset
+    last = len(data) - (8 if size is None else _MARGIN)
     if file.transfer_syntax_uid == EXPLICIT_BIG_ENDIAN:
         return None
-    return _scan_explicit(file.data, file.offset, wanted)
-
-
-def _scan_explicit(
-    data: Buffer, offset: int, wanted: Wanted, size: int | None = None
-) -> dict[int, Element] | None:
-    """Return the wanted elements of a file of `size` bytes that begins with `data`, if it does.
-
-    Without a size the data is all of it.
-    """
+    familiar, walk = wanted.explicit, _walk_explicit
+    if file.transfer_syntax_uid == IMPLICIT_LITTLE_ENDIAN:
+        familiar, walk = wanted.implicit, _walk_implicit
+        if offset <= last and not looks_implicit(data, offset):
+            return None
     elements: dict[int, Element] = {}
-    familiar, walks = wanted.explicit, 0
-    last = len(data) - (8 if size is None else _MARGIN)
+    walks = 0
     while offset <= last:
         walks += 1
         if walks < MAX_MISSES:
             offset, raw = familiar.step(data, offset, elements)
             if offset > last:
                 break
-        walked = _walk_explicit(data, offset, wanted, elements)
+        walked = walk(data, offset, wanted, elements)
         if walked is None:
             return None
         if walks < MAX_MISSES:
@@ -390,30 +383,6 @@ def _skip(data: Buffer, raw: int, vr: bytes | None, start: int) -> int:
     """Return where a value of undefined length ends, its delimiter included."""
     tag = raw << 16 & 0xFFFF0000 | raw >> 16
     return Walker(data).skip(tag, vr, UNDEFINED_LENGTH, start, implicit=vr is None)
-
-
-def _scan_implicit(
-    data: Buffer, offset: int, wanted: Wanted, size: int | None = None
-) -> dict[int, Element] | None:
-    """Do as :func:`_scan_explicit`."""
-    elements: dict[int, Element] = {}
-    familiar, walks = wanted.implicit, 0
-    last = len(data) - (8 if size is None else _MARGIN)
-    if offset <= last and not looks_implicit(data, offset):
-        return None
-    while offset <= last:
-        walks += 1
-        if walks < MAX_MISSES:
-            offset, raw = familiar.step(data, offset, elements)
-            if offset > last:
-                break
-        walked = _walk_implicit(data, offset, wanted, elements)
-        if walked is None:
-            return None
-        if walks < MAX_MISSES:
-            familiar.learn(data, offset, raw)
-        offset = walked
-    return elements if offset == (len(data) if size is None else size) else None
 
 
 def _walk_implicit(

@@ -17,11 +17,10 @@ from pydicom.multival import MultiValue
 
 from fileset.fileset import FileSet
 from fileset.instance import FileInstance
-from fileset.search import has_value, value_text
+from fileset.search import NUMBERS, has_value, value_text
 from ledger.errors import LedgerError
 
 Elements: TypeAlias = Dataset | FileInstance
-_NUMBERS = frozenset(("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"))
 
 
 @define
@@ -139,6 +138,6 @@ def value_json(element: DataElement) -> Any:
 def _plain(vr: str, value: Any) -> Any:
     if value is None or value == "":
         return None
-    if vr in _NUMBERS and math.isfinite(value):
+    if vr in NUMBERS and math.isfinite(value):
         return int(value) if int(value) == value else float(value)
     return str(value)
