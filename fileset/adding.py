@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+from attrs import frozen
 
 from fileset.collecting import collecting_seldom
 from fileset.contents import Contents
@@ -26,6 +28,7 @@ from fileset.recorders import overridden_recorders
 from fileset.repository import Repository
 from ledger.digest import digest_of
 from ledger.errors import (
+    ConflictError,
     ContentMissingError,
     InstanceError,
     LedgerError,
@@ -50,6 +53,8 @@ from ledger.vault import Batch
 from projections.hierarchy import Branch, Leaf, record_key
 from projections.outline import patient_name
 from projections.state import FileSetState
+
+_ATTEMPTS: Final = 20
 
 Offered: TypeAlias = Candidate | Result
 """What reading a file gave: an instance that can be added, or the account of why not."""
@@ -95,6 +100,17 @@ def offer(
             yield Result(path, Outcome.REJECTED, reason=exc.reason)
 
 
+@frozen
+class Offers:
+    """What is offered, made anew each time that it is gone over."""
+
+    make: Callable[[], Iterable[Offered]]
+
+    def __iter__(self) -> Iterator[Offered]:
+        """Yield what is offered now."""
+        return iter(self.make())
+
+
 class Adder:
     """Adds instances to a repository."""
 
@@ -136,7 +152,26 @@ class Adder:
 
         Rejections are recorded in the same change. The content is durable in the vault before
         the change is in the journal. `stop` is asked each time whether to leave all that follows.
+
+        Where a journal without a lock lets another writer in between, all is decided again on what
+        is there by then. :class:`~ledger.errors.ConflictError` if that happens time and again, or
+        `offered` is an iterator, which can be gone over but once.
         """
+        for _ in range(_ATTEMPTS if iter(offered) is not offered else 0):
+            try:
+                return self._add(offered, placement, reason, progress, stop)
+            except ConflictError:
+                progress = None  # it has been told
+        return self._add(offered, placement, reason, progress, stop)
+
+    def _add(
+        self,
+        offered: Iterable[Offered],
+        placement: Placement,
+        reason: str | None,
+        progress: OnResult | None,
+        stop: Callable[[], bool] | None,
+    ) -> Report:
         with self._repository.change(reason), self._repository.vault.batch() as batch:
 
             def add(candidate: Candidate) -> Result:

@@ -17,6 +17,7 @@ from fileset.referenced import ReferencedFile, RootFolder
 from fileset.repository import Repository
 from ledger.datasets import to_dataset
 from ledger.digest import Digest, digest_of
+from ledger.errors import NotDicomError
 from ledger.events import FileSetImported, InstanceAdded, Placement, Record, RecordRef
 from ledger.files import file_content, read_file
 from projections.dicomdir import EXPLICIT_VR_LITTLE_ENDIAN, DicomdirError
@@ -30,8 +31,10 @@ from projections.dicomdir_decoder import (
     decode_dicomdir,
     link,
 )
+from projections.dicomdir_encoder import MAX_SIZE
 from projections.hierarchy import key_of, record_key
 from projections.materializer import DICOMDIR
+from projections.mending import Mend, MendKind, salvage
 
 MAX_DEPTH: Final = 64
 """Levels of directory records beyond which a DICOMDIR is refused: File-sets have four or fewer."""
@@ -40,6 +43,7 @@ LAYOUT_DEPTH: Final = 8
 """Levels that the default layout has File IDs for (PS3.10 Section 8.2)."""
 
 Progress: TypeAlias = Callable[[int, int], None]
+_PREFIX: Final = slice(128, 132)  # "DICM", behind the preamble (PS3.10 Section 7.1)
 _SHOWN: Final = 5  # offsets that a warning names
 _WORTH_A_WARNING: Final = frozenset(
     (
@@ -55,7 +59,8 @@ _WORTH_A_WARNING: Final = frozenset(
 class Found:
     """An existing File-set as its DICOMDIR lists it; `dicomdir` is the digest of the file.
 
-    `source` is the dataset that it was read from, where it was.
+    `path` is where that was read, and `source` is the dataset that it was read from, where it was.
+    `mends` tells what had to be put right to read it at all.
     """
 
     root: Path
@@ -63,6 +68,22 @@ class Found:
     directory: DecodedDirectory
     tree: Tree
     source: Dataset | None = None
+    path: Path | None = None
+    mends: tuple[Mend, ...] = ()
+
+    def imported(self) -> FileSetImported:
+        """Return the event that states what the DICOMDIR says of the File-set as a whole."""
+        identity = self.directory.identity
+        return FileSetImported(
+            root=os.fspath(self.root),
+            uid=identity.uid,
+            dicomdir=self.dicomdir,
+            id=identity.id,
+            descriptor_file_id=identity.descriptor_file_id,
+            descriptor_character_set=identity.descriptor_character_set,
+            elements=identity.elements,
+            file_meta=identity.file_meta,
+        )
 
     def orphans(self) -> list[DecodedRecord]:
         """Return the records that reference an instance and that no offset leads to."""
@@ -83,8 +104,10 @@ class Found:
 
 
 @no_collecting()
-def read_file_set(source: Dataset | str | os.PathLike[str]) -> Found:
+def read_file_set(source: Dataset | str | os.PathLike[str], *, repair: bool = False) -> Found:
     """Return what the DICOMDIR `source`, a path or a pydicom dataset, lists.
+
+    With `repair` that is what can be read of it, for :class:`~fileset.mending.Mending`.
 
     Raises
     ------
@@ -95,12 +118,18 @@ def read_file_set(source: Dataset | str | os.PathLike[str]) -> Found:
     """
     if isinstance(source, Dataset):
         path = _path_of(source)
-        data = read_file(path)
+        data = _read(path)
         directory = decode_dataset(source, name=os.fspath(path))
     else:
         path = Path(source).resolve(strict=True)
-        data = read_file(path)
+        if Path(source).is_symlink():
+            _warn(f"{os.fspath(source)} is a link: the File-set is the one at {path.parent}")
+        data = _read(path)
+        if repair:
+            return _read_what_can_be(path, data)
         directory = decode_dicomdir(data, name=os.fspath(path))
+    if repair:
+        return _to_mend(path, data, directory, [], source)
     if directory.transfer_syntax_uid != EXPLICIT_VR_LITTLE_ENDIAN:
         warn_of_syntax(UID(directory.transfer_syntax_uid))
     for record in directory.records:
@@ -119,6 +148,48 @@ def read_file_set(source: Dataset | str | os.PathLike[str]) -> Found:
         evolve(directory, identity=identity),
         tree,
         source if isinstance(source, Dataset) else None,
+        path,
+    )
+
+
+def _read(path: Path) -> bytes:
+    """Return the bytes of a DICOMDIR, whose offsets have 32 bits."""
+    size = path.stat().st_size
+    try:
+        if size <= MAX_SIZE:
+            return read_file(path)
+    except MemoryError:
+        pass
+    raise DicomdirError(f"too large for a DICOMDIR: {size:,} bytes", name=os.fspath(path))
+
+
+def _read_what_can_be(path: Path, data: bytes) -> Found:
+    if data[_PREFIX] != b"DICM" and path.name.upper() != DICOMDIR:
+        raise NotDicomError("not a DICOM file: 'DICM' is missing at byte 128", name=str(path))
+    return _to_mend(path, data, *salvage(data, name=os.fspath(path)))
+
+
+def _to_mend(
+    path: Path,
+    data: bytes,
+    directory: DecodedDirectory,
+    mends: list[Mend],
+    source: Dataset | str | os.PathLike[str] = "",
+) -> Found:
+    identity = directory.identity
+    if not identity.uid:
+        identity = evolve(identity, uid=str(generate_uid()))
+        mends = [*mends, Mend(MendKind.FILE_SET_UID, None, None, identity.uid)]
+    tree = link(directory)
+    _warn_of_unused(path, tree)
+    return Found(
+        path.parent,
+        _digest_on_medium(path, data),
+        evolve(directory, identity=identity),
+        tree,
+        source if isinstance(source, Dataset) else None,
+        path,
+        tuple(mends),
     )
 
 
@@ -131,6 +202,10 @@ def _warn_of_findings(path: Path, directory: DecodedDirectory, tree: Tree) -> No
     for finding in tree.findings:
         if finding.kind in _WORTH_A_WARNING:
             _warn(f"The DICOMDIR {path} is damaged: {finding.text}")
+    _warn_of_unused(path, tree)
+
+
+def _warn_of_unused(path: Path, tree: Tree) -> None:
     left_out = [f for f in tree.findings if f.kind is FindingKind.NOT_IN_USE]
     if left_out:
         offsets = ", ".join(str(finding.offset) for finding in left_out[:_SHOWN])
@@ -210,22 +285,10 @@ class Adoption:
         another record references already, or whose SOP Instance is.
         """
         found = self._found
-        identity = found.directory.identity
         total = sum(1 for record in found.directory.records if record.file_id)
         with no_collecting(), self._repository.change():
-            self._repository.emit(
-                FileSetImported(
-                    root=os.fspath(found.root),
-                    uid=identity.uid,
-                    dicomdir=found.dicomdir,
-                    id=identity.id,
-                    descriptor_file_id=identity.descriptor_file_id,
-                    descriptor_character_set=identity.descriptor_character_set,
-                    elements=identity.elements,
-                    file_meta=identity.file_meta,
-                )
-            )
-            for done, place in enumerate(_instances(found.tree)):
+            self._repository.emit(found.imported())
+            for done, place in enumerate(instances(found.tree)):
                 self._adopt(place)
                 if progress:
                     progress(done + 1, total)
@@ -236,7 +299,7 @@ class Adoption:
                 "be written"
             )
 
-    def _adopt(self, place: _Place) -> None:
+    def _adopt(self, place: Place) -> None:
         record = place.record
         file = self._root.find(record.file_id or ())
         if (why := self._left_out(record, file)) is not None:
@@ -300,30 +363,31 @@ class Adoption:
 
 
 @define(eq=False)
-class _Level:
+class Level:
     """A record above instances; `ref` is known once an event has introduced it."""
 
     record: Record
-    above: _Level | None
+    above: Level | None
     depth: int
+    offset: int | None = None
     ref: RecordRef | None = None
 
 
 @frozen
-class _Place:
+class Place:
     """An instance's record and the level it is under."""
 
     record: DecodedRecord
-    level: _Level | None
+    level: Level | None
 
     @property
     def depth(self) -> int:
         """How many records are above."""
         return self.level.depth if self.level else 0
 
-    def above(self) -> tuple[RecordRef | None, list[_Level]]:
+    def above(self) -> tuple[RecordRef | None, list[Level]]:
         """Return the nearest record that is introduced already, and the levels below it."""
-        new: list[_Level] = []
+        new: list[Level] = []
         level = self.level
         while level is not None and level.ref is None:
             new.append(level)
@@ -331,14 +395,14 @@ class _Place:
         return (level.ref if level else None), new[::-1]
 
 
-def _instances(tree: Tree) -> Iterator[_Place]:
+def instances(tree: Tree) -> Iterator[Place]:
     """Yield every record that references a file, in the order of the tree.
 
     A record that has others below it as well is taken apart. It keeps its file, and they are put
     beside it, below one like it without a file. Where a record of its type is nothing without one,
     they are put below the record above.
     """
-    stack: list[tuple[Iterator[DecodedNode], _Level | None]] = [(iter(tree.roots), None)]
+    stack: list[tuple[Iterator[DecodedNode], Level | None]] = [(iter(tree.roots), None)]
     while stack:
         nodes, level = stack[-1]
         node = next(nodes, None)
@@ -346,7 +410,7 @@ def _instances(tree: Tree) -> Iterator[_Place]:
             stack.pop()
             continue
         if node.record.file_id:
-            yield _Place(node.record, level)
+            yield Place(node.record, level)
         if node.children:
             if len(stack) >= MAX_DEPTH:
                 raise DicomdirError(f"its records are nested more than {MAX_DEPTH} levels deep")
@@ -357,7 +421,8 @@ def _instances(tree: Tree) -> Iterator[_Place]:
                     "a file and has records below it: they are put beside it"
                 )
             if not node.record.file_id or record_key(record) is not None:
-                level = _Level(record, level, level.depth + 1 if level else 1)
+                depth = level.depth + 1 if level else 1
+                level = Level(record, level, depth, node.record.offset)
             stack.append((iter(node.children), level))
 
 

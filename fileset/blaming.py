@@ -12,10 +12,10 @@ from pydicom.multival import MultiValue
 
 from fileset.repository import Repository
 from fileset.search import has_value
-from ledger import codec, elements
+from ledger import elements
 from ledger.datasets import to_dataset
 from ledger.events import Handle, InstanceAdded
-from ledger.journal import Recorded
+from ledger.journal import Recorded, decoded
 from projections.diff import above
 from projections.hierarchy import Branch, Leaf
 from projections.layouts import pydicom_layout
@@ -84,5 +84,5 @@ def blame(
     for stored in repository.journal.stored(upto=upto):
         if stored.type == InstanceAdded.TYPE and stored.position not in handles:
             continue
-        event = codec.decode(stored.type, stored.version, stored.payload)
+        event = decoded(stored)
         yield from provenance.touches(Recorded(stored.position, stored.change, event))

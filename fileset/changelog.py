@@ -9,9 +9,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from fileset.repository import Repository
-from ledger import codec
 from ledger.errors import UnknownFormatError
-from ledger.journal import Change, Journal, Stored
+from ledger.journal import Change, Journal, Stored, decoded
 from projections.standing import STEPS, Stand, Standings, Step
 
 _FIRST_WINDOW: Final = 64  # positions that are looked at at once, from the newer end
@@ -52,7 +51,7 @@ def steps_of(events: Iterable[Stored]) -> list[Step]:
     for stored in events:
         if stored.type in STEPS:
             try:
-                event = codec.decode(stored.type, stored.version, stored.payload)
+                event = decoded(stored)
             except UnknownFormatError:
                 continue
             if isinstance(event, Step):

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from attrs import define, field, frozen
 
@@ -25,7 +26,7 @@ from fileset.contents import Contents
 from fileset.errors import RefusedError, StillThereError
 from fileset.garbage import needed
 from fileset.mentions import Mentions
-from fileset.repository import Repository
+from fileset.repository import KEPT_DAMAGED, Repository
 from fileset.writing import Writer
 from ledger.erasures import runs_of
 from ledger.events import (
@@ -39,6 +40,7 @@ from ledger.events import (
     InstanceRejected,
     PatientNameNoted,
     PayloadErased,
+    RecordMended,
     RecordsKept,
     StrangerKept,
     WriteCompleted,
@@ -116,6 +118,7 @@ class _Found:
     adopted: set[Handle] = field(factory=set)
     sources: set[str] = field(factory=set)
     rejected: list[tuple[int, InstanceRejected]] = field(factory=list)
+    mended: list[tuple[int, RecordMended]] = field(factory=list)
     media: dict[str, None] = field(factory=dict)
     exports: list[WriteExported] = field(factory=list)
     _root: str = ""
@@ -136,6 +139,8 @@ class _Found:
                 self.positions.add(position)
             case InstanceRejected():
                 self.rejected.append((position, event))
+            case RecordMended():
+                self.mended.append((position, event))
             case _:
                 self._take_written(event)
 
@@ -206,7 +211,8 @@ class Eraser:
             Without `take_off`, if any is part of the File-set or on its medium.
         RefusedError
             If a write was interrupted, other changes would be written with `take_off`, or the
-            reason, which stays for ever, holds what is to be erased.
+            reason, which stays for ever, holds what is to be erased. If a damaged journal was
+            kept in the repository.
         MediumError
             If the medium can't be written. The instances are removed from the File-set by then.
         """
@@ -219,6 +225,7 @@ class Eraser:
             gone = matching(state, query)
             if not gone:
                 return Erasure(completed=completed)
+            _refuse_if_kept(repository.path)
             _refuse_telling(Mentions(identifiers(state, gone, query)), reason)
             present = self._take_off(state, gone, reason, progress, allowed=take_off)
             state = repository.refresh()
@@ -313,6 +320,7 @@ class Eraser:
         mentions = Mentions(identifiers(state, gone, query))
         rejected = list(_rejected(state, gone, found, mentions)) if gone else []
         found.positions.update(position for position, _ in rejected)
+        found.positions.update(_mended(gone, found, mentions))
         positions = frozenset(found.positions)
         excess = Excess()
         if gone:
@@ -355,6 +363,15 @@ def _check(query: Mapping[str, str]) -> None:
         )
 
 
+def _refuse_if_kept(path: Path | None) -> None:
+    kept = sorted(path.glob(f"{KEPT_DAMAGED}*")) if path else []
+    if kept:
+        raise RefusedError(
+            f"Nothing was erased: {kept[0]} holds a damaged journal, kept when it was recovered, "
+            "and what is to be erased may be in it. Move such folders away, or delete them."
+        )
+
+
 def _refuse_telling(mentions: Mentions, reason: str) -> None:
     if not reason.strip():
         raise ValueError("An erasure needs a reason: it is all that will tell of it")
@@ -393,6 +410,14 @@ def _refuse_others_staged(state: FileSetState, gone: set[Handle]) -> None:
             f"Nothing was erased: other changes are staged ({staged.summary()}), and taking the "
             "instances off the medium would write them. Write or undo them first."
         )
+
+
+def _mended(gone: set[Handle], found: _Found, mentions: Mentions) -> Iterator[int]:
+    """Yield the positions of mends of the person's records, or that tell whose they were."""
+    for position, event in found.mended:
+        told = f"{event.file_id} {event.was} {event.now}"
+        if event.instance in gone or (gone and mentions.of_any(told)):
+            yield position
 
 
 def _rejected(

@@ -25,6 +25,10 @@ class NothingToUndoError(RefusedError):
     """There is no change to undo or redo."""
 
 
+class StaleError(RefusedError):
+    """Others have changed what was to be changed; their changes were taken in, nothing was done."""
+
+
 class RevertRefusedError(RefusedError):
     """Later changes stand in the way of a revert.
 

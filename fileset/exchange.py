@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
@@ -33,6 +34,7 @@ from ledger.journal_lines import JournalFile
 from ledger.packs import list_packs
 from ledger.sqlite import SqliteJournal
 from ledger.vault import Batch, PackVault, Vault
+from projections.state import FileSetState
 
 _BATCH: Final = 1000  # contents that are made durable together
 _IN_MEMORY: Final = 1 << 26  # bytes; larger content goes by way of a file
@@ -88,7 +90,10 @@ def import_journal(
     done: list[Imported] = []
 
     def fill(repository: Repository) -> None:
-        done.append(_fill(repository, source))
+        with exported.naming_lines():
+            with suppress(UnknownFormatError):  # it can be kept, and only be read
+                FileSetState.fold(repository.journal.read())
+            done.append(_fill(repository, source))
 
     made = Repository.create(path, fill, origin=origin, make_journal=make_journal)
     (imported,) = done

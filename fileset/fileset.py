@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
 
-from fileset.adding import Adder, offer
+from fileset.adding import Adder, Offers, offer
 from fileset.adoption import Adoption, Found, read_file_set, warn_of_syntax
 from fileset.blaming import blame, ever_known, query_text
 from fileset.collecting import no_collecting
@@ -37,6 +37,7 @@ from fileset.ingest import (
     read_path,
 )
 from fileset.instance import FileInstance
+from fileset.mending import Mending, mends_of
 from fileset.moments import Moment, change_of, position_of
 from fileset.preview import Preview
 from fileset.records import RecordNode, complete_leaf, dataset_of, to_record, tree_node
@@ -47,7 +48,7 @@ from fileset.tags import delete_tag, set_tag, tag_name
 from fileset.verification import Finding, verify
 from fileset.writing import Writer
 from ledger.errors import NotDicomError
-from ledger.events import Handle, Placement
+from ledger.events import Handle, Placement, RecordMended
 from ledger.repacking import Excess
 from projections.hierarchy import Branch, Leaf
 from projections.materializer import Progress
@@ -79,6 +80,7 @@ class FileSet:
         *,
         repository: str | os.PathLike[str] | Repository | None = None,
         progress: Progress | None = None,
+        repair: bool = False,
     ) -> None:
         """Make a new File-set, or load or adopt the one whose DICOMDIR `ds` is (path or dataset).
 
@@ -92,15 +94,20 @@ class FileSet:
             presented as it is.
         progress : optional
             Called with the number of files of an existing File-set looked at, and of all.
+        repair : bool, optional
+            Put right what is wrong with the DICOMDIR of an existing File-set by what its files
+            say; :attr:`mends` tells what that was. The DICOMDIR is written anew by the next write.
         """
         if isinstance(repository, Repository):
             self._use(repository)
             return
-        found = _read_file_set(ds) if ds else None
+        found = _read_file_set(ds, repair=repair) if ds else None
 
         def begin(new: Repository) -> None:
             if found is None:
                 new.begin(generate_uid())
+            elif repair:
+                Mending(new, found, digest=new.durable).run(progress)
             else:
                 Adoption(new, found, digest=new.durable).run(progress)
                 FileSet(repository=new)._add_orphans(found, include=True)  # noqa: SLF001 - our own
@@ -155,6 +162,11 @@ class FileSet:
     def state(self) -> FileSetState:
         """The state that is presented: the present one, or that of :meth:`at`."""
         return self._fixed or self._repository.state
+
+    def refresh(self) -> None:
+        """Take in what others, with another object, have recorded since; every change does so."""
+        if self._fixed is None:
+            self._repository.refresh()
 
     def _drop_views(self) -> None:
         self._viewed: FileSetState | None = None
@@ -215,7 +227,7 @@ class FileSet:
                 "+": {str(instance.SOPInstanceUID): instance for instance in staged.additions},
                 "-": {str(instance.SOPInstanceUID): instance for instance in staged.removals},
                 "~": bool(staged.moves),
-                "^": staged.creation or bool(staged.metadata),
+                "^": staged.creation or bool(staged.metadata) or staged.mends,
             }
         )
 
@@ -248,9 +260,7 @@ class FileSet:
 
     @UID.setter
     def UID(self, uid: str) -> None:  # noqa: N802 - pydicom's name
-        if uid == self.state.identity.uid:
-            return
-        if not UID(uid, config.IGNORE).is_valid:
+        if uid != self.state.identity.uid and not UID(uid, config.IGNORE).is_valid:
             raise InvalidUIDError(f"'{uid}' is not a valid UID (PS3.5 Section 9)")
         self._set("uid", str(uid))
 
@@ -358,8 +368,8 @@ class FileSet:
         before each whether to leave it, and the rest: what was added by then is kept.
         """
         self._writable()
-        given = [paths] if isinstance(paths, str | os.PathLike) else paths
-        offered = offer(find_files(given, recursive=recursive), complete=complete)
+        given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+        offered = Offers(lambda: offer(find_files(given, recursive=recursive), complete=complete))
         placement = Placement.REFERENCE if reference else Placement.VAULT
         return self._adder.add(
             offered, placement=placement, reason=reason, progress=progress, stop=stop
@@ -523,6 +533,7 @@ class FileSet:
         *,
         layout: str | None = None,
         new_medium: bool = False,
+        repair: bool = False,
         reason: str | None = None,
         progress: Progress | None = None,
     ) -> None:
@@ -541,6 +552,9 @@ class FileSet:
             ``"conformant"`` gives such also to files whose names are no File IDs.
         new_medium : bool, optional
             The medium at the root is lost: give it up, and write everything to `path`.
+        repair : bool, optional
+            Put right first what was lost or damaged on the medium; a warning names each file whose
+            bytes are lost.
         reason, progress : optional
             A note for the journal; called with the files done and to do.
         """
@@ -548,16 +562,19 @@ class FileSet:
         with repository.exclusively():
             repository.refresh()
             self._check_write(path, use_existing=use_existing, new_medium=new_medium)
-            if not self.is_staged and not new_medium:
+            if not (self.is_staged or new_medium or repair):
                 return
-            self._writer.write(
+            result = self._writer.write(
                 Path(path) if path else None,
                 layout or ("existing" if use_existing else "pydicom"),
                 implicit_vr=force_implicit,
                 new_medium=new_medium,
+                repair=repair,
                 reason=reason,
                 progress=progress,
             )
+        for each in result.damage.left if result.damage else ():
+            warnings.warn(f"{each.path} was not put right: {each.why}", stacklevel=2)
         self._listed = None
         if force_implicit:
             warn_of_syntax(ImplicitVRLittleEndian)
@@ -619,6 +636,9 @@ class FileSet:
         """Take back the newest change, or the newest `n`, and return it or them, newest first.
 
         With `dry_run`, nothing is done and a :class:`~fileset.preview.Preview` returned.
+
+        Raises :class:`~fileset.errors.StaleError` if others have put newer changes on top since
+        this object was last up to date: they are taken in, for another undo to take back.
         """
         repository = self._writable()
         if dry_run:
@@ -639,6 +659,8 @@ class FileSet:
         """Do again the change undone last, or the last `n`, and return it or them.
 
         With `dry_run`, nothing is done and a :class:`~fileset.preview.Preview` returned.
+
+        Raises :class:`~fileset.errors.StaleError` as :meth:`undo`.
         """
         repository = self._writable()
         if dry_run:
@@ -722,10 +744,16 @@ class FileSet:
     @property
     def history(self) -> list[HistoryEntry]:
         """The changes in the journal, newest last; of a past File-set those up to then."""
+        self.refresh()  # so that the present state is the one that they led to
         changes = self._repository.changes()
         if self._fixed is not None:
             changes = [change for change in changes if change.first <= self._fixed.position]
         return [HistoryEntry(self._repository, change) for change in changes]
+
+    @property
+    def mends(self) -> list[RecordMended]:
+        """What was put right when the File-set was adopted with ``repair``."""
+        return list(mends_of(self._repository))
 
     def blame(self, **kwargs: Any) -> list[Touch]:
         """Return every event that touched the instances with the values given by keyword, in order.
@@ -792,11 +820,11 @@ def _read(ds_or_path: DSPathType, custom: RecordNode | None = None) -> Candidate
     return read_dataset(ds_or_path, records)
 
 
-def _read_file_set(ds_or_path: DSPathType) -> Found:
+def _read_file_set(ds_or_path: DSPathType, *, repair: bool = False) -> Found:
     if isinstance(ds_or_path, Dataset):
-        return read_file_set(ds_or_path)
+        return read_file_set(ds_or_path, repair=repair)
     with _errors_of_reading(ds_or_path):
-        return read_file_set(ds_or_path)
+        return read_file_set(ds_or_path, repair=repair)
 
 
 @contextmanager

@@ -70,7 +70,8 @@ class PendingChanges:
     """What the next write would do.
 
     `metadata` maps the fields of the File-set's identity that differ from the medium's to the
-    pair of their values, there and here.
+    pair of their values, there and here. `mends`: the DICOMDIR there was mended on adoption, and is
+    still the old one.
     """
 
     creation: bool
@@ -79,6 +80,7 @@ class PendingChanges:
     removals: list[FileInstance]
     moves: list[FileInstance]
     summary: str
+    mends: bool = False
 
     @classmethod
     def of(cls, fs: FileSet, pending: Pending) -> PendingChanges:
@@ -95,6 +97,7 @@ class PendingChanges:
             removals=[fs.instance(leaf.handle) for leaf in pending.removals],
             moves=[fs.instance(leaf.handle) for leaf in pending.moves if leaf.is_live],
             summary=pending.summary(),
+            mends=pending.mends,
         )
 
     def __bool__(self) -> bool:

@@ -25,7 +25,13 @@ from ledger.elements import encode
 from ledger.events import FileSetImported
 from projections.hierarchy import record_key
 from projections.layouts import is_conformant
-from projections.materializer import DICOMDIR, MediumError, Progress, read_dicomdir
+from projections.materializer import (
+    DICOMDIR,
+    MediumError,
+    Progress,
+    read_dicomdir,
+    remove_leftovers,
+)
 
 Criterion: TypeAlias = tuple[str, str]
 """A DICOM keyword and the text of a value."""
@@ -74,6 +80,7 @@ class Indexer:
                 f"{root} has a DICOMDIR already: adopt it with `fileset init REPO --from "
                 f"{root / DICOMDIR}`, or use --replace to make a new one in its place."
             )
+        remove_leftovers(root)
         with self.repository.change():
             self.repository.emit(
                 FileSetImported(

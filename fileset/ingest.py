@@ -8,6 +8,7 @@ import stat
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from enum import Enum
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -157,6 +158,13 @@ def read_path(
         raise type(exc)(exc.reason, name=name) from exc
 
 
+def read_bytes(data: bytes, name: str) -> Candidate:
+    """Return the instance whose file `data` is; messages call it `name`. See :func:`read_path`."""
+    instance = read_instance(data, name)
+    records = build_records(instance, overridden_recorders(), lambda: _parse(data))
+    return Candidate(None, None, data, instance, _checked(records))
+
+
 def read_dataset(ds: Dataset, records: tuple[Record, ...] | None = None) -> Candidate:
     """Return the instance that `ds` is, as pydicom encodes it; see :func:`read_path`."""
     buffer = BytesIO()
@@ -233,7 +241,7 @@ def _read_file(name: str, *, head_will_do: bool) -> tuple[bytes | None, Instance
         raise InstanceError(f"can't be read: {exc.strerror}", name=name) from exc
     instance = None
     try:
-        before = os.fstat(fd)
+        before = _status(fd, name)
         size = before.st_size
         if not stat.S_ISREG(before.st_mode) or not size:
             raise _no_file(before.st_mode, name)
@@ -243,12 +251,22 @@ def _read_file(name: str, *, head_will_do: bool) -> tuple[bytes | None, Instance
             data = _read_all(fd, size) if instance is None else None
         except OSError as exc:
             raise InstanceError(f"can't be read: {exc.strerror}", name=name) from exc
-        after = os.fstat(fd)
+        except MemoryError as exc:
+            raise InstanceError(f"is too large for the memory: {size:,} bytes", name=name) from exc
+        after = _status(fd, name)
     finally:
-        os.close(fd)
+        with suppress(OSError):  # it was read
+            os.close(fd)
     if (size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise InstanceError("changed while it was read; add it when it is complete", name=name)
     return data, instance
+
+
+def _status(fd: int, name: str) -> os.stat_result:
+    try:
+        return os.fstat(fd)
+    except OSError as exc:
+        raise InstanceError(f"can't be read: {exc.strerror}", name=name) from exc
 
 
 def _no_file(mode: int, name: str) -> InstanceError:

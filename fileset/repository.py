@@ -5,14 +5,19 @@ On disk it is a folder of mode 0700::
     repository.toml     what it is, for people and for this module
     journal.sqlite      the truth
     vault/              the content of instances, in packs
-    cache/              disposable: the vault's index, a snapshot and a summary of the state
+    cache/              disposable: the vault's index, a snapshot and a summary of the state, and
+                        who changed it last
     lock                held by the one process that is changing it
+    damaged-TIME/       a damaged journal, kept when it was recovered
 
 An *ephemeral* repository has its journal in memory and its vault in a temporary folder, and goes
 with the object.
 
 Every change runs in :meth:`Repository.change`: its events are applied to the state as they come
 and appended to the journal together at the end, or not at all.
+
+One process at a time changes a repository, and in it one object, and of that one thread: each takes
+in what the others have done before it begins.
 """
 
 from __future__ import annotations
@@ -24,12 +29,13 @@ import shutil
 import socket
 import sys
 import tempfile
+import threading
 import tomllib
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from filelock import FileLock, Timeout
 
@@ -38,10 +44,11 @@ from fileset.errors import (
     NoSuchInstanceError,
     RefusedError,
     RepositoryError,
+    StaleError,
 )
 from fileset.moments import change_of
 from fileset.stepping import Plan, Step, redoing, reverting, undoing
-from ledger.disk import fsync
+from ledger.disk import fsync, make_folders, new_folder, private
 from ledger.errors import JournalError, UnknownFormatError
 from ledger.events import (
     DescriptorCharacterSetChanged,
@@ -53,7 +60,8 @@ from ledger.events import (
     Handle,
     InstanceRemoved,
 )
-from ledger.journal import Change, Clock, Draft, Journal, Recorded, utc_now
+from ledger.files import naming
+from ledger.journal import Change, Clock, Draft, Journal, Recorded, timestamp, utc_now
 from ledger.memory import MemoryJournal
 from ledger.sqlite import SqliteJournal
 from ledger.vault import PackVault, Vault
@@ -77,8 +85,15 @@ _LOCK: Final = "lock"
 _INDEX: Final = "vault-index.sqlite"
 _SNAPSHOT: Final = "snapshot.json"
 _SUMMARY: Final = "summary.json"
-_LOCK_SECONDS: Final = 60
+_HOLDER: Final = "holder"
+KEPT_DAMAGED: Final = "damaged-"
+"""How the names of folders begin that hold what was damaged, kept by a recovery."""
+_LOCK_SECONDS: Final = 60.0
+_POLL_SECONDS: Final = 0.01  # with more, who makes many small changes leaves no gap for others
 _SNAPSHOT_EVERY: Final = 1000  # events; folding fewer costs less than reading a snapshot
+
+_changing: dict[tuple[int, str], int] = {}
+"""Which thread of a process is changing the repository at a path."""
 
 _CHANGED_EVENTS: Final = {
     "id": FileSetIDChanged,
@@ -99,6 +114,15 @@ class Repository:
         Whether a change is on the disk when it returns.
     actor : str or None
         Who makes the changes that name nobody; ``None`` for whoever runs the program.
+    patience : float
+        Seconds to wait for others who are changing the repository.
+
+    Notes
+    -----
+    An object can be handed from thread to thread. Changes that several threads make with it come
+    one after another, and the state is not given away while another thread changes it. To look at
+    one for longer while others change it, take an object for each thread. A process that was forked
+    has to open the repository anew.
     """
 
     def __init__(
@@ -110,7 +134,11 @@ class Repository:
         self.durable = durable
         self.origin = origin
         self.actor: str | None = None
-        self._lock = FileLock(path / _LOCK, timeout=_LOCK_SECONDS) if path else None
+        self.patience = _LOCK_SECONDS
+        self._lock = FileLock(path / _LOCK, mode=0o600) if path else None
+        self._turn = threading.RLock()
+        self._pid = os.getpid()
+        self._inode = _inode(path / _JOURNAL) if path else None
         self.newer: UnknownFormatError | None = None
         """Why the state can't be told: a newer version made the folder. It is only to be read."""
         self._state: FileSetState | None = None
@@ -146,33 +174,26 @@ class Repository:
             raise RepositoryError(f"{path} {what}: name a new folder for the repository.")
         if (around := find_repository(path.parent)) is not None:
             raise RepositoryError(f"{path} is in the repository {around}: name another folder.")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Built beside and renamed, so that a repository is there whole or not at all.
+        make_folders(path.parent)
         try:
-            building = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+            with new_folder(path, 0o700) as building:
+                for name in (_VAULT, _CACHE):
+                    (building / name).mkdir(mode=0o700)
+                with closing(make_journal(building / _JOURNAL)) as journal:
+                    settings = settings_text(journal.id)
+                with naming(building / SETTINGS):
+                    _write(building / SETTINGS, settings)
+                repository = cls.open(building, clock=clock, origin=origin)
+                try:
+                    begin(repository)
+                finally:
+                    repository.close()
+                for name in (_JOURNAL, SETTINGS, "."):
+                    fsync(building / name)
         except OSError as exc:
+            if f".{path.name}." not in str(exc):
+                raise  # a file that is read
             raise RepositoryError(f"The repository {path} can't be made: {exc.strerror}.") from exc
-        try:
-            for name in (_VAULT, _CACHE):
-                (building / name).mkdir(mode=0o700)
-            make_journal(building / _JOURNAL).close()
-            (building / SETTINGS).write_text(_SETTINGS_TEXT, encoding="utf-8")
-            repository = cls.open(building, clock=clock, origin=origin)
-            try:
-                begin(repository)
-            finally:
-                repository.close()
-            for name in (_JOURNAL, SETTINGS, "."):
-                fsync(building / name)
-            building.rename(path)
-            fsync(path.parent)
-        except BaseException as exc:
-            shutil.rmtree(building, ignore_errors=True)
-            if isinstance(exc, OSError) and str(building) in str(exc):
-                raise RepositoryError(
-                    f"The repository {path} can't be made: {exc.strerror}."
-                ) from exc
-            raise
         return cls.open(path, clock=clock, origin=origin)
 
     @classmethod
@@ -192,19 +213,32 @@ class Repository:
         """
         path = Path(path).absolute()
         if not is_repository(path):
+            if (path / _JOURNAL).is_file():
+                raise RepositoryError(
+                    f"{path} has lost its {SETTINGS}: `fileset recover` makes it anew."
+                )
             raise RepositoryError(
                 f"There is no repository at {path}: make one with `fileset init {path}`."
             )
         newer: UnknownFormatError | None = None
+        named: str | None = None
         try:
-            _check_settings(path / SETTINGS)
+            named = read_settings(path / SETTINGS)
         except UnknownFormatError as exc:
             if not newer_too:
                 raise
             newer = exc
+        journal = SqliteJournal(path / _JOURNAL, clock=clock, read_only=newer is not None)
+        if named is not None and journal.id != named:
+            journal.close()
+            raise RepositoryError(
+                f"{path / _JOURNAL} is another repository's: its id is {journal.id}, and that of "
+                f"the journal that belongs here {named}. Put that one back; if nobody moved it, "
+                "it is damaged: `fileset recover` tells."
+            )
         repository = cls(
             path,
-            SqliteJournal(path / _JOURNAL, clock=clock, read_only=newer is not None),
+            journal,
             open_vault(path, writable=newer is None),
             durable=True,
             origin=origin or default_origin(),
@@ -223,7 +257,7 @@ class Repository:
             durable=False,
             origin=default_origin(),
         )
-        weakref.finalize(repository, shutil.rmtree, folder, ignore_errors=True)
+        weakref.finalize(repository, _remove_own, folder, os.getpid())
         return repository
 
     def close(self) -> None:
@@ -247,18 +281,46 @@ class Repository:
     @property
     def state(self) -> FileSetState:
         """The state as of the last event that this object knows of; see :meth:`refresh`."""
+        state = self._state
+        if state is not None and self._draft is None:
+            return state
         self._refuse_if_newer()
-        if self._state is None:
-            self._state = self._load()
-            self._loaded_position = self._state.position
-        return self._state
+        with self._own_turn():  # not while another thread loads or changes it
+            if self._state is None:
+                self._state = self._load()
+                self._loaded_position = self._state.position
+                self._secure_others()
+            return self._state
 
     def refresh(self) -> FileSetState:
         """Return the state after taking in what others have appended."""
-        state = self.state
-        if self._draft is None:
-            state.advance(self.journal.read(after=state.position))
-        return state
+        with self._own_turn():
+            state = self.state
+            if self._draft is None:
+                known = state.position
+                state.advance(self.journal.read(after=known))
+                if state.position > known:
+                    self._secure_others()
+            return state
+
+    def _secure_others(self) -> None:
+        """Make durable what others have recorded, before anything is made to rest on it.
+
+        A process that was killed may have come to commit a change, and not to wait for the disk.
+        What SQLite does last is to delete its rollback journal, or to sync its WAL. The database
+        itself is not opened: closing it would let go of SQLite's locks.
+        """
+        if self.path is None or self.newer is not None:
+            return
+        wal = self.path / f"{_JOURNAL}-wal"
+        try:
+            if wal.exists():
+                fsync(wal)
+            fsync(self.path)
+        except OSError as exc:
+            raise RepositoryError(
+                f"What is in {self.path} can't be made durable ({exc.strerror}): check the disk."
+            ) from exc
 
     def at(self, position: int) -> FileSetState:
         """Return the state as of `position`; ValueError if the journal has no such position.
@@ -368,7 +430,10 @@ class Repository:
         """
         if self.path is None or self._lock is None or self._draft is not None:
             return
+        if os.getpid() != self._pid:  # the files are the other process's to keep
+            return
         try:
+            self._refuse_if_moved(self.path)
             with self._lock.acquire(timeout=0):
                 chain_hash = self._hash_at(position)
                 # Of what came before an erasure, by another process, nothing may be kept.
@@ -401,38 +466,40 @@ class Repository:
         An exception leaves the journal as it was. Inside another change this is part of it, and an
         exception takes back this part.
         """
-        if self._draft is not None:
-            begun = len(self._buffer)
-            try:
-                yield self._draft.id
-            except BaseException:
-                self._take_back(begun)
-                raise
-            return
-        with self.exclusively():
-            state = self.refresh()
-            self._base = state.position
-            self._draft = Draft(
-                id=secrets.token_hex(6),
-                actor=actor or self.actor or default_actor(),
-                origin=origin or self.origin,
-                reason=reason,
-            )
-            # What the state is told of it: its count and its time are not known before the end.
-            self._change = Change(
-                self._draft.id, self._base + 1, 0, "", self._draft.actor, self._draft.origin, reason
-            )
-            try:
-                yield self._draft.id
-                if self._buffer:
-                    self.journal.append(self._buffer, self._draft, expected=self._base)
-            except BaseException:
-                self._take_back(0)
-                raise
-            finally:
-                self._draft = self._change = None
-                self._buffer = []
-            self._keep_snapshot()
+        with self._own_turn():
+            if self._draft is not None:
+                begun = len(self._buffer)
+                try:
+                    yield self._draft.id
+                except BaseException:
+                    self._take_back(begun)
+                    raise
+                return
+            with self.exclusively():
+                state = self.refresh()
+                self._base = state.position
+                self._draft = Draft(
+                    id=secrets.token_hex(6),
+                    actor=actor or self.actor or default_actor(),
+                    origin=origin or self.origin,
+                    reason=reason,
+                )
+                # What the state is told of it: count and time are not known before the end.
+                draft = self._draft
+                self._change = Change(
+                    draft.id, self._base + 1, 0, "", draft.actor, draft.origin, reason
+                )
+                try:
+                    yield self._draft.id
+                    if self._buffer:
+                        self.journal.append(self._buffer, self._draft, expected=self._base)
+                except BaseException:
+                    self._take_back(0)
+                    raise
+                finally:
+                    self._draft = self._change = None
+                    self._buffer = []
+                self._keep_snapshot()
 
     def _take_back(self, count: int) -> None:
         """Undo all but the first `count` events of the open change: they never happened."""
@@ -464,28 +531,107 @@ class Repository:
         if self.newer is not None:
             raise self.newer
 
-    def exclusively(self) -> AbstractContextManager[Any]:
-        """Return a context in which no other process changes the repository.
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Return a context in which nobody else changes the repository.
 
-        Raises :class:`~fileset.errors.RefusedError` if another one holds it for a minute.
+        Raises :class:`~fileset.errors.RefusedError` if someone else is, and not done within
+        :attr:`patience`; :class:`~fileset.errors.RepositoryError` if the folder was moved, deleted
+        or replaced, or this process was forked.
         """
         self._refuse_if_newer()
-        return self._locked() if self._lock else nullcontext()
+        with self._own_turn():
+            if self._lock is None or self._lock.is_locked:
+                yield
+            else:
+                with self._alone(self._lock, self.path or Path()):
+                    yield
+
+    def last_holder(self) -> str | None:
+        """Return who changed the repository last, and when; ``None`` while someone else does.
+
+        As long as that is the same, all that was seen was whole.
+        """
+        path, lock = self.path, self._lock
+        if path is None or lock is None or self.newer is not None:
+            return ""
+        self._refuse_if_moved(path)
+        try:
+            with lock.acquire(timeout=0):
+                return self._read_cache(_HOLDER).decode("utf-8", "replace")
+        except Timeout:
+            return None
+        except OSError:  # where one may not write, there is no telling
+            return ""
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        assert self._lock is not None  # noqa: S101 - exclusively() asks before
-        try:
-            self._lock.acquire()
-        except Timeout as exc:
+    def _own_turn(self) -> Iterator[None]:
+        """Have no other thread use this object for a change."""
+        if os.getpid() != self._pid:
+            raise RepositoryError(
+                f"{self._name()} was opened by process {self._pid}, of which this one, "
+                f"{os.getpid()}, was forked: open it anew here."
+            )
+        if not self._turn.acquire(timeout=self.patience):
             raise RefusedError(
-                f"Another process has been changing {self.path} for {_LOCK_SECONDS} s: "
+                f"Another thread has been changing {self._name()} for {self.patience:g} s: "
                 "try again when it is done."
-            ) from exc
+            )
         try:
             yield
         finally:
-            self._lock.release()
+            self._turn.release()
+
+    @contextmanager
+    def _alone(self, lock: FileLock, path: Path) -> Iterator[None]:
+        """Hold the lock of the repository at `path`."""
+        mine = (self._pid, os.path.realpath(path))
+        if _changing.get(mine) == threading.get_ident():
+            raise RefusedError(
+                f"A change of {path} is open, which was begun with another object: make both with "
+                "the same one, or this one after that."
+            )
+        self._refuse_if_moved(path)
+        try:
+            with naming(path / _LOCK):
+                lock.acquire(timeout=self.patience, poll_interval=_POLL_SECONDS)
+        except Timeout as exc:
+            raise RefusedError(
+                f"Another process has been changing {path} for {self.patience:g} s"
+                f"{self._told_holder()}: try again when it is done."
+            ) from exc
+        try:
+            self._refuse_if_moved(path)  # it may have been meanwhile
+            _changing[mine] = threading.get_ident()
+            with suppress(OSError):  # it only informs
+                told = f"process {self._pid}, {self.origin}, since {timestamp(utc_now)}"
+                _write(path / _CACHE / _HOLDER, told)
+            try:
+                yield
+            finally:
+                del _changing[mine]
+        finally:
+            with naming(path / _LOCK):
+                lock.release()
+
+    def _refuse_if_moved(self, path: Path) -> None:
+        """Refuse to go on where another folder, or none, is by now.
+
+        The lock would be another one, and asking for it would make the folder again.
+        """
+        if self._inode is None or _inode(path / _JOURNAL) != self._inode:
+            raise RepositoryError(
+                f"The repository that was opened at {path} is not there any more: it was moved, "
+                "deleted or replaced. Open it again where it is now."
+            )
+
+    def _told_holder(self) -> str:
+        """Return who holds the lock, as far as that is known."""
+        holder = self._read_cache(_HOLDER).decode("utf-8", "replace")
+        return f" ({holder})" if holder else ""
+
+    def _name(self) -> str:
+        return os.fspath(self.path) if self.path else "the File-set"
 
     def outside_changes(self, what: str) -> None:
         """Raise :class:`~fileset.errors.RefusedError` if a change is open."""
@@ -521,14 +667,41 @@ class Repository:
             return True
 
     def undo(self, n: int = 1, *, reason: str | None = None) -> list[str]:
-        """Take back the newest `n` changes and return their ids, newest first."""
+        """Take back the newest `n` changes and return their ids, newest first.
+
+        Raises :class:`~fileset.errors.StaleError` if they are others than this object knew of.
+        """
         self.outside_changes("An undo")
-        return list(self.step(undoing(n), reason=reason)[0].changes)
+        return self._step_as_known("undo", n, undoing(n), reason)
 
     def redo(self, n: int = 1, *, reason: str | None = None) -> list[str]:
-        """Do again the `n` changes undone last and return their ids, oldest first."""
+        """Do again the `n` changes undone last and return their ids, oldest first.
+
+        Raises as :meth:`undo`.
+        """
         self.outside_changes("A redo")
-        return list(self.step(redoing(n), reason=reason)[0].changes)
+        return self._step_as_known("redo", n, redoing(n), reason)
+
+    def _step_as_known(
+        self, which: Literal["undo", "redo"], n: int, plan: Plan, reason: str | None
+    ) -> list[str]:
+        """Do what `plan` says, unless others have put other changes in the place of its own.
+
+        Who has not looked at the state yet asks for what is newest, whoever made it.
+        """
+        known = None if self._state is None else self._newest(which, n)
+        with self.exclusively():
+            self.refresh()
+            now = self._newest(which, n)
+            if known is not None and now != known:
+                raise StaleError(_what_came_between(which, now))
+            return list(self.step(plan, reason=reason)[0].changes)
+
+    def _newest(self, which: Literal["undo", "redo"], n: int) -> list[str]:
+        """Return the ids of the newest `n` changes that can be undone or redone."""
+        history = self.state.history
+        stack = history.undo if which == "undo" else history.redo
+        return [entry.change for entry in stack[-n:]] if n > 0 else []
 
     def revert(self, start: str, *, reason: str | None = None) -> str:
         """Take back the change whose id begins with `start`, and return its id.
@@ -577,6 +750,35 @@ class Repository:
         return list(self.journal.read(after=change.first - 1, upto=change.last))
 
 
+def _what_came_between(which: str, now: Sequence[str]) -> str:
+    """Return what to tell of changes that others made before an undo or redo."""
+    newest = f"the change to {which} is {now[-1]} by now" if now else f"nothing is left to {which}"
+    return (
+        f"Others have changed the File-set meanwhile, and {newest}. That was taken in and nothing "
+        f"else done: look at it, and {which} again if that is what you want."
+    )
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    """Return what the file at `path` is, however it is called; ``None`` where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _remove_own(folder: Path, owner: int) -> None:
+    """Delete `folder`, unless this process was only forked from the `owner` of it."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(path: Path, text: str) -> None:
+    with open(path, "w", encoding="utf-8", opener=private) as file:
+        file.write(text)
+
+
 def _replace(path: Path, data: bytes) -> None:
     """Put `data` in the place of `path`; the caller holds the lock."""
     for left in path.parent.glob(f".{path.name}.*"):  # by a process that was killed
@@ -620,15 +822,33 @@ def default_origin() -> str:
     return f"{Path(sys.argv[0]).name or 'python'}@{socket.gethostname()}"
 
 
-def _check_settings(path: Path) -> None:
+def settings_text(journal_id: str) -> str:
+    """Return what a repository's settings hold, that of the journal with the id `journal_id`.
+
+    They tell a journal that is another's, and should the journal be damaged they still know its id.
+    """
+    return f'{_SETTINGS_TEXT}journal = "{journal_id}"\n'
+
+
+def read_settings(path: Path) -> str | None:
+    """Return the id of the journal that belongs to the settings at `path`, if they tell it.
+
+    Raises :class:`~fileset.errors.RepositoryError` if they can't be read, and
+    :class:`~ledger.errors.UnknownFormatError` if a newer version made them.
+    """
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        version, journal_id = settings.get("format"), settings.get("journal")
+        if type(version) is not int or not isinstance(journal_id, str | None):
+            raise ValueError("it does not tell the repository's format")  # noqa: TRY301
     except (OSError, ValueError) as exc:
-        raise RepositoryError(f"{path} can't be read: {exc}.") from exc
-    version = settings.get("format")
+        raise RepositoryError(
+            f"{path} can't be read: {exc}. `fileset recover` makes it anew."
+        ) from exc
     if version != FORMAT:
         raise UnknownFormatError(
             f"{path.parent} is a repository of format {version}; this version of fileset-ledger "
             f"knows format {FORMAT} and changes nothing. `fileset log`, `show`, `verify` and "
             "`export-journal` work; for all else take the version that made it, or a later one."
         )
+    return journal_id

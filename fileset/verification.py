@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 
 from attrs import Factory, define, frozen
 
+from fileset.repairing import Fault, fault_of
 from fileset.repository import Repository
 from ledger import codec
 from ledger.checkpoint import Checkpoint
@@ -26,10 +27,7 @@ from projections.hierarchy import Leaf
 from projections.materializer import read_dicomdir
 from projections.state import FileSetState
 
-_REPLACING: Final = (
-    "Put it back, or move the whole medium away and write another one: `fileset write ROOT "
-    "--new-medium`"
-)
+_REPLACING: Final = "`fileset write --repair` puts right what can be."
 
 
 class FindingKind(Enum):
@@ -58,6 +56,9 @@ class FindingKind(Enum):
 
     FILE_MISSING = "file-missing"
     """A file of the File-set is not on the medium."""
+
+    FILE_UNREADABLE = "file-unreadable"
+    """A file of the File-set can't be read."""
 
     FILE_CHANGED = "file-changed"
     """A file on the medium or a referenced one is not what was added."""
@@ -130,10 +131,21 @@ def examine(
 ) -> Report:
     """Check the journal, also against the checkpoints `signed`, then the vault and the medium.
 
-    `progress` is called with what is checked, and how much of how much of it is.
+    `progress` is called with what is checked, and how much of how much of it is. What seems wrong
+    while others change the repository or its medium is looked at again when they are done;
+    :class:`~fileset.errors.RefusedError` if that takes too long.
     """
-    journal = repository.journal
     show = progress or _silently
+    quiet = repository.last_holder()
+    report = _examine(repository, signed, show)
+    if not report.findings or (quiet is not None and repository.last_holder() == quiet):
+        return report
+    with repository.exclusively():
+        return _examine(repository, signed, show)
+
+
+def _examine(repository: Repository, signed: Sequence[Signed], show: Progress) -> Report:
+    journal = repository.journal
     chain = _Chain({each.checkpoint.position for each in signed}, show, journal.position)
     try:
         chain.events = verify_journal(journal, chain.visit).position
@@ -360,12 +372,13 @@ def verify_medium(state: FileSetState, show: Progress | None = None) -> Iterator
     dicomdir = read_dicomdir(root)
     if dicomdir is None:
         if written.dicomdir is not None:
-            yield Finding(FindingKind.DICOMDIR, str(root), f"There is no DICOMDIR at {root}.")
+            told = f"There is no DICOMDIR at {root}. {_REPLACING}"
+            yield Finding(FindingKind.DICOMDIR, str(root), told)
     elif digest_of(dicomdir) != written.dicomdir:
         yield Finding(
             FindingKind.DICOMDIR,
             str(root / "DICOMDIR"),
-            f"The DICOMDIR at {root} is not the one that was written last.",
+            f"The DICOMDIR at {root} is not the one that was written last. {_REPLACING}",
         )
     there = [leaf for leaf in state.hierarchy.walk_leaves() if leaf.file_id is not None]
     for number, leaf in enumerate(there):
@@ -375,15 +388,15 @@ def verify_medium(state: FileSetState, show: Progress | None = None) -> Iterator
 
 
 def _verify_file(path: Path, leaf: Leaf) -> Iterator[Finding]:
-    try:
-        content = file_content(path)
-    except FileNotFoundError:
-        told = f"{path} is missing. {_REPLACING}"
-        yield Finding(FindingKind.FILE_MISSING, str(path), told, leaf.handle)
-    except OSError as exc:
-        told = f"{path}: {exc.strerror}."
-        yield Finding(FindingKind.FILE_MISSING, str(path), told, leaf.handle)
+    found = fault_of(path, leaf)
+    if found is None:
+        return
+    fault, error = found
+    if fault is Fault.CHANGED:
+        kind, told = FindingKind.FILE_CHANGED, f"{path} is not the file that was written."
+    elif fault is Fault.MISSING:
+        kind, told = FindingKind.FILE_MISSING, f"{path} is missing."
     else:
-        if leaf.content is not None and content != leaf.content:
-            told = f"{path} is not the file that was written. {_REPLACING}"
-            yield Finding(FindingKind.FILE_CHANGED, str(path), told, leaf.handle)
+        why = error.strerror if error else "it can't be read"
+        kind, told = FindingKind.FILE_UNREADABLE, f"{path}: {why}."
+    yield Finding(kind, str(path), f"{told} {_REPLACING}", leaf.handle)

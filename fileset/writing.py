@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
+import stat
 import warnings
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -16,9 +14,10 @@ from attrs import evolve, frozen
 from fileset.contents import Contents
 from fileset.errors import RefusedError
 from fileset.interrupts import deferred_interrupts
+from fileset.repairing import Damage, Repairer
 from fileset.repository import Repository, find_repository
 from ledger.digest import Digest, digest_of
-from ledger.disk import fsync
+from ledger.disk import make_folders, new_folder
 from ledger.errors import ContentMissingError, LedgerError
 from ledger.events import (
     Content,
@@ -30,7 +29,7 @@ from ledger.events import (
     WriteCompleted,
     WriteExported,
 )
-from ledger.files import file_content, open_regular
+from ledger.files import file_content, naming, open_regular
 from ledger.journal import Change, Recorded
 from ledger.vault import Batch
 from projections.dicomdir import EXPLICIT_VR_LITTLE_ENDIAN
@@ -40,6 +39,7 @@ from projections.materializer import (
     MediumError,
     Progress,
     collisions,
+    is_carried_out,
     read_dicomdir,
 )
 from projections.pending import changed_metadata
@@ -52,10 +52,14 @@ _ROUNDS: Final = 100  # of looking for free File IDs; each learns a whole folder
 
 @frozen
 class WriteResult:
-    """What a write did. `dicomdir` is ``None`` where there was nothing to do."""
+    """What a write did. `dicomdir` is ``None`` where there was nothing to do.
+
+    `damage` is what it found on the medium, where it was to put that right.
+    """
 
     plan: Plan
     dicomdir: Digest | None
+    damage: Damage | None = None
 
 
 class Writer:
@@ -72,8 +76,11 @@ class Writer:
         *,
         implicit_vr: bool = False,
         new_medium: bool = False,
+        repair: bool = False,
     ) -> Plan:
         """Return what :meth:`write` would do, after checking that it may.
+
+        With `repair` the medium may have another DICOMDIR, or none.
 
         Raises
         ------
@@ -86,7 +93,7 @@ class Writer:
         if new_medium and state.written is not None:
             _refuse_present(state.written)
             state = self._without_medium()
-        chosen = self._root(state.written, root)
+        chosen = self._root(state.written, root, repair=repair)
         found: set[str] = set()
         for _ in range(_ROUNDS):
             plan = plan_write(
@@ -103,7 +110,7 @@ class Writer:
             f"such as {_example(clashes, plan)}: move them away, or write to an empty folder."
         )
 
-    def _root(self, written: Written | None, given: Path | None) -> Path:
+    def _root(self, written: Written | None, given: Path | None, *, repair: bool) -> Path:
         """Return the root to write to, having made sure that it holds what it should."""
         root = whole(given) if given is not None else None
         if root is not None:
@@ -122,11 +129,17 @@ class Writer:
                 f"The File-set is written to {there}, not to {root}: leave the root out, or "
                 "export a copy with `--at`."
             )
-        how = "is gone" if dicomdir is None else "is not the one that was loaded or written last"
+        if repair:
+            return there
+        if dicomdir is None:
+            how = "is gone (is the medium there?)"
+        else:
+            how = "is not the one that was loaded or written last"
         raise MediumError(
             f"The DICOMDIR at {there} {how}, so what else is there is not known. "
-            "`fileset verify` tells what differs; `fileset write ROOT --new-medium` gives that "
-            "medium up and writes everything to another one."
+            "`fileset verify` tells what differs; `fileset write --repair` puts that right; "
+            "`fileset write ROOT --new-medium` gives that medium up and writes everything to "
+            "another one."
         )
 
     def _without_medium(self) -> FileSetState:
@@ -147,6 +160,7 @@ class Writer:
         implicit_vr: bool = False,
         new_medium: bool = False,
         afresh: bool = False,
+        repair: bool = False,
         reason: str | None = None,
         progress: Progress | None = None,
     ) -> WriteResult:
@@ -154,7 +168,8 @@ class Writer:
 
         An interrupted write is completed first. With `new_medium`, the one that was written before
         is given up, with what may have been interrupted there, and everything goes to `root`. With
-        `afresh`, the DICOMDIR is written even if nothing is staged.
+        `afresh`, the DICOMDIR is written even if nothing is staged. With `repair`, what is lost or
+        damaged on the medium is put right first: see :mod:`fileset.repairing`.
 
         Raises as :meth:`plan`; :class:`~projections.materializer.WriteFailedError` if the medium
         can't be written; :class:`~ledger.errors.ContentMissingError` if with `new_medium` the bytes
@@ -167,17 +182,40 @@ class Writer:
                 with suppress(MediumError, OSError):  # what is not there can't be tidied
                     self.abandon()
             else:
-                self.resume(progress=progress)
+                self.resume(progress=progress, repair=repair)
+            damage = self._repair(root, reason, progress) if repair else None
             with repository.change(reason):
                 if new_medium:
                     self._give_up_medium()
-                plan = self.plan(root, layout, implicit_vr=implicit_vr)
+                plan = self.plan(root, layout, implicit_vr=implicit_vr, repair=repair)
+                afresh = afresh or (damage is not None and damage.of_dicomdir)
                 if not afresh and self._is_done(plan):
-                    return WriteResult(plan, None)
+                    return WriteResult(plan, None, damage)
+                there = read_dicomdir(Path(plan.root))
+                if not repair:
+                    _refuse_altered(plan)
                 self._secure(plan)
                 plan = evolve(plan, base=repository.state.position)
                 started = repository.emit(plan.started())
-            return WriteResult(plan, self._carry_out(plan, started, progress=progress))
+            dicomdir = self._carry_out(plan, started, there, progress=progress)
+            return WriteResult(plan, dicomdir, damage)
+
+    def damage(self, root: Path | None = None, *, progress: Progress | None = None) -> Damage:
+        """Return what :meth:`write` with ``repair`` would put right, and what it can't.
+
+        Raises as :meth:`plan`, and :class:`~fileset.errors.RefusedError` if the medium holds
+        another File-set.
+        """
+        state = self._repository.refresh()
+        there = self._root(state.written, root, repair=True)
+        return Repairer(self._repository).look(there, state, progress=progress)
+
+    def _repair(
+        self, root: Path | None, reason: str | None, progress: Progress | None
+    ) -> Damage | None:
+        damage = self.damage(root, progress=progress)
+        Repairer(self._repository).mend(damage, reason=reason, progress=progress)
+        return damage
 
     def _is_done(self, plan: Plan) -> bool:
         state = self._repository.state
@@ -187,7 +225,12 @@ class Writer:
         if written.dicomdir == digest_of(plan.dicomdir):
             return True
         # An adopted DICOMDIR may be put together in another way than ours, but is no less right.
-        adopted = written.position == 1 and not plan.implicit_vr and not changed_metadata(state)
+        adopted = (
+            written.position == 1
+            and not written.mends
+            and not plan.implicit_vr
+            and not changed_metadata(state)
+        )
         return adopted and _is_explicit(Path(plan.root))
 
     def _give_up_medium(self) -> None:
@@ -222,8 +265,11 @@ class Writer:
                 f"{', '.join(lost[:_SHOWN])}{more}. Remove them first, or bring the medium back."
             )
 
-    def resume(self, *, progress: Progress | None = None) -> bool:
-        """Complete a write that was interrupted; ``False`` if there is none."""
+    def resume(self, *, progress: Progress | None = None, repair: bool = False) -> bool:
+        """Complete a write that was interrupted; ``False`` if there is none.
+
+        With `repair`, the medium may have another DICOMDIR of this File-set, or none.
+        """
         repository = self._repository
         with repository.exclusively():
             writing = repository.refresh().writing
@@ -231,8 +277,12 @@ class Writer:
                 return False
             base = repository.at(writing.event.base)
             plan = plan_resumed(base, writing.event)
-            _refuse_changed(plan, base.written)
-            self._carry_out(plan, writing.position, resume=True, progress=progress)
+            if repair and base.written is not None:
+                Repairer(repository).look(Path(plan.root), base)  # which refuses another one
+            else:
+                _refuse_changed(plan, base.written)
+            there = read_dicomdir(Path(plan.root))
+            self._carry_out(plan, writing.position, there, resume=True, progress=progress)
         return True
 
     def abandon(self, *, reason: str | None = None) -> bool:
@@ -264,8 +314,15 @@ class Writer:
         return plan_resumed(self._repository.at(writing.event.base), writing.event)
 
     def _carry_out(
-        self, plan: Plan, started: int, *, resume: bool = False, progress: Progress | None
+        self,
+        plan: Plan,
+        started: int,
+        there: bytes | None,
+        *,
+        resume: bool = False,
+        progress: Progress | None,
     ) -> Digest:
+        """Write `plan` to the medium whose DICOMDIR is the one `there`, until the end."""
         repository = self._repository
         with deferred_interrupts() as let_through:
 
@@ -274,7 +331,13 @@ class Writer:
                     progress(done, total)
                 let_through()
 
-            materializer = Materializer(plan, repository.vault, resume=resume, progress=advance)
+            materializer = Materializer(
+                plan,
+                repository.vault,
+                resume=resume,
+                progress=advance,
+                check=lambda: _refuse_replaced(Path(plan.root), there),
+            )
             try:
                 dicomdir = materializer.run()
             except BaseException as exc:
@@ -338,7 +401,6 @@ class Writer:
     def plan_export(self, root: Path, state: FileSetState, *, implicit_vr: bool = False) -> Plan:
         """Return what :meth:`export` would do, after checking that it may; raises as it does."""
         root = root.absolute()
-        _refuse_another(root)
         now = self._repository.state
         try:
             plan = plan_export(state, os.fspath(root), now=now, implicit_vr=implicit_vr)
@@ -346,6 +408,8 @@ class Writer:
             raise ContentMissingError(
                 "An instance of that state was erased since: look at it anew."
             ) from exc
+        if not is_carried_out(plan):
+            _refuse_another(root)
         if clashes := collisions(plan):
             raise MediumError(
                 f"{root} holds files where new ones have to go, such as "
@@ -364,8 +428,9 @@ class Writer:
     ) -> WriteResult:
         """Write all of `state`, one of the repository's, to `root`, a new folder of its own.
 
-        A `root` that doesn't exist yet is there whole in the end, or not at all. What is pending
-        stays pending. Raises as :meth:`write`.
+        A `root` that doesn't exist yet is there whole in the end, or not at all. One that holds
+        just that copy, from an attempt that was killed, is taken as it is. What is pending stays
+        pending. Raises as :meth:`write`.
         """
         repository = self._repository
         repository.outside_changes("A copy")
@@ -375,29 +440,26 @@ class Writer:
         def copy_to(building: Path | None) -> Digest:
             medium = Path(now.written.root) if now.written else None
             return Materializer(
-                plan, repository.vault, medium=medium, building=building, progress=progress
+                plan,
+                repository.vault,
+                medium=medium,
+                building=building,
+                resume=building is None and is_carried_out(plan),
+                progress=progress,
             ).run()
 
         new = Path(plan.root)
-        dicomdir = copy_to(None) if os.path.lexists(new) else _build(new, copy_to)
+        if os.path.lexists(new):
+            dicomdir = copy_to(None)
+        else:
+            make_folders(new.parent)
+            with new_folder(new) as building:
+                dicomdir = copy_to(building)
         with repository.change(reason):
             repository.emit(
                 WriteExported(root=plan.root, layout=plan.layout, base=plan.base, dicomdir=dicomdir)
             )
         return WriteResult(plan, dicomdir)
-
-
-def _build(root: Path, write: Callable[[Path], Digest]) -> Digest:
-    """Have `write` fill a folder beside `root`, and give it that name once it is complete."""
-    building = root.with_name(f".{root.name}.{secrets.token_hex(4)}")
-    try:
-        dicomdir = write(building)
-        building.rename(root)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
-    fsync(root.parent)
-    return dicomdir
 
 
 def _giving_up(state: FileSetState) -> list[WriteAbandoned | MediumLost]:
@@ -432,6 +494,41 @@ def _refuse_changed(plan: Plan, written: Written | None) -> None:
             f"A write to {root} was interrupted, and the DICOMDIR there is not that File-set's: "
             "put the medium back to complete it, or give it up with `fileset write ROOT "
             "--new-medium`."
+        )
+
+
+def _refuse_altered(plan: Plan) -> None:
+    """Refuse to write an index of files that are gone, or have another size than they had.
+
+    That is told without reading them. `fileset verify` finds other content of the same size.
+    """
+    for leaf in plan.files.values():
+        if leaf.file_id is None:
+            continue
+        path = Path(plan.root, leaf.file_id)
+        try:
+            status = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            how = "is missing"
+        else:
+            if not stat.S_ISREG(status.st_mode):
+                how = "is no file any more"
+            elif leaf.content is not None and status.st_size != leaf.content.size:
+                how = f"has {status.st_size:,} bytes instead of {leaf.content.size:,}"
+            else:
+                continue
+        raise MediumError(
+            f"{path} {how}: put it back as it was, as `fileset write --repair` does where it has "
+            f"the bytes, or remove the instance {leaf.uid} from the File-set."
+        )
+
+
+def _refuse_replaced(root: Path, expected: bytes | None) -> None:
+    """Refuse to put a DICOMDIR in the place of another one than was `expected` there."""
+    if read_dicomdir(root) != expected:
+        raise MediumError(
+            f"someone else has put another DICOMDIR at {root}, or taken it away, since the write "
+            "began"
         )
 
 
@@ -483,8 +580,9 @@ def _refuse_another(root: Path) -> None:
 
 def _take_in(path: Path, batch: Batch) -> Content:
     """Put the file at `path` into the vault."""
-    fd = open_regular(path)
-    try:
-        return batch.add_file(fd)
-    finally:
-        os.close(fd)
+    with naming(path):
+        fd = open_regular(path)
+        try:
+            return batch.add_file(fd)
+        finally:
+            os.close(fd)

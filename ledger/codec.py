@@ -60,6 +60,8 @@ def _make_converter() -> Converter:
     converter.register_unstructure_hook(Erased, _refuse_erased)
     converter.register_unstructure_hook(RecordRef, lambda ref: [ref.position, ref.index])
     converter.register_structure_hook(RecordRef, _record_ref)
+    of_content = make_dict_structure_fn(Content, converter, _cattrs_forbid_extra_keys=True)
+    converter.register_structure_hook(Content, lambda body, _: _sized(of_content(body, Content)))
     converter.register_unstructure_hook(
         InstanceAdded,
         make_dict_unstructure_fn(
@@ -84,6 +86,12 @@ def _exactly(value: T, cls: type[T]) -> T:
     if type(value) is not cls:
         raise TypeError(f"{type(value).__name__} where {cls.__name__} belongs")
     return value
+
+
+def _sized(content: Content) -> Content:
+    if content.size < 0:
+        raise ValueError("Content has no negative size")
+    return content
 
 
 def _digest(text: str, _: object) -> Digest:

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
+import glob
 import os
+import secrets
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from ledger.files import StrPath
+from ledger.files import StrPath, naming
 
 _MANY: Final = 64  # files from which one syncfs costs less than an fsync of each
 
 
 def fsync(path: StrPath) -> None:
     """Flush a file or folder to the disk; OSError where that fails."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    with naming(path):
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 def fsync_all(files: Iterable[StrPath], folders: Iterable[StrPath], root: StrPath) -> None:
@@ -32,6 +37,14 @@ def fsync_all(files: Iterable[StrPath], folders: Iterable[StrPath], root: StrPat
         return
     for path in paths:
         fsync(path)
+
+
+def make_folders(path: Path) -> None:
+    """Make the folder `path`, and those above it, where they are missing; they last."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in reversed(missing):
+        fsync(folder.parent)
 
 
 def _syncfs(root: StrPath) -> bool:
@@ -85,14 +98,20 @@ def _name(temporary: str, path: Path) -> None:
         Path(temporary).rename(path)
 
 
+def private(path: str, flags: int) -> int:
+    """Open a file that is only for its owner, if it is made: an `opener` for :func:`open`."""
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
 def replace_file(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Put `data` in the place of `path` in one step: at any instant it is the old or the new.
 
-    OSError where that fails; `path` then is as it was, and nothing is left beside it.
+    It is only for its owner. OSError where that fails; `path` then is as it was, and nothing is
+    left beside it.
     """
     temporary = path.with_name(f".{path.name}.new")
     try:
-        with temporary.open("wb") as file:
+        with open(temporary, "wb", opener=private) as file:
             file.write(data)
             if durable:
                 file.flush()
@@ -104,3 +123,53 @@ def replace_file(path: Path, data: bytes, *, durable: bool = True) -> None:
         raise
     if durable:
         fsync(path.parent)
+
+
+@contextmanager
+def new_folder(path: Path, mode: int = 0o777) -> Iterator[Path]:
+    """Make the folder at `path`: the block fills another one beside it, which then takes its place.
+
+    So it is there whole or not at all; to make its files durable is left to the block. `path` may
+    be an empty folder before. What a process that was killed left of such a folder is deleted; one
+    that is at work holds a lock on its own. OSError where anything fails.
+    """
+    _remove_abandoned(path)
+    building = path.with_name(f"{_building(path)}{secrets.token_hex(4)}")
+    building.mkdir(mode)
+    fd = _locked(building)
+    try:
+        yield building
+        building.rename(path)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    finally:
+        if fd is not None:
+            with suppress(OSError):  # it has been of use
+                os.close(fd)
+    fsync(path.parent)
+
+
+def _building(path: Path) -> str:
+    return f".{path.name}.fileset-"
+
+
+def _remove_abandoned(path: Path) -> None:
+    for left in path.parent.glob(f"{glob.escape(_building(path))}*"):
+        if (fd := _locked(left)) is not None:
+            shutil.rmtree(left, ignore_errors=True)
+            os.close(fd)
+
+
+def _locked(folder: Path) -> int | None:
+    """Return a descriptor of the folder that holds a lock on it, ``None`` if it can't be had."""
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another process's, or a file system without locks
+        os.close(fd)
+        return None
+    return fd

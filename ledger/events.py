@@ -167,10 +167,10 @@ class ContentRecorded:
 
 @frozen
 class StrangerKept:
-    """At the File ID of an `instance` that goes lay something else; the vault has its `content`.
+    """At the File ID of an `instance` lay something else; the vault has its `content`.
 
-    That is a damaged file, or one that someone put in its place. It is not the instance, whose own
-    bytes may be lost.
+    That is a damaged file, or one that someone put in its place, and a write has taken it away. It
+    is not the instance, whose own bytes may be lost.
     """
 
     TYPE: ClassVar[str] = "stranger-kept"
@@ -339,6 +339,31 @@ class MediumLost:
 
 
 @frozen
+class DamageNoted:
+    """The medium at `root` is not as the last write left it; what can be is put right.
+
+    Attributes
+    ----------
+    missing, changed, unreadable : tuple of int
+        The instances whose file is gone, is another one, or can't be read.
+    dicomdir : Digest or None
+        What another DICOMDIR there holds.
+    no_dicomdir : bool
+        Whether there is none.
+    """
+
+    TYPE: ClassVar[str] = "damage-noted"
+    VERSION: ClassVar[int] = 1
+
+    root: str
+    missing: tuple[Handle, ...] = ()
+    changed: tuple[Handle, ...] = ()
+    unreadable: tuple[Handle, ...] = ()
+    dicomdir: Digest | None = None
+    no_dicomdir: bool = False
+
+
+@frozen
 class WriteExported:
     """The state at `base` was written to `root`, a folder of its own; nothing pending changed."""
 
@@ -392,6 +417,28 @@ class PatientNameNoted:
 
 
 @frozen
+class RecordMended:
+    """A DICOMDIR was not as it should be, and what is recorded of it was put right on adoption.
+
+    `kind` names what was wrong (:class:`~projections.mending.MendKind`). It concerns the directory
+    record at `offset` (``None`` for the DICOMDIR as a whole and for a file that no record named),
+    the file at `file_id`, and the `instance`, where that is part of the File-set. `was` and `now`
+    tell what the DICOMDIR said and what holds instead, ``None`` for nothing: UIDs, types, offsets
+    and keywords, and none of the values that tell of a patient.
+    """
+
+    TYPE: ClassVar[str] = "record-mended"
+    VERSION: ClassVar[int] = 1
+
+    kind: str
+    offset: int | None = None
+    file_id: str | None = None
+    was: str | None = None
+    now: str | None = None
+    instance: Handle | None = None
+
+
+@frozen
 class RecordsKept:
     """Of the records that the event at `of` introduced, those that others still stand under.
 
@@ -442,6 +489,22 @@ class ErasureCompleted:
 
 
 @frozen
+class JournalRecovered:
+    """The journal was damaged, and recovered up to the position `base`: what followed is lost.
+
+    `last` is the last position that is known to be lost, ``None`` where none is known, and
+    `damaged` the SHA-256 of the damaged database, ``None`` if there was none.
+    """
+
+    TYPE: ClassVar[str] = "journal-recovered"
+    VERSION: ClassVar[int] = 1
+
+    base: int
+    last: int | None = None
+    damaged: Digest | None = None
+
+
+@frozen
 class Erased:
     """What a journal gives in the place of an event whose payload was erased; none is appended.
 
@@ -479,13 +542,16 @@ Event: TypeAlias = (
     | WriteCompleted
     | WriteAbandoned
     | MediumLost
+    | DamageNoted
     | WriteExported
     | InstanceRejected
     | ConflictNoted
     | PatientNameNoted
+    | RecordMended
     | RecordsKept
     | PayloadErased
     | ErasureCompleted
+    | JournalRecovered
     | Erased
 )
 

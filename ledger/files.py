@@ -9,6 +9,9 @@ import errno
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import RawIOBase
 from typing import Final, TypeAlias
 
 from ledger.digest import from_raw
@@ -20,10 +23,29 @@ StrPath: TypeAlias = str | os.PathLike[str]
 _CHUNK: Final = 1 << 20
 
 
+@contextmanager
+def naming(path: StrPath) -> Iterator[None]:
+    """Have an OSError that comes out of the block tell the path of the file.
+
+    The system tells it where a file is opened, and not where one is read, flushed or closed.
+    """
+    try:
+        yield
+    except OSError as exc:
+        if exc.filename is None:
+            exc.filename = os.fspath(path)
+        raise
+
+
 def open_regular(path: StrPath) -> int:
     """Return a descriptor to read the regular file at `path`; OSError if there is none."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    mode = os.fstat(fd).st_mode
+    try:
+        with naming(path):
+            mode = os.fstat(fd).st_mode
+    except OSError:
+        os.close(fd)
+        raise
     if stat.S_ISREG(mode):
         return fd
     os.close(fd)
@@ -34,15 +56,20 @@ def open_regular(path: StrPath) -> int:
 
 def read_file(path: StrPath) -> bytes:
     """Return the bytes of the regular file at `path`; OSError if it can't be read."""
-    with open(open_regular(path), "rb", buffering=0) as file:
+    with naming(path), open(open_regular(path), "rb", buffering=0) as file:
         return file.read()
 
 
 def file_content(path: StrPath) -> Content:
     """Return the digest and size (bytes) of the file at `path`; OSError if it can't be read."""
-    with open(open_regular(path), "rb", buffering=0) as file:
+    with naming(path), open(open_regular(path), "rb", buffering=0) as file:
         hasher = hashlib.file_digest(file, "sha256")
         return Content(from_raw(hasher.digest()), file.tell())
+
+
+def _read(file: RawIOBase, path: StrPath) -> bytes:
+    with naming(path):
+        return file.read(_CHUNK) or b""
 
 
 def copy_file(source: StrPath, target: int, *, expected: Content | None) -> None:
@@ -54,7 +81,7 @@ def copy_file(source: StrPath, target: int, *, expected: Content | None) -> None
     hasher = hashlib.sha256()
     size = 0
     with open(open_regular(source), "rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK):
+        while chunk := _read(file, source):
             hasher.update(chunk)
             size += len(chunk)
             view = memoryview(chunk)

@@ -14,7 +14,7 @@ import hashlib
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from attrs import frozen
 
@@ -129,8 +129,9 @@ class Journal(Protocol):
         """Yield the events of the positions ``after + 1`` to `upto` (default: the last).
 
         :class:`~ledger.events.Erased` stands for one whose payload was erased.
-        :class:`~ledger.errors.JournalDamagedError` where a position is missing or an event is not
-        what its type says; hashes are not checked here but by :func:`verify_journal`.
+        :class:`~ledger.errors.JournalDamagedError` where a position is missing, an event is not
+        what its type says, or does not follow from the one before it. What comes before `after` is
+        not looked at: that is done by :func:`verify_journal`.
         """
         ...
 
@@ -187,6 +188,31 @@ def change_of(draft: Draft, *, first: int, count: int, clock: Clock) -> Change:
 def _storable(text: str) -> str:
     """Return text that a database takes: bytes of an argument that are no text as ``\\udcXX``."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def decoded(stored: Stored) -> Event:
+    """Return the event, a bare ``Erased`` of an erased one.
+
+    Raises what :func:`ledger.codec.decode` raises, with the position.
+    """
+    try:
+        return codec.decode(stored.type, stored.version, stored.payload)
+    except UnknownFormatError as exc:
+        exc.position = stored.position
+        raise
+    except JournalDamagedError as exc:
+        raise JournalDamagedError(
+            f"The journal is damaged at position {stored.position}: {exc}",
+            position=stored.position,
+        ) from exc
+
+
+def body_of(stored: Stored) -> dict[str, Any]:
+    """Return the JSON object of a payload; JournalDamagedError with the position if it is none."""
+    try:
+        return codec.parse(stored.payload)
+    except ValueError as exc:
+        raise _damage(stored.position, "has a payload that is malformed") from exc
 
 
 # --- the hash chain ------------------------------------------------------------------------------

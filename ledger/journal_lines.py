@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Final
@@ -18,6 +19,7 @@ import orjson
 
 from ledger.digest import from_raw, to_raw
 from ledger.errors import JournalDamagedError, JournalFileError, UnknownFormatError
+from ledger.files import naming
 from ledger.journal import Change, Head, Journal, Stored, checked
 
 FORMAT: Final = "fileset-ledger journal"
@@ -161,7 +163,8 @@ class JournalFile:
 
     def _next(self) -> dict[str, Any] | None:
         """Return the next line's object, ``None`` at the end of the file."""
-        line = self._file.readline(_MAX_LINE)
+        with naming(self._name):
+            line = self._file.readline(_MAX_LINE)
         if not line:
             return None
         self._number += 1
@@ -174,6 +177,10 @@ class JournalFile:
             raise self._bad(f"is not JSON{cut}") from None
         if not isinstance(body, dict):
             raise self._bad("is not a JSON object")
+        # A line that is not as it was written may have a key twice, of which one is the last word
+        # here and another one elsewhere.
+        if _line(body).rstrip() != line.rstrip() and _has_twice(line):
+            raise self._bad("has a key twice")
         return body
 
     def _check(self, body: dict[str, Any], fields: dict[str, tuple[type, ...]]) -> None:
@@ -208,6 +215,26 @@ class JournalFile:
         return JournalFileError(
             f"{self._name}, line {line}{at} {what}.", line=line, position=position
         )
+
+
+def _has_twice(line: bytes) -> bool:
+    """Whether an object in the JSON text has a key twice."""
+
+    def check(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise _KeyTwiceError
+        return found
+
+    try:
+        json.loads(line, object_pairs_hook=check)
+    except _KeyTwiceError:
+        return True
+    return False
+
+
+class _KeyTwiceError(Exception):
+    """An object has a key twice."""
 
 
 def _change_in(body: dict[str, Any], before: Change | None) -> Change:

@@ -30,8 +30,9 @@ COMMIT;
 class PackIndex:
     """Where content is: digest -> pack, offset, length; and how far each pack is indexed.
 
-    A SQLite file that is never synced: whatever a crash makes of it, the packs know better. Each
-    statement is read to its end at once, since an open one would keep the writer waiting.
+    A SQLite file, and as durable as the packs: of pages that a power failure left half written one
+    could not tell that what they say is wrong. Each statement is read to its end at once, since an
+    open one would keep the writer waiting.
     """
 
     def __init__(self, path: Path | None, db: sqlite3.Connection) -> None:
@@ -40,11 +41,15 @@ class PackIndex:
         self._inode = _inode(path)
 
     @classmethod
-    def create(cls, path: Path) -> Self:
-        """Open the index at `path` for writing; make it if there is none."""
+    def create(cls, path: Path, *, durable: bool) -> Self:
+        """Open the index at `path` for writing; make it if there is none.
+
+        Where it is not `durable` nothing waits for the disk.
+        """
         with suppress(OSError):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return cls._opened(path, str(path))
+            path.touch(mode=0o600)
+        return cls._opened(path, str(path), durable=durable)
 
     @classmethod
     def in_memory(cls) -> Self:
@@ -57,11 +62,11 @@ class PackIndex:
         return cls._opened(path, f"{path.absolute().as_uri()}?mode=ro")
 
     @classmethod
-    def _opened(cls, path: Path | None, database: str) -> Self:
+    def _opened(cls, path: Path | None, database: str, *, durable: bool = False) -> Self:
         read_only = database.startswith("file:")
         db = sqlite3.connect(database, uri=read_only, check_same_thread=False)
         try:
-            _set_up(db, read_only=read_only)
+            _set_up(db, read_only=read_only, durable=durable)
         except BaseException:
             db.close()
             raise
@@ -76,7 +81,8 @@ class PackIndex:
 
     def hold(self) -> None:
         """Have the file stay as it is for now: finding then costs no locking each time."""
-        self._db.execute("BEGIN")
+        with suppress(sqlite3.Error):
+            self._db.execute("BEGIN")
 
     def let_go(self) -> None:
         """Undo :meth:`hold`."""
@@ -124,9 +130,9 @@ class PackIndex:
                 self._db.execute("DELETE FROM entries WHERE digest = ?", (entry.raw,))
 
 
-def _set_up(db: sqlite3.Connection, *, read_only: bool) -> None:
+def _set_up(db: sqlite3.Connection, *, read_only: bool, durable: bool) -> None:
     if not read_only:
-        db.execute("PRAGMA synchronous = OFF")
+        db.execute(f"PRAGMA synchronous = {'EXTRA' if durable else 'OFF'}")
         if db.execute("SELECT count(*) FROM sqlite_master").fetchall() == [(0,)]:
             db.executescript(_SCHEMA)
     if db.execute("PRAGMA user_version").fetchall() != [(_FORMAT,)]:

@@ -121,7 +121,8 @@ class PackReader:
     def close(self) -> None:
         """Let go of the pack; reading again opens it again."""
         if self._fd >= 0:
-            os.close(self._fd)
+            with suppress(OSError):  # it was only read
+                os.close(self._fd)
             self._fd = -1
 
     def chunks(self, entry: Entry) -> Iterator[bytes | memoryview]:
@@ -166,7 +167,8 @@ class PackReader:
         if entry.pack != self._number or self._fd < 0:
             return None
         # It may have been part of a batch that was taken back since.
-        head = os.pread(self._fd, HEADER_SIZE, entry.offset)
+        with _reading(self._path):
+            head = os.pread(self._fd, HEADER_SIZE, entry.offset)
         return entry if head == _header(raw, entry.length) else None
 
     def _opened(self) -> int:
@@ -221,6 +223,50 @@ def gaps(pack: Pack, start: int, stop: int) -> Iterator[tuple[int, int]]:
         position = entry.end
     if position < stop:
         yield position, stop
+
+
+def is_torn(pack: Pack, start: int) -> bool:
+    """Whether what `pack` has from `start` to its end can only be an entry that was never finished.
+
+    That is part of a header, an entry that the pack ends within, or zeros.
+    """
+    with _opened(pack.path) as fd:
+        if pack.size - start < HEADER_SIZE:
+            return True
+        entry = _entry_in(os.pread(fd, HEADER_SIZE, start), pack.number, start)
+        if entry is not None:
+            return entry.end > pack.size
+        rest = Entry(b"", pack.number, start - HEADER_SIZE, pack.size - start)
+        return not any(piece.strip(b"\0") for piece in _pieces(fd, rest))
+
+
+def cut_path(pack: Pack, start: int) -> Path:
+    """Return the path of the copy of what was cut off `pack` from `start` on."""
+    return pack.path.with_name(f"{pack.path.name}.cut-{start}")
+
+
+def list_cuts(folder: Path) -> list[Path]:
+    """Return the copies in `folder` of what was cut off packs."""
+    return sorted(path for path in folder.glob("pack-*.pack.cut-*") if path.is_file())
+
+
+def keep_tail(pack: Pack, start: int) -> None:
+    """Copy what `pack` has from `start` to its end to a file beside it; OSError where that fails.
+
+    The copy is durable on return.
+    """
+    path = cut_path(pack, start)
+    path.unlink(missing_ok=True)  # of a run that was killed
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
+    try:
+        for piece in entry_pieces(
+            pack, Entry(b"", pack.number, start - HEADER_SIZE, pack.size - start)
+        ):
+            write_all(fd, piece)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    sync_folder(path.parent)
 
 
 def _header(raw: bytes, length: int) -> bytes:
@@ -502,7 +548,8 @@ class Appender:
         self._over = True
         self._buffer = bytearray()
         while self._targets:
-            os.close(self._targets.pop().fd)
+            with suppress(OSError):  # what was synced is on the disk, whatever comes of this
+                os.close(self._targets.pop().fd)
 
     def _room_for(self, length: int) -> _Target:
         self._refuse_if_over()

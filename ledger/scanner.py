@@ -42,8 +42,8 @@ DEFLATED: Final = frozenset(
 )
 """Transfer syntaxes whose data set is one deflated stream (PS3.5 Section A.5)."""
 
-MAX_INFLATED: Final = 4 << 30
-"""Bytes beyond which a deflated data set is refused: no length in it could reach further."""
+MAX_INFLATED: Final = 1 << 30
+"""Bytes beyond which a deflated data set is refused: it has to be in memory as a whole."""
 
 _MARGIN: Final = 4096  # bytes at the end of a head where no element is begun with
 
@@ -106,7 +106,7 @@ class Wanted:
             (length,) = _LENGTH(data, start)
             start += 4
         tag = self.lookup.get(raw)
-        if vr not in _NAMES or length == UNDEFINED_LENGTH:
+        if vr not in _NAMES or length == UNDEFINED_LENGTH or (raw + 2) & 0xFFFF <= 2:
             return None
         if tag is not None and (not tag or vr in _LONG):
             return None
@@ -118,7 +118,7 @@ class Wanted:
             return None
         raw, length = _IMPLICIT(data, offset)
         tag = self.lookup.get(raw)
-        if length == UNDEFINED_LENGTH or tag in self.presence_only:
+        if length == UNDEFINED_LENGTH or tag in self.presence_only or (raw + 2) & 0xFFFF <= 2:
             return None
         if tag is not None and (tag not in self.vrs or self.vrs[tag] == "SQ"):
             return None
@@ -264,7 +264,7 @@ def _read_meta(data: Buffer) -> tuple[dict[int, bytes], int]:
 def inflate(data: Buffer) -> bytes:
     """Return the data set that the deflated stream `data` holds (PS3.5 Section A.5).
 
-    Refuses, with :class:`~ledger.errors.InstanceError`, to unfold more than 4 GiB or what only a
+    Refuses, with :class:`~ledger.errors.InstanceError`, to unfold more than 1 GiB or what only a
     decompression bomb holds: over 64 MiB at more than a thousand times the stream's size.
     """
     limit = min(MAX_INFLATED, max(_RATIO_FROM, _MAX_RATIO * len(data)))
@@ -285,9 +285,11 @@ def inflate(data: Buffer) -> bytes:
                 )
             if not chunk and not pending and not stream.eof:
                 raise TruncatedError("the file ends within its deflated data set")
+        return b"".join(chunks)
     except zlib.error as exc:
         raise InstanceError(f"the deflated data set can't be inflated: {exc}") from exc
-    return b"".join(chunks)
+    except MemoryError as exc:
+        raise InstanceError("the deflated data set unfolds to more than the memory holds") from exc
 
 
 # --- the fast loops ------------------------------------------------------------------------------
@@ -337,14 +339,16 @@ def _walk_explicit(
         raw, vr, length = _EXPLICIT(data, offset)
         if number and raw in starts:
             break
-        if vr in _SHORT:
+        # Groups 0000 and FFFE are none of a data set: the general way refuses their elements.
+        if vr in _SHORT and (raw + 2) & 0xFFFF > 2:
             start = offset + 8
             offset = start + length
             if raw in lookup:
                 tag = lookup[raw]
                 elements[tag] = Element(tag, names[vr], bytes(data[start:offset]))
             continue
-        walked = _walk_long(data, offset, wanted, elements) if vr in _LONG else None
+        long = vr in _LONG and (raw + 2) & 0xFFFF > 2
+        walked = _walk_long(data, offset, wanted, elements) if long else None
         if walked is None:
             return None
         offset = walked
@@ -398,6 +402,8 @@ def _walk_implicit(
         raw, length = _IMPLICIT(data, offset)
         if number and raw in starts:
             break
+        if (raw + 2) & 0xFFFF <= 2:
+            return None
         start = offset + 8
         if length != UNDEFINED_LENGTH:
             offset = start + length

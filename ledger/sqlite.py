@@ -7,12 +7,16 @@ transaction, and a commit is on the disk when :meth:`SqliteJournal.append` retur
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import sqlite3
+import struct
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from ledger import codec
 from ledger.disk import fsync
@@ -122,7 +126,8 @@ _DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLI
 class SqliteJournal:
     """A :class:`~ledger.journal.Journal` in the file at `path`.
 
-    A new journal is made with :meth:`create`. An object belongs to one thread.
+    A new journal is made with :meth:`create`. Several threads can use an object: it does one thing
+    after another. A forked process can't, since a database's locks stay with who took them.
     """
 
     def __init__(self, path: Path, *, clock: Clock = utc_now, read_only: bool = False) -> None:
@@ -135,6 +140,9 @@ class SqliteJournal:
         self._path = path
         self._clock = clock
         self._failed = False
+        self._sound_head = b""  # of the end that was found to be good
+        self._turn = threading.RLock()
+        self._pid = os.getpid()
         self._connection = _connect(path, read_only=read_only)
         try:
             with self._guarded():
@@ -189,7 +197,7 @@ class SqliteJournal:
                 f"formats up to {FORMAT}. Open it with the version that made it, or a later one."
             )
         rows = self._connection.execute("SELECT id FROM journal").fetchall()
-        if len(rows) != 1:
+        if len(rows) != 1 or type(rows[0][0]) is not str:
             raise JournalDamagedError(f"The journal at {self._path} has lost its id.")
         if self._is_cut():
             raise JournalDamagedError(
@@ -225,7 +233,12 @@ class SqliteJournal:
         row = self._connection.execute(
             "SELECT position, hash FROM event ORDER BY position DESC LIMIT 1"
         ).fetchone()
-        return Head(*row) if row else Head(0, genesis(self.id))
+        if row is None:
+            return Head(0, genesis(self.id))
+        position, link = row
+        if type(position) is not int or type(link) is not bytes:
+            raise self._damaged(None, "its last event is no row of ours")
+        return Head(position, link)
 
     def append(self, events: Sequence[Event], draft: Draft, *, expected: int) -> list[Recorded]:
         """Append `events` as one change; see :class:`~ledger.journal.Journal`."""
@@ -244,12 +257,51 @@ class SqliteJournal:
             head = self._head()
             if head.position != expected:
                 raise ConflictError(expected, head.position)
-            self._connection.execute(_INSERT_CHANGE, _change_row(change))
-            self._connection.executemany(_INSERT_EVENT, _rows(events, payloads, change, head.hash))
+            self._refuse_damaged_end(head)
+            try:
+                self._connection.execute(_INSERT_CHANGE, _change_row(change))
+                rows = _rows(events, payloads, change, head.hash)
+                self._connection.executemany(_INSERT_EVENT, rows)
+            except sqlite3.IntegrityError as exc:
+                if "contiguous" not in str(exc):
+                    raise
+                # The tables say otherwise than the last event that was found in them.
+                raise self._damaged(change.first, f"can't be appended: {exc}") from exc
             for event in events:
                 if isinstance(event, PayloadErased):
                     self._erase(event)
         return [Recorded(change.first + i, change, event) for i, event in enumerate(events)]
+
+    def _refuse_damaged_end(self, head: Head) -> None:
+        """Raise JournalDamagedError if the last event isn't what was appended: nothing follows it.
+
+        What lies before is not looked at, which would cost more than appending does.
+        """
+        if head.hash == self._sound_head or not head.position:
+            return
+        (last,) = self.stored(head.position - 1, head.position)
+        if not self._link_after(head.position - 1).take(last):
+            raise self._unlinked(head.position)
+        if last.change.last != head.position:
+            raise self._damaged(head.position, "is not the last one of its change")
+        self._sound_head = head.hash
+
+    def _link_after(self, position: int) -> _Link:
+        """Return the link of the chain that the event after `position` has to follow from."""
+        with self._guarded():
+            row = self._connection.execute(
+                "SELECT hash FROM event WHERE position = ?", (position,)
+            ).fetchone()
+        return _Link(row[0] if row else genesis(self.id))
+
+    def _unlinked(self, position: int) -> JournalDamagedError:
+        return self._damaged(position, "does not follow from the one before it")
+
+    def _damaged(self, position: int | None, what: str) -> JournalDamagedError:
+        where = "" if position is None else f"the event at position {position} "
+        return JournalDamagedError(
+            f"The journal at {self._path} is damaged: {where}{what}.", position=position
+        )
 
     def _erase(self, event: PayloadErased) -> None:
         """Erase what `event`, just inserted, names; the triggers see to that it may."""
@@ -285,7 +337,7 @@ class SqliteJournal:
 
     def _erased_digest(self, position: int) -> bytes:
         """Return the digest of a payload that was erased; of nothing where none is known."""
-        with suppress(sqlite3.OperationalError):  # nothing was ever erased
+        with self._guarded(), suppress(sqlite3.OperationalError):  # nothing was ever erased
             query = "SELECT digest FROM erased WHERE position = ?"
             for (digest,) in self._connection.execute(query, (position,)).fetchall():
                 return bytes(digest)
@@ -294,6 +346,7 @@ class SqliteJournal:
     def read(self, after: int = 0, upto: int | None = None) -> Iterator[Recorded]:
         """Yield decoded events; see :class:`~ledger.journal.Journal`."""
         erasures = Erasures(())
+        link = self._link_after(after)
         for stored in self.stored(after, upto):
             after += 1
             if stored.position != after:
@@ -304,6 +357,8 @@ class SqliteJournal:
             try:
                 event = codec.decode(stored.type, stored.version, stored.payload)
             except UnknownFormatError as exc:
+                if not link.take(stored):  # damaged, it can look like one of another kind
+                    raise self._unlinked(after) from exc
                 exc.position = after
                 raise
             except JournalDamagedError as exc:
@@ -321,6 +376,8 @@ class SqliteJournal:
                         position=after,
                     )
                 event = erasures.in_place_of(after, stored.type)
+            if not link.take(stored):
+                raise self._unlinked(after)
             yield Recorded(stored.position, stored.change, event)
 
     def stored(self, after: int = 0, upto: int | None = None) -> Iterator[Stored]:
@@ -335,8 +392,13 @@ class SqliteJournal:
                     (after, limit, _BATCH),
                 ).fetchall()
             if not rows:
+                if after < self.head().position:
+                    raise self._damaged(after + 1, "is missing")
                 return
-            for position, type_name, version, payload, link in rows:
+            for row in rows:
+                if tuple(map(type, row)) != _EVENT_TYPES:
+                    raise self._damaged(row[0], "is no row of ours")
+                position, type_name, version, payload, link = row
                 if change is None or position > change.last:
                     change = self._change_at(position)
                 digest = (
@@ -354,6 +416,12 @@ class SqliteJournal:
             raise JournalDamagedError(
                 f"The event at position {position} belongs to no change.", position=position
             )
+        return self._change(row)
+
+    def _change(self, row: tuple[Any, ...]) -> Change:
+        if tuple(map(type, row)) not in _CHANGE_TYPES:
+            first = row[1] if type(row[1]) is int else None
+            raise self._damaged(first, "begins a change that is no row of ours")
         return Change(*row)
 
     def changes(self, after: int = 0) -> Iterator[Change]:
@@ -365,7 +433,7 @@ class SqliteJournal:
                 ).fetchall()
             if not rows:
                 return
-            yield from (Change(*row) for row in rows)
+            yield from map(self._change, rows)
             after = rows[-1][1]
 
     def find_change(self, start: str) -> Change | None:
@@ -377,7 +445,7 @@ class SqliteJournal:
             ).fetchall()
         if not rows or (len(rows) > 1 and rows[0][0] != start):
             return None
-        return Change(*rows[0])
+        return self._change(rows[0])
 
     def check(self) -> None:
         """Check the database, its indexes included; see :class:`~ledger.journal.Journal`."""
@@ -385,14 +453,14 @@ class SqliteJournal:
             (found,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
         if found != "ok":
             raise JournalDamagedError(
-                f"The database at {self._path} is damaged: {found}. If its events can still be "
-                "read, `fileset export-journal` and `import-journal` make a whole one; else "
-                "restore a backup."
+                f"The database at {self._path} is damaged: {found}. `fileset recover` makes a "
+                "whole one of what can be proven."
             )
 
     def close(self) -> None:
-        """Close the database."""
-        self._connection.close()
+        """Close the database; a forked process leaves that to the one that opened it."""
+        if os.getpid() == self._pid:
+            self._connection.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -418,9 +486,15 @@ class SqliteJournal:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """Turn SQLite's errors into ours, naming the file."""
+        """Use the connection alone, and turn SQLite's errors into ours, naming the file."""
+        if os.getpid() != self._pid:
+            raise JournalError(
+                f"The journal at {self._path} was opened by process {self._pid}, of which this "
+                "one was forked: open it anew here."
+            )
         try:
-            yield
+            with self._turn:
+                yield
         except UnicodeDecodeError as exc:  # in SQLite's own message about a damaged schema
             raise JournalDamagedError(f"The journal at {self._path} is damaged: {exc}.") from exc
         except sqlite3.Error as exc:
@@ -432,13 +506,45 @@ class SqliteJournal:
             raise JournalError(f"The journal at {self._path} can't be used: {exc}.") from exc
 
 
+class _Link:
+    """Where a walk along the hash chain is."""
+
+    def __init__(self, previous: bytes) -> None:
+        self._previous = previous
+        self._change: Change | None = None
+        self._of_change = b""
+
+    def take(self, event: Stored) -> bool:
+        """Go on to the next event; ``False`` if it doesn't follow."""
+        try:
+            if event.change is not self._change:
+                self._change, self._of_change = event.change, change_digest(event.change)
+            link = chain_hash(
+                self._previous, self._of_change, event.position, event.type, event.version,
+                event.digest,
+            )  # fmt: skip
+        except (TypeError, UnicodeEncodeError, struct.error):
+            return False
+        self._previous = event.hash
+        return link == event.hash
+
+
 def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     """Return a connection, which nothing was asked of yet and which starts no transaction."""
     if not path.is_file():
-        raise JournalError(f"There is no journal at {path}.")
+        raise JournalError(
+            f"There is no journal at {path}: restore a backup, or see what `fileset recover` can "
+            "do."
+        )
     uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
     try:
-        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_SECONDS)
+        return sqlite3.connect(
+            uri,
+            uri=True,
+            isolation_level=None,
+            timeout=_BUSY_SECONDS,
+            check_same_thread=False,  # the journal takes turns
+        )
     except sqlite3.Error as exc:
         raise JournalError(f"The journal at {path} can't be opened: {exc}.") from exc
 
@@ -460,7 +566,7 @@ def _code(exc: sqlite3.Error) -> int | None:
 def _making(path: Path) -> Iterator[sqlite3.Connection]:
     """Make a new database at `path` in the block; if that fails there is none."""
     try:
-        path.touch(exist_ok=False)
+        path.touch(mode=0o600, exist_ok=False)
     except FileExistsError:
         raise JournalError(f"There is something at {path} already.") from None
     except OSError as exc:
@@ -542,6 +648,9 @@ def _change_row(change: Change) -> tuple[int, int, str, str, str, str, str | Non
     )  # fmt: skip
 
 
+# What SQLite gives where a row is whole; the types of a damaged one are not checked in reading.
+_EVENT_TYPES = (int, str, int, bytes, bytes)
+_CHANGE_TYPES = tuple((str, int, int, str, str, str, each) for each in (str, type(None)))
 _SELECT_CHANGE = "SELECT id, first, count, recorded_at, actor, origin, reason FROM change"
 
 

@@ -7,7 +7,8 @@
 - The packs are the only truth. The index is a cache: lost, stale or damaged, it is built again.
 - Only a batch changes a pack, and only by appending; dropping content puts another pack in the
   place of an old one. A torn tail, beyond the last whole entry, is
-  cut by the next batch; a pack that lost bytes is left alone, sealed, as evidence.
+  cut by the next batch; what may be more than that, a damaged entry, is copied to a file
+  ``PACK.cut-OFFSET`` before. A pack that lost bytes is left alone, sealed, as evidence.
 - A reader needs no lock. What it gets has the digest that it asked for, or it gets an error.
 """
 
@@ -16,13 +17,13 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ledger.digest import Digest, from_raw, to_raw
 from ledger.errors import ContentMissingError, VaultError
@@ -34,8 +35,12 @@ from ledger.packs import (
     Entry,
     Pack,
     PackReader,
+    entry_pieces,
     gaps,
     io_trouble,
+    is_torn,
+    keep_tail,
+    list_cuts,
     list_packs,
     scan,
     seal,
@@ -226,8 +231,11 @@ class PackVault:
         for number in sorted(packs.keys() | ends.keys()):
             entries = self._ask(partial(PackIndex.entries_in, pack=number))
             if number in packs:
-                entries += scan(packs[number], ends.get(number, 0), trusted=True)
-                yield from _verify_between(packs[number], entries, self._is_superseded)
+                pack, end = packs[number], ends.get(number, 0)
+                # What came behind the last batch, a crash may have torn: it is cut by the next one.
+                entries += scan(pack, end, trusted=pack.sealed)
+                upto = pack.size if pack.sealed else end
+                yield from _verify_between(pack, entries, upto, self._is_superseded)
             yield from self._verify_entries(entries)
 
     def excess(self, needed: Container[Digest], *, scraps: bool = False) -> Excess:
@@ -242,6 +250,9 @@ class PackVault:
         found = survey(packs, needed, scraps=scraps)
         if found.packs:
             self._repack(index, packs, found)
+        if scraps:
+            for cut in list_cuts(self._folder):
+                cut.unlink()
         self._rebuild()  # an index may hold in its free space what was dropped
         return found.excess
 
@@ -263,8 +274,12 @@ class PackVault:
             raise
         ends = appender.ends()
         appender.seal()
-        with suppress(sqlite3.Error), index.changing():  # readers find the copies in it at once
-            index.keep(pack.number for pack in packs if not found.goes(pack))
+        # Readers find the copies in it at once. Of several it knew one, perhaps one that goes.
+        with suppress(sqlite3.Error), index.changing():
+            index.keep(())
+            for pack in packs:
+                if not found.goes(pack):
+                    index.add(scan(pack, trusted=pack.sealed), {pack.number: pack.size})
             index.add(copies, ends)
         self._reader.close()
         self._reader.following = None
@@ -331,7 +346,7 @@ class PackVault:
         raw = to_raw(digest)
         if (following := self._reader.follow(raw)) is not None:
             return following
-        # The index is never synced. What a power failure took from it, the packs still have.
+        # Whatever became of the index, the packs still have what they have.
         entry = self._find(raw) or self._scanned.index().find(raw)
         if entry is None:
             raise ContentMissingError(f"{self._folder} has no content {digest}")
@@ -396,7 +411,7 @@ class PackVault:
             if self._index is not None and not self._index.is_in_place():
                 self.close()
             if self._index is None:
-                self._index = PackIndex.create(self._index_path)
+                self._index = PackIndex.create(self._index_path, durable=self._durable)
             self._settle(self._index)
         except sqlite3.Error:
             return self._rebuild()
@@ -407,23 +422,37 @@ class PackVault:
         try:
             self._index = self._rebuilt_file()
         except (sqlite3.Error, OSError):
+            with suppress(OSError):
+                remove_database(self._beside_index())
             # A place that can't be written costs time at every opening, but nothing else.
             self._index = PackIndex.in_memory()
             self._settle(self._index)
         return self._index
 
+    def _beside_index(self) -> Path:
+        return self._index_path.with_name(f"{self._index_path.name}.new")
+
     def _rebuilt_file(self) -> PackIndex:
-        path, beside = self._index_path, self._index_path.with_name(f"{self._index_path.name}.new")
+        path, beside = self._index_path, self._beside_index()
         remove_database(beside)
-        index = PackIndex.create(beside)
+        index = PackIndex.create(beside, durable=self._durable)
         try:
             self._settle(index)
         finally:
             index.close()
-        # SQLite would play a journal left by a crash back into the new file.
-        journal_of(path).unlink(missing_ok=True)
+        if journal_of(path).exists():
+            # Left by a crash: SQLite would play it back into the new file; and without it the old
+            # file is wrong. So one after the other.
+            for each in (path, journal_of(path)):
+                each.unlink(missing_ok=True)
+                self._sync_beside(each)
         beside.replace(path)
-        return PackIndex.create(path)
+        self._sync_beside(path)
+        return PackIndex.create(path, durable=self._durable)
+
+    def _sync_beside(self, path: Path) -> None:
+        if self._durable:
+            sync_folder(path.parent)
 
     def _settle(self, index: PackIndex) -> None:
         """Bring the index and the packs together: see the promises at the top."""
@@ -432,11 +461,12 @@ class PackVault:
         with index.changing():
             index.keep({pack.number for pack in packs})
             for pack in packs:
-                self._settle_pack(index, pack, ends.get(pack.number, 0))
+                self._settle_pack(index, pack, ends)
         for pack in packs[:-1]:
             self._seal(pack)
 
-    def _settle_pack(self, index: PackIndex, pack: Pack, end: int) -> None:
+    def _settle_pack(self, index: PackIndex, pack: Pack, ends: Mapping[int, int]) -> None:
+        end = ends.get(pack.number, 0)
         if pack.size < end:
             index.forget_beyond(pack.number, pack.size)
             index.add((), {pack.number: pack.size})
@@ -444,14 +474,39 @@ class PackVault:
         elif pack.size > end:
             entries = list(scan(pack, end, trusted=pack.sealed))
             if not pack.sealed:
+                run = _end_of_run(entries, end)
+                if ends and (apart := [entry for entry in entries if entry.offset >= run]):
+                    # An index that knows anything knows all batches that were finished: these
+                    # entries are of another one, and not behind what was damaged later.
+                    self._move(index, pack, apart)
+                    entries = [entry for entry in entries if entry.offset < run]
                 end = entries[-1].end if entries else end
                 self._secure(pack, end)
             index.add(entries, {pack.number: pack.size if pack.sealed else end})
+
+    def _move(self, index: PackIndex, pack: Pack, entries: Sequence[Entry]) -> None:
+        """Copy `entries` of `pack`, whole ones beyond a torn one, to a new pack.
+
+        A power failure can keep the end of what was written and not its beginning.
+        """
+        last = evolve(list_packs(self._folder)[-1], sealed=True)
+        appender = Appender(self._folder, [last], limit=self._pack_limit, durable=self._durable)
+        try:
+            copies = [appender.append_copy(e, entry_pieces(pack, e)) for e in entries]
+            appender.sync()
+        except BaseException:
+            appender.roll_back()
+            self._unsafe = appender.unsafe
+            raise
+        index.add(copies, appender.ends())
+        appender.seal()
 
     def _secure(self, pack: Pack, end: int) -> None:
         """Cut what a crash left beyond `end`, and make the rest durable: it may not have been."""
         try:
             if end < pack.size:
+                if not is_torn(pack, end):
+                    keep_tail(pack, end)
                 os.truncate(pack.path, end)
             if self._durable:
                 sync_pack(pack.path)
@@ -474,15 +529,27 @@ class PackVault:
             self._rebuild()
 
 
+def _end_of_run(entries: Iterable[Entry], start: int) -> int:
+    """Return where the entries end that follow on each other from the offset `start` on."""
+    end = start
+    for entry in entries:
+        if entry.offset != end:
+            break
+        end = entry.end
+    return end
+
+
 def _verify_between(
-    pack: Pack, entries: Iterable[Entry], is_superseded: Callable[[Entry], bool]
+    pack: Pack, entries: Iterable[Entry], upto: int, is_superseded: Callable[[Entry], bool]
 ) -> Iterator[Damage]:
-    """Yield the bytes of `pack` outside the `entries` that are no whole entry.
+    """Yield the bytes of `pack` outside the `entries`, `upto` an offset, that are no whole entry.
 
     A damaged one that was stored anew is no loss.
     """
     position = 0
     for entry in entries:
+        if entry.offset > upto:
+            return
         yield from _verify_gap(pack, position, entry.offset, is_superseded)
         position = entry.end
     if pack.sealed:

@@ -14,6 +14,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
 from pydicom.filewriter import correct_ambiguous_vr_element, write_data_element
 
 from ledger.elements import (
@@ -36,6 +37,7 @@ from projections.dicomdir import (
 )
 from projections.dicomdir_decoder import (
     DecodedDirectory,
+    DecodedRecord,
     directory_of,
     record_of,
     refuse_cut,
@@ -75,6 +77,20 @@ def decode_with_pydicom(data: bytes, *, name: str) -> DecodedDirectory:
     if RECORD_SEQUENCE not in ds:
         refuse_cut(_elements(ds, default_encoding, name), name)
     return directory
+
+
+def decode_item(content: bytes, offset: int, *, name: str) -> DecodedRecord:
+    """Return the record at `offset` of a file, given the Implicit VR `content` of its item.
+
+    Raises :class:`~projections.dicomdir.DicomdirError` if it isn't whole.
+    """
+    try:
+        ds = read_dataset(BytesIO(content), is_implicit_VR=True, is_little_endian=True)
+        return record_of(offset, _elements(ds, default_encoding, name))
+    except LedgerError:
+        raise
+    except Exception as exc:
+        raise DicomdirError(f"malformed record ({type(exc).__name__})", name=name) from exc
 
 
 def _decode_dataset(ds: Dataset, name: str) -> DecodedDirectory:

@@ -33,8 +33,15 @@ from ledger.elements import (
     pad,
     read_header,
 )
-from ledger.errors import ElementsError, LedgerError, NotDicomError, TruncatedError
+from ledger.errors import (
+    ElementsError,
+    InstanceError,
+    LedgerError,
+    NotDicomError,
+    TruncatedError,
+)
 from ledger.recorders import MANAGED
+from ledger.scanner import DEFLATED, inflate
 from projections.dicomdir import (
     CONSISTENCY_FLAG,
     DESCRIPTOR_CHARACTER_SET,
@@ -66,11 +73,13 @@ _SHORT_VRS: Final = KNOWN_VRS - LONG_VRS
 _LINKS: Final = struct.Struct("<8sI8sH8sI")
 """The next offset, the in-use flag and the lower offset, each behind its header."""
 
-_LINK_HEADERS: Final = (
+LINK_HEADERS: Final = (
     encode_element(NEXT_OFFSET, "UL", bytes(4))[:8],
     encode_element(IN_USE_FLAG, "US", bytes(2))[:8],
     encode_element(LOWER_OFFSET, "UL", bytes(4))[:8],
 )
+"""What the links of a record begin with: as nearly every writer has them, one behind the other."""
+
 _header = struct.Struct("<HH2sH").unpack_from
 _item_header = struct.Struct("<HHI").unpack_from
 _long = struct.Struct("<I").unpack_from
@@ -193,7 +202,10 @@ def decode_dicomdir(data: bytes, *, name: str) -> DecodedDirectory:
     meta, start = _read_file_meta(data, name)
     if text_of(meta, MEDIA_STORAGE_SOP_CLASS_UID) != MEDIA_STORAGE_DIRECTORY:
         raise NotDicomdirError(name)
-    if text_of(meta, TRANSFER_SYNTAX_UID) != EXPLICIT_VR_LITTLE_ENDIAN:
+    syntax = text_of(meta, TRANSFER_SYNTAX_UID)
+    if syntax in DEFLATED:
+        _refuse_bomb(data[start:], name)
+    if syntax != EXPLICIT_VR_LITTLE_ENDIAN:
         return _with_pydicom(data, name)
     try:
         top, records = _read_dataset(data, start, name)
@@ -205,6 +217,14 @@ def decode_dicomdir(data: bytes, *, name: str) -> DecodedDirectory:
             return _with_pydicom(data, name)
         except LedgerError:
             raise DicomdirError(f"malformed DICOMDIR: {exc}", name=name) from exc
+
+
+def _refuse_bomb(stream: bytes, name: str) -> None:
+    """Raise an error if a deflated stream holds more than a DICOMDIR can: pydicom doesn't ask."""
+    try:
+        inflate(stream)
+    except InstanceError as exc:
+        raise DicomdirError(exc.reason, name=name) from exc
 
 
 def _with_pydicom(data: bytes, name: str) -> DecodedDirectory:
@@ -325,6 +345,16 @@ def _skip(data: bytes, offset: int, delimiter: int, name: str) -> int:
     return offset
 
 
+def read_item(content: bytes, offset: int, name: str, *, delimited: bool) -> DecodedRecord:
+    """Return the record at `offset` of a file, given the `content` of its item.
+
+    One that is `delimited` ends with its Item Delimitation Item, whatever follows. Raises
+    :class:`~ledger.errors.LedgerError` if it isn't whole.
+    """
+    stop = _skip(content, 0, 0xE00D, name) - 8 if delimited else len(content)
+    return record_of(offset, canonical(content[:stop]))
+
+
 def _read_record(data: bytes, offset: int, start: int, stop: int) -> DecodedRecord:
     """Return the record at `offset`, whose explicit elements are from `start` to `stop`."""
     record = _read_plain_record(data, offset, start, stop)
@@ -341,7 +371,7 @@ def _read_plain_record(data: bytes, offset: int, start: int, stop: int) -> Decod
     if at > stop:
         return None
     head_1, next_offset, head_2, in_use, head_3, lower_offset = _LINKS.unpack_from(data, start)
-    if (head_1, head_2, head_3) != _LINK_HEADERS:
+    if (head_1, head_2, head_3) != LINK_HEADERS:
         return None
     values: dict[int, bytes] = {}
     rest = stop

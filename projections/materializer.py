@@ -33,15 +33,16 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from os.path import basename, dirname, isdir, isfile, islink, join, lexists, realpath, samefile
+from os.path import basename, dirname, join, realpath, samefile
 from pathlib import Path
+from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import Final
 
 from ledger.digest import Digest, digest_of
 from ledger.disk import fsync, fsync_all
 from ledger.errors import ContentMissingError, LedgerError
 from ledger.events import Placement
-from ledger.files import copy_file, file_content, read_file
+from ledger.files import copy_file, file_content, naming, read_file
 from ledger.packs import write_all
 from ledger.vault import Vault
 from projections.hierarchy import Leaf
@@ -113,6 +114,13 @@ def collisions(plan: Plan) -> list[str]:
     )
 
 
+def is_carried_out(plan: Plan) -> bool:
+    """Whether the medium has the DICOMDIR of `plan`, and whole all the files that it names."""
+    return read_dicomdir(Path(plan.root)) == plan.dicomdir and all(
+        _is_in_place(join(plan.root, path), leaf) for path, leaf in plan.files.items()
+    )
+
+
 def _file_above(root: str, folder: str) -> str | None:
     """Return what is no folder of the components of `folder`, ``None`` if nothing is."""
     while folder:
@@ -132,16 +140,79 @@ def _names(folder: str) -> frozenset[str]:
 
 
 def _holds(path: str, leaf: Leaf) -> bool:
-    """Whether the file at `path` can be read and has the instance's content, which is known."""
+    """Whether the file at `path` can be read and has the instance's content, which is known.
+
+    OSError where the disk fails: what a file holds that can't be read for now is not known.
+    """
     try:
         return leaf.content is not None and file_content(path) == leaf.content
-    except OSError:
+    except OSError as exc:
+        if exc.errno == errno.EIO:
+            raise
         return False
+
+
+def _mode(path: str, *, follow: bool = True) -> int:
+    """Return the mode of what is at `path`, 0 if nothing is; OSError where the disk fails.
+
+    For the functions of os.path, that the disk fails means that nothing is there.
+    """
+    try:
+        return os.stat(path, follow_symlinks=follow).st_mode
+    except OSError as exc:
+        if exc.errno == errno.EIO:
+            raise
+        return 0
+
+
+def lexists(path: str) -> bool:
+    """Whether anything is at `path`, if only a link that leads nowhere."""
+    return _mode(path, follow=False) != 0
+
+
+def isdir(path: str) -> bool:
+    """Whether a folder is at `path`."""
+    return S_ISDIR(_mode(path))
+
+
+def isfile(path: str) -> bool:
+    """Whether a regular file is at `path`."""
+    return S_ISREG(_mode(path))
+
+
+def islink(path: str) -> bool:
+    """Whether a symbolic link is at `path`."""
+    return S_ISLNK(_mode(path, follow=False))
+
+
+def _walk(folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield what os.walk() does, nothing where there is no `folder`; OSError where that fails."""
+
+    def failed(exc: OSError) -> None:
+        if not isinstance(exc, FileNotFoundError | NotADirectoryError):
+            raise exc
+
+    return os.walk(folder, onerror=failed)
 
 
 def _is_in_place(path: str, leaf: Leaf) -> bool:
     """Whether `path` is a file of its own with the instance's content."""
     return not islink(path) and isfile(path) and _holds(path, leaf)
+
+
+def remove_leftovers(root: Path) -> None:
+    """Delete what killed writes, of which no journal tells, have left of a new DICOMDIR at `root`.
+
+    It is named after the digest of what it holds, unless the kill came before it held anything.
+    """
+    for path in root.glob(f".{DICOMDIR}-{'[0-9a-f]' * 16}"):
+        mode = _mode(os.fspath(path), follow=False)
+        if S_ISREG(mode) and (not (data := read_file(path)) or path.name == _new_name(data)):
+            path.unlink()
+
+
+def _new_name(dicomdir: bytes) -> str:
+    return f".{DICOMDIR}-{digest_of(dicomdir).partition(':')[2][:16]}"
 
 
 def _is_dicomdir(path: str, root: str) -> bool:
@@ -179,6 +250,7 @@ class Materializer:
         durable: bool = True,
         resume: bool = False,
         progress: Progress | None = None,
+        check: Callable[[], object] = lambda: None,
     ) -> None:
         """Prepare to carry out `plan`.
 
@@ -186,6 +258,8 @@ class Materializer:
         not the plan's own root: files are then copied and never linked or taken away. `building`
         is the folder to write to instead of the plan's root, whose place it will take. With
         `resume`, what an interrupted attempt has done is looked at, checked by its digest and kept.
+        `check` is called right before the DICOMDIR in place is replaced, to raise if that is not
+        the one it was.
         """
         self._plan = plan
         self._root = os.fspath(building or plan.root)
@@ -194,6 +268,7 @@ class Materializer:
         self._durable = durable
         self._resume = resume
         self._progress = progress
+        self._check = check
         self._links = True
         self._moves = self._medium == self._root
         self._private = self._beside(plan.dicomdir, ".files")
@@ -216,12 +291,17 @@ class Materializer:
         with self._failures():
             self._refuse_unread()
             self._folder(self._root)
+            if not self._resume and lexists(self._private):  # of an export that was killed
+                self._clear(self._in_private())
+                self._prune(self._private_folders())
             if not self._is_done():
                 self._put_new_files()
                 if plan.interim is not None:
                     self._commit(plan.interim)
                     self._settle_contested()
                 self._commit(plan.dicomdir)
+            elif self._durable:
+                fsync(self._root)  # who put it there may not have lived to do that
             self._clean_up()
         return digest_of(plan.dicomdir)
 
@@ -259,7 +339,18 @@ class Materializer:
         for folder in reversed(self._made_folders):
             with suppress(OSError):  # someone may have put something there since
                 os.rmdir(self._now_at(folder))
+        made = map(self._now_at, (*self._made_files, *self._made_folders))
+        try:
+            self._flush_folders(set(map(dirname, made)))
+        except OSError:
+            gone = False
         return gone
+
+    def _flush_folders(self, folders: Iterable[str]) -> None:
+        """Make durable which files those of `folders` have that are still there."""
+        left = sorted(filter(isdir, folders))
+        if self._durable and left:
+            fsync_all((), left, left[0])
 
     def _now_at(self, path: str) -> str:
         """Return where what was made at `path` is, since its folder may have got its place."""
@@ -292,7 +383,8 @@ class Materializer:
                 os.unlink(path)
         self._clear([self._beside(data) for data in (plan.interim, plan.dicomdir) if data])
         self._clear(self._in_private())
-        self._prune(set(map(dirname, made)) | self._private_folders())
+        changed = self._prune(set(map(dirname, made)) | self._private_folders())
+        self._flush_folders(changed | {self._root})
 
     def _goal(self, leaf: Leaf) -> str:
         """Return where an instance has to be before the first DICOMDIR is replaced."""
@@ -389,6 +481,8 @@ class Materializer:
             write_all(fd, dicomdir)
             if self._durable:
                 os.fsync(fd)
+        if not self._committed:
+            self._check()
         before, self._committed = self._committed, True
         try:
             os.replace(temporary, join(self._root, DICOMDIR))
@@ -400,17 +494,20 @@ class Materializer:
 
     def _beside(self, dicomdir: bytes, suffix: str = "") -> str:
         """Return where `dicomdir` is written first: a file there is a part of the same bytes."""
-        name = f".{DICOMDIR}-{digest_of(dicomdir).partition(':')[2][:16]}{suffix}"
-        return join(self._root, name)
+        return join(self._root, f"{_new_name(dicomdir)}{suffix}")
 
     def _clean_up(self) -> None:
         plan = self._plan
         held = self._held()
         gone = [join(self._root, path) for path in plan.obsolete if self._may_go(path, held)]
+        # An interrupted attempt may have deleted the files of a folder, and not the folder.
+        obsolete = [join(self._root, path) for path in plan.obsolete]
+        emptied = {dirname(path) for path in obsolete if self._is_within(path)}
         gone += [join(self._root, path) for path in plan.contested.values()]
         gone += self._in_private()
         self._clear(gone)
-        changed = self._prune({dirname(path) for path in gone} | self._private_folders())
+        emptied |= {dirname(path) for path in gone}
+        changed = self._prune(emptied | self._private_folders())
         if self._durable:
             fsync_all((), sorted(changed), self._root)
 
@@ -433,10 +530,8 @@ class Materializer:
 
     def _in_private(self) -> list[str]:
         """Return the files in the private folder that are ours."""
-        if not isdir(self._private):
-            return []
         ours = {path for _, path in self._private_paths()}
-        there = (join(path, name) for path, _, names in os.walk(self._private) for name in names)
+        there = (join(path, name) for path, _, names in _walk(self._private) for name in names)
         return [path for path in there if path in ours]
 
     def _private_paths(self) -> Iterator[tuple[Leaf, str]]:
@@ -446,7 +541,7 @@ class Materializer:
             yield leaf, join(self._single, _private_name(leaf))
 
     def _private_folders(self) -> set[str]:
-        return {path for path, _, _ in os.walk(self._private)} | {self._private}
+        return {path for path, _, _ in _walk(self._private)} | {self._private}
 
     @staticmethod
     def _clear(paths: Iterable[str]) -> None:
@@ -478,8 +573,17 @@ class Materializer:
         """Flush the files that came since the last time, and the folders that name them."""
         if self._durable:
             folders = self._folders | {dirname(folder) for folder in self._made_folders}
+            if self._resume:  # folders that are there need not last: a kill may have been fast
+                folders |= {above for folder in folders for above in self._up_to_root(folder)}
+                folders.add(dirname(self._root))
             fsync_all(self._unflushed, sorted(map(self._now_at, folders)), self._root)
         self._unflushed = []
+
+    def _up_to_root(self, folder: str) -> Iterator[str]:
+        """Yield the folders above `folder` that are on the medium."""
+        while folder.startswith(join(self._root, "")):
+            folder = dirname(folder)
+            yield folder
 
     # --- files and folders -----------------------------------------------------------------------
 
@@ -601,10 +705,11 @@ class Materializer:
         """Make the file `target`, which must not exist, and yield its descriptor."""
         fd = os.open(target, _CREATE, 0o666)
         self._made_files.append(target)
-        try:
-            yield fd
-        finally:
-            os.close(fd)
+        with naming(target):
+            try:
+                yield fd
+            finally:
+                os.close(fd)
 
     def _link(self, source: str, target: str) -> bool:
         """Give the file `source` the name `target` as well; ``False`` where that can't be."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
@@ -66,7 +67,12 @@ def _text(element: elements.Element | None, of_record: bytes) -> str:
         return text.rstrip("=") if element.vr == "PN" else text
     from ledger.datasets import to_dataset  # noqa: PLC0415 - pydicom only where it is needed
 
-    return str(to_dataset(of_record)[element.tag].value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they would not say of which record they are
+        try:
+            return str(to_dataset(of_record)[element.tag].value)
+        except Exception:  # noqa: BLE001 - pydicom raises many things on values it can't decode
+            return elements.plain_text(element) or ""
 
 
 def outline(nodes: Iterable[tuple[int, Branch | Leaf]], indent: str = "  ") -> Iterator[str]:

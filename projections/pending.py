@@ -25,10 +25,18 @@ class Staged:
     additions: int
     removals: int
     moves: int
+    mends: bool = False
 
     def __bool__(self) -> bool:
         """Whether anything is staged."""
-        return bool(self.creation or self.metadata or self.additions or self.removals or self.moves)
+        return bool(
+            self.creation
+            or self.metadata
+            or self.additions
+            or self.removals
+            or self.moves
+            or self.mends
+        )
 
     def summary(self) -> str:
         """Return what is staged in pydicom's words, ``""`` if nothing is."""
@@ -49,7 +57,8 @@ class Pending:
     """The difference that the next write would make.
 
     `creation`: there is no DICOMDIR yet. `metadata`: the identity's fields that differ. `moves`:
-    instances on the medium that the default layout would put elsewhere.
+    instances on the medium that the default layout would put elsewhere. `mends`: whether the
+    DICOMDIR there was mended on adoption, and is still the old one.
     """
 
     creation: bool
@@ -57,6 +66,7 @@ class Pending:
     additions: tuple[Leaf, ...]
     removals: tuple[Leaf, ...]
     moves: tuple[Leaf, ...]
+    mends: bool = False
 
     def __bool__(self) -> bool:
         """Whether anything is staged."""
@@ -70,6 +80,7 @@ class Pending:
             additions=len(self.additions),
             removals=len(self.removals),
             moves=len(self.moves),
+            mends=self.mends,
         )
 
     def summary(self) -> str:
@@ -89,6 +100,7 @@ def pending(state: FileSetState) -> Pending:
         additions=in_order(state.additions.values()),
         removals=in_order(state.removals.values()),
         moves=moves(state),
+        mends=state.written is not None and state.written.mends > 0,
     )
 
 

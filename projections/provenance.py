@@ -15,6 +15,7 @@ from ledger.events import (
     ChangeUndone,
     ConflictNoted,
     ContentRecorded,
+    DamageNoted,
     Event,
     FileSetImported,
     Handle,
@@ -23,6 +24,7 @@ from ledger.events import (
     InstanceRestored,
     MediumLost,
     PatientNameNoted,
+    RecordMended,
     StrangerKept,
     WriteAbandoned,
     WriteCompleted,
@@ -54,6 +56,8 @@ class Kind(Enum):
     """A file with its SOP Instance UID and other content was offered, and not taken."""
     NAMED = "named"
     """It came with another name for a Patient ID that was known."""
+    MENDED = "mended"
+    """What the DICOMDIR that it was adopted with said of it was put right."""
     WRITTEN = "written"
     TAKEN_OFF = "taken-off"
     """A write took it off the medium."""
@@ -62,6 +66,8 @@ class Kind(Enum):
     EXPORTED = "exported"
     """It was written to a folder of its own with a past or present state."""
     MEDIUM_LOST = "medium-lost"
+    DAMAGED = "damaged"
+    """Its file on the medium was found missing, changed or unreadable."""
 
 
 @frozen
@@ -100,6 +106,7 @@ _NOTED: Final[Mapping[type[Event], Kind]] = {
     StrangerKept: Kind.STRANGER,
     ConflictNoted: Kind.CONFLICT,
     PatientNameNoted: Kind.NAMED,
+    RecordMended: Kind.MENDED,
 }
 _KINDS: Final[Mapping[type[Event], Kind]] = {
     **_NOTED,
@@ -110,6 +117,7 @@ _KINDS: Final[Mapping[type[Event], Kind]] = {
     WriteCompleted: Kind.WRITTEN,
     WriteAbandoned: Kind.ABANDONED,
     MediumLost: Kind.MEDIUM_LOST,
+    DamageNoted: Kind.DAMAGED,
     WriteExported: Kind.EXPORTED,
 }
 
@@ -197,6 +205,9 @@ class Provenance:
         there, self.there, self.medium = self.there, {}, None
         yield from self._on(evolve(touch, root=event.root, file_ids=there), there)
 
+    def _damaged(self, touch: Touch, event: DamageNoted) -> Iterator[Touch]:
+        yield from self._on(evolve(touch, root=event.root), named_in(event))
+
     def _exported(self, touch: Touch, event: WriteExported) -> Iterator[Touch]:
         found = self.file_ids_at(event.base)
         file_ids = {handle: found[handle] for handle in sorted(self.handles) if handle in found}
@@ -217,6 +228,7 @@ class Provenance:
         Kind.WRITTEN: _completed,
         Kind.ABANDONED: _abandoned,
         Kind.MEDIUM_LOST: _lost,
+        Kind.DAMAGED: _damaged,
         Kind.EXPORTED: _exported,
     }
 
@@ -233,4 +245,8 @@ def named_in(event: Event) -> Collection[Handle]:
     """Return the instances that an event names: not its own, and not those of other changes."""
     if isinstance(event, WriteStarted):
         return (*_placed(event), *event.dropped)
+    if isinstance(event, DamageNoted):
+        return (*event.missing, *event.changed, *event.unreadable)
+    if isinstance(event, RecordMended):
+        return [] if event.instance is None else [event.instance]
     return [event.instance] if type(event) in _NOTED else []  # type: ignore[union-attr]

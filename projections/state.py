@@ -20,6 +20,7 @@ from ledger.events import (
     ChangeUndone,
     ConflictNoted,
     ContentRecorded,
+    DamageNoted,
     DescriptorCharacterSetChanged,
     DescriptorFileIDChanged,
     Erased,
@@ -34,10 +35,12 @@ from ledger.events import (
     InstanceRejected,
     InstanceRemoved,
     InstanceRestored,
+    JournalRecovered,
     MediumLost,
     PatientNameNoted,
     PayloadErased,
     PositionTagged,
+    RecordMended,
     RecordsKept,
     StrangerKept,
     TagDeleted,
@@ -68,7 +71,8 @@ class Written:
     """What the last completed write, or the adoption, left on the medium.
 
     `position` is that of the event that says so. Instances that were part by then are iterated
-    in the order of the tree, later ones in the order in which they came.
+    in the order of the tree, later ones in the order in which they came. `mends` counts what was
+    wrong with an adopted DICOMDIR: it has to be written anew.
     """
 
     root: str
@@ -76,6 +80,7 @@ class Written:
     identity: FileSetIdentity
     dicomdir: Digest | None
     position: int
+    mends: int = 0
 
 
 @frozen
@@ -295,6 +300,11 @@ class FileSetState:
         changed: dict[str, Any] = {name: value}
         self.identity = evolve(self.identity, **changed)
 
+    def _record_mended(self, _: Recorded, __: RecordMended) -> None:
+        if self.written is None:
+            raise MisfitError("only what was adopted is mended")
+        self.written = evolve(self.written, mends=self.written.mends + 1)
+
     # --- undo and redo ---------------------------------------------------------------------------
 
     def _change_undone(self, _: Recorded, event: ChangeUndone) -> None:
@@ -418,7 +428,9 @@ class FileSetState:
     # --- erasure ---------------------------------------------------------------------------------
 
     def _erased(self, recorded: Recorded, event: Erased) -> None:
-        """Take in what is left of an event; of others than additions that is nothing."""
+        """Take in what is left of an event; of others than additions that is next to nothing."""
+        if event.type == RecordMended.TYPE and self.written is not None:
+            self.written = evolve(self.written, mends=self.written.mends + 1)
         if event.type != InstanceAdded.TYPE:
             return
         handle = recorded.position
@@ -481,12 +493,15 @@ class FileSetState:
         MediumLost: _medium_lost,
         WriteExported: _noted,
         StrangerKept: _noted,
+        DamageNoted: _noted,
         InstanceRejected: _noted,
         ConflictNoted: _noted,
         PatientNameNoted: _noted,
+        RecordMended: _record_mended,
         RecordsKept: _noted,
         PayloadErased: _payload_erased,
         ErasureCompleted: _erasure_completed,
+        JournalRecovered: _noted,
         Erased: _erased,
     }
 

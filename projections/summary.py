@@ -10,15 +10,17 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from projections.dicomdir import FileSetIdentity
+from projections.late import Late, late
 from projections.outline import outline
 from projections.pending import Staged, pending
 from projections.snapshot import fold_version, identity_of, plain, seal, unseal
 from projections.state import FileSetState
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raise it when the same state is told in another way: summaries of before are void."""
 
 _NO_VALUE: Final = "(no value available)"
+_NONE_LATE: Final = Late(0, 0)
 
 
 @frozen
@@ -28,7 +30,7 @@ class Summary:
     `root` and `written` are where the medium is and what it says, ``None`` where there is none;
     `interrupted` is the root of a write of which no end is known; `undo` and `redo` are how many
     changes there are to undo and redo. `erased` instances were part of it by then and were erased
-    since.
+    since. `late` are the additions to studies that are on the medium already.
     """
 
     position: int
@@ -42,6 +44,7 @@ class Summary:
     interrupted: str | None
     outline: tuple[str, ...]
     erased: int = 0
+    late: Late = _NONE_LATE
 
     def lines(self) -> list[str]:
         """Return the text that pydicom prints of a File-set, line by line."""
@@ -79,6 +82,7 @@ def summarise(state: FileSetState) -> Summary:
         interrupted=state.writing.event.root if state.writing else None,
         outline=tuple(outline(state.hierarchy.walk())),
         erased=state.erased,
+        late=late(state),
     )
 
 
@@ -103,6 +107,7 @@ def load(data: bytes, chain_hash: str) -> Summary | None:
             written=told.written and identity_of(kept["summary"]["written"]),
             staged=Staged(**kept["summary"]["staged"]),
             outline=tuple(told.outline),
+            late=Late(*told.late),
         )
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         return None

@@ -21,6 +21,7 @@ from pydicom import dcmread, examples
 from fileset import FileSet
 from fileset.contents import Contents
 from fileset.erasure import Eraser
+from fileset.recovery import recover
 from fileset.repository import Repository
 from ledger.digest import digest_of
 from ledger.journal import Head
@@ -35,6 +36,8 @@ from projections.state import FileSetState
 FOLDER = Path(__file__).parent / "golden" / "journals"
 GOLDEN = sorted(FOLDER.glob("*.jsonl"))
 CT, MR, RT_DOSE = (examples.get_path(name) for name in ("ct", "mr", "rt_dose"))
+
+_UID_OF_MR = str(dcmread(MR, specific_tags=["SOPInstanceUID"]).SOPInstanceUID).encode("ascii")
 
 
 # --- what a journal comes to ---------------------------------------------------------------------
@@ -133,13 +136,15 @@ def created(folder: Path) -> Repository:
 
 
 def adopted(folder: Path) -> Repository:
-    """A File-set that was there before, of which a file was damaged meanwhile."""
+    """A damaged File-set that was mended, of which files were damaged again meanwhile."""
     with FileSet() as made:
         made.ID = "ADOPTED"
         made.add_many([CT, MR])
         made.add_many([RT_DOSE], complete=True)
         made.write(folder / "cd")
-    fs = FileSet(folder / "cd" / "DICOMDIR", repository=folder / "repository")
+    dicomdir = folder / "cd" / "DICOMDIR"
+    dicomdir.write_bytes(dicomdir.read_bytes().replace(_UID_OF_MR, _UID_OF_MR[:-1] + b"0"))
+    fs = FileSet(dicomdir, repository=folder / "repository", repair=True)
     fs.repository.actor = "anna"
     (ct,) = fs.find(PatientID="1CT1")
     (mr,) = fs.find(PatientID="4MR1")
@@ -147,6 +152,10 @@ def adopted(folder: Path) -> Repository:
     fs.remove([ct, mr])
     fs.write()
     fs.add(CT)
+    fs.write()
+    (ct,) = fs.find(PatientID="1CT1")
+    Path(ct.path).unlink()
+    fs.write(repair=True)
     return fs.repository
 
 
@@ -161,6 +170,22 @@ def erased(folder: Path) -> Repository:
     first = {"SOPInstanceUID": str(dcmread(CT).SOPInstanceUID)}
     eraser.erase(first, reason="asked for", take_off=True)
     fs.ID = "ERASED"
+    return fs.repository
+
+
+def recovered(folder: Path) -> Repository:
+    """A File-set whose journal was damaged, and recovered up to there."""
+    fs = FileSet(repository=folder / "repository")
+    fs.repository.actor = "anna"
+    fs.add(CT)
+    fs.ID = "LOST"
+    fs.repository.close()
+    journal = folder / "repository" / "journal.sqlite"
+    journal.write_bytes(journal.read_bytes().replace(b"LOST", b"XXXX"))
+    recover(folder / "repository", actor="anna")
+    fs = FileSet(repository=Repository.open(folder / "repository"))
+    fs.repository.actor = "anna"
+    fs.ID = "RECOVERED"
     return fs.repository
 
 
@@ -182,6 +207,7 @@ BUILDERS: dict[str, Callable[[Path], Repository]] = {
     "created": created,
     "adopted": adopted,
     "erased": erased,
+    "recovered": recovered,
 }
 
 

@@ -26,6 +26,7 @@ from ledger.events import (
     ConflictNoted,
     Content,
     ContentRecorded,
+    DamageNoted,
     DescriptorCharacterSetChanged,
     DescriptorFileIDChanged,
     ErasureCompleted,
@@ -38,12 +39,14 @@ from ledger.events import (
     InstanceRejected,
     InstanceRemoved,
     InstanceRestored,
+    JournalRecovered,
     MediumLost,
     PatientNameNoted,
     PayloadErased,
     Placement,
     PositionTagged,
     Record,
+    RecordMended,
     RecordRef,
     RecordsKept,
     StrangerKept,
@@ -231,6 +234,15 @@ EVENTS: Mapping[type[Event], SearchStrategy[Event]] = {
     WriteCompleted: st.builds(WriteCompleted, started=positions, dicomdir=digests),
     WriteAbandoned: st.builds(WriteAbandoned, started=positions, reason=texts),
     MediumLost: st.builds(MediumLost, root=texts),
+    DamageNoted: st.builds(
+        DamageNoted,
+        root=texts,
+        missing=st.lists(positions, max_size=3).map(tuple),
+        changed=st.lists(positions, max_size=3).map(tuple),
+        unreadable=st.lists(positions, max_size=3).map(tuple),
+        dicomdir=st.none() | digests,
+        no_dicomdir=st.booleans(),
+    ),
     WriteExported: st.builds(
         WriteExported,
         root=texts,
@@ -245,6 +257,15 @@ EVENTS: Mapping[type[Event], SearchStrategy[Event]] = {
     PatientNameNoted: st.builds(
         PatientNameNoted, instance=positions, record=record_refs, name=texts, standing=texts
     ),
+    RecordMended: st.builds(
+        RecordMended,
+        kind=texts,
+        offset=st.none() | positions,
+        file_id=st.none() | texts,
+        was=st.none() | texts,
+        now=st.none() | texts,
+        instance=st.none() | positions,
+    ),
     RecordsKept: st.builds(
         RecordsKept,
         of=positions,
@@ -253,6 +274,12 @@ EVENTS: Mapping[type[Event], SearchStrategy[Event]] = {
     ),
     PayloadErased: st.builds(PayloadErased, positions=runs, adopted=runs, records=runs),
     ErasureCompleted: st.builds(ErasureCompleted, started=positions),
+    JournalRecovered: st.builds(
+        JournalRecovered,
+        base=positions,
+        last=st.none() | positions,
+        damaged=st.none() | digests,
+    ),
 }
 """A strategy for each event class."""
 

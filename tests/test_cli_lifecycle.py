@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from cli_runs import CT, MR, Cli, copy_of_example, run
+
+from ledger.events import InstanceRejected
+from ledger.journal import Draft
+from ledger.sqlite import SqliteJournal
 
 
 @pytest.fixture
@@ -25,6 +30,8 @@ def test_init_makes_a_repository_for_its_owner_alone(tmp_path: Path) -> None:
         "root": None,
         "instances": 0,
         "left_out": 0,
+        "mends": {},
+        "mended": [],
         "warnings": [],
     }
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
@@ -162,9 +169,20 @@ def test_a_repository_of_a_later_format_is_refused(cli: Cli) -> None:
         assert "format 99" in cli(*command, code=3).err
 
 
-def test_an_event_of_a_later_version_is_refused(cli: Cli) -> None:
+def test_an_event_of_a_later_version_is_refused(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = cli.repository / "journal.sqlite"
+    with monkeypatch.context() as newer, closing(SqliteJournal(path)) as journal:
+        newer.setattr(InstanceRejected, "VERSION", 2)
+        event, draft = InstanceRejected("/a", "b"), Draft("later", "anna", "here")
+        journal.append([event], draft, expected=journal.position)
+    assert "newer version" in cli("tree", code=3).err
+
+
+def test_damage_that_looks_like_a_later_version_is_told_from_it(cli: Cli) -> None:
     with sqlite3.connect(cli.repository / "journal.sqlite") as db:
         db.execute("DROP TRIGGER event_no_update")
         db.execute("UPDATE event SET version = 99")
     db.close()
-    assert "newer version" in cli("tree", code=3).err
+    told = cli("tree", code=3).err
+    assert "the event at position 1 does not follow" in told
+    assert "`fileset recover`" in told

@@ -315,6 +315,9 @@ def test_every_document_has_the_keys_that_are_documented(cli: Cli, tmp_path: Pat
         "revert": ["revert", setting],
         "tag": ["tag", "sent"],
         "status": ["status"],
+        "recover": ["recover"],
+        "watch": ["watch", "--status"],
+        "quarantine": ["quarantine", "list"],
         "tree": ["tree"],
         "find": ["find", "PatientID=4MR1"],
         "values": ["values", "PatientID"],
@@ -432,7 +435,9 @@ def test_a_damaged_index_of_the_journal_is_found(cli: Cli) -> None:
     database.write_bytes(data)
     told = cli("verify", code=1).out
     assert "is damaged" in told
-    assert "export-journal" in told
+    assert "fileset recover" in told
+    cli("recover")
+    assert cli.json("verify")["findings"] == []
 
 
 def test_a_person_sees_what_is_being_verified(cli: Cli) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,11 @@ from cli_runs import CT, MR, RT_DOSE, Cli, changed, run, spawn
 
 from fileset import FileSet
 from fileset.repository import Repository
+from ledger.digest import digest_of
+from ledger.events import ConflictNoted, Content, Event, FileSetCreated, InstanceRemoved
+from ledger.journal import Draft
+from ledger.journal_lines import write_journal
+from ledger.sqlite import SqliteJournal
 
 
 @pytest.fixture
@@ -288,3 +294,52 @@ def test_an_export_that_can_t_be_made_names_the_file_that_was_asked_for(
 ) -> None:
     wanted = tmp_path / "none" / "journal"
     assert f"{wanted}: No such file or directory" in cli("export-journal", wanted, code=3).err
+
+
+# --- what is well chained and can't be -----------------------------------------------------------
+
+
+def exported_of(tmp_path: Path, *changes: list[Event]) -> Path:
+    """Export a journal that holds the events of `changes`, whether they fit or not."""
+    with (
+        closing(SqliteJournal.create(tmp_path / "made.sqlite")) as journal,
+        (tmp_path / "made.jsonl").open("wb") as file,
+    ):
+        for number, events in enumerate(changes):
+            draft = Draft(f"change{number}", "anna", "here")
+            journal.append(events, draft, expected=journal.position)
+        write_journal(journal, file.write)
+    return tmp_path / "made.jsonl"
+
+
+def test_a_journal_whose_events_do_not_fit_is_refused_with_line_and_position(
+    tmp_path: Path,
+) -> None:
+    file = exported_of(tmp_path, [FileSetCreated("1.2.3")], [InstanceRemoved(1)])
+    told = run("import-journal", file, tmp_path / "new", code=3).err
+    assert "line 3" in told
+    assert "'instance-removed' at position 2 does not fit" in told
+    assert not (tmp_path / "new").exists()
+
+
+def test_content_of_a_negative_size_is_refused(tmp_path: Path) -> None:
+    content = Content(digest_of(b""), -1)
+    note = ConflictNoted(1, None, content)
+    file = exported_of(tmp_path, [FileSetCreated("1.2.3")], [note])
+    told = run("import-journal", file, tmp_path / "new", code=3).err
+    assert "line 3" in told
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_line_with_a_key_twice_is_refused(exported: Path, tmp_path: Path) -> None:
+    data = exported.read_bytes()
+    for twice in (b'"position":9,"position":2,', b'"position":2,"position":2,'):
+        exported.write_bytes(data.replace(b'"position":2,', twice, 1))
+        told = run("import-journal", exported, tmp_path / "new", code=3).err
+        assert "line 3 (position 2) has a key twice" in told
+
+
+def test_lines_may_be_written_in_another_way(exported: Path, tmp_path: Path) -> None:
+    lines = exported.read_bytes().splitlines()
+    exported.write_text("".join(json.dumps(json.loads(line)) + "\n" for line in lines), "utf-8")
+    run("import-journal", exported, tmp_path / "new")

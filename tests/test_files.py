@@ -224,7 +224,7 @@ def test_one_who_holds_the_old_file_keeps_its_bytes(tmp_path: Path) -> None:
         assert file.read() == b"old"
 
 
-@pytest.mark.parametrize("failing", ["os.fsync", "pathlib.Path.replace", "pathlib.Path.open"])
+@pytest.mark.parametrize("failing", ["os.fsync", "pathlib.Path.replace", "ledger.disk.private"])
 def test_a_file_that_can_t_be_replaced_is_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:

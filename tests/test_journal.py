@@ -912,3 +912,85 @@ def test_a_kill_at_any_moment_leaves_whole_changes_and_all_that_were_acknowledge
             *_, change = [None, *journal.changes()]
             assert (change.last if change else 0) == head.position
     assert head.position > 1000
+
+
+# --- damage that is met on the way ---------------------------------------------------------------
+
+
+def tampered(path: Path, statement: str) -> None:
+    """Change the tables of a journal behind its back, past its triggers and types."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='trigger'").fetchall():
+            db.execute(f"DROP TRIGGER {name}")
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("UPDATE sqlite_master SET sql = replace(sql, 'STRICT', '')")
+        db.execute("UPDATE sqlite_master SET sql = replace(sql, ' NOT NULL', '')")
+        db.execute("PRAGMA writable_schema = RESET")
+        db.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE event SET payload = CAST(replace(payload,'nonce','n') AS BLOB) WHERE position = 3",
+        "UPDATE event SET version = 2 WHERE position = 3",
+        "UPDATE event SET type = 'instance-removee' WHERE position = 3",
+        "UPDATE event SET hash = x'00' WHERE position = 3",
+        "UPDATE event SET hash = NULL WHERE position = 3",
+        "UPDATE event SET type = NULL WHERE position = 3",
+        "UPDATE event SET payload = 'text' WHERE position = 3",
+        "DELETE FROM event WHERE position = 3",
+        "UPDATE change SET actor = 'nobody' WHERE first = 3",
+        "UPDATE change SET count = NULL WHERE first = 3",
+        "UPDATE change SET count = 'many' WHERE first = 3",
+        "UPDATE change SET first = 9 WHERE first = 3",
+    ],
+)
+def test_damage_is_refused_with_its_position_by_whoever_reads_it(
+    path: Path, statement: str
+) -> None:
+    with closing(SqliteJournal.create(path)) as journal:
+        for _ in range(5):
+            append(journal, *removals(1))
+    tampered(path, statement)
+    with closing(SqliteJournal(path)) as journal:
+        with pytest.raises(JournalDamagedError) as caught:
+            list(journal.read())
+        assert caught.value.position in {3, 4}
+        with pytest.raises(JournalDamagedError) as caught:
+            verify_journal(journal)
+        assert caught.value.position in {3, 4}
+        assert len(list(journal.read(upto=2))) == 2
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE event SET payload = x'7b7d' WHERE position = 3",
+        "UPDATE event SET hash = zeroblob(32) WHERE position = 3",
+        "UPDATE event SET hash = NULL WHERE position = 3",
+        "UPDATE change SET actor = 'nobody' WHERE first = 3",
+        "UPDATE change SET count = 2 WHERE first = 3",
+        "DELETE FROM change WHERE first = 3",
+        "DELETE FROM event WHERE position = 2",
+        "UPDATE event SET position = 9 WHERE position = 3",
+    ],
+)
+def test_nothing_is_appended_behind_a_damaged_end(path: Path, statement: str) -> None:
+    with closing(SqliteJournal.create(path)) as journal:
+        for _ in range(3):
+            append(journal, *removals(1))
+    tampered(path, statement)
+    before = path.read_bytes()
+    with closing(SqliteJournal(path)) as journal:
+        for expected in (3, 9):
+            with pytest.raises((JournalDamagedError, ConflictError)):
+                journal.append(removals(4), draft("new"), expected=expected)
+    assert path.read_bytes() == before
+
+
+def test_a_journal_whose_id_is_no_text_is_damaged(path: Path) -> None:
+    SqliteJournal.create(path).close()
+    tampered(path, "UPDATE journal SET id = NULL")
+    with pytest.raises(JournalDamagedError, match="lost its id"):
+        SqliteJournal(path)

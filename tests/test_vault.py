@@ -447,6 +447,43 @@ class TestAfterACrash:
             f"{pack(folder)}, offset {HEADER_SIZE + 3}: {HEADER_SIZE + 7} bytes" in damage.problem
         )
 
+    def test_no_entry_behind_a_damaged_one_is_cut(
+        self, opened: Open, folder: Path, index: Path
+    ) -> None:
+        """The index is gone, so that nothing but the pack tells what was acknowledged."""
+        store(opened(), b"one", b"damaged", b"two", b"damaged at the end")
+        opened().close()
+        whole = pack(folder).read_bytes()
+        first, last = whole.index(b"damaged"), whole.rindex(b"damaged at")
+        spoilt = bytearray(whole)
+        spoilt[first] ^= 1
+        spoilt[last] ^= 1
+        pack(folder).write_bytes(spoilt)
+        index.unlink()
+        vault = opened()
+        store(vault, b"three")
+        assert vault.read(digest_of(b"one")) == b"one"
+        assert vault.read(digest_of(b"two")) == b"two"
+        assert pack(folder).read_bytes().startswith(spoilt[: last - HEADER_SIZE])
+        # What is cut may be more than a torn entry: it is kept.
+        (kept,) = folder.glob("*.cut-*")
+        assert kept.read_bytes() == spoilt[last - HEADER_SIZE :]
+        assert mode(kept) == 0o400
+        vault.drop_excess({digest_of(b"one")}, scraps=True)  # as an erasure does
+        assert not list(folder.glob("*.cut-*"))
+
+    def test_nothing_is_kept_of_what_can_only_be_a_torn_entry(
+        self, opened: Open, folder: Path
+    ) -> None:
+        store(opened(), b"one")
+        whole = pack(folder).read_bytes()
+        for tail in (b"F", b"FSLP torn", bytes(100), whole[:-1]):
+            pack(folder).write_bytes(whole + tail)
+            store(opened(), b"one", b"two")
+            assert pack(folder).read_bytes().startswith(whole)
+            assert not list(folder.glob("*.cut-*"))
+            pack(folder).write_bytes(whole)
+
     def test_a_torn_tail_is_left_to_the_next_batch(
         self, opened: Open, folder: Path, index: Path
     ) -> None:

@@ -391,7 +391,7 @@ def test_a_missing_file_can_be_removed_and_is_named_where_it_is_needed(adopted: 
     missing = Path(mr.path)
     missing.unlink()
     adopted.files.remove(ct)
-    with pytest.raises(WriteFailedError, match=f"{missing} is missing"):
+    with pytest.raises(MediumError, match=f"{missing} is missing"):
         adopted.writer().write()
     adopted.files.undo()
     adopted.files.remove(mr)

@@ -11,8 +11,9 @@ from fileset.cli.command import Commands
 HOMES: Final = {
     "Make and check": {
         "init": ("fileset.cli.lifecycle", "Make a repository, new or from a DICOMDIR."),
-        "verify": ("fileset.cli.proving", "Check journal, vault and medium."),
+        "verify": ("fileset.cli.proving", "Check a repository, or any File-set."),
         "rebuild": ("fileset.cli.lifecycle", "Build indexes and snapshots anew."),
+        "recover": ("fileset.cli.recovering", "Rebuild a damaged journal, as far as provable."),
         "erase": ("fileset.cli.erasing", "Erase a person's data for good."),
         "gc": ("fileset.cli.erasing", "Drop what the vault holds and nobody needs."),
         "demo": ("fileset.cli.demo", "Go through all of it on real instances."),
@@ -31,6 +32,10 @@ HOMES: Final = {
         "redo": ("fileset.cli.stepping", "Do again what was undone."),
         "revert": ("fileset.cli.stepping", "Take back one change, not those since."),
         "tag": ("fileset.cli.tagging", "Name a position of the journal."),
+    },
+    "Watch": {
+        "watch": ("fileset.cli.watching", "Add what arrives in folders."),
+        "quarantine": ("fileset.cli.watching", "List, retry or drop what could not be taken."),
     },
     "Look": {
         "status": ("fileset.cli.status", "Show the File-set and what is staged."),

@@ -157,11 +157,13 @@ _TEMPLATES: Final = {
     Kind.STRANGER: "{what}not found on the medium, but something else, which was kept",
     Kind.CONFLICT: "{what}offered with other content{sources}, which was not taken",
     Kind.NAMED: "{what}came with another patient name{names}",
+    Kind.MENDED: "{what}mended in the DICOMDIR",
     Kind.WRITTEN: "{what}written to {root}",
     Kind.TAKEN_OFF: "{what}taken off {root}",
     Kind.ABANDONED: "{what}not written to {root}: the write was given up",
     Kind.EXPORTED: "{what}copied to {root}",
     Kind.MEDIUM_LOST: "{what}lost with the medium at {root}",
+    Kind.DAMAGED: "{what}found damaged at {root}",
 }
 _VERBS: Final = {Kind.UNDONE: "undid", Kind.REDONE: "redid", Kind.REVERTED: "reverted"}
 

@@ -135,6 +135,17 @@ def _actor() -> click.Option:
     )
 
 
+def _wait() -> click.Option:
+    return click.Option(
+        ["--wait"],
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        expose_value=False,
+        callback=_store("wait"),
+        help="How long to wait for others who change the repository.  [default: 60]",
+    )
+
+
 def _json() -> click.Option:
     return click.Option(
         ["--json"],
@@ -157,6 +168,7 @@ class Commands(click.Group):
         self.params += [
             _repo(envvar=ENVIRONMENT_VARIABLE, show_envvar=True),
             _actor(),
+            _wait(),
             _json(),
         ]
 

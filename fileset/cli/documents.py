@@ -9,10 +9,10 @@ from attrs import fields
 
 from fileset.cli.command import Shape
 from fileset.cli.text import count
-from ledger import codec
+from fileset.repairing import Damage
 from ledger.elements import to_json
 from ledger.events import Handle, Record
-from ledger.journal import Change, Stored
+from ledger.journal import Change, Stored, body_of
 from projections.dicomdir import FileSetIdentity
 from projections.hierarchy import Leaf
 from projections.layouts import file_id
@@ -64,6 +64,12 @@ PLAN: Final[Shape] = {
     "dicomdir_size": "in bytes",
 }
 
+DAMAGE: Final[Shape] = {
+    "dicomdir": "missing, sha256:... of another one that is there, or null",
+    "files": "[{sop_instance_uid, path, fault, why_not}]: the fault is missing, changed or "
+    "unreadable; why_not is null for those that are put back",
+}
+
 FINDING: Final[Shape] = {
     "kind": "such as file-changed",
     "where": "a position, path or digest",
@@ -94,7 +100,7 @@ def event_document(stored: Stored) -> dict[str, Any]:
         "version": stored.version,
         "digest": f"sha256:{stored.digest.hex()}",
         "hash": f"sha256:{stored.hash.hex()}",
-        "payload": codec.parse(stored.payload) if stored.payload else None,
+        "payload": body_of(stored) if stored.payload else None,
     }
 
 
@@ -241,6 +247,22 @@ def plan_document(plan: Plan, before: Mapping[Handle, str]) -> dict[str, Any]:
             for leaf in plan.dropped
         ],
         "dicomdir_size": len(plan.dicomdir),
+    }
+
+
+def damage_document(damage: Damage) -> dict[str, Any]:
+    """Return what was found on a medium that was to be put right."""
+    return {
+        "dicomdir": "missing" if damage.no_dicomdir else damage.dicomdir,
+        "files": [
+            {
+                "sop_instance_uid": each.leaf.uid,
+                "path": str(each.path),
+                "fault": each.fault.value,
+                "why_not": each.why,
+            }
+            for each in damage.files
+        ],
     }
 
 

@@ -2,26 +2,55 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from attrs import asdict
 
 from fileset.cli.command import Command, PathType, command, pass_session
 from fileset.cli.documents import staged_line
 from fileset.cli.identity import check_id, check_uid
-from fileset.cli.output import Answer, Line, Span
+from fileset.cli.output import Answer, Line, Span, columns
 from fileset.cli.progress import bar, spinner
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.session import Session, absolute, origin
 from fileset.cli.text import count
 from fileset.errors import RefusedError
 from fileset.repository import Repository
-from ledger.errors import LedgerError
-from projections.dicomdir import DicomdirError
+from ledger.errors import InstanceError, LedgerError, NotDicomError
+from projections.dicomdir import NotDicomdirError
+from projections.materializer import DICOMDIR
+from projections.mending import MendKind
 
 if TYPE_CHECKING:
     from fileset.fileset import FileSet
+
+MEND_WORDS: Final[dict[MendKind, str]] = {
+    MendKind.UNREADABLE: "DICOMDIR that can't be read: its whole records were taken",
+    MendKind.ENCODING: "DICOMDIR in another encoding than Explicit VR Little Endian",
+    MendKind.FILE_SET_UID: "File-set without UID: given one",
+    MendKind.CONSISTENCY: "File-set Consistency Flag that was set",
+    MendKind.OFFSET: "wrong offset",
+    MendKind.ORPHAN: "record that no offset led to: put where its file belongs",
+    MendKind.PLACE: "record in a wrong place: put where its file belongs",
+    MendKind.MERGED: "record with the key of another: merged with it",
+    MendKind.RECORD_TYPE: "wrong record type",
+    MendKind.MISSING_KEY: "record without elements that it has to have: taken from its file",
+    MendKind.PRIVATE_RECORD_UID: "PRIVATE record without UID: given one",
+    MendKind.SOP_CLASS_UID: "SOP Class UID that was not its file's",
+    MendKind.SOP_INSTANCE_UID: "SOP Instance UID that was not its file's",
+    MendKind.TRANSFER_SYNTAX_UID: "Transfer Syntax UID that was not its file's",
+    MendKind.FILE_ID: "File ID of a file that lies elsewhere: found by its SOP Instance UID",
+    MendKind.UNLISTED: "file that no record named: added",
+    MendKind.FILE_MISSING: "record without its file: dropped",
+    MendKind.FILE_OUTSIDE: "record of a file outside the root: dropped",
+    MendKind.FILE_UNREADABLE: "record of a file that can't be read: dropped",
+    MendKind.SAME_FILE: "second record of a file: dropped",
+    MendKind.SAME_INSTANCE: "second record of an instance: dropped, and its file left alone",
+}
 
 
 @command(
@@ -33,6 +62,9 @@ if TYPE_CHECKING:
         "root": "where the adopted File-set is, or null",
         "instances": "how many were adopted",
         "left_out": "how many the DICOMDIR lists that were not",
+        "mends": "with --repair: how many things were put right, by kind",
+        "mended": "with --repair: [{kind, offset, file_id, was, now, instance}], one for each of "
+        "them; instance is the position of the event that added it, or null",
     },
     repository=False,
 )
@@ -46,15 +78,32 @@ if TYPE_CHECKING:
     metavar="DICOMDIR",
     help="Adopt the File-set that this file lists; its files stay where they are.",
 )
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Put right what is wrong with that DICOMDIR by what the files say.",
+)
 @pass_session
 def init(
-    session: Session, path: Path, id_: str | None, uid: str | None, dicomdir: Path | None
+    session: Session,
+    path: Path,
+    id_: str | None,
+    uid: str | None,
+    dicomdir: Path | None,
+    repair: bool,
 ) -> Answer:
     """Make a repository in the new folder REPO.
 
     It begins with an empty File-set, or with one that exists: every file that its DICOMDIR lists is
     read, and its digest recorded. Files that are missing are warned about and left out.
+
+    A DICOMDIR may be damaged, or not be right about its files. With --repair the whole records of
+    one that can't be read are taken, records are put where their files belong, given what they lack
+    and corrected, and files that no record names are added. Each mend is an event, which `fileset
+    log --events` shows. The files are not touched, and the DICOMDIR only by `fileset write`.
     """
+    if repair and dicomdir is None:
+        raise click.UsageError("--repair is for the DICOMDIR that --from names.")
     settings: dict[str, Any] = {}
     if id_ is not None:
         settings["id"] = check_id(id_)
@@ -63,11 +112,13 @@ def init(
     path = absolute(path)
     if dicomdir is None:
         return _init_empty(session, path, settings)
-    fs, listed = _adopt(session, path, dicomdir)
+    fs, listed = _adopt(session, path, dicomdir, repair=repair)
     with fs.repository.change():
         for name, value in settings.items():
             fs.repository.set_identity(name, value)
-    left_out = listed - len(fs)
+    mended = fs.mends
+    lost = sum(MendKind(mend.kind).is_loss for mend in mended)
+    left_out = lost if repair else listed - len(fs)
     title = (
         f"Made the repository {path} from the File-set at {fs.path}: {count(len(fs), 'instance')}."
     )
@@ -76,10 +127,15 @@ def init(
         *_identity_lines(fs.repository),
         staged_line(fs.state),
     ]
+    kinds = Counter(mend.kind for mend in mended)
+    if repair:
+        lines += _mend_lines(kinds)
     if left_out:
-        lines.append((Span(f"{count(left_out, 'instance')} left out.", "bad"),))
+        hint = "" if repair else " --repair takes them where their files can be found."
+        lines.append((Span(f"{count(left_out, 'instance')} left out.", "bad"), hint))
+    document = {**_identity(path, fs.repository), "instances": len(fs), "left_out": left_out}
     return Answer(
-        {**_identity(path, fs.repository), "instances": len(fs), "left_out": left_out},
+        {**document, "mends": dict(kinds), "mended": [asdict(mend) for mend in mended]},
         lines,
         status=INCOMPLETE if left_out else OK,
     )
@@ -99,12 +155,29 @@ def _init_empty(session: Session, path: Path, settings: dict[str, Any]) -> Answe
     repository = Repository.create(path, begin, origin=origin())
     session.use(repository)
     return Answer(
-        {**_identity(path, repository), "instances": 0, "left_out": 0},
+        {
+            **_identity(path, repository),
+            "instances": 0,
+            "left_out": 0,
+            "mends": {},
+            "mended": [],
+        },
         [(Span(f"Made the repository {path}.", "title"),), *_identity_lines(repository)],
     )
 
 
-def _adopt(session: Session, path: Path, dicomdir: Path) -> tuple[FileSet, int]:
+def _mend_lines(kinds: Counter[str]) -> Iterator[Line]:
+    """Yield what was put right, by kind."""
+    if not kinds:
+        yield "There was nothing to mend."
+        return
+    yield f"Mended: {count(kinds.total(), 'thing')}; `fileset log --events` shows each."
+    yield from columns(
+        (f"  {number:,}", MEND_WORDS[MendKind(kind)]) for kind, number in kinds.items()
+    )
+
+
+def _adopt(session: Session, path: Path, dicomdir: Path, *, repair: bool) -> tuple[FileSet, int]:
     """Return the adopted File-set, and how many instances its DICOMDIR lists."""
     from fileset.fileset import FileSet  # noqa: PLC0415 - a new File-set needs no pydicom
 
@@ -117,16 +190,27 @@ def _adopt(session: Session, path: Path, dicomdir: Path) -> tuple[FileSet, int]:
             advance(done, total)
 
         try:
-            fs = FileSet(dicomdir, repository=path, progress=progress)
-        except DicomdirError as exc:
+            fs = FileSet(dicomdir, repository=path, progress=progress, repair=repair)
+        except NotDicomdirError as exc:
             raise RefusedError(f"{dicomdir} can't be adopted: {exc.reason}.") from exc
+        except InstanceError as exc:
+            if isinstance(exc, NotDicomError) and dicomdir.name.upper() != DICOMDIR:
+                raise
+            raise _refused(dicomdir, exc.reason, repair=repair) from exc
         except LedgerError:
             raise
-        except ValueError as exc:  # pydicom's type for a DICOMDIR that can't be followed
-            raise RefusedError(f"{dicomdir} can't be adopted: {exc}.") from exc
+        except (ValueError, PermissionError) as exc:  # pydicom's types for what can't be followed
+            if isinstance(exc, PermissionError) and exc.errno is not None:
+                raise
+            raise _refused(dicomdir, str(exc), repair=repair) from exc
     fs.repository.origin = origin()
     session.use(fs.repository)
     return fs, listed
+
+
+def _refused(dicomdir: Path, why: str, *, repair: bool) -> RefusedError:
+    hint = "" if repair else " --repair takes what can be made of it."
+    return RefusedError(f"{dicomdir} can't be adopted: {why}.{hint}")
 
 
 def _identity(path: Path, repository: Repository) -> dict[str, Any]:

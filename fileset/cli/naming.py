@@ -8,10 +8,9 @@ from typing import Final
 from attrs import frozen
 
 from fileset.cli.documents import sop_class_name
-from ledger import codec
-from ledger.errors import UnknownFormatError
+from ledger.errors import JournalDamagedError, UnknownFormatError
 from ledger.events import Erased, Handle, InstanceAdded, RecordRef
-from ledger.journal import Journal, Stored
+from ledger.journal import Journal, Stored, body_of
 from projections.hierarchy import record_key
 
 _KEPT: Final = 100_000  # instances and records that are remembered
@@ -51,15 +50,20 @@ class Names:
         """Return the Patient ID of the instance that the event `added` adds."""
         if not added.payload:
             return None
-        body = codec.parse(added.payload)
+        body = body_of(added)
         if "parents" not in body and (under := body.get("under")):  # most; decoding takes longer
             return self._patients(RecordRef(*under))
         return self.patient(added.position)
 
     def _added(self, handle: Handle) -> InstanceAdded | Erased:
-        (recorded,) = self._journal.read(after=handle - 1, upto=handle)
-        assert isinstance(recorded.event, InstanceAdded | Erased)  # noqa: S101 - so is a handle
-        return recorded.event
+        for recorded in self._journal.read(after=handle - 1, upto=handle):
+            if isinstance(recorded.event, InstanceAdded | Erased):
+                return recorded.event
+        raise JournalDamagedError(
+            f"The journal is damaged: the event at position {handle} adds no instance, and later "
+            "ones name it.",
+            position=handle,
+        )
 
     def _look_up(self, handle: Handle) -> _Named:
         try:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from fileset.cli import conformance
 from fileset.cli.command import Command, PathType, command, pass_session, text_for_journal
 from fileset.cli.output import Answer, Line, Span
 from fileset.cli.progress import phases, spinner
@@ -15,6 +16,7 @@ from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.session import Session, absolute
 from fileset.cli.text import count
 from fileset.errors import RefusedError
+from fileset.repository import find_repository
 from fileset.verification import Finding, FindingKind, Proof, Report, Signed, examine
 from ledger import checkpoint as checkpoints
 from ledger.checkpoint import Checkpoint
@@ -34,13 +36,18 @@ _FILE: Final = PathType(dir_okay=False)
 @command(
     "verify",
     {
-        "findings": "[{kind, where, position, message}], see below",
-        "events": "how many of the journal are as they were appended, up to the first bad one",
-        "instances": "how many the File-set has",
+        "findings": "[{kind, where, position, message}], see below; with ROOT "
+        "[{kind, severity, where, offset, message}]: offset is that of the directory record, or "
+        "null",
+        "events": "how many of the journal are as they were appended, up to the first bad one; "
+        "null with ROOT",
+        "instances": "how many the File-set has; null with ROOT",
         "checkpoints": "what each one shows: its keys as `checkpoint` made them, the `file`, "
         "and whether it is `proven`",
+        **conformance.SHAPE,
     },
 )
+@click.argument("root", type=PathType(exists=True, file_okay=False), required=False)
 @click.option(
     "--checkpoint",
     "files",
@@ -52,17 +59,36 @@ _FILE: Final = PathType(dir_okay=False)
 @click.option(
     "--public-key", type=_FILE, metavar="FILE", help="The key that checkpoints are checked with."
 )
+@click.option(
+    "--all", "show_all", is_flag=True, help="With ROOT: list every finding, however many there are."
+)
 @pass_session
-def verify(session: Session, files: tuple[Path, ...], public_key: Path | None) -> Answer:
+def verify(
+    session: Session,
+    root: Path | None,
+    files: tuple[Path, ...],
+    public_key: Path | None,
+    show_all: bool,
+) -> Answer:
     """Check the journal's chain, the vault's content and the medium against each other.
 
     Every file is read. What is wrong is listed, and the exit code is 1.
+
+    With ROOT, check the File-set at that folder against the Standard instead, whoever made it: its
+    DICOMDIR, its files and each against the other. That takes no repository and changes nothing.
+    Errors give the exit code 1; warnings alone don't.
 
     A chain alone is as consistent when its end was cut off, or when somebody made it anew.
     Checkpoints that were kept elsewhere show that: make them with `fileset checkpoint`.
     """
     if bool(files) != (public_key is not None):
         raise click.UsageError("--checkpoint and --public-key go together.")
+    if root is not None:
+        if files:
+            raise click.UsageError("A checkpoint is for a journal, and not for ROOT.")
+        return _with_hint(conformance.verify_root(absolute(root), show_all=show_all), session)
+    if show_all:
+        raise click.UsageError("--all goes with ROOT.")
     signed = list(_signed(files, public_key)) if public_key else []
     try:
         repository = session.repository(newer_too=True)
@@ -77,10 +103,21 @@ def verify(session: Session, files: tuple[Path, ...], public_key: Path | None) -
             "events": report.events,
             "instances": report.instances,
             "checkpoints": [_proof(each) for each in report.proofs],
+            **dict.fromkeys(conformance.SHAPE),
         },
         _report_lines(report),
         status=INCOMPLETE if report.findings else OK,
     )
+
+
+def _with_hint(answer: Answer, session: Session) -> Answer:
+    """Say what was not checked where somebody may have expected it."""
+    repository = session.path or find_repository(Path.cwd())
+    if repository is not None:
+        answer.notes = [
+            f"Only the folder was checked: `fileset verify` without ROOT checks it by {repository}."
+        ]
+    return answer
 
 
 def _signed(files: Sequence[Path], public_key: Path) -> Iterator[Signed]:

@@ -14,7 +14,8 @@ import click
 
 from fileset.cli import main
 from fileset.cli.command import ERROR, WARNINGS, Command, Shape
-from fileset.cli.documents import CHANGE, FINDING, INSTANCE, PLAN, STAGED
+from fileset.cli.documents import CHANGE, DAMAGE, FINDING, INSTANCE, PLAN, STAGED
+from fileset.cli.watching import WATCHER
 
 _INTRODUCTION = """\
 <!-- Made by `python -m fileset.cli.reference docs/reference/cli.md`: change the commands. -->
@@ -55,7 +56,9 @@ _PARTS: tuple[tuple[str, Shape], ...] = (
     ("An instance", INSTANCE),
     ("What is staged", STAGED),
     ("The plan of a write", PLAN),
+    ("Damage of a medium", DAMAGE),
     ("A finding", FINDING),
+    ("A watcher", WATCHER),
 )
 
 

@@ -18,7 +18,7 @@ import click
 
 from fileset.cli.output import Span, print_lines
 from fileset.cli.session import Session
-from ledger.errors import LedgerError
+from ledger.errors import JournalDamagedError, LedgerError
 
 OK: Final = 0
 INCOMPLETE: Final = 1
@@ -71,7 +71,7 @@ def _guarded(invoke: Callable[[Session], Any], session: Session) -> int:
     except BrokenPipeError:
         raise
     except LedgerError as exc:
-        return _fail(session, "refused", type(exc).__name__, str(exc), REFUSED)
+        return _fail(session, "refused", type(exc).__name__, _message(exc), REFUSED)
     except OSError as exc:
         return _fail(session, "refused", type(exc).__name__, _os_message(exc), REFUSED)
 
@@ -88,6 +88,12 @@ def _fail(session: Session, kind: str, name: str, message: str, status: int) -> 
     error = {"kind": kind, "type": name, "message": message, "exit_code": status}
     session.error(error, message)
     return status
+
+
+def _message(exc: LedgerError) -> str:
+    if isinstance(exc, JournalDamagedError) and "`fileset recover`" not in str(exc):
+        return f"{exc} `fileset recover` rebuilds what can be proven."
+    return str(exc)
 
 
 def _os_message(exc: OSError) -> str:

@@ -14,7 +14,6 @@ from attrs import frozen
 
 from fileset.changelog import Entry
 from fileset.repository import Repository
-from ledger import codec
 from ledger.errors import UnknownFormatError
 from ledger.events import (
     EVENT_TYPES,
@@ -23,6 +22,7 @@ from ledger.events import (
     ChangeUndone,
     ConflictNoted,
     ContentRecorded,
+    DamageNoted,
     DescriptorCharacterSetChanged,
     DescriptorFileIDChanged,
     ErasureCompleted,
@@ -36,10 +36,12 @@ from ledger.events import (
     InstanceRejected,
     InstanceRemoved,
     InstanceRestored,
+    JournalRecovered,
     MediumLost,
     PatientNameNoted,
     PayloadErased,
     PositionTagged,
+    RecordMended,
     RecordsKept,
     StrangerKept,
     TagDeleted,
@@ -48,7 +50,7 @@ from ledger.events import (
     WriteExported,
     WriteStarted,
 )
-from ledger.journal import Change, Stored, timestamp
+from ledger.journal import Change, Stored, decoded, timestamp
 from projections.hierarchy import Branch
 from projections.provenance import named_in
 from projections.state import FileSetState
@@ -71,7 +73,8 @@ _CLASSES: Final[dict[str, tuple[type[Event], ...]]] = {
     "write": (WriteStarted, WriteCompleted, WriteAbandoned, WriteExported, MediumLost),
     "reject": (InstanceRejected, ConflictNoted),
     "erase": (PayloadErased, RecordsKept, ErasureCompleted),
-    "note": (PatientNameNoted, ContentRecorded, StrangerKept),
+    "recover": (JournalRecovered,),
+    "note": (PatientNameNoted, ContentRecorded, StrangerKept, DamageNoted, RecordMended),
 }
 KINDS: Final = {word: tuple(cls.TYPE for cls in classes) for word, classes in _CLASSES.items()}
 """Words for event types, as people type them."""
@@ -172,7 +175,7 @@ def _concerning(
         if stored.type == InstanceAdded.TYPE:
             return stored.position in handles
         try:
-            event = codec.decode(stored.type, stored.version, stored.payload)
+            event = decoded(stored)
         except UnknownFormatError:
             return False
         match event:

@@ -31,6 +31,8 @@ class Session:
         The repository that was named; ``None`` to look for the nearest one.
     actor : str or None
         Who the changes are recorded as made by.
+    wait : float or None
+        Seconds to wait for others who are changing the repository; ``None`` for the usual minute.
     as_json : bool
         Whether the answer is one JSON document.
     warnings : list of str
@@ -39,6 +41,7 @@ class Session:
 
     path: Path | None = None
     actor: str | None = None
+    wait: float | None = None
     as_json: bool = False
     warnings: list[str] = field(factory=list)
     answered: bool = False
@@ -61,6 +64,8 @@ class Session:
     def use(self, repository: Repository) -> None:
         """Work on `repository`, which is closed at the end."""
         repository.actor = self.actor
+        if self.wait is not None:
+            repository.patience = self.wait
         self._repository = repository
         self._opened_at = repository.journal.position
 

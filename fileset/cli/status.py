@@ -9,6 +9,7 @@ from fileset.cli.documents import staged_numbers
 from fileset.cli.moments import AT, state_at
 from fileset.cli.output import Answer, Line, Span
 from fileset.cli.session import Session
+from fileset.cli.text import count
 from projections.summary import summarise
 
 
@@ -24,6 +25,7 @@ from projections.summary import summarise
         "descriptor_character_set": "a defined term, or null",
         "instances": "how many there are, as staged",
         "staged": "what is staged, see below",
+        "late": "{instances, studies}: additions to studies that are on the medium already",
         "undo": "how many changes can be undone",
         "redo": "how many changes can be redone",
         "write_interrupted": "the root of a write that did not end, or null",
@@ -39,6 +41,9 @@ def status(session: Session, moment: str | None) -> Answer:
     now = told.identity
     lines: list[Line] = [f"As of position {told.position}:"] if past else []
     lines += told.lines()
+    if told.late.instances:
+        additions = count(told.late.instances, "addition")
+        lines.append((Span("Late: ", "careful"), f"{additions} to studies already on the medium"))
     if told.interrupted and not past:
         interrupted = f"A write to {told.interrupted} was interrupted: "
         lines.append((Span(interrupted, "bad"), "`fileset write` completes it."))
@@ -53,6 +58,7 @@ def status(session: Session, moment: str | None) -> Answer:
             "descriptor_character_set": now.descriptor_character_set,
             "instances": told.instances,
             "staged": staged_numbers(told.staged, told.written or now, now),
+            "late": {"instances": told.late.instances, "studies": told.late.studies},
             "undo": told.undo,
             "redo": told.redo,
             "write_interrupted": told.interrupted,

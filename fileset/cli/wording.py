@@ -10,7 +10,6 @@ from fileset.cli.documents import IDENTITY_NAMES, short
 from fileset.cli.naming import Names
 from fileset.cli.text import count, some
 from fileset.repository import Repository
-from ledger import codec
 from ledger.errors import UnknownFormatError
 from ledger.events import (
     ChangeRedone,
@@ -18,6 +17,7 @@ from ledger.events import (
     ChangeUndone,
     ConflictNoted,
     ContentRecorded,
+    DamageNoted,
     DescriptorCharacterSetChanged,
     DescriptorFileIDChanged,
     Erased,
@@ -32,10 +32,12 @@ from ledger.events import (
     InstanceRejected,
     InstanceRemoved,
     InstanceRestored,
+    JournalRecovered,
     MediumLost,
     PatientNameNoted,
     PayloadErased,
     PositionTagged,
+    RecordMended,
     RecordsKept,
     StrangerKept,
     TagDeleted,
@@ -44,7 +46,7 @@ from ledger.events import (
     WriteExported,
     WriteStarted,
 )
-from ledger.journal import Change, Stored
+from ledger.journal import Change, Stored, decoded
 
 _IDENTITY: Final = {
     FileSetIDChanged: "id",
@@ -59,6 +61,7 @@ _COUNTED_WORDS: Final[dict[type, tuple[str, str]]] = {
     ConflictNoted: ("conflict", "noted"),
     PatientNameNoted: ("other patient name", "noted"),
     StrangerKept: ("strange file", "kept from the medium"),
+    RecordMended: ("mend", "of its DICOMDIR"),
     Erased: ("event", "erased since"),
     RecordsKept: ("record group", "carried on"),
 }
@@ -125,7 +128,7 @@ class Wording:
 def _decode(stored: Stored) -> Event | str:
     """Return the event; if a newer version wrote it, what is unknown about it."""
     try:
-        return codec.decode(stored.type, stored.version, stored.payload)
+        return decoded(stored)
     except UnknownFormatError as exc:
         return exc.what
 
@@ -208,6 +211,33 @@ def _written(_: Wording, event: WriteStarted) -> str:
     return f"write to {event.root} started: {what}"
 
 
+def _damage(_: Wording, event: DamageNoted) -> str:
+    numbers = {
+        "missing": len(event.missing),
+        "changed": len(event.changed),
+        "unreadable": len(event.unreadable),
+    }
+    found = [f"{count(number, 'file')} {what}" for what, number in numbers.items() if number]
+    if event.no_dicomdir:
+        found.append("no DICOMDIR")
+    if event.dicomdir is not None:
+        found.append("another DICOMDIR")
+    return f"damage found on the medium at {event.root}: {', '.join(found)}"
+
+
+def _mended(wording: Wording, event: RecordMended) -> str:
+    parts = [f"mended: {event.kind}"]
+    if event.instance is not None:
+        parts.append(f"of {wording.instance(event.instance)}")
+    if event.offset is not None:
+        parts.append(f"in the record at offset {event.offset}")
+    if event.file_id is not None:
+        parts.append(f"at {event.file_id}")
+    told = " ".join(parts)
+    values = [value for value in (event.was, event.now) if value is not None]
+    return f"{told}: {' -> '.join(values)}" if values else told
+
+
 def _identity_set(_: Wording, event: Any) -> str:
     name = IDENTITY_NAMES[_IDENTITY[type(event)]]
     value = "/".join(event.value) if isinstance(event.value, tuple) else event.value
@@ -228,10 +258,15 @@ _SUMMARIES: Final[dict[type, Callable[[Wording, Any], str]]] = {
     WriteStarted: _written,
     WriteCompleted: lambda _, __: "write completed",
     WriteAbandoned: lambda _, e: f"write abandoned: {e.reason}",
+    DamageNoted: _damage,
     MediumLost: lambda _, e: f"medium at {e.root} given up",
     WriteExported: lambda _, e: f"position {e.base} exported to {e.root}",
     PayloadErased: lambda _, e: f"{count(sum(b - a + 1 for a, b in e.positions), 'event')} erased",
     ErasureCompleted: lambda _, e: f"erasure at position {e.started} completed",
+    JournalRecovered: lambda _, e: (
+        f"journal recovered up to position {e.base}"
+        + (f"; the events after it, up to {e.last} at least, were lost" if e.last else "")
+    ),
 }
 
 _EVENT_LINES: Final[dict[type, Callable[[Wording, Any], str]]] = {
@@ -249,6 +284,7 @@ _EVENT_LINES: Final[dict[type, Callable[[Wording, Any], str]]] = {
         f"patient name noted: '{e.name}' of {w.instance(e.instance)}, where that Patient ID stands "
         f"for '{e.standing}'"
     ),
+    RecordMended: _mended,
     InstanceRejected: lambda _, e: f"file rejected: {e.source}: {e.reason}",
     ConflictNoted: lambda w, e: (
         f"conflict noted: {e.source or 'a dataset'} has other content than {w.instance(e.instance)}"

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import click
+from attrs import define, evolve
 
 from fileset.cli.command import Command, PathType, command, pass_session
-from fileset.cli.documents import file_ids, plan_document, short
+from fileset.cli.documents import damage_document, file_ids, plan_document, short
 from fileset.cli.moments import AT, state_at
 from fileset.cli.output import Answer, Line, Span
 from fileset.cli.progress import bar
+from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.session import Session, absolute
 from fileset.cli.text import count
 from fileset.contents import Contents
 from fileset.errors import RefusedError
+from fileset.repairing import Damage
+from fileset.repository import Repository
 from fileset.writing import Writer
 from ledger.digest import Digest
+from ledger.events import Handle
 from projections.layouts import LAYOUTS
 from projections.pending import pending
+from projections.plan import Plan
 from projections.state import FileSetState
 
 _SHOWN: Final = 20
@@ -36,6 +43,7 @@ _SHOWN: Final = 20
         "completed": "the root of an interrupted write that this one completed first, or null",
         "abandoned": "the root of an interrupted write that was given up, or null",
         "dicomdir": "sha256:... of the DICOMDIR that was written, or null",
+        "damage": "with --repair, what was found on the medium, see below; else null",
         "plan": "what was or would be done, see below; null if nothing is staged",
     },
     changes=True,
@@ -58,6 +66,11 @@ _SHOWN: Final = 20
     is_flag=True,
     help="Give up an interrupted write that can't be completed, and take back what it did.",
 )
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Put right first what was lost or damaged on the medium since the last write.",
+)
 @click.option("--dry-run", is_flag=True, help="Tell what it would do, and stop.")
 @click.option("--all", "show_all", is_flag=True, help="Have a dry run list every path.")
 @pass_session
@@ -68,6 +81,7 @@ def write(
     moment: str | None,
     new_medium: bool,
     abandon: bool,
+    repair: bool,
     dry_run: bool,
     show_all: bool,
     reason: str | None,
@@ -76,52 +90,143 @@ def write(
 
     ROOT is remembered: later writes need none. A write that was interrupted is completed first.
     With --at, a copy of a past state goes to a ROOT of its own, and what is staged stays staged.
+
+    With --repair, every file on the medium is read, and those that are not as they were written
+    come back from the vault. What lay in their place is kept there. The exit code is 1 if the bytes
+    of some are lost.
     """
     root = absolute(root) if root is not None else None
     if abandon:
-        if root is not None or layout or moment is not None or new_medium or dry_run:
+        if root is not None or layout or moment is not None or new_medium or dry_run or repair:
             raise click.UsageError("--abandon writes nothing: give it alone.")
         return _abandon(session, reason)
     if new_medium and (root is None or moment is not None):
         raise click.UsageError("--new-medium needs the ROOT to write to, and no --at.")
+    if repair and (new_medium or moment is not None):
+        raise click.UsageError("--repair is for the medium that was written before.")
     if moment is not None:
         return _export(session, root, layout, moment, dry_run, show_all, reason)
-    repository = session.repository()
-    writer = Writer(repository, Contents(repository))
-    layout = layout or "pydicom"
-    resumed = None if new_medium else writer.plan_resume()
-    if dry_run and resumed is not None:
-        plan = plan_document(resumed, file_ids(repository.at(resumed.base)))
-        hint = (Span("A write was interrupted and would be completed first:", "careful"),)
-        return Answer(_document(plan, dry_run=True), [hint, *_plan_lines(plan, show_all)])
-    with bar("Writing") as advance:
+    wanted = _Wanted(session.repository(), root, layout or "pydicom", new_medium, repair)
+    return wanted.foresee(show_all) if dry_run else wanted.write(reason)
+
+
+@define
+class _Wanted:
+    """A write that was asked for."""
+
+    repository: Repository
+    root: Path | None
+    layout: str
+    new_medium: bool
+    repair: bool
+
+    @property
+    def writer(self) -> Writer:
+        return Writer(self.repository, Contents(self.repository))
+
+    def foresee(self, show_all: bool) -> Answer:
+        """Tell what it would do."""
+        writer = self.writer
+        resumed = None if self.new_medium else writer.plan_resume()
         if resumed is not None:
-            writer.resume(progress=advance)
+            plan = plan_document(resumed, file_ids(self.repository.at(resumed.base)))
+            hint = (Span("A write was interrupted and would be completed first:", "careful"),)
+            return Answer(_document(plan, dry_run=True), [hint, *_plan_lines(plan, show_all)])
+        damage = None
+        if self.repair:
+            with bar("Reading") as advance:
+                damage = writer.damage(self.root, progress=advance)
+        planned = self._plan()
+        plan = plan_document(planned, self._before())
+        told, status = _damage_lines(damage, dry_run=True), _status(damage)
+        if not self._has_to_write():
+            return _nothing(planned.root, told, dry_run=True)
+        document = _document(plan, dry_run=True, damage=damage)
+        return Answer(document, [*told, *_plan_lines(plan, show_all)], status=status)
+
+    def write(self, reason: str | None) -> Answer:
+        """Do it, and tell what was done."""
+        writer = self.writer
+        resumed = None if self.new_medium else writer.plan_resume()
         completed = resumed.root if resumed is not None else None
-        state = repository.refresh()
-        before = file_ids(state) if not new_medium else {}
-        staged = new_medium or _is_staged(state, layout)
-        if dry_run or not staged:
-            planned = writer.plan(root, layout, new_medium=new_medium)  # which checks the root, too
-            result = None
-        else:
+        done: list[Line] = [f"Completed the interrupted write to {completed}."] if completed else []
+        with bar("Writing") as advance:
+            if resumed is not None:
+                writer.resume(progress=advance, repair=self.repair)
+            before = self._before()
+            if not self._has_to_write():
+                return _nothing(self._plan().root, done, completed=completed)
             result = writer.write(
-                root, layout, new_medium=new_medium, reason=reason, progress=advance
+                self.root,
+                self.layout,
+                new_medium=self.new_medium,
+                repair=self.repair,
+                reason=reason,
+                progress=advance,
             )
-            planned = result.plan
-    plan = plan_document(planned, before)
-    done: list[Line] = [f"Completed the interrupted write to {completed}."] if completed else []
-    if result is None and dry_run and staged:
-        return Answer(_document(plan, dry_run=True), _plan_lines(plan, show_all))
-    if result is None or result.dicomdir is None:
+        damage, status = result.damage, _status(result.damage)
+        done += _damage_lines(damage, dry_run=False)
+        if result.dicomdir is None:
+            answer = _nothing(result.plan.root, done, completed=completed, damage=damage)
+            return evolve(answer, status=status)
+        plan = plan_document(result.plan, before)
         return Answer(
-            {**_document(plan, dry_run=dry_run, completed=completed), "plan": None},
-            [*done, f"Nothing {'more ' if completed else ''}to write to {planned.root}."],
+            _document(plan, dicomdir=result.dicomdir, completed=completed, damage=damage),
+            [*done, *_written_lines(plan, result.dicomdir)],
+            status=status,
         )
+
+    def _has_to_write(self) -> bool:
+        state = self.repository.refresh()
+        return self.new_medium or self.repair or _is_staged(state, self.layout)
+
+    def _before(self) -> Mapping[Handle, str]:
+        return {} if self.new_medium else file_ids(self.repository.refresh())
+
+    def _plan(self) -> Plan:
+        """Return what is to be done, which checks the root, too."""
+        return self.writer.plan(
+            self.root, self.layout, new_medium=self.new_medium, repair=self.repair
+        )
+
+
+def _status(damage: Damage | None) -> int:
+    return INCOMPLETE if damage and damage.left else OK
+
+
+def _nothing(
+    root: str,
+    done: Sequence[Line],
+    *,
+    dry_run: bool = False,
+    completed: str | None = None,
+    damage: Damage | None = None,
+) -> Answer:
+    """Tell that there was nothing to write, or nothing more."""
+    more = "more " if completed or (damage and damage.mended) else ""
     return Answer(
-        _document(plan, dicomdir=result.dicomdir, completed=completed),
-        [*done, *_written_lines(plan, result.dicomdir)],
+        _document(None, root=root, dry_run=dry_run, completed=completed, damage=damage),
+        [*done, f"Nothing {more}to write to {root}."],
     )
+
+
+def _damage_lines(damage: Damage | None, *, dry_run: bool) -> list[Line]:
+    if damage is None:
+        return []
+    would, was = ("Would put", "is") if dry_run else ("Put", "was")
+    lines: list[Line] = []
+    if damage.of_dicomdir:
+        what = "There was no DICOMDIR" if damage.no_dicomdir else "The DICOMDIR was another one"
+        lines.append((Span(f"{what}: it is made anew.", "careful"),))
+    mended, left = damage.mended, damage.left
+    lines += [
+        (Span(f"{would} back", "good"), f" {each.path}, which {was} {each.fault.value}")
+        for each in mended[:_SHOWN]
+    ]
+    if len(mended) > _SHOWN:
+        lines.append(f"  ... and {len(mended) - _SHOWN:,} more")
+    lines += [(Span(f"Not put back: {each.path}", "bad"), f": {each.why}.") for each in left]
+    return lines or ["The medium is as it was written."]
 
 
 def _abandon(session: Session, reason: str | None) -> Answer:
@@ -168,8 +273,7 @@ def _export(
 def _is_staged(state: FileSetState, layout: str) -> bool:
     """Whether a write in `layout` would do anything: the existing one has no moves."""
     staged = pending(state)
-    moves = layout != "existing" and staged.moves
-    return bool(staged.creation or staged.metadata or staged.additions or staged.removals or moves)
+    return bool(evolve(staged, moves=()) if layout == "existing" else staged)
 
 
 def _document(
@@ -181,6 +285,7 @@ def _document(
     dry_run: bool = False,
     export: bool = False,
     completed: str | None = None,
+    damage: Damage | None = None,
 ) -> dict[str, Any]:
     return {
         "root": plan["root"] if plan else root,
@@ -190,6 +295,7 @@ def _document(
         "completed": completed,
         "abandoned": abandoned,
         "dicomdir": str(dicomdir) if dicomdir else None,
+        "damage": damage_document(damage) if damage else None,
         "plan": plan,
     }
 

@@ -1,0 +1,171 @@
+"""``recover``: the journal, rebuilt from what can be proven."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+
+from fileset.cli.command import Command, PathType, command, pass_session, text_for_journal
+from fileset.cli.documents import short
+from fileset.cli.output import Answer, Line, Span
+from fileset.cli.progress import spinner
+from fileset.cli.running import INCOMPLETE, OK
+from fileset.cli.session import Session, absolute, origin
+from fileset.cli.text import count
+from fileset.recovery import Content, Recovery, looks_like_repository, recover
+from fileset.repository import find_repository
+
+_LISTED: Final = 20  # contents that are told to people one by one
+
+
+@command(
+    "recover",
+    {
+        "damage": "a list of texts: what was wrong; empty if there was nothing to recover",
+        "dry_run": "whether this only tells what would be",
+        "journal": "the id of the recovered journal, or null",
+        "begun_anew": "whether nothing could be proven, so that a new journal was begun",
+        "events": "how many events were proven, all up to that position",
+        "recorded_at": "when the last of them was recorded, or null",
+        "sources": "{name: number}: how many of them come from where",
+        "lost": "[first, last] position known to be lost, or []",
+        "unproven": "how many events beyond could be read and not be proven",
+        "missing": "[{digest, size, sop_instance_uid, position, problem}]: contents that instances "
+        "need and the vault has not, or damaged",
+        "unnamed": "[{digest, size, sop_instance_uid}]: contents of the vault that no event names",
+        "notes": "a list of texts: what else there is to know",
+        "erasing": "whether an erasure may not be complete, so that nothing is added from the "
+        "vault",
+        "kept": "the folder where the damaged files are, or null",
+        "change": "the id of the change that added instances from the vault, or null",
+        "added": "how many these are",
+        "not_added": "[{digest, size, sop_instance_uid, reason}]: unnamed contents that were not",
+    },
+)
+@click.option(
+    "--journal",
+    "exports",
+    type=PathType(exists=True, dir_okay=False),
+    metavar="FILE",
+    multiple=True,
+    help="Fill gaps from this exported journal. Can be repeated.",
+)
+@click.option(
+    "--journal-id",
+    metavar="ID",
+    callback=text_for_journal,
+    help="The journal's id, should the damaged one have lost it.",
+)
+@click.option(
+    "--from-vault",
+    is_flag=True,
+    help="Add the instances of the vault that no recovered event names, as one change.",
+)
+@click.option("--dry-run", is_flag=True, help="Tell what would be recovered, and stop.")
+@pass_session
+def recover_(
+    session: Session,
+    exports: tuple[Path, ...],
+    journal_id: str | None,
+    from_vault: bool,
+    dry_run: bool,
+) -> Answer:
+    """Rebuild a damaged journal from what can be proven to be the journal's.
+
+    All that can still be read is taken out of the damaged database, and gaps are filled from the
+    exported journals that --journal names. The hash chain proves which events are the journal's:
+    the new one has them up to the first that is lost, and whole changes only. The damaged one is
+    kept in a folder damaged-TIME of the repository, together with the events that could be read
+    and not be proven.
+
+    What is lost, what the vault lacks, and what it holds beyond the recovered journal is told, and
+    the exit code is then 1. --from-vault adds what it holds beyond; `fileset undo` takes that back.
+    If nothing can be proven, it begins a new journal. A journal that is whole is left alone.
+    """
+    path = absolute(session.path or _nearest())
+    with spinner("Recovering the journal"):
+        report = recover(
+            path,
+            [absolute(each) for each in exports],
+            journal_id=journal_id,
+            from_vault=from_vault,
+            dry_run=dry_run,
+            origin=origin(),
+            actor=session.actor,
+        )
+    notes: list[Line] = [(Span("note: ", "careful"), note) for note in report.notes]
+    return Answer(report.document(), _told(report), notes, INCOMPLETE if _lacks(report) else OK)
+
+
+def _nearest() -> Path:
+    here = Path.cwd()
+    return find_repository(here) or next(
+        (each for each in (here, *here.parents) if looks_like_repository(each)), here
+    )
+
+
+def _lacks(report: Recovery) -> bool:
+    if not report.damage:
+        return bool(report.not_added)
+    open_ = len(report.unnamed) - report.added
+    return bool(report.lost or report.begun_anew or report.missing or open_ or report.notes)
+
+
+def _told(report: Recovery) -> Iterator[Line]:
+    if not report.damage:
+        yield (Span("The journal is whole: nothing to recover.", "good"),)
+    else:
+        for each in report.damage:
+            yield f"Found: {each}"
+        yield (Span(_title(report), "title"),)
+        yield from _proof(report)
+        yield from _contents("The vault lacks", report.missing, "")
+    if not report.damage and not report.unnamed:
+        return
+    kept = "" if report.added else " --from-vault adds them; `fileset gc` drops them."
+    yield from _contents("The vault holds and no event names", report.unnamed, kept)
+    if report.change:
+        yield (Span(f"Added {count(report.added, 'instance')} of these: {report.change}.", "good"),)
+    for content in report.not_added:
+        yield f"  not added: {short(content['digest'])}: {content['reason']}"
+
+
+def _title(report: Recovery) -> str:
+    verb = "Would recover" if report.dry_run else "Recovered"
+    if report.begun_anew:
+        began = "Would begin" if report.dry_run else "Began"
+        return f"{began} a new journal, {report.journal}: nothing of the old one can be proven."
+    when = f", the last of {report.recorded_at}" if report.recorded_at else ""
+    return f"{verb} {count(report.events, 'event')} of the journal {report.journal}{when}."
+
+
+def _proof(report: Recovery) -> Iterator[Line]:
+    for name, number in report.sources.items():
+        yield f"  {number:,} from {name}"
+    if report.lost:
+        first, last = report.lost
+        what = f"position {first}" if first == last else f"positions {first} to {last}"
+        read = f"; {report.unproven:,} of them could be read" if report.unproven else ""
+        yield (Span(f"Not proven, and not taken: {what}{read}.", "bad"),)
+    elif report.sources or report.begun_anew:
+        yield "What came after, if anything did, has left no trace."
+    if report.kept:
+        yield f"The damaged files are kept in {report.kept}."
+
+
+def _contents(title: str, contents: list[Content], then: str) -> Iterator[Line]:
+    if not contents:
+        return
+    yield (Span(f"{title} {count(len(contents), 'content')}:{then}", "careful"),)
+    for each in contents[:_LISTED]:
+        uid = each["sop_instance_uid"] or "no instance that can be read"
+        why = f": {each['problem']}" if "problem" in each else ""
+        yield f"  {short(each['digest'])}, {count(each['size'], 'byte')}, {uid}{why}"
+    if len(contents) > _LISTED:
+        yield f"  and {len(contents) - _LISTED:,} more: --json lists them."
+
+
+COMMANDS: Final[dict[str, Command]] = {"recover": recover_}

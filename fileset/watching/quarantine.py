@@ -1,0 +1,213 @@
+"""The quarantine: what was offered and can't be taken, with the reason in a JSON file beside it.
+
+It is the folder ``quarantine`` of the repository. ``ID.json`` tells of a file, ``ID.file`` holds
+its bytes, unless they could not be read: then what there is of it is still where it came from. The
+bytes are durable here before anything becomes of the source.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import asdict, evolve, frozen
+
+from fileset.adding import Adder
+from fileset.contents import Contents
+from fileset.errors import RefusedError
+from fileset.ingest import Outcome, Report, Result, read_path
+from fileset.recorders import overridden_recorders
+from fileset.repository import Repository
+from fileset.watching.signature import Signature, signature
+from ledger.disk import fsync, replace_file
+from ledger.errors import InstanceError
+from ledger.files import copy_file, file_content
+
+FOLDER: Final = "quarantine"
+_VERSION: Final = 1
+
+
+@frozen
+class Quarantined:
+    """One file in the quarantine.
+
+    `outcome` is that of the last try: ``rejected``, ``not DICOM`` or ``conflicting``. `digest` and
+    `size` (bytes) are ``None`` if the file could not be read. `recorded` tells whether the journal
+    says so, too.
+    """
+
+    id: str
+    source: str
+    folder: str
+    outcome: str
+    reason: str
+    at: str
+    tries: int
+    digest: str | None
+    size: int | None
+    recorded: bool = False
+    version: int = _VERSION
+
+
+class SourceChangedError(Exception):
+    """The file is no longer the one that could not be taken."""
+
+
+class Quarantine:
+    """The quarantine of the repository in the folder `repository`."""
+
+    def __init__(self, repository: Path) -> None:
+        self.path = repository / FOLDER
+
+    def __iter__(self) -> Iterator[Quarantined]:
+        """Yield what is in it, the oldest first."""
+        found = [self._read(path) for path in self.path.glob("*.json")]
+        yield from sorted((e for e in found if e is not None), key=lambda e: (e.at, e.id))
+
+    def __len__(self) -> int:
+        """Return how many files are in it."""
+        return sum(1 for _ in self.path.glob("*.json"))
+
+    def _read(self, path: Path) -> Quarantined | None:
+        try:
+            told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return Quarantined(**told) if told.get("version") == _VERSION else None
+        except (OSError, ValueError, TypeError):
+            return None  # someone else's, or half of one that a full disk left
+
+    def find(self, start: str) -> Quarantined:
+        """Return the one whose id begins with `start`; RefusedError unless it is just one."""
+        found = [entry for entry in self if entry.id.startswith(start)]
+        if len(found) != 1:
+            what = "No file" if not found else f"{len(found)} files"
+            raise RefusedError(
+                f"{what} in the quarantine with an id that begins with '{start}': "
+                "`fileset quarantine list` shows them."
+            )
+        return found[0]
+
+    def bytes_of(self, entry: Quarantined) -> Path:
+        """Return where the bytes of `entry` are: here, or where they came from."""
+        return self._file(entry.id) if entry.digest is not None else Path(entry.source)
+
+    def keep(
+        self, path: str, known: Signature, *, folder: str, outcome: str, reason: str, tries: int
+    ) -> Quarantined:
+        """Copy the file at `path` here with the reason why, durably; one that is here stays.
+
+        Raises :class:`SourceChangedError` if it is not as `known`, OSError if there is no room.
+        """
+        self.path.mkdir(mode=0o700, exist_ok=True)
+        try:
+            content = file_content(path)
+        except OSError:
+            content = None  # nobody can read it; it stays where it is
+        if signature(path) != known:
+            raise SourceChangedError
+        source = path.encode("utf-8", "surrogateescape")
+        what = source + b"\0" + (content.digest.encode() if content else b"")
+        id_ = hashlib.sha256(what).hexdigest()[:12]
+        if (there := self._read(self._json(id_))) is not None:
+            return there
+        if content is not None:
+            temporary = self.path / f".{id_}.new"
+            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                copy_file(path, fd, expected=content)
+                os.fsync(fd)
+                temporary.rename(self._file(id_))
+            finally:
+                os.close(fd)
+                with suppress(FileNotFoundError):
+                    temporary.unlink()
+        entry = Quarantined(
+            id_,
+            path.encode("utf-8", "backslashreplace").decode("utf-8"),
+            folder,
+            outcome,
+            reason,
+            datetime.now(UTC).isoformat(timespec="seconds"),
+            tries,
+            content.digest if content else None,
+            content.size if content else None,
+        )
+        self.save(entry)
+        return entry
+
+    def save(self, entry: Quarantined) -> None:
+        """Write what is told of `entry`."""
+        text = json.dumps(asdict(entry), indent=2) + "\n"
+        replace_file(self._json(entry.id), text.encode("utf-8"))
+
+    def drop(self, entry: Quarantined) -> None:
+        """Delete `entry` with its bytes; the source, if it is still there, is left alone."""
+        self._json(entry.id).unlink(missing_ok=True)
+        self._file(entry.id).unlink(missing_ok=True)
+        fsync(self.path)
+
+    def _json(self, id_: str) -> Path:
+        return self.path / f"{id_}.json"
+
+    def _file(self, id_: str) -> Path:
+        return self.path / f"{id_}.file"
+
+
+def retry(
+    repository: Repository,
+    quarantine: Quarantine,
+    entries: Iterable[Quarantined],
+    *,
+    complete: bool,
+    reason: str | None,
+) -> Report:
+    """Try to add `entries`, all as one change, and drop those that are part of the File-set then.
+
+    The others stay, with the new reason. Return the account of each, in their order.
+    """
+    report = Report()
+    contents = Contents(repository)
+    done: list[Quarantined] = []
+    with repository.change(reason or "quarantine: retry"):
+        adder = Adder(repository, contents)
+        for entry in entries:
+            result = _retry(adder, quarantine, entry, complete=complete)
+            report.results.append(result)
+            if result.outcome in {Outcome.ADDED, Outcome.ALREADY_THERE}:
+                done.append(entry)
+            else:
+                quarantine.save(
+                    evolve(
+                        entry,
+                        outcome=result.outcome.value,
+                        reason=result.reason or "",
+                        tries=entry.tries + 1,
+                    )
+                )
+    for entry in done:
+        quarantine.drop(entry)
+    return report
+
+
+def _retry(adder: Adder, quarantine: Quarantine, entry: Quarantined, *, complete: bool) -> Result:
+    try:
+        candidate = read_path(
+            quarantine.bytes_of(entry), complete=complete, recorders=overridden_recorders()
+        )
+    except InstanceError as exc:
+        return Result(entry.source, outcome_of(exc), reason=exc.reason)
+    candidate = evolve(candidate, name=entry.source, source=entry.source)
+    (result,) = adder.add([candidate])
+    return result
+
+
+def outcome_of(exc: InstanceError) -> Outcome:
+    """Return what a file is that reading refused."""
+    from ledger.errors import NotDicomError  # noqa: PLC0415
+
+    return Outcome.NOT_DICOM if isinstance(exc, NotDicomError) else Outcome.REJECTED

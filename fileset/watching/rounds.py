@@ -1,0 +1,682 @@
+"""The rounds of a watcher: looking, waiting, reading and committing, a step after the other.
+
+Nothing that is kept in mind here is needed to go on after a kill: what was not committed is found
+by the first look again, and what was committed is known by its content.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import evolve
+
+from fileset.errors import RefusedError
+from fileset.watching import log
+from fileset.watching.folders import STATE, Folder
+from fileset.watching.hooks import Hooks
+from fileset.watching.ignoring import Ignored
+from fileset.watching.looking import Hints, Observation, Ways, scan
+from fileset.watching.mounts import is_below
+from fileset.watching.quarantine import Quarantine, Quarantined, SourceChangedError
+from fileset.watching.remembered import Remembered
+from fileset.watching.settings import After, Settings
+from fileset.watching.settling import Look, Retries, Settling, Trouble, delays
+from fileset.watching.signature import Signature, signature
+from fileset.watching.sources import delete, move
+from fileset.watching.status import Status, StatusFile, now
+from fileset.watching.studies import Studies, Study, StudyKey
+from fileset.watching.taking import Account, Committed, Refusal, Taker, refusal_of
+from ledger.errors import InstanceError, LedgerError
+
+OnChange = Callable[[Committed], object]
+"""Called, in the watcher's thread, with what was made of each study."""
+
+OnStatus = Callable[[dict[str, Any]], object]
+"""Called there with the status document, at most some times a second."""
+
+_TEND: Final = 2.0  # seconds between two looks whether the folders are still there
+_SLICE: Final = 0.5  # seconds of reading after which other things get a turn
+_POLL: Final = 10.0  # seconds between two looks at a folder that gives no hints
+_BURST: Final = 500  # hints: the kernel drops some only when many more than that are waiting
+_COSTS: Final = 20  # how many times longer than a look takes it is to the next one
+_SURELY_HINTED: Final = 5 * 10**9  # ns after which the hint of a change has come, if any does
+_TOGETHER: Final = 500  # files that are looked up at a time
+_TRIES_ONCE: Final = 5  # of committing a study, where there is no end of trying otherwise
+_PAUSE: Final = 5.0  # seconds after an error that nobody thought of
+_LATER: Final = 30.0  # seconds until what the disk was in the way of is tried again
+_TELL: Final = 0.5  # seconds between two accounts to whoever looks on
+_TROUBLES: Final = (LedgerError, OSError, sqlite3.Error)
+
+
+class Rounds:
+    """What a watcher does, and all that it has in mind; of one thread from :meth:`turn` on."""
+
+    def __init__(
+        self,
+        repository: Path,
+        actor: str | None,
+        folders: Sequence[Folder],
+        settings: Settings,
+        clock: Callable[[], float],
+        ring: Callable[[], None],
+    ) -> None:
+        self.settings = settings
+        self.status = Status(folders=list(folders))
+        self.failed = False
+        """Whether something was given up."""
+        self.on_change: OnChange | None = None
+        self.on_status: OnStatus | None = None
+        self._path = repository
+        self._folders = folders
+        self._clock = clock
+        self._hints = Hints(settings.max_hints, ring)
+        self._ignored = Ignored(settings.ignore)
+        self._settling = Settling(settings.settle)
+        self._retries = Retries(delays(settings.settle, settings.tries))
+        self._studies = Studies(settings.quiet, settings.max_study)
+        self._owed: dict[str, tuple[Signature, float]] = {}
+        self._remembered: Remembered | None = None
+        self._quarantine = Quarantine(repository)
+        self._status_file = StatusFile(repository, folders[0])
+        self._taker = Taker(
+            repository,
+            actor=actor,
+            complete=settings.complete,
+            keeps=settings.after is After.KEEP,
+        )
+        self._hooks = Hooks(
+            settings.on_study, os.fspath(repository), settings.hook_timeout, self._hook_done
+        )
+        self._stopping = False
+        self._gave_up = False  # committing, where that has an end
+        self._left = 0  # files that a look had to leave for a later one
+        self._unhinted = 0  # new files that it found and nothing had told of
+        self._next_tend = self._next_tell = self._resume = 0.0
+        self._next_status: float | None = 0.0
+        # What was committed before a kill may not be written yet.
+        self._next_write: float | None = None if settings.write is None else 0.0
+        self._last_write = -settings.write_every
+
+    def stop(self) -> None:
+        """Have a turn that is going on end soon."""
+        self._stopping = True
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopping
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether all there was is taken or was given up.
+
+        What could not be written or deleted is for the next time.
+        """
+        pending = len(self._settling) or len(self._retries) or len(self._studies)
+        if self._gave_up:
+            return True
+        return self.status.ready and not pending and not any(f.has_more for f in self._folders)
+
+    def close(self) -> None:
+        """Let go of everything but the locks."""
+        self._hooks.close(patient=self.settings.once)
+        for folder in self._folders:
+            self._unwatch(folder)
+        self._update()
+        with suppress(OSError):
+            self._status_file.keep(self.status, self._clock(), at_once=True)
+        with suppress(*_TROUBLES):
+            self._taker.close()
+        if self._remembered is not None:
+            self._remembered.close()
+
+    # --- a turn ----------------------------------------------------------------------------------
+
+    def turn(self) -> None:
+        """Do all that is due now; no trouble ends it."""
+        if self._clock() < self._resume:
+            return
+        try:
+            self._turn()
+        except Exception as exc:  # noqa: BLE001 - it is to go on for months, whatever happens
+            self._fail("turn failed", log.reason_of(exc))
+            log.LOGGER.debug("turn failed", exc_info=True)
+            self._resume = self._clock() + _PAUSE
+            for folder in self._folders:  # whatever was lost on the way is found again
+                folder.next_scan, folder.scan_seconds = self._resume, 0.0
+            if self.settings.once:
+                self.failed = self._gave_up = True
+
+    def _turn(self) -> None:
+        if self._remembered is None:
+            self._remembered = Remembered(self._path / STATE / "remembered.sqlite")
+        self._tend()
+        self._take_hints()
+        self._scan_due()
+        self._look_again()
+        self._try_again()
+        self._commit_due()
+        self._settle_debts()
+        self._write_due()
+        self._tell()
+
+    def next_due(self) -> float:
+        """Return when there is something to do, if nothing comes before."""
+        at_once = self.settings.once and not len(self._settling)
+        dues = [
+            self._next_tend,
+            None if self._next_status is None else max(self._next_status, self._next_tell),
+            self._settling.next_due(),
+            self._retries.next_due(),
+            self._studies.next_due(at_once=at_once),
+            self._next_write,
+            *(folder.next_scan for folder in self._folders if folder.identity is not None),
+        ]
+        return max(self._resume, min(due for due in dues if due is not None))
+
+    def _fail(self, event: str, reason: str, **fields: Any) -> None:
+        self.status.fail(event, reason)
+        log.warning(event, reason=reason, **fields)
+
+    def _memory(self) -> Remembered:
+        assert self._remembered is not None  # noqa: S101 - a turn begins with opening it
+        return self._remembered
+
+    # --- the folders -----------------------------------------------------------------------------
+
+    def _tend(self) -> None:
+        """See whether the folders are there and watched: a share may go and come back."""
+        if self._clock() < self._next_tend:
+            return
+        self._next_tend = self._clock() + _TEND
+        for folder in self._folders:
+            identity = folder.look()
+            if identity is None:
+                if folder.identity is not None or folder.trouble is None:
+                    self._leave(folder)
+            elif identity != folder.identity or not self._is_watched(folder):
+                self._watch(folder, identity)
+
+    def _is_watched(self, folder: Folder) -> bool:
+        return folder.polled or (folder.observation is not None and folder.observation.is_alive)
+
+    def _leave(self, folder: Folder) -> None:
+        """The folder is not there: nothing follows from that but to wait for it."""
+        self._unwatch(folder)
+        folder.unlock()
+        folder.identity = None
+        folder.trouble = "the folder is not there"
+        self.failed = self.failed or self.settings.once
+        self._fail("folder away", folder.trouble, folder=folder.path)
+
+    def _watch(self, folder: Folder, identity: tuple[int, int]) -> None:
+        """Watch the folder first; the look that follows finds what came before."""
+        returned = folder.identity is not None or folder.trouble is not None
+        self._unwatch(folder)
+        if returned:
+            try:
+                folder.lock()
+            except (RefusedError, OSError) as exc:
+                told = log.reason_of(exc)
+                told = "another watcher has it" if isinstance(exc, RefusedError) else told
+                if folder.trouble != told:
+                    self._fail("folder not watched", told, folder=folder.path)
+                folder.identity, folder.trouble = None, told
+                return
+        settings = self.settings
+        folder.polled = settings.once or settings.poll is not None or folder.network is not None
+        if not folder.polled:
+            try:
+                folder.observation = Observation(folder.path, self._hints)
+            except OSError as exc:  # no watches left: fs.inotify.max_user_watches
+                folder.polled = True
+                self._fail("folder polled", log.reason_of(exc), folder=folder.path)
+        folder.identity, folder.trouble, folder.scan_seconds = identity, None, 0.0
+        folder.next_scan = self._clock()
+        log.info("folder watched", folder=folder.path, state=folder.state, type=folder.network)
+
+    @staticmethod
+    def _unwatch(folder: Folder) -> None:
+        if folder.observation is not None:
+            folder.observation.close()
+            folder.observation = None
+
+    def _folder_of(self, path: str) -> Folder | None:
+        return next((f for f in self._folders if is_below(path, f.path)), None)
+
+    # --- looking ---------------------------------------------------------------------------------
+
+    def _take_hints(self) -> None:
+        taken = self._hints.take()
+        ways = {folder.path: Ways(folder.path, self._ignored) for folder in self._folders}
+        by_place: dict[str, list[str]] = {}
+        for path in taken.files:
+            folder = self._folder_of(path)
+            if folder is not None and ways[folder.path].lead_to(path):
+                folder.hints += 1
+                place, _, name = path.rpartition("/")
+                by_place.setdefault(place, []).append(name)
+        for place, names in by_place.items():
+            for start in range(0, len(names), _TOGETHER):
+                self._look_at(place, names[start : start + _TOGETHER])
+        for path in taken.folders:
+            folder = self._folder_of(path)
+            if folder is not None and ways[folder.path].lead_into(path):
+                self._scan_soon(folder)  # what came before the new folder was watched
+        for folder in self._folders:
+            if taken.overflown or folder.hints > _BURST:
+                self._scan_soon(folder)
+        self.status.overflows += taken.overflown
+
+    def _look_at(self, place: str, names: Sequence[str]) -> None:
+        """Look at some files in the folder `place` that were hinted at."""
+        known = self._memory().of_names(place, names)
+        clock = self._clock()
+        self._left = 0
+        gone: list[str] = []
+        for name in names:
+            path = f"{place}/{name}"
+            try:
+                found = signature(path)
+            except OSError:
+                continue  # a look at everything comes by it again
+            if found is None:
+                self._forget(path)
+                gone.append(path)
+            elif (done := known.get(name)) is None or done.signature != found.packed():
+                self._see(path, found, clock)
+        folder = self._folder_of(place)
+        if folder is not None and self._left:
+            folder.has_more, folder.next_scan = True, min(folder.next_scan, clock + _POLL)
+        if gone and folder is not None and folder.look() is not None:
+            self._memory().forget(gone)
+
+    def _scan_soon(self, folder: Folder) -> None:
+        due = self._clock() + max(1.0, folder.scan_seconds * 5)
+        folder.next_scan = min(folder.next_scan, due)
+
+    def _scan_due(self) -> None:
+        for folder in self._folders:
+            if folder.identity is not None and folder.next_scan <= self._clock():
+                self._scan(folder)
+        present = [folder for folder in self._folders if folder.identity is not None]
+        if not self.status.ready and all(folder.scan_seconds for folder in present):
+            self.status.ready = True
+            log.info("ready", pending=len(self._settling), seconds=self.status.scan_seconds)
+
+    def _scan(self, folder: Folder) -> None:
+        """Look at everything in a folder: what this finds is what there is."""
+        self._memory().refresh()
+        begun = self._clock()
+        hints, folder.hints = folder.hints, 0
+        had_more = folder.has_more
+        self._left = self._unhinted = 0
+        try:
+            trouble = self._look(folder, folder.path)
+        except OSError as exc:
+            trouble = log.reason_of(exc)
+            self._next_tend = 0.0
+        if trouble is not None and trouble != folder.trouble:
+            self._fail("look failed", trouble, folder=folder.path)
+        folder.trouble, folder.has_more = trouble, self._left > 0
+        is_regular = folder.scan_seconds and hints <= _BURST and not (had_more or folder.polled)
+        if self._unhinted and is_regular:
+            # Other machines change the folder, or the threads that listen have died, or there are
+            # more folders in it than can be watched.
+            folder.polled = True
+            self._fail("folder polled", "changes are not told of", folder=folder.path)
+        took = max(self._clock() - begun, 1e-6)
+        folder.scan_seconds = self.status.scan_seconds = took
+        self.status.scans += 1
+        every = (self.settings.poll or _POLL) if folder.polled else self.settings.rescan
+        if trouble is not None or folder.has_more:
+            every = min(every, _POLL)
+        folder.next_scan = self._clock() + max(every, took * _COSTS)
+        log.debug("looked", folder=folder.path, seconds=took)
+
+    def _look(self, folder: Folder, top: str) -> str | None:
+        """Look at what is in `top` and below; return what was in the way."""
+        trouble = None
+        memory = self._memory()
+        clock = self._clock()
+        surely_hinted = time.time_ns() - _SURELY_HINTED
+        for listed in scan(top, folder.path, self._ignored):
+            if self._stopping:
+                break
+            if listed.error is not None:
+                trouble = log.reason_of(listed.error)
+            known = memory.of_names(listed.folder, listed.files)
+            prefix = os.path.join(listed.folder, "")
+            for name, found in listed.files.items():
+                done = known.get(name)
+                if done is None or done.signature != found.packed():
+                    if self._see(prefix + name, found, clock):
+                        self._unhinted += found.ctime_ns < surely_hinted
+                elif done.owed:
+                    self._owed.setdefault(prefix + name, (found, 0.0))
+        return trouble
+
+    def _see(self, path: str, found: Signature, clock: float) -> bool:
+        """Take note of a file as it is now; return whether it is a new one."""
+        waiting = self._studies.get(path)
+        trouble = self._retries.get(path)
+        known = waiting or (trouble.look if trouble else None)
+        if known is not None:
+            if known.signature == found:
+                return False
+            self._studies.forget(path)
+            self._retries.forget(path)
+        pending = len(self._settling) + len(self._studies) + len(self._retries)
+        if pending >= self.settings.max_pending and path not in self._settling:
+            self._left += 1
+            return False
+        self._owed.pop(path, None)
+        is_new = self._settling.see(path, found, clock)
+        self.status.seen += is_new
+        return is_new
+
+    def _forget(self, path: str) -> None:
+        """Let go of a file that is no more. Nothing becomes of what was taken of it before."""
+        if self._studies.get(path) or self._retries.get(path) or path in self._settling:
+            self.status.vanished += 1
+        self._settling.forget(path)
+        self._studies.forget(path)
+        self._retries.forget(path)
+        self._owed.pop(path, None)
+
+    # --- settling and reading --------------------------------------------------------------------
+
+    def _look_again(self) -> None:
+        end = self._clock() + _SLICE
+        for look in self._settling.take_due(self._clock()):
+            if self._is_still(look, look.signature):
+                self._read(look, 0)
+            if self._stopping or self._clock() >= end:
+                return
+
+    def _is_still(self, look: Look, known: Signature) -> bool:
+        """Whether the file is as it was; if not, it settles again or is let go of."""
+        try:
+            found = signature(look.path)
+        except OSError as exc:
+            self._refuse(look, Refusal("rejected", f"can't be read: {exc.strerror}"), 0)
+            return False
+        if found == known:
+            return True
+        if found is None:
+            self.status.vanished += 1
+        else:
+            self._settling.see_again(look, found, self._clock())
+        return False
+
+    def _read(self, look: Look, before: int) -> None:
+        """Find out of which study a file is that has settled."""
+        folder = self._folder_of(look.path)
+        assert folder is not None  # noqa: S101 - it was met below one
+        try:
+            uid = self._taker.study_of(look.path)
+        except InstanceError as exc:
+            refusal = refusal_of(exc)
+        except OSError as exc:
+            refusal = Refusal("rejected", f"can't be read: {exc.strerror}")
+        except Exception as exc:  # noqa: BLE001 - no file may end the watch
+            refusal = Refusal("rejected", f"can't be read: {type(exc).__name__}")
+        else:
+            if self._is_still(look, look.signature):
+                self._studies.arrive(StudyKey(folder.path, uid), look, self._clock())
+            return
+        if self._is_still(look, look.signature):
+            self._refuse(look, refusal, before)
+
+    def _refuse(self, look: Look, refusal: Refusal, before: int) -> None:
+        log.debug("not taken", path=look.path, outcome=refusal.outcome, reason=refusal.reason)
+        trouble = self._retries.fail(look, *refusal, self._clock(), before)
+        if trouble is not None:
+            self._put_aside([trouble])
+
+    def _try_again(self) -> None:
+        for trouble in self._retries.take_due(self._clock()):
+            if self._stopping:
+                return
+            if not self._is_still(trouble.look, trouble.look.signature):
+                continue
+            if trouble.tried >= self.settings.tries or trouble.outcome == "conflicting":
+                self._put_aside([trouble])  # which could not be done the last time
+            else:
+                self._read(trouble.look, trouble.tried)
+
+    # --- committing ------------------------------------------------------------------------------
+
+    def _commit_due(self) -> None:
+        at_once = self.settings.once and not len(self._settling)
+        if self._is_behind():
+            return
+        while due := self._studies.take_due(self._clock(), at_once=at_once):
+            for study in due:
+                if self._stopping:
+                    return
+                self._commit(study)
+                self._tell()
+
+    def _is_behind(self) -> bool:
+        """Whether files have settled that are not read yet: of studies that seem quiet, maybe."""
+        due = self._settling.next_due()
+        if due is None or due > self._clock():
+            return False
+        return len(self._studies) < self.settings.max_pending // 2
+
+    def _commit(self, study: Study) -> None:
+        folder = next(folder for folder in self._folders if folder.path == study.key.folder)
+        try:
+            account = self._taker.commit(study, f"watch:{folder.name}")
+        except Exception as exc:  # noqa: BLE001 - nothing is lost: it is tried again
+            self._fail("commit failed", log.reason_of(exc), files=len(study.files))
+            log.LOGGER.debug("commit failed", exc_info=True)
+            with suppress(*_TROUBLES):
+                self._taker.close()
+            if self.settings.once and study.tried + 1 >= _TRIES_ONCE:
+                self.failed = self._gave_up = True
+            wait = min(60.0, 2.0**study.tried)
+            self._studies.put_back(study, self._clock(), wait)
+            return
+        self._account_for(folder, account)
+
+    def _account_for(self, folder: Folder, account: Account) -> None:
+        status, committed = self.status, account.committed
+        assert committed is not None  # noqa: S101 - a commit that ends gives an account
+        status.ingested += committed.added
+        status.duplicates += committed.already_there
+        status.taken_back += committed.taken_back
+        self._dispose(folder, account.settled)
+        self._remember(account.referenced)
+        for look in account.changed:
+            if self._is_still(look, look.signature):
+                self._settling.see_again(look, look.signature, self._clock())
+        for look, refusal in account.failed:
+            if self._is_still(look, look.signature):
+                self._refuse(look, refusal, 0)
+        self._put_aside([Trouble(look, 1, *why, 0.0) for look, why in account.conflicts])
+        if committed.change is not None:
+            status.changes += 1
+            status.late += committed.late
+            status.last_change_at = now()
+        log.info(
+            "committed",
+            change=committed.change,
+            folder=committed.folder,
+            added=committed.added,
+            already_there=committed.already_there,
+            taken_back=committed.taken_back,
+            conflicting=committed.conflicting,
+            late=committed.late,
+        )
+        log.debug("study committed", change=committed.change, study=committed.study)
+        if committed.added:
+            if self.settings.write is not None and self._next_write is None:
+                self._next_write = max(self._clock(), self._last_write + self.settings.write_every)
+            if self.settings.on_study:
+                self._hooks.call(committed)
+        if self.on_change is not None:
+            self._call(self.on_change, committed)
+
+    def _call(self, callback: Callable[[Any], object], value: object) -> None:
+        try:
+            callback(value)
+        except Exception as exc:  # noqa: BLE001 - the caller's own affair
+            self._fail("callback failed", type(exc).__name__)
+            log.LOGGER.debug("callback failed", exc_info=True)
+
+    def _hook_done(self, went_well: bool) -> None:
+        self.status.hooks += 1
+        self.status.hooks_failed += not went_well
+
+    # --- what becomes of the sources -------------------------------------------------------------
+
+    def _dispose(self, folder: Folder, looks: Sequence[Look]) -> None:
+        """Keep, delete or move files whose event is durable."""
+        owed = self.settings.after is not After.KEEP
+        self._remember(looks, owed=owed)
+        if owed:
+            for look in looks:
+                self._owed[look.path] = (look.signature, 0.0)
+            self._settle_debts()
+
+    def _remember(self, looks: Sequence[Look], *, owed: bool = False) -> None:
+        try:
+            self._memory().remember(((x.path, x.signature) for x in looks), owed=owed)
+        except sqlite3.Error as exc:  # it is read again after a restart, and known then
+            self._fail("not remembered", log.reason_of(exc))
+
+    def _settle_debts(self) -> None:
+        """Delete or move what was taken."""
+        clock = self._clock()
+        done: list[str] = []
+        for path, (known, due) in list(self._owed.items()):
+            if due > clock:
+                continue
+            folder = self._folder_of(path)
+            try:
+                gone = folder is None or self._remove(path, known, folder)
+            except FileNotFoundError:
+                gone = True
+            except OSError as exc:
+                self._owed[path] = (known, clock + _LATER)
+                self._fail("source not removed", log.reason_of(exc))
+                continue
+            del self._owed[path]
+            done.append(path)
+            if not gone and (found := signature(path)) is not None:
+                self._see(path, found, clock)  # it is another file by now
+        if done:
+            self._memory().forget(done)
+
+    def _remove(self, path: str, known: Signature, folder: Folder) -> bool:
+        if self.settings.after is After.KEEP:  # owed by an earlier run that was told otherwise
+            return True
+        if self.settings.move_to is not None:
+            return move(path, known, folder.path, self.settings.move_to)
+        return delete(path, known)
+
+    def _put_aside(self, troubles: Sequence[Trouble]) -> None:
+        """Put files into the quarantine, record that, and then do with them as with others."""
+        kept: list[tuple[Trouble, Folder, Quarantined]] = []
+        for trouble in troubles:
+            look = trouble.look
+            folder = self._folder_of(look.path)
+            assert folder is not None  # noqa: S101 - it was met below one
+            try:
+                entry = self._quarantine.keep(
+                    look.path,
+                    look.signature,
+                    folder=folder.path,
+                    outcome=trouble.outcome,
+                    reason=trouble.reason,
+                    tries=trouble.tried,
+                )
+            except SourceChangedError:
+                if (found := signature(look.path)) is not None:
+                    self._settling.see_again(look, found, self._clock())
+                continue
+            except _TROUBLES as exc:
+                self._fail("quarantine failed", log.reason_of(exc))
+                self._retries.postpone(trouble, self._clock() + _LATER)
+                continue
+            kept.append((trouble, folder, entry))
+        for trouble, folder, entry in kept:
+            self._record(trouble, folder, entry)
+
+    def _record(self, trouble: Trouble, folder: Folder, entry: Quarantined) -> None:
+        if not entry.recorded:
+            try:
+                if trouble.outcome != "conflicting":  # of that there is an event already
+                    rejected = [(trouble.look.path, trouble.reason)]
+                    self._taker.record_rejections(folder.path, f"watch:{folder.name}", rejected)
+                self._quarantine.save(evolve(entry, recorded=True))
+            except Exception as exc:  # noqa: BLE001 - as for any commit
+                self._fail("rejection not recorded", log.reason_of(exc))
+                with suppress(*_TROUBLES):
+                    self._taker.close()
+                self._retries.postpone(trouble, self._clock() + _LATER)
+                return
+        self.status.quarantined += 1
+        log.warning("quarantined", id=entry.id, outcome=trouble.outcome, tries=trouble.tried)
+        if entry.digest is None:  # what could not be copied is left alone
+            self._remember([trouble.look])
+            return
+        if self.settings.after is After.MOVE:
+            # The copy in the quarantine is where it is to be found, not among those that are good.
+            with suppress(OSError):
+                delete(trouble.look.path, trouble.look.signature)
+            return
+        self._dispose(folder, [trouble.look])
+
+    # --- writing and telling ---------------------------------------------------------------------
+
+    def _write_due(self) -> None:
+        root = self.settings.write
+        if root is None or self._next_write is None or self._next_write > self._clock():
+            return
+        try:
+            file_set = self._taker.file_set()
+            file_set.refresh()
+            if file_set.is_staged and (len(file_set) or file_set.path is not None):
+                file_set.write(None if file_set.path is not None else root)
+                self.status.writes += 1
+                log.info("written", instances=len(file_set))
+        except Exception as exc:  # noqa: BLE001 - a stick that was pulled out comes back
+            self._fail("write failed", log.reason_of(exc))
+            log.LOGGER.debug("write failed", exc_info=True)
+            with suppress(*_TROUBLES):
+                self._taker.close()
+            self._next_write = self._clock() + max(_LATER, self.settings.write_every)
+            self.failed = self.failed or self.settings.once
+        else:
+            self._last_write, self._next_write = self._clock(), None
+
+    def _tell(self) -> None:
+        clock = self._clock()
+        if clock < self._next_tell:
+            return
+        self._next_tell = clock + _TELL
+        self._update()
+        try:
+            self._next_status = self._status_file.keep(self.status, clock)
+        except OSError:  # a full disk is told by what it keeps from being recorded
+            self._next_status = clock + 10.0
+        if self.on_status is not None:
+            self._call(self.on_status, self.status.document())
+
+    def _update(self) -> None:
+        status = self.status
+        status.settling, status.retrying = len(self._settling), len(self._retries)
+        status.waiting, status.studies_waiting = len(self._studies), self._studies.count
+        status.owed = len(self._owed)
+        firsts = [self._settling.oldest(), self._studies.oldest(), self._retries.oldest()]
+        first = min((each for each in firsts if each is not None), default=None)
+        status.lag = 0.0 if first is None else self._clock() - first

@@ -1,0 +1,114 @@
+"""Grouping what has arrived into changes, one for each study; pure.
+
+Times are seconds of one clock that only goes forward; the caller gives them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from attrs import define, field
+
+from fileset.watching.settling import Look
+
+
+class StudyKey(NamedTuple):
+    """The watched folder and the Study Instance UID, empty for instances of no study."""
+
+    folder: str
+    uid: str
+
+
+@define
+class Study:
+    """What has arrived of a study and is not committed yet.
+
+    `last` is when the newest came, `tried` how often committing it failed, and `due` when that is
+    to be tried again.
+    """
+
+    key: StudyKey
+    last: float
+    files: dict[str, Look] = field(factory=dict)
+    tried: int = 0
+    due: float = 0.0
+
+
+class Studies:
+    """Studies that wait until nothing more of them arrives for `quiet` seconds, or are full."""
+
+    def __init__(self, quiet: float, limit: int) -> None:
+        self._quiet = quiet
+        self._limit = limit
+        self._studies: dict[StudyKey, Study] = {}
+        self._homes: dict[str, StudyKey] = {}
+
+    def __len__(self) -> int:
+        """Return how many files wait."""
+        return len(self._homes)
+
+    @property
+    def count(self) -> int:
+        """How many studies wait."""
+        return len(self._studies)
+
+    def get(self, path: str) -> Look | None:
+        """Return the file at `path` as it waits."""
+        key = self._homes.get(path)
+        return None if key is None else self._studies[key].files[path]
+
+    def arrive(self, key: StudyKey, look: Look, now: float) -> None:
+        """Take note that a file of the study has arrived."""
+        self.forget(look.path)
+        study = self._studies.get(key)
+        if study is None:
+            study = self._studies[key] = Study(key, now)
+        study.last = now
+        study.files[look.path] = look
+        self._homes[look.path] = key
+
+    def forget(self, path: str) -> None:
+        """Let go of a file that has changed or is no more."""
+        key = self._homes.pop(path, None)
+        if key is not None:
+            study = self._studies[key]
+            del study.files[path]
+            if not study.files:
+                del self._studies[key]
+
+    def take_due(self, now: float, *, at_once: bool = False, most: int = 100) -> list[Study]:
+        """Return, and let go of, studies that are due, at most so many, the longest due first.
+
+        With `at_once` none has to be quiet.
+        """
+        due = [s for s in self._studies.values() if (s.due if at_once else self._due(s)) <= now]
+        due = sorted(due, key=lambda study: study.last)[:most]
+        for study in due:
+            del self._studies[study.key]
+            for path in study.files:
+                del self._homes[path]
+        return due
+
+    def put_back(self, study: Study, now: float, wait: float) -> None:
+        """Have a study wait that could not be committed, for `wait` seconds at least."""
+        for look in study.files.values():
+            self.arrive(study.key, look, now)
+        if (waiting := self._studies.get(study.key)) is not None:
+            waiting.tried, waiting.due = study.tried + 1, now + wait
+
+    def _due(self, study: Study) -> float:
+        full = len(study.files) >= self._limit
+        return max(study.due, study.last if full else study.last + self._quiet)
+
+    def next_due(self, *, at_once: bool = False) -> float | None:
+        """Return when there is something to commit."""
+        return min(
+            (s.due if at_once else self._due(s) for s in self._studies.values()), default=None
+        )
+
+    def oldest(self) -> float | None:
+        """Return when the file was seen that has waited longest."""
+        return min(
+            (look.first for study in self._studies.values() for look in study.files.values()),
+            default=None,
+        )

@@ -1,0 +1,226 @@
+"""Taking files: of which study each is, and one change for what has arrived of a study."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from attrs import define, field, frozen
+
+from fileset.adding import Adder, Offered, offer
+from fileset.contents import Contents
+from fileset.errors import RefusedError
+from fileset.fileset import FileSet
+from fileset.finding import FoundFile
+from fileset.ingest import Candidate, Outcome, Result, read_path
+from fileset.recorders import overridden_recorders
+from fileset.repository import Repository
+from fileset.watching.mounts import overlap
+from fileset.watching.quarantine import outcome_of
+from fileset.watching.settling import Look
+from fileset.watching.signature import signature
+from fileset.watching.studies import Study
+from ledger.digest import digest_of
+from ledger.errors import InstanceError
+from ledger.events import Handle, InstanceRejected, Placement
+from projections.hierarchy import Leaf, record_key
+from projections.late import is_written
+
+
+class Refusal(NamedTuple):
+    """Why a file could not be taken: `outcome` as in an account of files, and the reason."""
+
+    outcome: str
+    reason: str
+
+
+@frozen
+class Committed:
+    """What was made of the files of one study, in numbers.
+
+    `change` is the id of the change, ``None`` if nothing was recorded. `late` is whether the study
+    had been written to the medium before. `taken_back` files were ingested from where they lie
+    before, and undone or removed since: they are not added again.
+    """
+
+    change: str | None
+    folder: str
+    study: str
+    added: int
+    already_there: int
+    taken_back: int
+    conflicting: int
+    late: bool
+
+
+@define
+class Account:
+    """What became of each file of a study."""
+
+    settled: list[Look] = field(factory=list)
+    """Those that are part of the File-set, or need not be."""
+    referenced: list[Look] = field(factory=list)
+    """Those whose bytes the File-set has by reference alone: nothing may become of them."""
+    conflicts: list[tuple[Look, Refusal]] = field(factory=list)
+    failed: list[tuple[Look, Refusal]] = field(factory=list)
+    changed: list[Look] = field(factory=list)
+    """Those that are no longer what they were when they had settled."""
+    committed: Committed | None = None
+
+
+class Taker:
+    """Reads files for the repository in the folder `path` and commits them to it.
+
+    It is of the one thread that uses it. The repository is opened when there is something to
+    commit, so that a watcher with nothing to do holds no state in memory that others have changed.
+    """
+
+    def __init__(self, path: Path, *, actor: str | None, complete: bool, keeps: bool) -> None:
+        self._path = path
+        self._actor = actor
+        self._complete = complete
+        self._keeps = keeps
+        self._file_set: FileSet | None = None
+
+    def file_set(self, origin: str | None = None) -> FileSet:
+        """Open the repository, if it isn't, and return its File-set."""
+        if self._file_set is None:
+            self._file_set = FileSet.open(self._path)
+        repository = self._file_set.repository
+        repository.actor = self._actor
+        if origin is not None:
+            repository.origin = origin
+        return self._file_set
+
+    def close(self) -> None:
+        """Let go of the repository; it is opened anew, which is the safe way on after a failure."""
+        if self._file_set is not None:
+            file_set, self._file_set = self._file_set, None
+            file_set.close()
+
+    def study_of(self, path: str) -> str:
+        """Return the Study Instance UID of the file at `path`, or ``""``; InstanceError if bad."""
+        candidate = read_path(
+            path, complete=self._complete, contents=False, recorders=overridden_recorders()
+        )
+        for record in candidate.records:
+            if record.type == "STUDY":
+                return record_key(record) or ""
+        return ""
+
+    def commit(self, study: Study, origin: str) -> Account:
+        """Add the files of `study` as one change, and return what became of each."""
+        account = Account()
+        file_set = self.file_set(origin)
+        repository = file_set.repository
+        _refuse_medium(repository, study.key.folder)
+        adder = Adder(repository, Contents(repository))
+        offered: list[Look] = []
+        taken_back = 0
+
+        def candidates() -> Iterator[Offered]:
+            nonlocal taken_back
+            gone = _taken_back(repository) if self._keeps else {}
+            for look, item in self._read(study.files.values()):
+                if signature(look.path) != look.signature:
+                    account.changed.append(look)
+                elif isinstance(item, Result):
+                    refusal = Refusal(item.outcome.value, item.reason or "")
+                    account.failed.append((look, refusal))
+                elif _was_ingested(item, gone):
+                    taken_back += 1
+                    account.settled.append(look)
+                else:
+                    offered.append(look)
+                    yield item
+
+        late = self._is_late(repository, study.key.uid)
+        reason = f"watch: {study.key.folder}" + ("; late: the study has been written" * late)
+        before = repository.refresh().position
+        with repository.change(_storable(reason), origin=origin) as id_:
+            report = adder.add(candidates())
+        recorded = repository.state.position > before
+        for look, result in zip(offered, report, strict=True):
+            if result.outcome is Outcome.CONFLICTING:
+                refusal = Refusal(result.outcome.value, result.reason or "")
+                account.conflicts.append((look, refusal))
+            elif result.handle is not None and _is_reference(repository, result.handle):
+                account.referenced.append(look)
+            else:
+                account.settled.append(look)
+        counts = report.counts
+        account.committed = Committed(
+            id_ if recorded else None,
+            study.key.folder,
+            study.key.uid,
+            counts[Outcome.ADDED],
+            counts[Outcome.ALREADY_THERE],
+            taken_back,
+            counts[Outcome.CONFLICTING],
+            late,
+        )
+        return account
+
+    def _read(self, looks: Iterable[Look]) -> Iterator[tuple[Look, Offered]]:
+        waiting = list(looks)
+        files = (FoundFile(look.path) for look in waiting)
+        return zip(waiting, offer(files, complete=self._complete), strict=True)
+
+    @staticmethod
+    def _is_late(repository: Repository, uid: str) -> bool:
+        return bool(uid) and is_written(repository.refresh(), uid)
+
+    def record_rejections(
+        self, folder: str, origin: str, rejected: Iterable[tuple[str, str]]
+    ) -> None:
+        """Record that files were not taken: their paths, and the reasons."""
+        repository = self.file_set(origin).repository
+        with repository.change(_storable(f"watch: {folder}"), origin=origin):
+            for source, reason in rejected:
+                repository.emit(InstanceRejected(_storable(source), _storable(reason)))
+
+
+def refusal_of(exc: InstanceError) -> Refusal:
+    """Return why a file could not be read."""
+    return Refusal(outcome_of(exc).value, exc.reason)
+
+
+def _is_reference(repository: Repository, handle: Handle) -> bool:
+    """Whether the bytes of an instance may be nowhere but in the file that was added."""
+    leaf = repository.state.leaf(handle)
+    if leaf.placement is not Placement.REFERENCE:
+        return False
+    return leaf.content is None or leaf.content.digest not in repository.vault
+
+
+def _refuse_medium(repository: Repository, folder: str) -> None:
+    """Refuse to take files from the medium, which somebody may have written since the start."""
+    written = repository.refresh().written
+    if written is not None and overlap(os.path.realpath(written.root), folder):
+        raise RefusedError(f"The File-set was written to {written.root}, which is being watched.")
+
+
+def _taken_back(repository: Repository) -> dict[str, list[Leaf]]:
+    """Return the instances that are no longer part of the File-set, by where they came from."""
+    found: dict[str, list[Leaf]] = {}
+    state = repository.state
+    if len(state.hierarchy.leaves) > len(state.live):
+        for leaf in state.hierarchy.leaves.values():
+            if not leaf.is_live and leaf.source is not None:
+                found.setdefault(leaf.source, []).append(leaf)
+    return found
+
+
+def _was_ingested(item: Candidate, gone: dict[str, list[Leaf]]) -> bool:
+    """Whether the very content of a file was ingested from where it lies, and taken back since."""
+    leaves = gone.get(item.source or "")
+    if not leaves:
+        return False
+    digest = digest_of(item.data)
+    return any(leaf.content is not None and leaf.content.digest == digest for leaf in leaves)
+
+
+def _storable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,174 @@
+"""The watcher, as programs use it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from fileset.errors import RefusedError
+from fileset.fileset import FileSet
+from fileset.watching import log
+from fileset.watching.folders import StateLock, open_folders, refuse_overlap
+from fileset.watching.rounds import OnChange, OnStatus, Rounds
+from fileset.watching.settings import Settings
+from fileset.watching.wake import Wake
+
+_GATHER = 0.02  # seconds, in which more hints come where one came
+
+
+class Watcher:
+    """Watches folders and adds what arrives there to the File-set kept in a repository.
+
+    It opens the repository for itself: `file_set` can be used on meanwhile, and sees what arrived
+    after each :meth:`~fileset.fileset.FileSet.refresh`. Used in a ``with`` block, it watches in a
+    thread as long as that runs.
+
+    Parameters
+    ----------
+    file_set : FileSet
+        One that is kept in a repository.
+    folders : path or paths
+        Folders that are there, none within another.
+    settings : Settings, optional
+        How they are watched.
+    on_change, on_status : optional
+        Called in the watcher's thread with a :class:`~fileset.watching.taking.Committed` for each
+        study, and some times a second with the :attr:`status`. What they raise is logged.
+    clock : optional
+        Seconds that only go forward.
+
+    Raises :class:`~fileset.errors.RefusedError`, when it is started, for folders that can't be
+    watched: those of the repository or the medium, and those that another watcher has.
+    """
+
+    def __init__(
+        self,
+        file_set: FileSet,
+        folders: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+        settings: Settings | None = None,
+        *,
+        on_change: OnChange | None = None,
+        on_status: OnStatus | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        repository = file_set.repository
+        if repository.path is None:
+            raise RefusedError("What arrives can only be added to a File-set in a repository.")
+        self._repository = repository
+        self._path = repository.path
+        self._settings = settings or Settings()
+        self._clock = clock
+        self._wake = Wake()
+        self._locks: list[StateLock] = []
+        self._thread: threading.Thread | None = None
+        given = [folders] if isinstance(folders, str | os.PathLike) else folders
+        self._folders = open_folders(given)
+        self._refuse_own_folders()
+        self._rounds = Rounds(
+            self._path, repository.actor, self._folders, self._settings, clock, self._wake.ring
+        )
+        self._rounds.on_change, self._rounds.on_status = on_change, on_status
+
+    def _refuse_own_folders(self) -> None:
+        """Refuse folders that the watcher itself, or a write, puts files into."""
+        settings, root = self._settings, self._repository.summary().root
+        write = None if settings.write is None else os.path.realpath(settings.write)
+        if write is not None and root is not None and os.path.realpath(root) != write:
+            raise RefusedError(f"The File-set is written to {root}, not {write}: name that root.")
+        own: list[tuple[str | Path | None, str]] = [
+            (self._path, "the repository"),
+            (write, "the medium"),
+            (root, "the medium"),
+            (settings.move_to, "the folder to move files to"),
+        ]
+        refuse_overlap(
+            self._folders, ((os.fspath(path), what) for path, what in own if path is not None)
+        )
+
+    def start(self) -> None:
+        """Begin to watch, in a thread of its own; RefusedError if another watcher has a folder."""
+        self._lock()
+        self._thread = threading.Thread(target=self._run, name="fileset-watch", daemon=True)
+        self._thread.start()
+
+    def run(self) -> bool:
+        """Watch until :meth:`stop`, or with ``once`` until all is taken.
+
+        Return whether every file was taken that was seen and is not pending; RefusedError if
+        another watcher has a folder.
+        """
+        self._lock()
+        self._run()
+        return self.went_well
+
+    def stop(self, *, wait: bool = True) -> None:
+        """Have it end when the change in hand is made; what is pending is found again later.
+
+        It may be called from any thread, and from a signal handler if it does not `wait`. A watcher
+        that was stopped is not started again.
+        """
+        self._rounds.stop()
+        self._wake.ring()
+        if wait and self._thread is not None:
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        """Begin to watch."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The status document: numbers, folders and the last error."""
+        return self._rounds.status.document()
+
+    @property
+    def went_well(self) -> bool:
+        """Whether nothing had to be put into the quarantine or was given up."""
+        return not (self._rounds.status.quarantined or self._rounds.failed)
+
+    def _lock(self) -> None:
+        try:
+            for folder in self._folders:
+                self._locks.append(StateLock(self._path, folder))
+                folder.lock()
+        except BaseException:
+            self._unlock()
+            raise
+
+    def _unlock(self) -> None:
+        for folder in self._folders:
+            folder.unlock()
+        while self._locks:
+            self._locks.pop().close()
+
+    def _run(self) -> None:
+        rounds = self._rounds
+        log.info("started", pid=os.getpid(), folders=[folder.path for folder in self._folders])
+        try:
+            while not rounds.is_stopping:
+                rounds.turn()
+                if self._settings.once and rounds.is_drained:
+                    break
+                if not rounds.is_stopping and self._wake.wait(rounds.next_due() - self._clock()):
+                    time.sleep(_GATHER)
+        finally:
+            try:
+                rounds.close()
+            finally:
+                self._unlock()
+        log.info("stopped", ingested=rounds.status.ingested, pending=rounds.status.pending)

@@ -1,0 +1,282 @@
+"""Mending a DICOMDIR: what of a damaged one can still be read, and what its records lack.
+
+:func:`salvage` takes the records that are whole out of a DICOMDIR that can't be decoded as one.
+:func:`completed` gives a record the elements that PS3.3 Section F.5 wants it to have. Both work on
+what is given alone; :mod:`fileset.mending` reads the files on the medium and has the last word.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from functools import lru_cache
+from io import BytesIO
+from typing import Final
+
+from attrs import evolve, frozen
+
+from ledger.elements import (
+    CHARSET_VRS,
+    SPECIFIC_CHARACTER_SET,
+    UNDEFINED_LENGTH,
+    Element,
+    encode,
+    iterate,
+)
+from ledger.errors import LedgerError
+from ledger.events import Record
+from ledger.record_keys import RECORD_KEYS, Need
+from projections.dicomdir import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    MEDIA_STORAGE_DIRECTORY,
+    DicomdirError,
+    FileSetIdentity,
+    NotDicomdirError,
+)
+from projections.dicomdir_decoder import (
+    DecodedDirectory,
+    DecodedRecord,
+    FindingKind,
+    Tree,
+    decode_dicomdir,
+    read_item,
+)
+
+_SEQUENCE: Final = b"\x04\0\x20\x12"
+"""The tag of the Directory Record Sequence (0004,1220)."""
+
+_HEAD: Final = 1 << 16  # bytes
+
+_ITEMS: Final = {
+    False: re.compile(rb"\xfe\xff\0\xe0(?=(....)\x04\0\0\x14UL\x04\0)", re.DOTALL),
+    True: re.compile(rb"\xfe\xff\0\xe0(?=(....)\x04\0\0\x14\x04\0\0\0)", re.DOTALL),
+}
+"""An Item tag, its length and the header of (0004,1400), with which each record begins.
+
+By whether the encoding is Implicit VR.
+"""
+
+_LINKS: Final = frozenset(
+    (
+        FindingKind.BAD_OFFSET,
+        FindingKind.CYCLE,
+        FindingKind.LAST_OFFSET,
+        FindingKind.NO_FIRST_OFFSET,
+        FindingKind.SAME_OFFSET,
+    )
+)
+
+
+class MendKind(Enum):
+    """What was wrong with a DICOMDIR, and was put right."""
+
+    UNREADABLE = "unreadable"
+    """It can't be read as a whole, and was read record by record, or not at all."""
+    ENCODING = "encoding"
+    """It is not in Explicit VR Little Endian (PS3.10 Section 8.6)."""
+    FILE_SET_UID = "file-set-uid"
+    """It has no SOP Instance UID, which is the File-set's."""
+    CONSISTENCY = "consistency-flag"
+    """Its File-set Consistency Flag tells that a write may have been interrupted."""
+    OFFSET = "offset"
+    """An offset of the next, lower, first or last record is wrong."""
+    ORPHAN = "orphan"
+    """No offset led to the record: it is where the values in its file put it."""
+    PLACE = "place"
+    """The record was below records with another key than its file has."""
+    MERGED = "merged"
+    """The record has the key of another one, which stands for both (PS3.3 Section F.5)."""
+    RECORD_TYPE = "record-type"
+    """The record's type was not that of its file's SOP Class."""
+    MISSING_KEY = "missing-key"
+    """The record lacked elements that its type has to have."""
+    PRIVATE_RECORD_UID = "private-record-uid"
+    """The PRIVATE record had no Private Record UID."""
+    SOP_CLASS_UID = "sop-class-uid"
+    SOP_INSTANCE_UID = "sop-instance-uid"
+    TRANSFER_SYNTAX_UID = "transfer-syntax-uid"
+    FILE_ID = "file-id"
+    """The record's file is not where its File ID says, but elsewhere on the medium."""
+    UNLISTED = "unlisted"
+    """No record named the file: its records are made from it."""
+    FILE_MISSING = "file-missing"
+    """The record's file is not there: the record is dropped."""
+    FILE_OUTSIDE = "file-outside"
+    """The record's File ID leads out of the root: the record is dropped."""
+    FILE_UNREADABLE = "file-unreadable"
+    """The record's file is no SOP Instance that can be read: the record is dropped."""
+    SAME_FILE = "same-file"
+    """Another record has the file already: the record is dropped."""
+    SAME_INSTANCE = "same-instance"
+    """Another file has the same SOP Instance: the record is dropped, and the file left alone."""
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether something that the DICOMDIR lists is not part of the File-set for it."""
+        return self in _LOSSES
+
+
+_LOSSES: Final = frozenset(
+    (
+        MendKind.FILE_MISSING,
+        MendKind.FILE_OUTSIDE,
+        MendKind.FILE_UNREADABLE,
+        MendKind.SAME_INSTANCE,
+    )
+)
+
+
+@frozen
+class Mend:
+    """Something that was put right; see :class:`~ledger.events.RecordMended`."""
+
+    kind: MendKind
+    offset: int | None = None
+    was: str | None = None
+    now: str | None = None
+
+
+# --- what can be read ----------------------------------------------------------------------------
+
+
+def salvage(data: bytes, *, name: str) -> tuple[DecodedDirectory, list[Mend]]:
+    """Return what the bytes `data` of a DICOMDIR hold, or what of it can still be read.
+
+    Of one that can't be decoded those records are taken that are whole, wherever they are. The
+    second value tells so. Linear in the length of `data`.
+
+    Raises :class:`~projections.dicomdir.NotDicomdirError` if it is a SOP Instance of another class.
+    """
+    try:
+        directory = decode_dicomdir(data, name=name)
+    except NotDicomdirError:
+        directory = _whole_records(data, name)
+        if directory.identity.uid and not directory.records:
+            raise
+        return directory, [_unreadable(directory, "no Media Storage Directory")]
+    except LedgerError as exc:
+        directory = _whole_records(data, name)
+        why = exc.reason if isinstance(exc, DicomdirError) else type(exc).__name__
+        return directory, [_unreadable(directory, why)]
+    return directory, []
+
+
+def _unreadable(directory: DecodedDirectory, why: str) -> Mend:
+    return Mend(MendKind.UNREADABLE, None, why, f"{len(directory.records)} whole records")
+
+
+def _whole_records(data: bytes, name: str) -> DecodedDirectory:
+    directory = _head(data, name)
+    implicit = not _ITEMS[False].search(data)
+    found = list(_ITEMS[implicit].finditer(data))
+    ends = [match.start() for match in found[1:]] + [len(data)]
+    records = []
+    for match, next_one in zip(found, ends, strict=False):
+        start, end = match.start() + 8, next_one
+        length = int.from_bytes(match[1], "little")
+        if length != UNDEFINED_LENGTH:
+            # Where another record begins before it, this one's length is what is wrong. The last
+            # one is whole only if all of it is there.
+            if start + length > end == len(data):
+                continue
+            end = min(start + length, end)
+        try:
+            record = _item(data[start:end], match.start(), name, implicit=implicit, length=length)
+        except LedgerError:
+            continue
+        records.append(record)
+    return evolve(directory, records=records)
+
+
+def _item(content: bytes, offset: int, name: str, *, implicit: bool, length: int) -> DecodedRecord:
+    """Return the record at `offset`, whose elements are at the beginning of `content`."""
+    if not implicit:
+        return read_item(content, offset, name, delimited=length == UNDEFINED_LENGTH)
+    from projections.dicomdir_dataset import decode_item  # noqa: PLC0415 - imports pydicom
+
+    return decode_item(content, offset, name=name)
+
+
+def _head(data: bytes, name: str) -> DecodedDirectory:
+    """Return what comes before the records, as far as it can be read."""
+    from pydicom import dcmread  # noqa: PLC0415 - seldom needed, and long to import
+
+    from projections.dicomdir_dataset import decode_dataset  # noqa: PLC0415
+
+    end = data.find(_SEQUENCE)
+    try:
+        # Without the sequence of records there is little, unless it is deflated.
+        ds = dcmread(BytesIO(data[: end if end >= 0 else _HEAD]))
+        meta = ds.file_meta
+        is_directory = meta.get("MediaStorageSOPClassUID", "") == MEDIA_STORAGE_DIRECTORY
+        uid = "" if is_directory else str(meta.get("MediaStorageSOPInstanceUID") or "")
+    except Exception:  # noqa: BLE001 - pydicom raises whatever its parts do
+        return _nothing("")
+    try:
+        return decode_dataset(ds, name=name)
+    except LedgerError:
+        return _nothing(uid)
+
+
+def _nothing(uid: str) -> DecodedDirectory:
+    return DecodedDirectory(
+        FileSetIdentity(uid=uid),
+        transfer_syntax_uid=EXPLICIT_VR_LITTLE_ENDIAN,
+        consistent=True,
+        first_offset=0,
+        last_offset=0,
+        records=[],
+    )
+
+
+def mends_of_links(tree: Tree) -> list[Mend]:
+    """Return what is wrong with the offsets that led to `tree`."""
+    return [
+        Mend(MendKind.OFFSET, finding.offset, finding.text)
+        for finding in tree.findings
+        if finding.kind in _LINKS
+    ]
+
+
+# --- what a record lacks -------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1024)  # the instances of a series bring the same records one after the other
+def completed(record: Record, made: Record) -> tuple[Record, tuple[int, ...]]:
+    """Return `record` with what it has to have, and the tags of what it lacked.
+
+    The values are those of `made`, the record of its type that the instance itself gives.
+    """
+    own = {element.tag: element for element in iterate(record.elements)}
+    other = {element.tag: element for element in iterate(made.elements)}
+    lacking = [
+        other[key.tag]
+        for key, need in RECORD_KEYS[record.type].keys
+        if key.tag in other and _lacks(own.get(key.tag), need, other[key.tag])
+    ]
+    declared, charset = own.get(SPECIFIC_CHARACTER_SET), other.get(SPECIFIC_CHARACTER_SET)
+    undeclared = declared is None and any(map(_needs_charset, own.values()))
+    if charset is not None and undeclared:
+        lacking.append(charset)
+    if not lacking:
+        return record, ()
+    tags = tuple(sorted({element.tag for element in lacking}))
+    if any(map(_needs_charset, lacking)) and declared != charset and not undeclared:
+        return made, tags  # its text would be read in another character set
+    return Record(record.type, encode({**own, **{e.tag: e for e in lacking}}.values())), tags
+
+
+def _lacks(element: Element | None, need: Need, other: Element) -> bool:
+    if element is None:
+        return need is not Need.TYPE_1C or _has_value(other)
+    return need is not Need.TYPE_2 and not _has_value(element) and _has_value(other)
+
+
+def _has_value(element: Element) -> bool:
+    return bool(element.value.strip(b"\0 "))
+
+
+def _needs_charset(element: Element) -> bool:
+    if element.vr not in CHARSET_VRS:
+        return False
+    return not element.value.isascii() or b"\x1b" in element.value

@@ -1,0 +1,530 @@
+"""The operations that faults are tried on.
+
+A scenario works in one folder, which has to be at the same path whenever it acts, since a journal
+names media by their absolute paths::
+
+    repository/     the repository, unless the operation makes it
+    medium/, copy/  what is or will be written, with files that are not ours
+    inputs/         source files and all else that the operation reads
+    temporary/      the folder for temporary files
+    acknowledged    the id of each change, once the journal has said that it has it
+
+No operation depends on the time, and none on random numbers where they could show on a medium. Each
+can be given again, as a user gives a command again, and then does what is left to do.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from unittest import mock
+
+from attrs import frozen
+from pydicom import dcmread, examples
+from pydicom.data import get_testdata_file
+
+from fileset import FileSet
+from fileset.contents import Contents
+from fileset.erasure import Eraser
+from fileset.exchange import import_journal, source_of
+from fileset.garbage import collect
+from fileset.indexing import Indexer
+from fileset.ingest import Outcome, Report
+from fileset.repository import Repository, is_repository
+from fileset.writing import Writer
+from ledger.errors import LedgerError
+from ledger.events import ChangeRedone, ChangeUndone, WriteExported
+from ledger.journal import Draft, Recorded
+from ledger.journal_lines import write_journal
+
+REPOSITORY: Final = "repository"
+MEDIUM: Final = "medium"
+COPY: Final = "copy"
+INPUTS: Final = "inputs"
+TEMPORARY: Final = "temporary"
+ACKNOWLEDGED: Final = "acknowledged"
+
+_UID: Final = "1.2.826.0.1.3680043.8.498.6"
+_PATIENT: Final = "77654033"
+_OTHER: Final = "98890234"
+
+_TREE: Final = Path(str(get_testdata_file("dicomdirtests/DICOMDIR"))).parent
+_CT: Final = tuple(f"77654033/CT2/{name}" for name in ("17106", "17136", "17166", "17196"))
+_CR: Final = ("77654033/CR1/6154",)
+_MR: Final = tuple(f"98892003/MR1/{name}" for name in ("15820", "4919", "5641"))
+
+_FOREIGN: Final = {
+    "README.TXT": b"not ours",
+    ".DICOMDIR-0123456789abcdef": b"named as if it were ours",
+    ".DICOMDIR-0123456789abcdef.files/files/00000002": b"named as if it were ours, below",
+    ".DICOMDIR.new": b"",
+    "PT000000/NOTE.TXT": b"in a folder that we make, too",
+    "PT000000/ST000000/SE000000/.IM000000": b"beside what we make",
+    "STAGING/00000000": b"in a folder that might be ours",
+    "EMPTY.DIR/IM000000.bak": b"a copy that someone made",
+}
+"""Files on media that belong to nobody here."""
+
+
+class PartlyError(LedgerError):
+    """The command has done what it could, told what it could not, and has the exit code 1."""
+
+
+@frozen
+class Scenario:
+    """An operation.
+
+    `prepare` fills an empty folder. `act` is the one operation in it, through the public API as the
+    command does it; it has no effect once it was done.
+    """
+
+    name: str
+    prepare: Callable[[Path], None]
+    act: Callable[[Path], None]
+
+
+# --- what operations are made of -----------------------------------------------------------------
+
+
+def acknowledged(folder: Path) -> list[str]:
+    """Return the ids of the changes that the journal has acknowledged in `folder`."""
+    try:
+        # Only whole lines: nobody was told the rest.
+        return (folder / ACKNOWLEDGED).read_text("ascii").split("\n")[:-1]
+    except FileNotFoundError:
+        return []
+
+
+def acknowledge(folder: Path, change: str) -> None:
+    """Write down that a change was committed, in one call."""
+    fd = os.open(folder / ACKNOWLEDGED, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.write(fd, f"{change}\n".encode())
+    finally:
+        os.close(fd)
+
+
+def acknowledging(repository: Repository, folder: Path) -> Repository:
+    """Have each change of `repository` acknowledged as soon as the journal has returned."""
+    append = repository.journal.append
+
+    def told(events: Sequence[Any], draft: Draft, *, expected: int) -> list[Recorded]:
+        recorded = append(events, draft, expected=expected)
+        acknowledge(folder, draft.id)
+        return recorded
+
+    repository.journal.append = told  # type: ignore[method-assign] # of this one object
+    return repository
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[FileSet]:
+    """Open the repository as the command does, closing it at the end."""
+    with _temporary(folder):
+        repository = acknowledging(Repository.open(folder / REPOSITORY), folder)
+        try:
+            with FileSet(repository=repository) as fs:
+                yield fs
+        finally:
+            repository.close()
+
+
+@contextmanager
+def _temporary(folder: Path) -> Iterator[None]:
+    """Have temporary files made within the folder; what pydicom warns about is not told."""
+    made_in = mock.patch.object(tempfile, "tempdir", str(folder / TEMPORARY))
+    with made_in, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _inputs(folder: Path, *names: str) -> list[Path]:
+    """Copy instances of pydicom's example File-set to the inputs."""
+    made = []
+    for name in names:
+        path = folder / INPUTS / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(_TREE / name, path)
+        made.append(path)
+    return made
+
+
+def _strew(root: Path) -> None:
+    """Put others' files on a medium."""
+    for name, data in _FOREIGN.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def _large(folder: Path, number: int) -> Path:
+    """Make an instance of more than 1 MB among the inputs."""
+    ds = dcmread(examples.get_path("ct"))
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"{_UID}.{number}"
+    ds.InstanceNumber = number
+    ds.Rows = ds.Columns = 800
+    ds.PixelData = bytes(range(256)) * (800 * 800 * 2 // 256)
+    path = folder / INPUTS / f"large{number}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ds.save_as(path)
+    return path
+
+
+@contextmanager
+def _made(folder: Path, *names: str) -> Iterator[FileSet]:
+    """Make the repository with the instances `names`, and have it open."""
+    (folder / TEMPORARY).mkdir()
+    path = folder / REPOSITORY
+    Repository.create(path, lambda new: new.begin(_UID, "CRASH")).close()
+    with opened(folder) as fs:
+        if names:
+            fs.add_many(_inputs(folder, *names))
+        yield fs
+
+
+@contextmanager
+def _written(folder: Path, *names: str) -> Iterator[FileSet]:
+    """Make the repository and write it to the medium, which has others' files on it."""
+    with _made(folder, *names) as fs:
+        fs.write(folder / MEDIUM)
+        _strew(folder / MEDIUM)
+        yield fs
+
+
+def _foreign(folder: Path, names: Sequence[str]) -> None:
+    """Make a File-set of pydicom's layout of folders on the medium, with others' files there."""
+    (folder / TEMPORARY).mkdir()
+    for name in names:
+        path = folder / MEDIUM / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(_TREE / name, path)
+    _index(folder)
+    _strew(folder / MEDIUM)
+
+
+def _write(folder: Path, layout: str = "pydicom", root: Path | None = None) -> None:
+    with opened(folder) as fs:
+        writer = Writer(fs.repository, Contents(fs.repository))
+        writer.resume()
+        if fs.is_staged:
+            writer.write(root, layout)
+
+
+def _write_new(folder: Path) -> None:
+    _write(folder, root=folder / MEDIUM)
+
+
+def _write_onto(folder: Path) -> None:
+    _write(folder, "existing", folder / MEDIUM)
+
+
+# --- the operations ------------------------------------------------------------------------------
+
+
+def _prepare_empty(folder: Path) -> None:
+    (folder / TEMPORARY).mkdir()
+    (folder / INPUTS).mkdir()
+
+
+def _init(folder: Path) -> None:
+    path = folder / REPOSITORY
+    if not is_repository(path):
+        Repository.create(path, lambda new: new.begin(_UID, "CRASH")).close()
+
+
+def _prepare_add(folder: Path) -> None:
+    with _made(folder, *_CR):
+        _inputs(folder, *_CT, *_MR)
+        (folder / INPUTS / "notes.txt").write_bytes(b"no DICOM file")
+
+
+def _add(folder: Path) -> None:
+    with opened(folder) as fs:
+        _complete(fs.add_many(folder / INPUTS))
+
+
+def _complete(report: Report) -> None:
+    """Raise what stands for exit code 1."""
+    if failed := report.of(Outcome.REJECTED):
+        raise PartlyError("; ".join(f"{each.source}: {each.reason}" for each in failed))
+
+
+def _prepare_add_large(folder: Path) -> None:
+    with _made(folder):
+        _inputs(folder, *_CR)
+        _large(folder, 1)
+        _large(folder, 2)
+
+
+def _prepare_remove(folder: Path) -> None:
+    with _written(folder, *_CT, *_CR, *_MR):
+        pass
+
+
+def _remove(folder: Path) -> None:
+    with opened(folder) as fs:
+        if found := fs.find(Modality="CT"):
+            fs.remove(found)
+
+
+def _prepare_undo(folder: Path) -> None:
+    with _written(folder, *_CT, *_MR) as fs:
+        fs.remove(fs.find(Modality="CT"))
+
+
+def _undo(folder: Path) -> None:
+    with opened(folder) as fs:
+        if not _last_is(fs, ChangeUndone):
+            fs.undo()
+
+
+def _prepare_redo(folder: Path) -> None:
+    _prepare_undo(folder)
+    _undo(folder)
+
+
+def _redo(folder: Path) -> None:
+    with opened(folder) as fs:
+        if not _last_is(fs, ChangeRedone):
+            fs.redo()
+
+
+def _last_is(fs: FileSet, kind: type[Any]) -> bool:
+    *_, last = fs.repository.journal.read(after=fs.repository.journal.position - 1)
+    return isinstance(last.event, kind)
+
+
+def _adopt(folder: Path) -> None:
+    path = folder / REPOSITORY
+    if is_repository(path):
+        return
+    listed = 0
+
+    def progress(_: int, total: int) -> None:
+        nonlocal listed
+        listed = total
+
+    source = folder / MEDIUM / "DICOMDIR"
+    with _temporary(folder), FileSet(source, repository=path, progress=progress) as fs:
+        if len(fs) < listed:
+            raise PartlyError(f"{listed - len(fs)} instances left out")
+
+
+def _prepare_import(folder: Path) -> None:
+    other = folder / INPUTS / "archive"
+    other.mkdir(parents=True)
+    with _made(other, *_CT, *_CR) as fs, (folder / INPUTS / "journal.jsonl").open("wb") as file:
+        write_journal(fs.repository.journal, file.write)
+    (folder / TEMPORARY).mkdir()
+
+
+def _import(folder: Path) -> None:
+    path = folder / REPOSITORY
+    if is_repository(path):
+        return
+    exported = folder / INPUTS / "journal.jsonl"
+    source = source_of(folder / INPUTS / "archive" / REPOSITORY)
+    with _temporary(folder), exported.open("rb") as file:
+        import_journal(path, file, str(exported), source=source).repository.close()
+
+
+def _prepare_write_new(folder: Path) -> None:
+    with _made(folder, *_CT[:2], *_CR, *_MR[:2]):
+        pass
+
+
+def _prepare_write_onto(folder: Path) -> None:
+    _prepare_write_new(folder)
+    _strew(folder / MEDIUM)
+    # Where a file would go: the layout has to find another name.
+    (folder / MEDIUM / "PT000000/ST000000/SE000000").mkdir(parents=True, exist_ok=True)
+    (folder / MEDIUM / "PT000000/ST000000/SE000000/IM000000").write_bytes(b"was here first")
+
+
+def _prepare_write_large(folder: Path) -> None:
+    with _made(folder, *_CR) as fs:
+        fs.add_many([_large(folder, 1), _large(folder, 2)])
+
+
+def _prepare_write_changed(folder: Path) -> None:
+    with _written(folder, *_CT[:2], *_MR[:2]) as fs:
+        fs.add_many(_inputs(folder, *_CR, *_CT[2:]))
+        fs.remove(fs.find(SOPInstanceUID=fs.find(Modality="MR")[1].SOPInstanceUID))
+        fs.ID = "CHANGED"
+
+
+def _prepare_write_id(folder: Path) -> None:
+    with _written(folder, *_CT[:2], *_MR[:1]) as fs:
+        fs.ID = "CHANGED"
+
+
+def _prepare_write_swap(folder: Path) -> None:
+    with _written(folder, *_CT, *_MR) as fs:
+        first = fs.find(Modality="CT")[0]
+        fs.remove([first, fs.find(Modality="MR")[0]])
+        fs.add_many(_inputs(folder, *_CR))
+
+
+def _prepare_write_removal(folder: Path) -> None:
+    with _written(folder, *_CT, *_MR) as fs:
+        fs.remove(fs.find(Modality="MR"))
+
+
+def _prepare_restructure(folder: Path) -> None:
+    _foreign(folder, (*_CT[:3], *_MR[:2]))
+    _adopt(folder)
+    with opened(folder) as fs:
+        fs.add_many(_inputs(folder, *_CR))
+        fs.remove(fs.find(Modality="CT")[0])
+
+
+def _prepare_resume(folder: Path) -> None:
+    """Leave a write behind that was interrupted, with a File-set that swaps File IDs."""
+    _prepare_write_swap(folder)
+    with opened(folder) as fs, mock.patch("os.replace", side_effect=_Killed), _killed():
+        fs.write()
+
+
+class _Killed(BaseException):
+    """Stands for a kill where no process is to end."""
+
+
+@contextmanager
+def _killed() -> Iterator[None]:
+    with mock.patch("projections.materializer.Materializer._roll_back", return_value=False):
+        try:
+            yield
+        except _Killed:
+            return
+    raise AssertionError("It was not interrupted")
+
+
+def _abandon(folder: Path) -> None:
+    with opened(folder) as fs:
+        Writer(fs.repository, Contents(fs.repository)).abandon(reason="of no use")
+
+
+def _prepare_export(folder: Path) -> None:
+    with _written(folder, *_CT[:2], *_MR[:2]) as fs:
+        fs.remove(fs.find(Modality="CT")[0])
+
+
+def _export(folder: Path) -> None:
+    with opened(folder) as fs:
+        if not _last_is(fs, WriteExported):
+            state = fs.repository.at(fs.repository.journal.position)
+            Writer(fs.repository, Contents(fs.repository)).export(folder / COPY, state)
+
+
+def _prepare_export_onto(folder: Path) -> None:
+    _prepare_export(folder)
+    (folder / COPY).mkdir()
+    (folder / COPY / "README.TXT").write_bytes(b"not ours")
+
+
+def _prepare_gc(folder: Path) -> None:
+    with _made(folder, *_CT[:2]) as fs:
+        for path in _inputs(folder, *_MR):
+            with fs.repository.vault.batch() as batch:
+                batch.add(path.read_bytes())
+        fs.add_many(_inputs(folder, *_CR))
+
+
+def _gc(folder: Path) -> None:
+    with opened(folder) as fs:
+        collect(fs.repository, dry_run=False)
+
+
+def _prepare_erase(folder: Path) -> None:
+    with _made(folder, *_CT[:2], *_CR, *_MR[:2]):
+        pass
+    with opened(folder) as fs:
+        fs.write(folder / MEDIUM)
+        _strew(folder / MEDIUM)
+
+
+def _erase(folder: Path) -> None:
+    with opened(folder) as fs:
+        Writer(fs.repository, Contents(fs.repository)).resume()
+        eraser = Eraser(fs.repository, Contents(fs.repository))
+        eraser.erase({"PatientID": _PATIENT}, reason="asked for", take_off=True)
+
+
+def _rebuild(folder: Path) -> None:
+    with opened(folder) as fs:
+        fs.repository.rebuild()
+
+
+def _prepare_snapshot(folder: Path) -> None:
+    with _made(folder, *_CT[:2]) as fs, fs.change():
+        for number in range(997 - fs.repository.journal.position):
+            fs.ID = f"CRASH{number % 2}"
+
+
+def _snapshot(folder: Path) -> None:
+    with opened(folder) as fs:
+        if fs.ID != "LAST":
+            with fs.change():
+                for number in range(5):
+                    fs.ID = f"CRASH{number}"
+                fs.ID = "LAST"
+
+
+def _prepare_index(folder: Path) -> None:
+    (folder / TEMPORARY).mkdir()
+    for name in (*_CT[:3], *_MR[:2]):
+        path = folder / MEDIUM / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(_TREE / name, path)
+    _strew(folder / MEDIUM)
+
+
+def _index(folder: Path, **options: Any) -> None:
+    with _temporary(folder), mock.patch("fileset.indexing.new_uid", return_value=_UID):
+        repository = Repository.ephemeral()
+        indexer = Indexer(repository, folder / MEDIUM, replace=True, **options)
+        report = indexer.stage(file_set_id="CRASH")
+        if repository.state.live:
+            indexer.write()
+        repository.close()
+        _complete(report)
+
+
+SCENARIOS: Final[dict[str, Scenario]] = {
+    name: Scenario(name, prepare, act)
+    for name, prepare, act in (
+        ("init", _prepare_empty, _init),
+        ("add", _prepare_add, _add),
+        ("add-large", _prepare_add_large, _add),
+        ("remove", _prepare_remove, _remove),
+        ("undo", _prepare_undo, _undo),
+        ("redo", _prepare_redo, _redo),
+        ("import-file-set", partial(_foreign, names=(*_CT, *_MR)), _adopt),
+        ("import-journal", _prepare_import, _import),
+        ("write-new", _prepare_write_new, _write_new),
+        ("write-onto", _prepare_write_onto, _write_onto),
+        ("write-large", _prepare_write_large, _write_new),
+        ("write-changed", _prepare_write_changed, _write),
+        ("write-id", _prepare_write_id, _write),
+        ("write-swap", _prepare_write_swap, _write),
+        ("write-removal", _prepare_write_removal, _write),
+        ("write-restructure", _prepare_restructure, _write),
+        ("write-existing", _prepare_restructure, partial(_write, layout="existing")),
+        ("write-resume", _prepare_resume, _write),
+        ("write-abandon", _prepare_resume, _abandon),
+        ("export", _prepare_export, _export),
+        ("export-onto", _prepare_export_onto, _export),
+        ("gc", _prepare_gc, _gc),
+        ("erase", _prepare_erase, _erase),
+        ("rebuild", _prepare_remove, _rebuild),
+        ("snapshot", _prepare_snapshot, _snapshot),
+        ("index", _prepare_index, _index),
+    )
+}

@@ -1,0 +1,72 @@
+"""What the fuzzers begin with: pydicom's files, DICOMDIRs made of them, and exported journals."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cache
+from pathlib import Path
+
+import pydicom.data
+
+from ledger import codec
+from ledger.events import EVENT_TYPES
+from projections.dicomdir_decoder import decode_dicomdir, link
+from projections.dicomdir_encoder import DirectoryRecord, encode_dicomdir
+
+TESTS = Path(__file__).parent.parent
+LARGEST = 1 << 16
+"""Bytes of a file: a larger one takes longer and has no more to it."""
+
+
+def _files() -> list[bytes]:
+    folder = Path(pydicom.data.__file__).parent
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return [path.read_bytes() for path in found if 132 < path.stat().st_size <= LARGEST]
+
+
+@cache
+def instances() -> list[bytes]:
+    """Return the DICOM files that pydicom has, those of other forms among them."""
+    return [data for data in _files() if data[128:132] == b"DICM"]
+
+
+@cache
+def dicomdirs() -> list[bytes]:
+    """Return pydicom's DICOMDIRs, as they are and as they are written here."""
+    found = []
+    for data in instances():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                directory = decode_dicomdir(data, name="DICOMDIR")
+            except ValueError:
+                continue
+        found.append(data)
+        rows = [
+            DirectoryRecord(0, node.record.type or "", node.record.elements)
+            for node in link(directory).roots
+        ]
+        found += [
+            encode_dicomdir(directory.identity, rows, implicit_vr=implicit)
+            for implicit in (False, True)
+        ]
+    return found
+
+
+@cache
+def journals() -> list[bytes]:
+    """Return exported journals, those of each release."""
+    return [path.read_bytes() for path in sorted((TESTS / "golden/journals").glob("*.jsonl"))]
+
+
+@cache
+def payloads() -> list[bytes]:
+    """Return a payload of each type of event, behind its name and version."""
+    return [
+        path.stem.rpartition("-")[0].encode() + b"\n" + path.read_bytes()
+        for path in sorted((TESTS / "golden").glob("*.json"))
+        if path.stem.rpartition("-")[0] in EVENT_TYPES
+    ]
+
+
+assert codec.EVENT_TYPES is EVENT_TYPES

@@ -1,0 +1,368 @@
+"""``fileset recover``: what is proven becomes the journal again, and all else is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_runs import CT, MR, RT_DOSE, Cli, run
+from filelock import FileLock
+
+from fileset import recovery
+from fileset.contents import Contents
+from fileset.erasure import Eraser
+from fileset.repository import Repository
+from ledger.errors import VaultError
+from ledger.journal import Stored
+from ledger.sqlite import SqliteJournal
+from ledger.vault import PackVault
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a repository, a medium, and a journal exported half-way."""
+    folder = tmp_path / "made"
+    run("init", folder / "archive", "--id", "DISC")
+    cli = Cli(folder / "archive")
+    cli("add", CT)
+    cli("write", folder / "medium")
+    cli("export-journal", folder / "early.jsonl")
+    cli("add", MR)
+    cli("set", "id=SECOND")
+    cli("add", RT_DOSE, "--complete")
+    cli("export-journal", folder / "late.jsonl")
+    return folder
+
+
+@pytest.fixture
+def cli(folder: Path) -> Cli:
+    return Cli(folder / "archive")
+
+
+def stored(cli: Cli) -> list[Stored]:
+    with closing(SqliteJournal(cli.repository / "journal.sqlite", read_only=True)) as journal:
+        return list(journal.stored())
+
+
+def damage(cli: Cli, old: bytes, new: bytes) -> None:
+    journal = cli.repository / "journal.sqlite"
+    data = journal.read_bytes()
+    assert data.count(old) > 0
+    journal.write_bytes(data.replace(old, new))
+
+
+def kept(cli: Cli) -> list[Path]:
+    return sorted(cli.repository.glob("damaged-*"))
+
+
+# --- what is recovered ---------------------------------------------------------------------------
+
+
+def test_a_whole_journal_is_left_alone(cli: Cli) -> None:
+    before = (cli.repository / "journal.sqlite").read_bytes()
+    assert "nothing to recover" in cli("recover").out
+    assert cli.json("recover")["damage"] == []
+    assert (cli.repository / "journal.sqlite").read_bytes() == before
+    assert not kept(cli)
+
+
+def test_what_comes_before_the_damage_is_recovered_and_the_rest_is_told(
+    cli: Cli, folder: Path
+) -> None:
+    true = stored(cli)
+    damage(cli, b"4MR1", b"4MR2")
+    evidence = (cli.repository / "journal.sqlite").read_bytes()
+    finding = cli.json("verify", code=1)["findings"][0]
+    assert (finding["kind"], finding["position"]) == ("journal", 5)
+
+    foreseen = cli.json("recover", "--dry-run", code=1)
+    assert (cli.repository / "journal.sqlite").read_bytes() == evidence
+    assert not kept(cli)
+
+    told = cli.json("recover", code=1)
+    assert told == {**foreseen, "dry_run": False, "kept": told["kept"]}
+    assert told["events"] == 4
+    assert told["lost"] == [5, 7]
+    assert told["unproven"] == 3
+    assert told["sources"] == {"the damaged journal": 4}
+    assert [each["sop_instance_uid"] for each in told["unnamed"]]
+    assert len(told["unnamed"]) == 2
+    assert stored(cli)[:4] == true[:4]
+    assert cli("verify").out.endswith("all is well.\n")
+
+    (evidently,) = kept(cli)
+    assert str(evidently) == told["kept"]
+    assert evidently.stat().st_mode & 0o777 == 0o700
+    assert (evidently / "damaged" / "journal.sqlite").read_bytes() == evidence
+    lines = [json.loads(line) for line in (evidently / "unproven.jsonl").read_bytes().splitlines()]
+    assert [line["position"] for line in lines] == [5, 6, 7]
+    assert "4MR2" in lines[0]["payload"]
+
+
+def test_an_exported_journal_fills_the_gap(cli: Cli, folder: Path) -> None:
+    true = stored(cli)
+    damage(cli, b"4MR1", b"4MR2")
+    told = cli("recover", "--journal", folder / "early.jsonl", "--journal", folder / "late.jsonl")
+    assert "Recovered 7 events" in told.out
+    assert f"1 from {folder / 'late.jsonl'}" in told.out
+    assert stored(cli)[:7] == true
+
+
+def test_the_recovery_is_in_the_log(cli: Cli) -> None:
+    damage(cli, b"4MR1", b"4MR2")
+    cli("recover", code=1)
+    *_, last = cli.json("log")["changes"]
+    assert "journal recovered" in last["summary"]
+    cli("set", "id=AFTER")
+    assert "SECOND" not in cli("undo").out
+
+
+def test_instances_of_the_vault_are_added_again_and_that_is_undone(cli: Cli) -> None:
+    uids = cli.uids()
+    damage(cli, b"4MR1", b"4MR2")
+    told = cli.json("recover", "--from-vault", code=1)
+    # The dose was added with values that were invented for it, which can't be told again.
+    (left,) = told["not_added"]
+    assert told["added"] == 1
+    assert "Instance Number" in left["reason"]
+    assert cli.uids() == uids - {left["sop_instance_uid"]}
+    assert cli.json("log")["changes"][-1]["reason"] == "recovered from the vault"
+    assert told["change"] in cli("undo").out
+    assert len(cli.uids()) == 1
+
+
+@pytest.mark.parametrize("settings_too", [False, True])
+def test_without_any_journal_a_new_one_begins_with_what_is_in_the_vault(
+    cli: Cli, settings_too: bool
+) -> None:
+    (cli.repository / "journal.sqlite").unlink()
+    if settings_too:
+        (cli.repository / "repository.toml").unlink()
+    else:
+        assert "fileset recover" in cli("status", code=3).err
+    assert "Nothing of the journal can be proven" in cli("recover", code=3).err
+    assert not (cli.repository / "journal.sqlite").exists()
+    told = cli.json("recover", "--from-vault", code=1)
+    assert told["begun_anew"]
+    assert told["added"] == 2
+    assert len(cli.uids()) == 2
+    assert cli("verify").out.endswith("all is well.\n")
+
+
+def test_a_new_file_set_has_the_old_uid_where_that_can_be_read(cli: Cli) -> None:
+    uid = cli.json("status")["uid"]
+    (id_,) = {each["journal"] for each in [cli.json("export-journal", cli.repository / "x")]}
+    damage(cli, b"file-set-created", b"file-set-created")
+    damage(cli, id_.encode(), b"0" * 32)
+    settings = cli.repository / "repository.toml"
+    settings.write_text(settings.read_text().replace(id_, "0" * 32))
+    assert "no event follows" in cli("recover", code=3).err
+    assert cli.json("recover", "--from-vault", code=1)["begun_anew"]
+    assert cli.json("status")["uid"] == uid
+
+
+def test_a_lost_id_is_known_from_the_settings_an_export_or_its_owner(
+    cli: Cli, folder: Path
+) -> None:
+    true = stored(cli)
+    id_ = cli.json("export-journal", folder / "x")["journal"]
+    damage(cli, id_.encode(), b"\xff" * 32)
+    assert cli.json("recover", "--dry-run", code=0)["events"] == len(true)
+    (cli.repository / "repository.toml").write_text("format = 1\n")
+    cli("recover", code=3)
+    for arguments in (["--journal", folder / "early.jsonl"], ["--journal-id", id_]):
+        assert cli.json("recover", "--dry-run", *arguments)["events"] == len(true)
+    cli("recover", "--journal-id", id_)
+    assert stored(cli)[: len(true)] == true
+
+
+def test_damaged_settings_are_made_anew_and_kept(cli: Cli) -> None:
+    settings = cli.repository / "repository.toml"
+    before = settings.read_text()
+    settings.write_bytes(b"\xff" + before.encode())
+    assert "fileset recover" in cli("status", code=3).err
+    assert str(settings) in cli.json("recover")["damage"][0]
+    assert settings.read_text() == before
+    assert len(list(cli.repository.glob("repository.toml.damaged-*"))) == 1
+    assert not kept(cli)
+    cli("status")
+    settings.unlink()
+    assert "fileset recover" in cli("status", code=3).err
+    cli("recover")
+    assert settings.read_text() == before
+
+
+def test_another_repository_s_journal_is_told(cli: Cli, folder: Path) -> None:
+    run("init", folder / "other")
+    there = folder / "other" / "journal.sqlite"
+    shutil.copy(there, cli.repository / "journal.sqlite")
+    for command in ("status", "verify", "recover"):
+        told = cli(command, code=3).err
+        assert "put the right one back" in told or "Put that one back" in told
+    with closing(SqliteJournal(there)) as journal:
+        id_ = journal.id
+    cli("recover", "--journal-id", id_, code=1)
+    assert len(cli.uids()) == 0
+
+
+def test_what_the_vault_lacks_of_the_recovered_file_set_is_told(cli: Cli) -> None:
+    damage(cli, b"SECOND", b"SECONX")
+    (pack,) = (cli.repository / "vault").iterdir()
+    pack.chmod(0o600)
+    data = bytearray(pack.read_bytes())
+    data[2000] ^= 1
+    pack.write_bytes(data)
+    (missing,) = cli.json("recover", code=1)["missing"]
+    assert missing["position"] == 2
+    assert "damaged" in missing["problem"]
+
+
+def test_a_folder_that_is_no_repository_is_refused(tmp_path: Path) -> None:
+    assert "There is no repository" in Cli(tmp_path)("recover", code=3).err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_repository_that_another_process_changes_is_refused(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "_LOCK_SECONDS", 0.1)
+    with FileLock(cli.repository / "lock"):
+        assert "Another process" in cli("recover", code=3).err
+
+
+# --- a medium that is newer than what was recovered ----------------------------------------------
+
+
+def test_a_medium_of_a_lost_write_is_told_and_not_written_to(cli: Cli, folder: Path) -> None:
+    cli("write")
+    damage(cli, b"SECOND", b"SECONX")
+    told = cli.json("recover", code=1)
+    assert any("--new-medium" in note for note in told["notes"])
+    medium = folder / "medium"
+    before = {each: each.read_bytes() for each in medium.rglob("*") if each.is_file()}
+    assert "DICOMDIR" in cli("write", code=3).err
+    assert {each: each.read_bytes() for each in medium.rglob("*") if each.is_file()} == before
+    cli("write", folder / "another", "--new-medium")
+    assert cli("verify").out.endswith("all is well.\n")
+
+
+# --- erasure -------------------------------------------------------------------------------------
+
+
+def test_nothing_is_added_that_an_unfinished_erasure_erased(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("remove", "PatientID=4MR1")
+    with monkeypatch.context() as patched, closing(Repository.open(cli.repository)) as repository:
+
+        def fail(*_: object, **__: object) -> None:
+            raise VaultError("the disk fails")
+
+        patched.setattr(PackVault, "drop_excess", fail)
+        with pytest.raises(VaultError):
+            Eraser(repository, Contents(repository)).erase(
+                {"PatientID": "4MR1"}, reason="asked for"
+            )
+    cli("set", "id=THIRD")
+    damage(cli, b"THIRD", b"THIRX")
+    told = cli.json("recover", "--from-vault", code=1)
+    assert told["erasing"]
+    assert told["added"] == 0
+    cli("erase", "--complete")
+    assert cli.json("recover", "--from-vault")["unnamed"] == []
+
+
+def test_nothing_is_erased_while_a_damaged_journal_is_kept(cli: Cli) -> None:
+    damage(cli, b"SECOND", b"SECONX")
+    cli("recover", code=1)
+    arguments = ("erase", "PatientID=4MR1", "--take-off", "--reason", "asked for")
+    assert str(kept(cli)[0]) in cli(*arguments, code=3).err
+    shutil.rmtree(kept(cli)[0])
+    cli(*arguments)
+
+
+def test_the_log_of_the_damaged_journal_is_kept_and_not_played_back(
+    cli: Cli, tmp_path: Path
+) -> None:
+    true = stored(cli)
+    damage(cli, b"4MR1", b"4MR2")
+    journal = cli.repository / "journal.sqlite"
+    log = journal.with_name("journal.sqlite-journal")
+    with closing(sqlite3.connect(journal, isolation_level=None)) as db:
+        db.executescript("PRAGMA cache_size = 1; BEGIN; DROP TRIGGER event_no_DELETE;")
+        for table in ("event", "change"):
+            db.execute(f"DROP TRIGGER IF EXISTS {table}_no_DELETE")
+            db.execute(f"DELETE FROM {table}")  # noqa: S608 - ours
+        shutil.copy(log, tmp_path / "log")
+        db.execute("ROLLBACK")
+    shutil.copy(tmp_path / "log", log)
+    cli("recover", code=1)
+    assert stored(cli)[:4] == true[:4]
+    assert cli("verify").out.endswith("all is well.\n")
+    (folder,) = kept(cli)
+    assert (folder / "damaged" / log.name).read_bytes() == (tmp_path / "log").read_bytes()
+
+
+# --- killed --------------------------------------------------------------------------------------
+
+STEPS = ("link", "rename", "replace", "unlink", "mkdir", "fsync", "truncate", "rmdir")
+
+
+def killed_at(number: int, work: Callable[[], object]) -> bool:
+    """Run `work` in a process that dies at its `number`th step; whether there were so many."""
+    pid = os.fork()
+    if pid == 0:
+        seen = 0
+        for name in STEPS:
+            real = getattr(os, name)
+
+            def step(*args: Any, real: Any = real, **options: Any) -> Any:
+                nonlocal seen
+                seen += 1
+                if seen == number:
+                    os._exit(9)
+                return real(*args, **options)
+
+            setattr(os, name, step)
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9
+
+
+def test_killed_at_any_step_another_run_completes_it(cli: Cli, tmp_path: Path) -> None:
+    true = stored(cli)
+    damage(cli, b"4MR1", b"4MR2")
+    # A log of no use, which is not to be played back into the new journal.
+    (cli.repository / "journal.sqlite-wal").write_bytes(os.urandom(5000))
+    evidence = {each.name: each.read_bytes() for each in cli.repository.glob("journal.sqlite*")}
+    number = 0
+    while True:
+        number += 1
+        shutil.copytree(cli.repository, tmp_path / "again")
+        again = Cli(tmp_path / "again")
+        done = not killed_at(number, partial(recovery.recover, again.repository))
+        if not done:
+            again("recover", code=0 if kept(again) else 1)  # it had done all but say so
+        assert stored(again)[:4] == true[:4]
+        assert len(stored(again)) == 5
+        assert again("verify").out.endswith("all is well.\n")
+        (found,) = kept(again)
+        assert json.loads((found / "report.json").read_bytes())["events"] == 4
+        assert {each.name: each.read_bytes() for each in (found / "damaged").iterdir()} == evidence
+        left = {each.name for each in again.repository.iterdir()}
+        assert not [name for name in left if "recovering" in name]
+        assert not [name for name in left if name.startswith("journal.sqlite-")]
+        shutil.rmtree(again.repository)
+        if done:
+            break
+    assert number > 10
