@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_runs import CT, MR, RT_DOSE, changed
+from cli_runs import CT, MR, RT_DOSE, Cli, changed, run
 from watched import House, added, digests, drop, house, instance, synthetic, until
 
 from fileset import FileSet
@@ -118,7 +118,7 @@ def test_a_folder_that_the_system_can_not_watch_is_polled(
         raise OSError(errno.ENOSPC, "inotify watch limit reached")
 
     monkeypatch.setattr(rounds, "Observation", refuse)
-    monkeypatch.setattr(rounds, "_POLL", 0.1)
+    monkeypatch.setattr(rounds, "POLL", 0.1)
     with home.watched() as watcher:
         assert watcher.status["folders"][0]["state"] == "polling"
         drop(home.inbox, "a", CT.read_bytes())
@@ -129,7 +129,7 @@ def test_network_file_systems_are_polled_by_themselves(
     home: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fileset.watching.folders.network_file_system", lambda _: "nfs4")
-    monkeypatch.setattr(rounds, "_POLL", 0.1)
+    monkeypatch.setattr(rounds, "POLL", 0.1)
     with home.watched() as watcher:
         (folder,) = watcher.status["folders"]
         assert (folder["state"], folder["file_system"]) == ("polling", "nfs4")
@@ -265,7 +265,7 @@ def test_a_study_is_committed_in_parts_when_it_gets_too_large(home: House) -> No
 def test_more_files_than_are_kept_in_mind_come_in_all_the_same(
     home: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rounds, "_POLL", 0.1)
+    monkeypatch.setattr(rounds, "POLL", 0.1)
     for number in range(12):
         drop(home.inbox, f"{number}", instance(number, study=number))
     with home.watched(max_pending=5) as watcher:
@@ -771,3 +771,16 @@ def test_stopping_leaves_what_is_pending_for_the_next_start(home: House) -> None
         until(lambda: watcher.status["waiting"] == 1)
     assert added(home.repository) == []
     assert home.drain()["ingested"] == 1
+
+
+def test_polling_is_asked_for_without_taking_the_folder_for_a_number(tmp_path: Path) -> None:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    shutil.copy(CT, folder)
+    run("init", tmp_path / "repo")
+    cli = Cli(tmp_path / "repo")
+
+    cli("watch", "--poll", folder, "--once", "--settle", "0.05")
+
+    assert len(cli.uids()) == 1
+    cli("watch", folder, "--poll-every", "2", code=2)

@@ -96,12 +96,15 @@ def _watching(ctx: click.Context, param: click.Parameter, value: str | None) -> 
 )
 @click.option(
     "--poll",
+    is_flag=True,
+    help="Look at everything every so often rather than wait for hints of the system. Network file "
+    "systems are always polled.",
+)
+@click.option(
+    "--poll-every",
     type=click.FloatRange(min=0.1),
-    is_flag=False,
-    flag_value=10.0,
-    metavar="[SECONDS]",
-    help="Look at everything every so often, 10 if not said, rather than wait for hints of the "
-    "system. Network file systems are always polled.",
+    metavar="SECONDS",
+    help="With --poll, how often.  [default: 10]",
 )
 @click.option(
     "--after",
@@ -199,12 +202,16 @@ def watch(
 
 
 def _settings(options: dict[str, Any]) -> Settings:
-    from fileset.watching import After, Settings  # noqa: PLC0415
+    from fileset.watching.settings import POLL, After, Settings  # noqa: PLC0415
 
     move_to, write = options.pop("move_to"), options.pop("write")
     if (options["after"] == "move") != (move_to is not None):
         raise click.UsageError("--after move and --move-to DIR go together.")
+    poll, poll_every = options.pop("poll"), options.pop("poll_every")
+    if poll_every is not None and not poll:
+        raise click.UsageError("--poll-every goes with --poll.")
     return Settings(
+        poll=(poll_every or POLL) if poll else None,
         after=After(options.pop("after")),
         move_to=None if move_to is None else absolute_path(move_to),
         write=None if write is None else absolute_path(write),

@@ -25,7 +25,7 @@ from fileset.watching.looking import Hints, Observation, Ways, scan
 from fileset.watching.mounts import is_below
 from fileset.watching.quarantine import Quarantine, Quarantined, SourceChangedError
 from fileset.watching.remembered import Remembered
-from fileset.watching.settings import After, Settings
+from fileset.watching.settings import POLL, After, Settings
 from fileset.watching.settling import Look, Retries, Settling, Trouble, delays
 from fileset.watching.signature import Signature, signature
 from fileset.watching.sources import delete, move
@@ -42,7 +42,6 @@ OnStatus = Callable[[dict[str, Any]], object]
 
 _TEND: Final = 2.0  # seconds between two looks whether the folders are still there
 _SLICE: Final = 0.5  # seconds of reading after which other things get a turn
-_POLL: Final = 10.0  # seconds between two looks at a folder that gives no hints
 _BURST: Final = 500  # hints: the kernel drops some only when many more than that are waiting
 _COSTS: Final = 20  # how many times longer than a look takes it is to the next one
 _SURELY_HINTED: Final = 5 * 10**9  # ns after which the hint of a change has come, if any does
@@ -293,7 +292,7 @@ class Rounds:
                 self._see(path, found, clock)
         folder = self._folder_of(place)
         if folder is not None and self._left:
-            folder.has_more, folder.next_scan = True, min(folder.next_scan, clock + _POLL)
+            folder.has_more, folder.next_scan = True, min(folder.next_scan, clock + POLL)
         if gone and folder is not None and folder.look() is not None:
             self._memory().forget(gone)
 
@@ -334,9 +333,9 @@ class Rounds:
         took = max(self._clock() - begun, 1e-6)
         folder.scan_seconds = self.status.scan_seconds = took
         self.status.scans += 1
-        every = (self.settings.poll or _POLL) if folder.polled else self.settings.rescan
+        every = (self.settings.poll or POLL) if folder.polled else self.settings.rescan
         if trouble is not None or folder.has_more:
-            every = min(every, _POLL)
+            every = min(every, POLL)
         folder.next_scan = self._clock() + max(every, took * _COSTS)
         log.debug("looked", folder=folder.path, seconds=took)
 

@@ -38,6 +38,10 @@ class After(Enum):
     MOVE = "move"
 
 
+POLL: Final = 10.0
+"""Seconds between two looks at a folder of whose changes the system does not tell."""
+
+
 @frozen(kw_only=True)
 class Settings:
     """How folders are watched.
