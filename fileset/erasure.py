@@ -4,7 +4,7 @@ What an erasure does, in this order:
 
 1. Nothing of the data may be part of the File-set or on its medium. With `take_off` it is removed
    and the medium written first, as changes of their own.
-2. Snapshots and the like go, which can be built again.
+2. Snapshots and the like go, which can be built again, and the person's files in the quarantine.
 3. One change, in one transaction, states what is erased (:class:`~ledger.events.PayloadErased`) and
    takes these payloads away. From here on nothing reads them.
 4. The journal's file is built anew without its free space; the vault drops what no event names any
@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
@@ -55,6 +56,9 @@ from projections.materializer import Progress
 from projections.pending import pending
 from projections.state import FileSetState
 
+if TYPE_CHECKING:  # which imports the File-set, and that imports this
+    from fileset.watching.quarantine import Quarantined
+
 
 @frozen
 class Mention:
@@ -85,6 +89,10 @@ class Erasure:
         The paths of files that were offered and not taken, whose events are among them.
     excess : Excess
         What goes from the vault, with all else there that no event names.
+    quarantined : tuple of str
+        Where the files in the quarantine came from that go with it.
+    unclear : int
+        How many others in the quarantine nobody can tell whose they are: they stay.
     media : tuple of str
         Where the instances were written to, apart from the File-set's own medium: those who have
         what was written there have the data.
@@ -102,6 +110,8 @@ class Erasure:
     records: int = 0
     rejected: tuple[str, ...] = ()
     excess: Excess = field(factory=Excess)
+    quarantined: tuple[str, ...] = ()
+    unclear: int = 0
     media: tuple[str, ...] = ()
     mentions: tuple[Mention, ...] = ()
     change: str | None = None
@@ -172,6 +182,7 @@ class _Plan:
     positions: frozenset[int]
     adopted: frozenset[Handle]
     left: RecordsLeft
+    quarantined: list[Quarantined]
 
 
 class Eraser:
@@ -230,6 +241,7 @@ class Eraser:
             present = self._take_off(state, gone, reason, progress, allowed=take_off)
             state = repository.refresh()
             plan = self._plan(state, gone, query)
+            _drop_quarantined(repository.path, plan.quarantined)
             repository.forget_caches()
             with repository.change(reason) as change:
                 for kept in plan.left.kept:
@@ -244,8 +256,8 @@ class Eraser:
             excess = self._purge()
         told = plan.erasure
         return Erasure(
-            told.instances, present, told.events, told.records, told.rejected, excess, told.media,
-            told.mentions, change, completed,
+            told.instances, present, told.events, told.records, told.rejected, excess,
+            told.quarantined, told.unclear, told.media, told.mentions, change, completed,
         )  # fmt: skip
 
     def complete(self) -> bool:
@@ -325,6 +337,7 @@ class Eraser:
         excess = Excess()
         if gone:
             excess = repository.vault.excess(needed(repository.journal, positions), scraps=True)
+        quarantined, unclear = _quarantined(repository.path, mentions) if gone else ([], 0)
         erasure = Erasure(
             instances=len(gone),
             present=sum(_is_present(state.leaf(handle)) for handle in gone),
@@ -332,10 +345,12 @@ class Eraser:
             records=sum(len(kept.parents) for kept in left.kept),
             rejected=tuple(event.source for _, event in rejected),
             excess=excess,
+            quarantined=tuple(entry.source for entry in quarantined),
+            unclear=unclear,
             media=tuple(found.media),
             mentions=tuple(self._mentions(mentions, positions)) if gone else (),
         )
-        return _Plan(erasure, positions, frozenset(found.adopted), left)
+        return _Plan(erasure, positions, frozenset(found.adopted), left, quarantined)
 
     def _mentions(self, mentions: Mentions, erased: frozenset[int]) -> Iterator[Mention]:
         """Yield what tells who the person is, though it stays."""
@@ -380,6 +395,20 @@ def _refuse_telling(mentions: Mentions, reason: str) -> None:
             "The reason holds the ID or the name of the person, and stays in the journal for ever: "
             "give one without, such as the number of the request."
         )
+
+
+def _quarantined(path: Path | None, mentions: Mentions) -> tuple[list[Quarantined], int]:
+    """Return what in the quarantine goes, and of how much else nobody can tell."""
+    from fileset.watching.quarantine import Quarantine  # noqa: PLC0415 - it imports FileSet's way
+
+    return ([], 0) if path is None else Quarantine(path).of_person(mentions)
+
+
+def _drop_quarantined(path: Path | None, entries: list[Quarantined]) -> None:
+    from fileset.watching.quarantine import Quarantine  # noqa: PLC0415 - as above
+
+    for entry in entries:
+        Quarantine(path or Path()).drop(entry)
 
 
 def _is_present(leaf: Leaf) -> bool:

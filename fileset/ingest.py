@@ -279,8 +279,11 @@ def _no_file(mode: int, name: str) -> InstanceError:
 
 def _read_all(fd: int, size: int) -> bytes:
     """Return what an open file of `size` bytes holds; of a large one that is no DICOM file less."""
-    data = os.read(fd, size if size <= _AT_ONCE else _PREFIX_END)
-    if len(data) == size or data[_PREFIX_START:_PREFIX_END] != b"DICM":
+    if size <= _AT_ONCE and len(data := os.read(fd, size)) == size:
         return data
+    data = os.pread(fd, _PREFIX_END, 0)
+    if data[_PREFIX_START:] != b"DICM":
+        return data
+    os.lseek(fd, 0, os.SEEK_SET)
     with open(fd, "rb", buffering=0, closefd=False) as file:
-        return data + file.read()
+        return file.read()

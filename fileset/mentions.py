@@ -32,6 +32,10 @@ class Mentions:
         """Whether the Patient ID, the name, or a UID of the person's data is in `text`."""
         return self.of_person(text) or not self.identifiers.uids.isdisjoint(_UID.findall(text))
 
+    def is_of_person(self, value: str) -> bool:
+        """Whether `value` is the very Patient ID or a UID of the person's data."""
+        return value in self.identifiers.patients or value in self.identifiers.uids
+
     @staticmethod
     def _has(text: str, word: str) -> bool:
         if word not in text:

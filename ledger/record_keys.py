@@ -82,6 +82,7 @@ _KEYS: Final = {
         Key("DataPointRows", 0x00289001, "UL", "Data Point Rows"),
         Key("DataPointColumns", 0x00289002, "UL", "Data Point Columns"),
         Key("VerificationDateTime", 0x0040A030, "DT", "Verification DateTime"),
+        Key("VerifyingObserverSequence", 0x0040A073, "SQ", "Verifying Observer Sequence"),
         Key("ConceptNameCodeSequence", 0x0040A043, "SQ", "Concept Name Code Sequence"),
         Key("CompletionFlag", 0x0040A491, "CS", "Completion Flag"),
         Key("VerificationFlag", 0x0040A493, "CS", "Verification Flag"),
@@ -143,6 +144,8 @@ KEYS: Final[dict[int, Key]] = {key.tag: key for key in _KEYS.values()}
 WANTED: Final[frozenset[int]] = frozenset(KEYS)
 """The tags that an instance must be read for."""
 
+VERIFICATION_DATE_TIME: Final = _KEYS["VerificationDateTime"].tag
+VERIFYING_OBSERVERS: Final = _KEYS["VerifyingObserverSequence"].tag
 ENCAPSULATED_DOCUMENT: Final = _KEYS["EncapsulatedDocument"].tag
 MODALITY: Final = _KEYS["Modality"].tag
 RT_PLAN_LABEL: Final = _KEYS["RTPlanLabel"].tag

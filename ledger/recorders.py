@@ -18,6 +18,7 @@ from ledger.elements import (
     SPECIFIC_CHARACTER_SET,
     Element,
     encode,
+    find,
     format_tag,
     iterate,
     iterate_items,
@@ -33,6 +34,8 @@ from ledger.record_keys import (
     RT_PLAN_LABEL,
     SINGLE_LEVEL_TYPES,
     UPPER_TYPES,
+    VERIFICATION_DATE_TIME,
+    VERIFYING_OBSERVERS,
     WANTED,
     Key,
     Need,
@@ -209,6 +212,8 @@ class _Builder:
 
     def __init__(self, instance: Instance, factory: Callable[[], Dataset] | None) -> None:
         self._header = instance.header
+        if VERIFYING_OBSERVERS in self._header and VERIFICATION_DATE_TIME not in self._header:
+            self._header = _with_verification(self._header)
         self._charset = self._header.get(SPECIFIC_CHARACTER_SET)
         self._single = instance.sop_class_uid in SINGLE_LEVEL_TYPES
         self._factory = factory
@@ -268,6 +273,22 @@ class _Builder:
             return Record(record_type, to_elements(record, without=MANAGED))
         except ElementsError as exc:
             raise _unusable(record_type, exc) from exc
+
+
+def _with_verification(header: Mapping[int, Element]) -> Mapping[int, Element]:
+    """Add when a document was verified last, which its record has to tell (PS3.3 Section F.5).
+
+    The document itself tells of each observer when that was.
+    """
+    observers = header[VERIFYING_OBSERVERS].value
+    told = [
+        found.value
+        for item in iterate_items(bytes(observers))
+        if (found := find(item, VERIFICATION_DATE_TIME)) is not None and found.value.strip(b"\0 ")
+    ]
+    if not told:
+        return header
+    return {**header, VERIFICATION_DATE_TIME: Element(VERIFICATION_DATE_TIME, "DT", max(told))}
 
 
 # Series after series repeats these; the other types are nearly unique to an instance, or large.

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import fileset as theirs
+from pydicom.data import get_testdata_file
 from pydicom.datadict import (
     dictionary_description,
     dictionary_keyword,
@@ -431,3 +432,20 @@ def test_upper_types_are_those_above_a_leaf() -> None:
     assert UPPER_TYPES == ("PATIENT", "STUDY", "SERIES")
     assert recorders.record_types(instance_of(full_header())) == (*UPPER_TYPES, "IMAGE")
     assert recorders.record_types(instance_of(header_for("PALETTE"))) == ("PALETTE",)
+
+
+def test_the_record_of_a_verified_document_tells_when_it_was_verified_last() -> None:
+    ds = pydicom.dcmread(get_testdata_file("test-SR.dcm"))
+    ds.PatientID, ds.StudyDate, ds.StudyTime, ds.StudyID = "1", "20300101", "120000", "1"
+    ds.SeriesNumber = ds.InstanceNumber = 1
+    observers = ds.VerifyingObserverSequence
+    observers[0].VerificationDateTime = "20301231120000"
+    buffer = BytesIO()
+    ds.save_as(buffer)
+
+    record = build_records(read_instance(buffer.getvalue()))[-1]
+
+    told = find(record.elements, 0x0040A030)
+    assert record.type == "SR DOCUMENT"
+    assert told is not None
+    assert told.value == b"20301231120000"

@@ -335,6 +335,27 @@ def test_an_arrival_that_was_undone_does_not_come_back_by_itself(home: House) ->
     assert home.drain()["ingested"] == 1
 
 
+def test_what_the_quarantine_has_of_a_person_is_erased_with_the_rest(home: House) -> None:
+    drop(home.inbox, "ct", CT.read_bytes())
+    drop(home.inbox, "cut-ct", CT.read_bytes()[:-100])
+    drop(home.inbox, "cut-mr", MR.read_bytes()[:-100])
+    drop(home.inbox, "notes", b"who knows")
+    home.watcher(tries=1, once=True).run()
+    assert len(Quarantine(home.repository)) == 3
+
+    with FileSet.open(home.repository) as files:
+        foreseen = files.erase(PatientID="1CT1", reason="request 17", dry_run=True)
+        done = files.erase(PatientID="1CT1", reason="request 17", take_off=True)
+
+    cut = str(home.inbox / "cut-ct")
+    assert foreseen.quarantined == done.quarantined == (cut,)
+    assert foreseen.unclear == done.unclear == 1
+    left = {Path(entry.source).name for entry in Quarantine(home.repository)}
+    assert left == {"cut-mr", "notes"}
+    kept = b"".join(p.read_bytes() for p in home.repository.rglob("*") if p.is_file())
+    assert b"1CT1" not in kept
+
+
 def test_a_person_who_was_erased_does_not_come_back_from_what_was_kept(home: House) -> None:
     drop(home.inbox, "a", CT.read_bytes())
     home.drain()

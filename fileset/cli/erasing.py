@@ -44,6 +44,8 @@ def _excess_document(excess: Excess) -> dict[str, int]:
         "records": "how many records above them are carried on for others that stand under them",
         "rejected": "the paths of rejected files whose events are among them",
         **_EXCESS,
+        "quarantined": "where the files came from that go from the quarantine",
+        "unclear": "how many others there nobody can tell whose they are: they stay",
         "media": "where they were written to besides the medium of the File-set",
         "mentions": "[{position, what}]: texts that stay and hold the Patient ID or name",
     },
@@ -122,6 +124,8 @@ def _document(done: Erasure) -> dict[str, Any]:
         "records": done.records,
         "rejected": list(done.rejected),
         **_excess_document(done.excess),
+        "quarantined": list(done.quarantined),
+        "unclear": done.unclear,
         "media": list(done.media),
         "mentions": [{"position": m.position, "what": m.what} for m in done.mentions],
     }
@@ -136,6 +140,9 @@ def _told(done: Erasure, *, dry_run: bool) -> list[Line]:
         lines.append(f"Part of the File-set or on its medium: {done.present:,}; {told}.")
     if done.rejected:
         lines.append(f"{count(len(done.rejected), 'rejected file')}: {some(list(done.rejected))}.")
+    if done.quarantined:
+        files = f"{count(len(done.quarantined), 'file')} in the quarantine"
+        lines.append(f"{files}: {some(list(done.quarantined))}.")
     if done.records:
         lines.append(f"{count(done.records, 'record')} above them carried on for other instances.")
     lines.append(_excess_line(done.excess, dry_run=dry_run))
@@ -154,6 +161,11 @@ def _notes(done: Erasure) -> list[Line]:
         f"{root} was written with them: what is there, and was copied from there, stays."
         for root in done.media
     ]
+    if done.unclear:
+        notes.append(
+            f"{count(done.unclear, 'file')} in the quarantine may be theirs, as nothing tells whose: "
+            "look with `fileset quarantine list`, and drop what is."
+        )
     notes += [
         f"position {mention.position}: the {mention.what} tells who it is, and stays"
         for mention in done.mentions[:_MENTIONS]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -22,12 +23,14 @@ from fileset.adding import Adder
 from fileset.contents import Contents
 from fileset.errors import RefusedError
 from fileset.ingest import Outcome, Report, Result, read_path
+from fileset.mentions import Mentions
 from fileset.recorders import overridden_recorders
 from fileset.repository import Repository
 from fileset.watching.signature import Signature, signature
 from ledger.disk import fsync, replace_file
 from ledger.errors import InstanceError
 from ledger.files import copy_file, file_content
+from projections.erasing import KEYWORDS
 
 FOLDER: Final = "quarantine"
 _VERSION: Final = 1
@@ -151,11 +154,42 @@ class Quarantine:
         self._file(entry.id).unlink(missing_ok=True)
         fsync(self.path)
 
+    def of_person(self, mentions: Mentions) -> tuple[list[Quarantined], int]:
+        """Return what in it is a person's, and of how many others nobody can tell whose they are.
+
+        What tells is the path, the reason, and the IDs in the file, as far as these can be read.
+        """
+        found: list[Quarantined] = []
+        unclear = 0
+        for entry in self:
+            owned = mentions.of_any(f"{entry.source} {entry.reason}")
+            if not owned and entry.digest is not None:
+                told = _told_in(self._file(entry.id))
+                unclear += not told
+                owned = any(map(mentions.is_of_person, told))
+            if owned:
+                found.append(entry)
+        return found, unclear
+
     def _json(self, id_: str) -> Path:
         return self.path / f"{id_}.json"
 
     def _file(self, id_: str) -> Path:
         return self.path / f"{id_}.file"
+
+
+def _told_in(path: Path) -> list[str]:
+    """Return what a file says of whose it is, however damaged it is: IDs and UIDs."""
+    from pydicom import dcmread  # noqa: PLC0415 - slow to import, seldom needed
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            found = dcmread(path, stop_before_pixels=True, force=True, specific_tags=[*KEYWORDS])
+            told = [str(found.get(keyword, "")).strip() for keyword in KEYWORDS]
+        except Exception:  # noqa: BLE001 - pydicom may stumble over a damaged file with any
+            return []
+    return [text for text in told if text]
 
 
 def retry(
