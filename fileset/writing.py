@@ -502,12 +502,13 @@ def _refuse_altered(plan: Plan) -> None:
 
     That is told without reading them. `fileset verify` finds other content of the same size.
     """
+    within = os.path.join(plan.root, "")
     for leaf in plan.files.values():
         if leaf.file_id is None:
             continue
-        path = Path(plan.root, leaf.file_id)
+        path = within + leaf.file_id
         try:
-            status = path.stat()
+            status = os.stat(path)
         except (FileNotFoundError, NotADirectoryError):
             how = "is missing"
         else:

@@ -163,8 +163,8 @@ def _notes(done: Erasure) -> list[Line]:
     ]
     if done.unclear:
         notes.append(
-            f"{count(done.unclear, 'file')} in the quarantine may be theirs, as nothing tells whose: "
-            "look with `fileset quarantine list`, and drop what is."
+            f"{count(done.unclear, 'file')} in the quarantine may be theirs: nothing tells whose. "
+            "Look with `fileset quarantine list`, and drop what is."
         )
     notes += [
         f"position {mention.position}: the {mention.what} tells who it is, and stays"
