@@ -69,6 +69,7 @@ from ledger.events import (
     PayloadErased,
     Placement,
 )
+from ledger.files import naming
 from ledger.instance import read_instance
 from ledger.journal import Clock, Draft, Journal, timestamp, utc_now, verify_journal
 from ledger.packs import list_packs
@@ -744,7 +745,7 @@ def _same(one: Path, two: Path) -> bool:
 
 
 def _sha256(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with naming(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
 
 

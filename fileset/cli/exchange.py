@@ -20,6 +20,7 @@ from fileset.errors import RefusedError
 from fileset.exchange import Imported, import_journal, source_of
 from ledger.digest import from_raw
 from ledger.disk import new_file
+from ledger.files import naming
 from ledger.journal import Head
 from ledger.journal_lines import write_journal
 
@@ -140,7 +141,7 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
     if str(file) == _STANDARD:
         yield sys.stdin.buffer
         return
-    with file.open("rb", buffering=_BUFFER) as stream:
+    with naming(file), file.open("rb", buffering=_BUFFER) as stream:
         yield stream
 
 

@@ -41,6 +41,7 @@ from fileset.repository import Repository, is_repository
 from fileset.writing import Writer
 from ledger.errors import LedgerError
 from ledger.events import ChangeRedone, ChangeUndone, WriteExported
+from ledger.files import naming
 from ledger.journal import Draft, Recorded
 from ledger.journal_lines import write_journal
 
@@ -331,7 +332,8 @@ def _import(folder: Path) -> None:
         return
     exported = folder / INPUTS / "journal.jsonl"
     source = source_of(folder / INPUTS / "archive" / REPOSITORY)
-    with _temporary(folder), exported.open("rb") as file:
+    # As the command opens it.
+    with _temporary(folder), naming(exported), exported.open("rb") as file:
         import_journal(path, file, str(exported), source=source).repository.close()
 
 
