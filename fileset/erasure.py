@@ -27,7 +27,8 @@ from fileset.contents import Contents
 from fileset.errors import RefusedError, StillThereError
 from fileset.garbage import needed
 from fileset.mentions import Mentions
-from fileset.repository import KEPT_DAMAGED, Repository
+from fileset.repository import Repository
+from fileset.repository_folder import KEPT_DAMAGED
 from fileset.writing import Writer
 from ledger.erasures import runs_of
 from ledger.events import (

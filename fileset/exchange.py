@@ -18,7 +18,8 @@ from typing import BinaryIO, Final, Protocol
 from attrs import define, field
 
 from fileset.errors import RefusedError
-from fileset.repository import Repository, is_repository, open_vault
+from fileset.repository import Repository
+from fileset.repository_folder import is_repository, open_vault
 from ledger import codec
 from ledger.digest import Digest
 from ledger.errors import (

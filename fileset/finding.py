@@ -8,7 +8,7 @@ from os.path import basename, isdir, islink
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from fileset.repository import is_repository
+from fileset.repository_folder import is_repository
 from projections.materializer import DICOMDIR
 
 _DICOMDIR: Final = "a DICOMDIR indexes instances and is none itself"

@@ -31,20 +31,18 @@ from filelock import FileLock, Timeout
 from fileset.adding import Adder, Offered
 from fileset.contents import Contents
 from fileset.errors import RefusedError, RepositoryError
+from fileset.exclusion import PATIENCE
 from fileset.ingest import Outcome, Result, read_bytes
-from fileset.repository import (
-    _CACHE,
-    _JOURNAL,
-    _LOCK,
-    _LOCK_SECONDS,
-    _SNAPSHOT,
-    _SUMMARY,
-    _VAULT,
+from fileset.repository import Repository, default_actor, default_origin
+from fileset.repository_folder import (
+    CACHE,
+    JOURNAL,
     KEPT_DAMAGED,
+    LOCK,
     SETTINGS,
-    Repository,
-    default_actor,
-    default_origin,
+    SNAPSHOT,
+    SUMMARY,
+    VAULT,
     open_vault,
     read_settings,
     settings_text,
@@ -169,8 +167,8 @@ class Recovery:
 
 def looks_like_repository(path: Path) -> bool:
     """Whether the folder `path` is a repository, or what is left of one."""
-    return any((path / name).exists() for name in (SETTINGS, _JOURNAL, _VAULT, _WORK)) and (
-        (path / _JOURNAL).exists() or (path / _WORK).is_dir() or bool(list_packs(path / _VAULT))
+    return any((path / name).exists() for name in (SETTINGS, JOURNAL, VAULT, _WORK)) and (
+        (path / JOURNAL).exists() or (path / _WORK).is_dir() or bool(list_packs(path / VAULT))
     )
 
 
@@ -200,7 +198,7 @@ def recover(
     if not looks_like_repository(path):
         raise RepositoryError(
             f"There is no repository at {path}, nor what is left of one: it has neither a journal "
-            f"({_JOURNAL}) nor content ({_VAULT}/)."
+            f"({JOURNAL}) nor content ({VAULT}/)."
         )
     job = _Recovery(
         path, exports, journal_id, from_vault, dry_run, origin or default_origin(),
@@ -215,12 +213,12 @@ def recover(
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    lock = FileLock(path / _LOCK, mode=0o600)
+    lock = FileLock(path / LOCK, mode=0o600)
     try:
-        lock.acquire(timeout=_LOCK_SECONDS)
+        lock.acquire(timeout=PATIENCE)
     except Timeout as exc:
         raise RefusedError(
-            f"Another process has been changing {path} for {_LOCK_SECONDS:.0f} s: "
+            f"Another process has been changing {path} for {PATIENCE:.0f} s: "
             "try again when it is done."
         ) from exc
     try:
@@ -304,7 +302,7 @@ class _Recovery:
         clock: Clock,
     ) -> None:
         self.path = path
-        self.journal = path / _JOURNAL
+        self.journal = path / JOURNAL
         self.work = path / _WORK
         self.kept = self.work / _KEPT
         self.exports = exports
@@ -377,7 +375,7 @@ class _Recovery:
             told = orjson.loads((self.work / _REPORT).read_bytes())
         except (OSError, orjson.JSONDecodeError):
             return None
-        new = self.work / _JOURNAL
+        new = self.work / JOURNAL
         if new.exists():
             # Without the logs beside it what was damaged can look whole.
             if told.pop("was") != _signature(self.journal) or self.report.dry_run:
@@ -395,7 +393,7 @@ class _Recovery:
     def _rebuild(self, stack: ExitStack, named: str | None) -> None:
         report = self.report
         if not report.dry_run:
-            if (self.kept / _JOURNAL).exists() and not self._is_kept():
+            if (self.kept / JOURNAL).exists() and not self._is_kept():
                 # Kept by a run that was killed, and another file has come in the place of it since.
                 self.work.rename(_free_name(self.path, f"{KEPT_DAMAGED}{self._time()}"))
             self.work.mkdir(mode=0o700, exist_ok=True)
@@ -403,10 +401,10 @@ class _Recovery:
         if report.dry_run:
             passing = tempfile.TemporaryDirectory(prefix=_PASSING, dir=self.path)
             folder = Path(stack.enter_context(passing))
-        damaged = self.kept / _JOURNAL if self._is_kept() else self.journal
+        damaged = self.kept / JOURNAL if self._is_kept() else self.journal
         databases = self._databases(damaged, stack)
         exports = [stack.enter_context(closing(ExportedJournal(each))) for each in self.exports]
-        new = folder / _JOURNAL
+        new = folder / JOURNAL
         for each in (new, *(new.with_name(f"{new.name}{end}") for end in _BESIDE)):
             each.unlink(missing_ok=True)
         proof = _best_proof(databases, exports, (named, self.journal_id))
@@ -578,9 +576,9 @@ class _Recovery:
 
     def _is_kept(self) -> bool:
         """Whether an earlier run has kept all that there was, and nobody changed it since."""
-        if not (self.kept / _JOURNAL).is_file():
+        if not (self.kept / JOURNAL).is_file():
             return False
-        return not self.journal.exists() or _same(self.kept / _JOURNAL, self.journal)
+        return not self.journal.exists() or _same(self.kept / JOURNAL, self.journal)
 
     def _keep(self, damaged: Path) -> None:
         """Keep the damaged files in the folder; the database comes last, and says that all are."""
@@ -601,19 +599,19 @@ class _Recovery:
             fsync(self.kept)
 
     def _put_in_place(self) -> None:
-        for name in (_VAULT, _CACHE):
+        for name in (VAULT, CACHE):
             (self.path / name).mkdir(mode=0o700, exist_ok=True)
         # SQLite would play the log of the damaged database back into the new one.
         for end in (*_BESIDE, "-shm"):
-            self.journal.with_name(f"{_JOURNAL}{end}").unlink(missing_ok=True)
+            self.journal.with_name(f"{JOURNAL}{end}").unlink(missing_ok=True)
         fsync(self.path)
-        (self.work / _JOURNAL).replace(self.journal)
+        (self.work / JOURNAL).replace(self.journal)
         fsync(self.path)
 
     def _name_folder(self) -> None:
-        for name in (_SNAPSHOT, _SUMMARY):
+        for name in (SNAPSHOT, SUMMARY):
             with suppress(FileNotFoundError):
-                (self.path / _CACHE / name).replace(self.work / name)
+                (self.path / CACHE / name).replace(self.work / name)
         if self.report.kept is None or Path(self.report.kept).exists():
             self.report.kept = str(_free_name(self.path, f"{KEPT_DAMAGED}{self._time()}"))
         self.work.rename(self.report.kept)

@@ -1,23 +1,12 @@
 """A repository: the journal, the vault and the state of one File-set, kept together.
 
-On disk it is a folder of mode 0700::
-
-    repository.toml     what it is, for people and for this module
-    journal.sqlite      the truth
-    vault/              the content of instances, in packs
-    cache/              disposable: the vault's index, a snapshot and a summary of the state, and
-                        who changed it last
-    lock                held by the one process that is changing it
-    damaged-TIME/       a damaged journal, kept when it was recovered
-
-An *ephemeral* repository has its journal in memory and its vault in a temporary folder, and goes
-with the object.
+On disk it is a folder: see :mod:`fileset.repository_folder`. An *ephemeral* repository has its
+journal in memory and its vault in a temporary folder, and goes with the object.
 
 Every change runs in :meth:`Repository.change`: its events are applied to the state as they come
 and appended to the journal together at the end, or not at all.
 
-One process at a time changes a repository, and in it one object, and of that one thread: each takes
-in what the others have done before it begins.
+Who may change it, and when, is the business of :mod:`fileset.exclusion`.
 """
 
 from __future__ import annotations
@@ -29,16 +18,13 @@ import shutil
 import socket
 import sys
 import tempfile
-import threading
-import tomllib
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from filelock import FileLock, Timeout
-
+from fileset.caches import Caches
 from fileset.collecting import no_collecting
 from fileset.errors import (
     NoSuchInstanceError,
@@ -46,9 +32,22 @@ from fileset.errors import (
     RepositoryError,
     StaleError,
 )
+from fileset.exclusion import Exclusion
 from fileset.moments import change_of
+from fileset.repository_folder import (
+    CACHE,
+    INDEX,
+    JOURNAL,
+    SETTINGS,
+    VAULT,
+    find_repository,
+    is_repository,
+    open_vault,
+    read_settings,
+    write_settings,
+)
 from fileset.stepping import Plan, Step, redoing, reverting, undoing
-from ledger.disk import fsync, make_folders, new_folder, private
+from ledger.disk import fsync, make_folders, new_folder
 from ledger.errors import JournalError, UnknownFormatError
 from ledger.events import (
     DescriptorCharacterSetChanged,
@@ -60,40 +59,13 @@ from ledger.events import (
     Handle,
     InstanceRemoved,
 )
-from ledger.files import naming
-from ledger.journal import Change, Clock, Draft, Journal, Recorded, timestamp, utc_now
+from ledger.journal import Change, Clock, Draft, Journal, Recorded, utc_now
 from ledger.memory import MemoryJournal
 from ledger.sqlite import SqliteJournal
 from ledger.vault import PackVault, Vault
-from projections import snapshot, summary
+from projections import snapshot
 from projections.state import FileSetState
 from projections.summary import Summary, summarise
-
-SETTINGS: Final = "repository.toml"
-FORMAT: Final = 1
-"""The version of the folder's layout."""
-
-_SETTINGS_TEXT: Final = f"""\
-# A repository of fileset-ledger: the journal of a DICOM File-set.
-# Look at it with `fileset --repo . status`; nothing in here is to be edited by hand.
-format = {FORMAT}
-"""
-_JOURNAL: Final = "journal.sqlite"
-_VAULT: Final = "vault"
-_CACHE: Final = "cache"
-_LOCK: Final = "lock"
-_INDEX: Final = "vault-index.sqlite"
-_SNAPSHOT: Final = "snapshot.json"
-_SUMMARY: Final = "summary.json"
-_HOLDER: Final = "holder"
-KEPT_DAMAGED: Final = "damaged-"
-"""How the names of folders begin that hold what was damaged, kept by a recovery."""
-_LOCK_SECONDS: Final = 60.0
-_POLL_SECONDS: Final = 0.01  # with more, who makes many small changes leaves no gap for others
-_SNAPSHOT_EVERY: Final = 1000  # events; folding fewer costs less than reading a snapshot
-
-_changing: dict[tuple[int, str], int] = {}
-"""Which thread of a process is changing the repository at a path."""
 
 _CHANGED_EVENTS: Final = {
     "id": FileSetIDChanged,
@@ -114,8 +86,6 @@ class Repository:
         Whether a change is on the disk when it returns.
     actor : str or None
         Who makes the changes that name nobody; ``None`` for whoever runs the program.
-    patience : float
-        Seconds to wait for others who are changing the repository.
 
     Notes
     -----
@@ -134,15 +104,11 @@ class Repository:
         self.durable = durable
         self.origin = origin
         self.actor: str | None = None
-        self.patience = _LOCK_SECONDS
-        self._lock = FileLock(path / _LOCK, mode=0o600) if path else None
-        self._turn = threading.RLock()
-        self._pid = os.getpid()
-        self._inode = _inode(path / _JOURNAL) if path else None
+        self._exclusion = Exclusion(path)
+        self._caches = Caches(path, journal, self._exclusion)
         self.newer: UnknownFormatError | None = None
         """Why the state can't be told: a newer version made the folder. It is only to be read."""
         self._state: FileSetState | None = None
-        self._snapshot_position = 0
         self._loaded_position = 0
         self._draft: Draft | None = None
         self._change: Change | None = None
@@ -177,18 +143,16 @@ class Repository:
         make_folders(path.parent)
         try:
             with new_folder(path, 0o700) as building:
-                for name in (_VAULT, _CACHE):
+                for name in (VAULT, CACHE):
                     (building / name).mkdir(mode=0o700)
-                with closing(make_journal(building / _JOURNAL)) as journal:
-                    settings = settings_text(journal.id)
-                with naming(building / SETTINGS):
-                    _write(building / SETTINGS, settings)
+                with closing(make_journal(building / JOURNAL)) as journal:
+                    write_settings(building / SETTINGS, journal.id)
                 repository = cls.open(building, clock=clock, origin=origin)
                 try:
                     begin(repository)
                 finally:
                     repository.close()
-                for name in (_JOURNAL, SETTINGS, "."):
+                for name in (JOURNAL, SETTINGS, "."):
                     fsync(building / name)
         except OSError as exc:
             if f".{path.name}." not in str(exc):
@@ -213,7 +177,7 @@ class Repository:
         """
         path = Path(path).absolute()
         if not is_repository(path):
-            if (path / _JOURNAL).is_file():
+            if (path / JOURNAL).is_file():
                 raise RepositoryError(
                     f"{path} has lost its {SETTINGS}: `fileset recover` makes it anew."
                 )
@@ -228,11 +192,11 @@ class Repository:
             if not newer_too:
                 raise
             newer = exc
-        journal = SqliteJournal(path / _JOURNAL, clock=clock, read_only=newer is not None)
+        journal = SqliteJournal(path / JOURNAL, clock=clock, read_only=newer is not None)
         if named is not None and journal.id != named:
             journal.close()
             raise RepositoryError(
-                f"{path / _JOURNAL} is another repository's: its id is {journal.id}, and that of "
+                f"{path / JOURNAL} is another repository's: its id is {journal.id}, and that of "
                 f"the journal that belongs here {named}. Put that one back; if nobody moved it, "
                 "it is damaged: `fileset recover` tells."
             )
@@ -253,7 +217,7 @@ class Repository:
         repository = cls(
             None,
             MemoryJournal(clock=clock),
-            PackVault(folder / _VAULT, folder / _INDEX, durable=False),
+            PackVault(folder / VAULT, folder / INDEX, durable=False),
             durable=False,
             origin=default_origin(),
         )
@@ -267,12 +231,8 @@ class Repository:
         """
         self._keep_snapshot()
         state = self._state
-        if state is not None and state.position > self._loaded_position:
-            self._keep(
-                _SUMMARY,
-                state.position,
-                lambda chain_hash: summary.dump(summarise(state), chain_hash),
-            )
+        if state is not None and state.position > self._loaded_position and not self.is_changing:
+            self._caches.keep_summary(summarise(state))
         self.journal.close()
         self.vault.close()
 
@@ -285,7 +245,7 @@ class Repository:
         if state is not None and self._draft is None:
             return state
         self._refuse_if_newer()
-        with self._own_turn():  # not while another thread loads or changes it
+        with self._exclusion.own_turn():  # not while another thread loads or changes it
             if self._state is None:
                 self._state = self._load()
                 self._loaded_position = self._state.position
@@ -294,7 +254,7 @@ class Repository:
 
     def refresh(self) -> FileSetState:
         """Return the state after taking in what others have appended."""
-        with self._own_turn():
+        with self._exclusion.own_turn():
             state = self.state
             if self._draft is None:
                 known = state.position
@@ -312,7 +272,7 @@ class Repository:
         """
         if self.path is None or self.newer is not None:
             return
-        wal = self.path / f"{_JOURNAL}-wal"
+        wal = self.path / f"{JOURNAL}-wal"
         try:
             if wal.exists():
                 fsync(wal)
@@ -332,7 +292,7 @@ class Repository:
         if not 1 <= position <= last:
             raise ValueError(f"The journal has the positions 1 to {last}, not {position}")
         with no_collecting():
-            kept = self._read_snapshot(upto=position)
+            kept = self._caches.snapshot(upto=position)
             state = kept.state if kept else FileSetState()
             return state.advance(self.journal.read(after=state.position, upto=position))
 
@@ -344,7 +304,7 @@ class Repository:
         self._refuse_if_newer()
         with no_collecting():
             state, is_right = FileSetState(), True
-            if (kept := self._read_snapshot()) is not None:
+            if (kept := self._caches.snapshot()) is not None:
                 state.advance(self.journal.read(upto=kept.state.position))
                 is_right = snapshot.dump(state, kept.hash) == snapshot.dump(kept.state, kept.hash)
             return state.advance(self.journal.read(after=state.position)), is_right
@@ -352,11 +312,8 @@ class Repository:
     def rebuild(self) -> FileSetState:
         """Throw away snapshots and indexes, and return the state folded from the whole journal."""
         with self.exclusively():
-            if self.path is not None:
-                for name in (_SNAPSHOT, _SUMMARY):
-                    (self.path / _CACHE / name).unlink(missing_ok=True)
+            self._caches.drop_states()
             self.vault.rebuild_index()
-            self._snapshot_position = 0
             with no_collecting():
                 self._state = FileSetState.fold(self.journal.read())
             self._keep_snapshot()
@@ -364,96 +321,30 @@ class Repository:
 
     def summary(self) -> Summary:
         """Return what there is to tell of the present state, as it was told before if it was."""
-        if self._draft is None:
-            told = summary.load(self._read_cache(_SUMMARY), self.journal.head().hash.hex())
-            if told is not None:
-                return told
-        state = self.refresh()
-        told = summarise(state)
-        self._keep(_SUMMARY, told.position, lambda chain_hash: summary.dump(told, chain_hash))
+        if not self.is_changing and (told := self._caches.summary()) is not None:
+            return told
+        told = summarise(self.refresh())
+        if not self.is_changing:
+            self._caches.keep_summary(told)
         return told
 
     def _load(self) -> FileSetState:
         """Return the state from a snapshot and the events after it, or from all events."""
         with no_collecting():
-            kept = self._read_snapshot()
+            kept = self._caches.snapshot()
             if kept is None:
                 return FileSetState.fold(self.journal.read())
-            self._snapshot_position = kept.state.position
+            self._caches.loaded(kept)
             return kept.state.advance(self.journal.read(after=kept.state.position))
 
-    def _read_snapshot(self, upto: int | None = None) -> snapshot.Snapshot | None:
-        """Return the snapshot of this journal, ``None`` if there is none or it is beyond `upto`."""
-        data = self._read_cache(_SNAPSHOT)
-        if upto is not None and snapshot.is_beyond(data, upto):
-            return None
-        kept = snapshot.load(data)
-        if kept is None or (upto is not None and kept.state.position > upto):
-            return None
-        return kept if kept.hash == self._hash_at(kept.state.position) else None
-
-    def _hash_at(self, position: int) -> str | None:
-        for stored in self.journal.stored(after=position - 1, upto=position):
-            return stored.hash.hex()
-        return None
-
     def _keep_snapshot(self) -> None:
-        """Save the state if the journal has grown by much since the last time.
-
-        That is by an eighth. So all the snapshots ever made cost some nine times the last one,
-        which is about what recording the events cost; and the events that come after a snapshot
-        are folded in about the time in which it is read.
-        """
-        state = self._state
-        if state is None or self._draft is not None:
-            return
-        position = state.position
-        if position - self._snapshot_position < max(_SNAPSHOT_EVERY, position // 8):
-            return
-        self._snapshot_position = position  # if it can't be kept now, not at every change from here
-        self._keep(_SNAPSHOT, position, lambda chain_hash: snapshot.dump(state, chain_hash))
-
-    def _read_cache(self, name: str) -> bytes:
-        """Return what was saved in the cache, nothing where nothing was."""
-        if self.path is None:
-            return b""
-        try:
-            return (self.path / _CACHE / name).read_bytes()
-        except OSError:
-            return b""
-
-    def _keep(self, name: str, position: int, made_of: Callable[[str], bytes]) -> None:
-        """Save in the cache what `made_of` makes of the chain hash at `position`.
-
-        It is not saved while a change is open, nor while another process changes the repository
-        or where one may not write. Nothing is raised: what is told or was done stays so.
-        """
-        if self.path is None or self._lock is None or self._draft is not None:
-            return
-        if os.getpid() != self._pid:  # the files are the other process's to keep
-            return
-        try:
-            self._refuse_if_moved(self.path)
-            with self._lock.acquire(timeout=0):
-                chain_hash = self._hash_at(position)
-                # Of what came before an erasure, by another process, nothing may be kept.
-                if chain_hash is not None and self.journal.position == position:
-                    _replace(self.path / _CACHE / name, made_of(chain_hash))
-        except Exception:  # noqa: BLE001 - a cache: all that is lost is time, at the next opening
-            return
+        if self._state is not None and not self.is_changing:
+            self._caches.keep_snapshot(self._state)
 
     def forget_caches(self) -> None:
-        """Delete all that can be built again; the caller holds the lock."""
+        """Delete all that can be built again; the caller keeps others out."""
         self.vault.close()
-        self._snapshot_position = 0
-        if self.path is None:
-            return
-        for path in (self.path / _CACHE).iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
-        fsync(self.path / _CACHE)
+        self._caches.drop_all()
 
     # --- changes ---------------------------------------------------------------------------------
 
@@ -466,7 +357,7 @@ class Repository:
         An exception leaves the journal as it was. Inside another change this is part of it, and an
         exception takes back this part.
         """
-        with self._own_turn():
+        with self._exclusion.own_turn():
             if self._draft is not None:
                 begun = len(self._buffer)
                 try:
@@ -531,8 +422,7 @@ class Repository:
         if self.newer is not None:
             raise self.newer
 
-    @contextmanager
-    def exclusively(self) -> Iterator[None]:
+    def exclusively(self) -> AbstractContextManager[None]:
         """Return a context in which nobody else changes the repository.
 
         Raises :class:`~fileset.errors.RefusedError` if someone else is, and not done within
@@ -540,98 +430,23 @@ class Repository:
         or replaced, or this process was forked.
         """
         self._refuse_if_newer()
-        with self._own_turn():
-            if self._lock is None or self._lock.is_locked:
-                yield
-            else:
-                with self._alone(self._lock, self.path or Path()):
-                    yield
+        return self._exclusion.alone(self.origin)
+
+    @property
+    def patience(self) -> float:
+        """Seconds to wait for others who are changing the repository."""
+        return self._exclusion.patience
+
+    @patience.setter
+    def patience(self, seconds: float) -> None:
+        self._exclusion.patience = seconds
 
     def last_holder(self) -> str | None:
         """Return who changed the repository last, and when; ``None`` while someone else does.
 
         As long as that is the same, all that was seen was whole.
         """
-        path, lock = self.path, self._lock
-        if path is None or lock is None or self.newer is not None:
-            return ""
-        self._refuse_if_moved(path)
-        try:
-            with lock.acquire(timeout=0):
-                return self._read_cache(_HOLDER).decode("utf-8", "replace")
-        except Timeout:
-            return None
-        except OSError:  # where one may not write, there is no telling
-            return ""
-
-    @contextmanager
-    def _own_turn(self) -> Iterator[None]:
-        """Have no other thread use this object for a change."""
-        if os.getpid() != self._pid:
-            raise RepositoryError(
-                f"{self._name()} was opened by process {self._pid}, of which this one, "
-                f"{os.getpid()}, was forked: open it anew here."
-            )
-        if not self._turn.acquire(timeout=self.patience):
-            raise RefusedError(
-                f"Another thread has been changing {self._name()} for {self.patience:g} s: "
-                "try again when it is done."
-            )
-        try:
-            yield
-        finally:
-            self._turn.release()
-
-    @contextmanager
-    def _alone(self, lock: FileLock, path: Path) -> Iterator[None]:
-        """Hold the lock of the repository at `path`."""
-        mine = (self._pid, os.path.realpath(path))
-        if _changing.get(mine) == threading.get_ident():
-            raise RefusedError(
-                f"A change of {path} is open, which was begun with another object: make both with "
-                "the same one, or this one after that."
-            )
-        self._refuse_if_moved(path)
-        try:
-            with naming(path / _LOCK):
-                lock.acquire(timeout=self.patience, poll_interval=_POLL_SECONDS)
-        except Timeout as exc:
-            raise RefusedError(
-                f"Another process has been changing {path} for {self.patience:g} s"
-                f"{self._told_holder()}: try again when it is done."
-            ) from exc
-        try:
-            self._refuse_if_moved(path)  # it may have been meanwhile
-            _changing[mine] = threading.get_ident()
-            with suppress(OSError):  # it only informs
-                told = f"process {self._pid}, {self.origin}, since {timestamp(utc_now)}"
-                _write(path / _CACHE / _HOLDER, told)
-            try:
-                yield
-            finally:
-                del _changing[mine]
-        finally:
-            with naming(path / _LOCK):
-                lock.release()
-
-    def _refuse_if_moved(self, path: Path) -> None:
-        """Refuse to go on where another folder, or none, is by now.
-
-        The lock would be another one, and asking for it would make the folder again.
-        """
-        if self._inode is None or _inode(path / _JOURNAL) != self._inode:
-            raise RepositoryError(
-                f"The repository that was opened at {path} is not there any more: it was moved, "
-                "deleted or replaced. Open it again where it is now."
-            )
-
-    def _told_holder(self) -> str:
-        """Return who holds the lock, as far as that is known."""
-        holder = self._read_cache(_HOLDER).decode("utf-8", "replace")
-        return f" ({holder})" if holder else ""
-
-    def _name(self) -> str:
-        return os.fspath(self.path) if self.path else "the File-set"
+        return "" if self.newer is not None else self._exclusion.last_holder()
 
     def outside_changes(self, what: str) -> None:
         """Raise :class:`~fileset.errors.RefusedError` if a change is open."""
@@ -759,54 +574,10 @@ def _what_came_between(which: str, now: Sequence[str]) -> str:
     )
 
 
-def _inode(path: Path) -> tuple[int, int] | None:
-    """Return what the file at `path` is, however it is called; ``None`` where there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
 def _remove_own(folder: Path, owner: int) -> None:
     """Delete `folder`, unless this process was only forked from the `owner` of it."""
     if os.getpid() == owner:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _write(path: Path, text: str) -> None:
-    with open(path, "w", encoding="utf-8", opener=private) as file:
-        file.write(text)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Put `data` in the place of `path`; the caller holds the lock."""
-    for left in path.parent.glob(f".{path.name}.*"):  # by a process that was killed
-        left.unlink()
-    fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(fd)
-    try:
-        Path(temporary).write_bytes(data)
-        Path(temporary).replace(path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def is_repository(path: Path) -> bool:
-    """Whether the folder `path` is a repository."""
-    return (path / SETTINGS).is_file()
-
-
-def open_vault(path: Path, *, writable: bool = True) -> PackVault:
-    """Open the vault of the repository in the folder `path`."""
-    return PackVault(path / _VAULT, path / _CACHE / _INDEX, writable=writable)
-
-
-def find_repository(start: Path) -> Path | None:
-    """Return the nearest repository at or above the folder `start`."""
-    start = start.absolute()
-    return next((path for path in (start, *start.parents) if is_repository(path)), None)
 
 
 def default_actor() -> str:
@@ -820,35 +591,3 @@ def default_actor() -> str:
 def default_origin() -> str:
     """Return where changes come from: the program and the host."""
     return f"{Path(sys.argv[0]).name or 'python'}@{socket.gethostname()}"
-
-
-def settings_text(journal_id: str) -> str:
-    """Return what a repository's settings hold, that of the journal with the id `journal_id`.
-
-    They tell a journal that is another's, and should the journal be damaged they still know its id.
-    """
-    return f'{_SETTINGS_TEXT}journal = "{journal_id}"\n'
-
-
-def read_settings(path: Path) -> str | None:
-    """Return the id of the journal that belongs to the settings at `path`, if they tell it.
-
-    Raises :class:`~fileset.errors.RepositoryError` if they can't be read, and
-    :class:`~ledger.errors.UnknownFormatError` if a newer version made them.
-    """
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-        version, journal_id = settings.get("format"), settings.get("journal")
-        if type(version) is not int or not isinstance(journal_id, str | None):
-            raise ValueError("it does not tell the repository's format")  # noqa: TRY301
-    except (OSError, ValueError) as exc:
-        raise RepositoryError(
-            f"{path} can't be read: {exc}. `fileset recover` makes it anew."
-        ) from exc
-    if version != FORMAT:
-        raise UnknownFormatError(
-            f"{path.parent} is a repository of format {version}; this version of fileset-ledger "
-            f"knows format {FORMAT} and changes nothing. `fileset log`, `show`, `verify` and "
-            "`export-journal` work; for all else take the version that made it, or a later one."
-        )
-    return journal_id

@@ -15,7 +15,8 @@ from fileset.contents import Contents
 from fileset.errors import RefusedError
 from fileset.interrupts import deferred_interrupts
 from fileset.repairing import Damage, Repairer
-from fileset.repository import Repository, find_repository
+from fileset.repository import Repository
+from fileset.repository_folder import find_repository
 from ledger.digest import Digest, digest_of
 from ledger.disk import make_folders, new_folder
 from ledger.errors import ContentMissingError, LedgerError

@@ -19,7 +19,7 @@ from filelock import FileLock
 from models import Author, Command
 
 from fileset import FileSet
-from fileset import repository as module
+from fileset import caches as module
 from fileset.repository import Repository
 from ledger.errors import JournalError
 from ledger.events import EVENT_TYPES, InstanceRejected
@@ -220,7 +220,7 @@ def test_a_change_that_was_recorded_never_looks_failed_for_want_of_a_snapshot(
     def fail(*_: object) -> None:
         raise error("none today")
 
-    owner = {"_hash_at": repository, "dump": snapshot, "_replace": module}[where]
+    owner = {"_hash_at": repository._caches, "dump": snapshot, "_replace": module}[where]
     monkeypatch.setattr(owner, where, fail)
 
     note(repository, 50)

@@ -18,7 +18,7 @@ import pytest
 from cli_runs import CT, MR, PROJECT, changed, copy_of_example
 
 from fileset import FileSet
-from fileset import repository as module
+from fileset import caches as module
 
 SCRIPT = """
 import hashlib, json, sys

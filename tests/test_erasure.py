@@ -350,7 +350,7 @@ def test_what_cannot_be_erased_is_named(path: Path) -> None:
 def test_what_is_kept_beside_the_journal_goes(
     path: Path, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fileset.repository._SNAPSHOT_EVERY", 1)
+    monkeypatch.setattr("fileset.caches._SNAPSHOT_EVERY", 1)
     with FileSet.open(path) as fs:
         fs.ID = "NEW"
     cache = path / "cache"
@@ -378,7 +378,7 @@ def test_what_the_database_has_in_its_free_space_goes(path: Path) -> None:
 def test_another_process_that_knows_a_state_of_before_keeps_nothing_of_it(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fileset.repository._SNAPSHOT_EVERY", 1)
+    monkeypatch.setattr("fileset.caches._SNAPSHOT_EVERY", 1)
     with closing(Repository.open(path)) as other:
         assert ID in repr([b.record for b in other.state.hierarchy.branches.values()])
         other._loaded_position = 0  # it would keep a summary

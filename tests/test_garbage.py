@@ -394,7 +394,7 @@ def test_what_an_aborted_add_left_goes_when_it_is_told_to(path: Path) -> None:
 def test_nothing_is_dropped_while_another_process_changes_the_repository(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fileset.repository._LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("fileset.exclusion.PATIENCE", 0.1)
     abort_an_add(path, b"in another's batch")
     script = (
         "import sys, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire();"

@@ -33,7 +33,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from fileset import FileSet
-from fileset import repository as module
+from fileset import caches as module
 from fileset.errors import NothingToUndoError, RefusedError, RevertRefusedError
 from fileset.preview import Preview
 from ledger import elements

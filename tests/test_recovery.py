@@ -233,7 +233,7 @@ def test_a_folder_that_is_no_repository_is_refused(tmp_path: Path) -> None:
 def test_a_repository_that_another_process_changes_is_refused(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recovery, "_LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(recovery, "PATIENCE", 0.1)
     with FileLock(cli.repository / "lock"):
         assert "Another process" in cli("recover", code=3).err
 

@@ -16,7 +16,7 @@ from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.session import Session, absolute
 from fileset.cli.text import count
 from fileset.errors import RefusedError
-from fileset.repository import find_repository
+from fileset.repository_folder import find_repository
 from fileset.verification import Finding, FindingKind, Proof, Report, Signed, examine
 from ledger import checkpoint as checkpoints
 from ledger.checkpoint import Checkpoint

@@ -16,7 +16,7 @@ from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.session import Session, absolute, origin
 from fileset.cli.text import count
 from fileset.recovery import Content, Recovery, looks_like_repository, recover
-from fileset.repository import find_repository
+from fileset.repository_folder import find_repository
 
 _LISTED: Final = 20  # contents that are told to people one by one
 

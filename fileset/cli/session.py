@@ -77,7 +77,7 @@ class Session:
 
     def _find(self) -> Path:
         from fileset.errors import RepositoryError  # noqa: PLC0415 - as above
-        from fileset.repository import find_repository  # noqa: PLC0415
+        from fileset.repository_folder import find_repository  # noqa: PLC0415
 
         path = self.path or find_repository(Path.cwd())
         if path is None:

@@ -27,7 +27,7 @@ from watchdog.events import (
 )
 from watchdog.observers import Observer
 
-from fileset.repository import is_repository
+from fileset.repository_folder import is_repository
 from fileset.watching.ignoring import Ignored
 from fileset.watching.signature import Signature, of_stat
 from projections.materializer import DICOMDIR

@@ -14,7 +14,8 @@ from typing import Final
 from attrs import evolve, field, frozen
 from pydicom import dcmread
 
-from fileset.repository import Repository, is_repository
+from fileset.repository import Repository
+from fileset.repository_folder import is_repository
 from fileset.verification import Finding, FindingKind, verify
 from ledger.errors import LedgerError
 from ledger.journal import verify_journal

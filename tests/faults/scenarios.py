@@ -37,7 +37,8 @@ from fileset.exchange import import_journal, source_of
 from fileset.garbage import collect
 from fileset.indexing import Indexer
 from fileset.ingest import Outcome, Report
-from fileset.repository import Repository, is_repository
+from fileset.repository import Repository
+from fileset.repository_folder import is_repository
 from fileset.writing import Writer
 from ledger.errors import LedgerError
 from ledger.events import ChangeRedone, ChangeUndone, WriteExported
