@@ -175,7 +175,9 @@ class Adder:
         with self._repository.change(reason), self._repository.vault.batch() as batch:
 
             def add(candidate: Candidate) -> Result:
-                return self._add_one(candidate, lambda: self._event(candidate, placement, batch))
+                return self._add_one(
+                    candidate, lambda: self._event(candidate, placement, batch), batch
+                )
 
             wanted = offered if stop is None else takewhile(lambda _: not stop(), offered)
             return self._account(wanted, add, progress)
@@ -209,14 +211,20 @@ class Adder:
                     progress(result)
         return report
 
-    def _add_one(self, candidate: Candidate, event: Callable[[], InstanceAdded]) -> Result:
+    def _add_one(
+        self,
+        candidate: Candidate,
+        event: Callable[[], InstanceAdded],
+        batch: Batch | None = None,
+    ) -> Result:
         emit, state = self._repository.emit, self._repository.state
         uid = candidate.instance.sop_instance_uid
         shown = candidate.name or f"SOP Instance {uid}"
         if (standing := state.live.get(uid)) is not None:
             how = self._differs(standing, candidate)
             if how is None:
-                return Result(shown, Outcome.ALREADY_THERE, standing.handle)
+                note = self._store_anew(standing, candidate, batch)
+                return Result(shown, Outcome.ALREADY_THERE, standing.handle, note=note)
             content = Content(digest_of(candidate.data), len(candidate.data))
             emit(ConflictNoted(standing.handle, candidate.source, content))
             return Result(
@@ -228,11 +236,23 @@ class Adder:
             )
         removed = state.removals.get(uid)
         if removed is not None and self._differs(removed, candidate) is None:
+            note = self._store_anew(removed, candidate, batch)
             emit(InstanceRestored(removed.handle))
-            return Result(shown, Outcome.ADDED, removed.handle)
+            return Result(shown, Outcome.ADDED, removed.handle, note=note)
         handle = emit(event())
         note = self._note_name(handle, candidate)
         return Result(shown, Outcome.ADDED, handle, invented=candidate.invented, note=note)
+
+    @staticmethod
+    def _store_anew(leaf: Leaf, candidate: Candidate, batch: Batch | None) -> str | None:
+        """Put the instance's bytes into the vault if what it has of them is damaged or lost."""
+        content = leaf.content
+        if batch is None or content is None or leaf.placement is not Placement.VAULT:
+            return None
+        if batch.has(content.digest) or digest_of(candidate.data) != content.digest:
+            return None
+        batch.add(candidate.data)
+        return "its content in the vault was damaged or lost, and was stored anew"
 
     def _note_name(self, handle: Handle, candidate: Candidate) -> str | None:
         """Record it if the instance's PATIENT record, there before it, has another name."""

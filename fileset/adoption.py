@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -15,11 +16,21 @@ from pydicom.uid import UID, generate_uid
 from fileset.collecting import no_collecting
 from fileset.referenced import ReferencedFile, RootFolder
 from fileset.repository import Repository
+from fileset.soundness import content_and_instance
 from ledger.datasets import to_dataset
 from ledger.digest import Digest, digest_of
-from ledger.errors import NotDicomError
-from ledger.events import FileSetImported, InstanceAdded, Placement, Record, RecordRef
-from ledger.files import file_content, read_file
+from ledger.elements import find
+from ledger.errors import InstanceError, NotDicomError
+from ledger.events import (
+    Content,
+    FileSetImported,
+    InstanceAdded,
+    Placement,
+    Record,
+    RecordRef,
+)
+from ledger.files import read_file
+from ledger.instance import Instance
 from projections.dicomdir import EXPLICIT_VR_LITTLE_ENDIAN, DicomdirError
 from projections.dicomdir_dataset import decode_dataset
 from projections.dicomdir_decoder import (
@@ -34,7 +45,8 @@ from projections.dicomdir_decoder import (
 from projections.dicomdir_encoder import MAX_SIZE
 from projections.hierarchy import key_of, record_key
 from projections.materializer import DICOMDIR
-from projections.mending import Mend, MendKind, salvage
+from projections.mending import Mend, MendKind, mends_of_form, salvage
+from projections.outline import patient_name
 
 MAX_DEPTH: Final = 64
 """Levels of directory records beyond which a DICOMDIR is refused: File-sets have four or fewer."""
@@ -44,7 +56,7 @@ LAYOUT_DEPTH: Final = 8
 
 Progress: TypeAlias = Callable[[int, int], None]
 _PREFIX: Final = slice(128, 132)  # "DICM", behind the preamble (PS3.10 Section 7.1)
-_SHOWN: Final = 5  # offsets that a warning names
+_SHOWN: Final = 5  # offsets or files that a warning names
 _WORTH_A_WARNING: Final = frozenset(
     (
         FindingKind.BAD_OFFSET,
@@ -84,6 +96,16 @@ class Found:
             elements=identity.elements,
             file_meta=identity.file_meta,
         )
+
+    @property
+    def listed(self) -> int:
+        """How many records reference an instance: those not in use, and what is below, don't."""
+        nodes, number = list(self.tree.roots), len(self.orphans())
+        while nodes:
+            node = nodes.pop()
+            number += bool(node.record.file_id)
+            nodes += node.children
+        return number
 
     def orphans(self) -> list[DecodedRecord]:
         """Return the records that reference an instance and that no offset leads to."""
@@ -139,16 +161,28 @@ def read_file_set(source: Dataset | str | os.PathLike[str], *, repair: bool = Fa
     identity = directory.identity
     if not identity.uid:
         uid = generate_uid()
-        identity = evolve(identity, uid=str(uid))
+        directory = evolve(directory, identity=evolve(identity, uid=str(uid)))
         if isinstance(source, Dataset):
             source.file_meta.MediaStorageSOPInstanceUID = uid
+    return _found(path, data, directory, tree, source)
+
+
+def _found(
+    path: Path,
+    data: bytes,
+    directory: DecodedDirectory,
+    tree: Tree,
+    source: Dataset | str | os.PathLike[str],
+    mends: Sequence[Mend] = (),
+) -> Found:
     return Found(
         path.parent,
         _digest_on_medium(path, data),
-        evolve(directory, identity=identity),
+        directory,
         tree,
         source if isinstance(source, Dataset) else None,
         path,
+        tuple(mends),
     )
 
 
@@ -180,17 +214,11 @@ def _to_mend(
     if not identity.uid:
         identity = evolve(identity, uid=str(generate_uid()))
         mends = [*mends, Mend(MendKind.FILE_SET_UID, None, None, identity.uid)]
+    if not mends or mends[0].kind is not MendKind.UNREADABLE:
+        mends = [*mends, *mends_of_form(data, directory)]
     tree = link(directory)
     _warn_of_unused(path, tree)
-    return Found(
-        path.parent,
-        _digest_on_medium(path, data),
-        evolve(directory, identity=identity),
-        tree,
-        source if isinstance(source, Dataset) else None,
-        path,
-        tuple(mends),
-    )
+    return _found(path, data, evolve(directory, identity=identity), tree, source, mends)
 
 
 def _warn_of_findings(path: Path, directory: DecodedDirectory, tree: Tree) -> None:
@@ -208,11 +236,10 @@ def _warn_of_findings(path: Path, directory: DecodedDirectory, tree: Tree) -> No
 def _warn_of_unused(path: Path, tree: Tree) -> None:
     left_out = [f for f in tree.findings if f.kind is FindingKind.NOT_IN_USE]
     if left_out:
-        offsets = ", ".join(str(finding.offset) for finding in left_out[:_SHOWN])
-        more = f" and {len(left_out) - _SHOWN:,} more" if len(left_out) > _SHOWN else ""
+        offsets = some([str(finding.offset) for finding in left_out])
         _warn(
             f"The DICOMDIR {path} marks records as not in use: they and those below them are left "
-            f"out (at offset {offsets}{more})"
+            f"out (at offset {offsets})"
         )
 
 
@@ -265,8 +292,30 @@ def _check_record(record: DecodedRecord) -> None:
     raise ValueError(f"The {kind}directory record{where} is missing {what}")
 
 
+class Doubt(Enum):
+    """In what way a file is not what its directory records say."""
+
+    UNREADABLE = "file-unreadable"
+    """It is empty, cut off, no DICOM file or no SOP Instance."""
+    INSTANCE = "sop-instance-uid"
+    """It is another SOP Instance."""
+    PLACE = "place"
+    """Its patient, study or series is another one."""
+
+
+_DOUBTS: Final = {
+    Doubt.UNREADABLE: "cut off, empty or no SOP Instance",
+    Doubt.INSTANCE: "another SOP Instance than the record says",
+    Doubt.PLACE: "of another patient, study or series than the records above it say",
+}
+_IDENTIFYING: Final = {"PATIENT": 0x00100020, "STUDY": 0x0020000D, "SERIES": 0x0020000E}
+
+
 class Adoption:
-    """Records a found File-set in an empty repository."""
+    """Records a found File-set in an empty repository.
+
+    `doubts` tells the File IDs of files that are not what their records say, once they were read.
+    """
 
     def __init__(self, repository: Repository, found: Found, *, digest: bool) -> None:
         """Prepare to adopt `found`; with `digest` every file is read and its digest recorded."""
@@ -277,21 +326,31 @@ class Adoption:
         self._uids: set[str] = set()
         self._files: set[tuple[tuple[int, int], str]] = set()
         self._deep = 0
+        self._persons: dict[str, Level] = {}
+        self.doubts: dict[Doubt, list[str]] = {}
 
     def run(self, progress: Progress | None = None) -> None:
         """Record the File-set and its instances as one change.
 
         A file that is missing or no regular file is warned about and left out, and so is one that
-        another record references already, or whose SOP Instance is.
+        another record references already, or whose SOP Instance is. One that is not what its
+        records say is warned about if it is read, and taken as what they say.
         """
         found = self._found
-        total = sum(1 for record in found.directory.records if record.file_id)
+        total = found.listed
+        if progress:
+            progress(0, total)
         with no_collecting(), self._repository.change():
             self._repository.emit(found.imported())
             for done, place in enumerate(instances(found.tree)):
                 self._adopt(place)
                 if progress:
                     progress(done + 1, total)
+        for doubt, file_ids in self.doubts.items():
+            _warn(
+                f"{len(file_ids):,} of the files: {_DOUBTS[doubt]} ({some(file_ids)}). They are "
+                "taken as what the DICOMDIR says; --repair goes by the files"
+            )
         if self._deep:
             _warn(
                 f"{self._deep:,} of the instances lie below more than {LAYOUT_DEPTH - 1} records: "
@@ -309,6 +368,8 @@ class Adoption:
         self._uids.add(uid)
         self._deep += place.depth >= LAYOUT_DEPTH
         under, new = place.above()
+        for level in new:
+            self._compare_persons(level)
         position = self._repository.emit(
             InstanceAdded(
                 sop_instance_uid=uid,
@@ -317,13 +378,29 @@ class Adoption:
                 record=Record(record.type or "", record.elements),
                 parents=tuple([level.record for level in new]),
                 under=under,
-                content=file_content(Path(file.path)) if self._digest else None,
+                content=self._read(place, file) if self._digest else None,
                 placement=Placement.ROOT,
                 file_id=file.file_id,
             )
         )
         for index, level in enumerate(new):
             level.ref = RecordRef(position, index)
+
+    def _read(self, place: Place, file: ReferencedFile) -> Content:
+        """Return the content of an instance's file, which is looked at on the occasion."""
+        content, instance = content_and_instance(file.path)
+        doubt = _doubt(place, instance)
+        if doubt is not None:
+            self.doubts.setdefault(doubt, []).append(file.file_id)
+        return content
+
+    def _compare_persons(self, level: Level) -> None:
+        """Warn where a PATIENT record may be of another person than one before with its ID."""
+        key = record_key(level.record) if level.record.type == "PATIENT" else None
+        if key:
+            first = self._persons.setdefault(key, level)
+            if patient_name(first.record) != patient_name(level.record):
+                _warn(namesakes(level.offset, first.offset))
 
     def _left_out(self, record: DecodedRecord, file: ReferencedFile) -> str | None:
         """Return why `record`, which references `file`, is not adopted, ``None`` if it is."""
@@ -360,6 +437,27 @@ class Adoption:
         except FileNotFoundError:
             return False
         return identity == (status.st_dev, status.st_ino)
+
+
+def _doubt(place: Place, found: Instance | InstanceError) -> Doubt | None:
+    """Return in what way the instance in a file is not that of its records, ``None`` if it is.
+
+    What either lacks, or has in another character set maybe, is no difference.
+    """
+    if isinstance(found, InstanceError):
+        return Doubt.UNREADABLE
+    if place.record.sop_instance_uid not in {None, "", found.sop_instance_uid}:
+        return Doubt.INSTANCE
+    level = place.level
+    while level is not None:
+        tag = _IDENTIFYING.get(level.record.type, 0)
+        element, own = find(level.record.elements, tag), found.header.get(tag)
+        if element is not None and own is not None:
+            said, says = element.value.strip(b"\0 "), own.value.strip(b"\0 ")
+            if said and says and said != says and said.isascii() and says.isascii():
+                return Doubt.PLACE
+        level = level.above
+    return None
 
 
 @define(eq=False)
@@ -431,6 +529,21 @@ def warn_of_syntax(syntax: UID) -> None:
     _warn(
         f"The DICOMDIR dataset uses an invalid transfer syntax '{syntax.name}' and will be "
         "updated to use 'Explicit VR Little Endian'"
+    )
+
+
+def some(items: Sequence[str]) -> str:
+    """Return the first of `items`, and how many more there are."""
+    more = f" and {len(items) - _SHOWN:,} more" if len(items) > _SHOWN else ""
+    return ", ".join(items[:_SHOWN]) + more
+
+
+def namesakes(offset: int | None, first: int | None) -> str:
+    """Return what to warn of where two PATIENT records of one Patient ID have different names."""
+    return (
+        f"The PATIENT record at offset {offset} has the Patient ID of the one at offset {first} "
+        "and another Patient's Name. They are one patient in this File-set, and may be two persons "
+        "with IDs of different issuers"
     )
 
 

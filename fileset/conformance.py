@@ -13,7 +13,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -21,10 +20,12 @@ from attrs import Factory, define
 
 from fileset.collecting import no_collecting
 from fileset.referenced import ReferencedFile, RootFolder
+from fileset.root_walk import Entry, What, walk_root
+from fileset.soundness import sound_instance
 from ledger.elements import SPECIFIC_CHARACTER_SET, Element, character_set, encode_element
 from ledger.errors import InstanceError, NotDicomError, TruncatedError
 from ledger.files import open_regular, read_file
-from ledger.instance import Instance, read_head, read_instance
+from ledger.instance import Instance
 from ledger.record_keys import (
     ENCAPSULATED_DOCUMENT,
     LEAF_TYPES,
@@ -56,13 +57,10 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 _PREFIX_START: Final = 128
 _PREFIX_END: Final = 132  # of "DICM" behind the preamble (PS3.10 Section 7.1)
-_HEAD: Final = 1 << 15  # bytes, in which most headers are
 _START: Final = 1024  # bytes in which the SOP Class of a file stands, if it is a DICOMDIR
-_LARGE: Final = 1 << 26
 _OF_DICOMDIR: Final = encode_element(
     MEDIA_STORAGE_SOP_CLASS_UID, "UI", MEDIA_STORAGE_DIRECTORY.encode()
 )
-_LEFTOVER: Final = f".{DICOMDIR}"
 
 
 @define
@@ -98,12 +96,13 @@ def examine_root(root: str | os.PathLike[str], progress: Progress | None = None)
     report = Report(resolved)
     data = _read_dicomdir(resolved, report)
     if data is None:
+        report.findings += _Search(resolved, set()).leftovers()
         return report
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom's: what is wrong becomes a finding
             directory = decode_dicomdir(data, name=DICOMDIR)
-    except InstanceError as exc:
+    except (InstanceError, MemoryError) as exc:
         report.findings.append(_undecodable(exc))
         return report
     tree = link(directory)
@@ -147,7 +146,12 @@ def _read_dicomdir(root: Path, report: Report) -> bytes | None:
             "looked at: put the file itself there.",
         )
         return None
-    if found.identity is None:
+    if found.identity is None and (root / DICOMDIR).is_symlink():
+        tell(
+            FindingKind.DICOMDIR_UNREADABLE,
+            "The DICOMDIR is a link that leads nowhere: put the file itself there.",
+        )
+    elif found.identity is None:
         tell(
             FindingKind.NO_DICOMDIR,
             "There is no file named DICOMDIR, so this is no File-set: `fileset index` makes one."
@@ -163,6 +167,11 @@ def _read_dicomdir(root: Path, report: Report) -> bytes | None:
             return _dicomdir_at(found.path, tell)
         except OSError as exc:
             tell(FindingKind.DICOMDIR_UNREADABLE, f"The DICOMDIR can't be read: {exc.strerror}.")
+        except MemoryError:
+            tell(
+                FindingKind.DICOMDIR_MALFORMED,
+                f"The DICOMDIR is too large for the memory, and for what it may be.{_REPAIR}",
+            )
     return None
 
 
@@ -189,7 +198,7 @@ def _dicomdir_at(path: str, tell: Callable[[FindingKind, str], None]) -> bytes |
         tell(
             FindingKind.DICOMDIR_NOT_DICOM,
             "The DICOMDIR is no DICOM file: there is no 'DICM' behind a preamble of 128 bytes "
-            "(PS3.10 Section 7.1). Write it anew.",
+            f"(PS3.10 Section 7.1).{_REPAIR}",
         )
     else:
         return read_file(path)
@@ -204,8 +213,16 @@ def _start_of(path: str) -> bytes:
         os.close(fd)
 
 
-def _undecodable(exc: InstanceError) -> Finding:
-    if isinstance(exc, NotDicomdirError):
+_REPAIR: Final = (
+    " `fileset init REPO --from ROOT/DICOMDIR --repair` adopts what is there, and `fileset index "
+    "ROOT --replace` makes another one of the files."
+)
+
+
+def _undecodable(exc: InstanceError | MemoryError) -> Finding:
+    if isinstance(exc, MemoryError):
+        kind, told = FindingKind.DICOMDIR_MALFORMED, "it takes more than there is of memory"
+    elif isinstance(exc, NotDicomdirError):
         kind, told = (
             FindingKind.DICOMDIR_OTHER_CLASS,
             "it is a DICOM file, but no instance of the Media Storage Directory class",
@@ -216,8 +233,7 @@ def _undecodable(exc: InstanceError) -> Finding:
         kind, told = FindingKind.DICOMDIR_MALFORMED, exc.reason
     return finding(
         kind,
-        f"The DICOMDIR can't be read: {told}. Nothing else was checked; `fileset index --replace` "
-        "makes another one of the files.",
+        f"The DICOMDIR can't be read: {told}. Nothing else was checked.{_REPAIR}",
     )
 
 
@@ -293,7 +309,7 @@ class _Files:
             yield found
             return
         try:
-            instance = _read(found.path)
+            instance = sound_instance(found.path)
         except (InstanceError, OSError) as exc:
             yield _unreadable(exc, record)
             return
@@ -311,27 +327,6 @@ class _Files:
                 if record is not placed.record:  # those of a leaf are needed once
                     self._keys[record.offset] = keys
             yield from keys.compare(placed.record, instance)
-
-
-def _read(path: str) -> Instance:
-    """Return the instance in the file at `path`, once it is known to be whole.
-
-    Raises OSError, or InstanceError as :func:`~ledger.instance.read_instance` does.
-    """
-    with open(open_regular(path), "rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
-        if not size:
-            raise NotDicomError("it is empty")
-        head = file.read(_HEAD)
-        if head[_PREFIX_START:_PREFIX_END] == b"DICM":
-            instance = read_head(head, size)
-            if instance is not None:
-                return instance
-            if size > _LARGE:  # not into memory, which it may be larger than
-                with mmap(file.fileno(), 0, access=ACCESS_READ) as whole:
-                    return read_instance(whole)
-            head += file.read()
-        return read_instance(head)
 
 
 def _unreadable(exc: InstanceError | OSError, record: DecodedRecord) -> Finding:
@@ -506,58 +501,50 @@ class _Search:
 
     def findings(self) -> Iterator[Finding]:
         """Yield what was found; folders that links lead to are not entered."""
-        pending: list[tuple[str, ...]] = [()]
-        while pending:
-            folder = pending.pop()
-            try:
-                with os.scandir("/".join((self._root, *folder))) as found:
-                    entries = sorted(found, key=lambda entry: entry.name)
-            except OSError as exc:
-                name = "/".join(folder)
-                told = f"The folder {name} can't be read, so not all was checked: {exc.strerror}."
-                yield finding(FindingKind.FOLDER_UNREADABLE, told, where=name)
-                continue
-            if folder and any(entry.name == DICOMDIR for entry in entries):
-                name = "/".join(folder)
-                told = (
-                    f"The folder {name} has a DICOMDIR of its own: it is the root of another "
-                    "File-set, which was not checked."
-                )
-                yield finding(FindingKind.NESTED_FILE_SET, told, where=name)
-                continue
-            pending += [
-                (*folder, entry.name)
-                for entry in reversed(entries)
-                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(_LEFTOVER)
-            ]
-            for entry in entries:
-                yield from self._check(entry, (*folder, entry.name))
+        for entry in walk_root(self._root):
+            if entry.file_id not in self._listed:
+                yield from self._check(entry)
 
-    def _check(self, entry: os.DirEntry[str], file_id: tuple[str, ...]) -> Iterator[Finding]:
-        if file_id in self._listed or file_id == (DICOMDIR,):
-            return
-        name = "/".join(file_id)
-        if entry.name.startswith(_LEFTOVER):
-            told = (
-                f"{name} is what an interrupted write left: have the program that wrote it "
-                "complete the write (`fileset write`), or delete it."
+    def leftovers(self) -> Iterator[Finding]:
+        """Yield what writes have left, and nothing else."""
+        for entry in walk_root(self._root):
+            if entry.what is What.LEFTOVER:
+                yield from self._check(entry)
+
+    def _check(self, entry: Entry) -> Iterator[Finding]:
+        tell = partial(finding, where=entry.name)
+        if entry.what is What.FILE:
+            yield from _check_unlisted(entry)
+        elif entry.what is What.LEFTOVER:
+            yield tell(
+                FindingKind.LEFTOVER,
+                f"{entry.name} is what an interrupted write left, or what a write needs that still "
+                "goes on. If none does, have the program that wrote it complete the write "
+                "(`fileset write`), or delete it.",
             )
-            yield finding(FindingKind.LEFTOVER, told, where=name)
-        elif entry.is_symlink():
-            if not self._leads_inside(entry.path):
-                told = f"{name} is a link that leads out of the root: it was not followed."
-                yield finding(FindingKind.LINK_OUTSIDE, told, where=name, severity=Severity.WARNING)
-        elif entry.is_file(follow_symlinks=False):
-            yield from _check_unlisted(entry.path, name)
+        elif entry.what is What.FILE_SET:
+            yield tell(
+                FindingKind.NESTED_FILE_SET,
+                f"The folder {entry.name} has a DICOMDIR of its own: it is the root of another "
+                "File-set, which was not checked.",
+            )
+        elif entry.error is not None:
+            why = f"so not all was checked: {entry.error.strerror}"
+            told = f"The folder {entry.name} can't be read, {why}."
+            yield tell(FindingKind.FOLDER_UNREADABLE, told)
+        elif not self._leads_inside(entry.path):
+            told = f"{entry.name} is a link that leads out of the root: it was not followed."
+            yield tell(FindingKind.LINK_OUTSIDE, told, severity=Severity.WARNING)
 
     def _leads_inside(self, path: str) -> bool:
         return Path(os.path.realpath(path)).is_relative_to(self._root)
 
 
-def _check_unlisted(path: str, name: str) -> Iterator[Finding]:
+def _check_unlisted(entry: Entry) -> Iterator[Finding]:
     """Yield that a file no record references is a DICOM file, if it is."""
+    name = entry.name
     try:
-        head = _start_of(path)
+        head = _start_of(entry.path)
     except OSError as exc:
         told = f"{name}, which no record references, can't be read: {exc.strerror}."
         yield finding(FindingKind.FILE_UNREADABLE, told, where=name, severity=Severity.WARNING)
@@ -567,6 +554,11 @@ def _check_unlisted(path: str, name: str) -> Iterator[Finding]:
     if _OF_DICOMDIR in head:
         told = f"{name} is a DICOMDIR, but not at the name that readers look for: delete or move it"
         yield finding(FindingKind.STRAY_DICOMDIR, f"{told}.", where=name)
+        return
+    if entry.is_hidden:
+        told = f"{name} is a DICOM file with a hidden name, which no record references: delete it"
+        told = f"{told}, or give it a name that is not hidden."
+        yield finding(FindingKind.UNLISTED_FILE, told, where=name, severity=Severity.WARNING)
         return
     told = f"{name} is a DICOM file that no record references, so readers don't find it"
     yield finding(

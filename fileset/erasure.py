@@ -19,21 +19,24 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import define, field, frozen
 
 from fileset.contents import Contents
 from fileset.errors import RefusedError, StillThereError
 from fileset.garbage import needed
-from fileset.mentions import Mentions
+from fileset.mentions import Mentions, ids_in
 from fileset.repository import Repository
-from fileset.repository_folder import KEPT_DAMAGED
+from fileset.repository_folder import KEPT_DAMAGED, PASSING, RECOVERING
 from fileset.writing import Writer
+from ledger.digest import Digest
 from ledger.erasures import runs_of
+from ledger.errors import VaultError
 from ledger.events import (
     ConflictNoted,
     ContentRecorded,
+    DamageNoted,
     ErasureCompleted,
     Event,
     FileSetImported,
@@ -56,6 +59,9 @@ from projections.hierarchy import Leaf
 from projections.materializer import Progress
 from projections.pending import pending
 from projections.state import FileSetState
+
+_SEARCHED: Final = 1 << 24  # bytes of a kept file that are searched as text
+
 
 if TYPE_CHECKING:  # which imports the File-set, and that imports this
     from fileset.watching.quarantine import Quarantined
@@ -130,6 +136,7 @@ class _Found:
     sources: set[str] = field(factory=set)
     rejected: list[tuple[int, InstanceRejected]] = field(factory=list)
     mended: list[tuple[int, RecordMended]] = field(factory=list)
+    strangers: list[tuple[int, Digest]] = field(factory=list)
     media: dict[str, None] = field(factory=dict)
     exports: list[WriteExported] = field(factory=list)
     _root: str = ""
@@ -141,7 +148,11 @@ class _Found:
         match event:
             case InstanceAdded() if position in self.gone:
                 self._take_added(position, event)
+            case DamageNoted() if event.dicomdir is not None:
+                self.strangers.append((position, event.dicomdir))
             case ContentRecorded() | StrangerKept() | ConflictNoted() | PatientNameNoted():
+                if isinstance(event, StrangerKept):
+                    self.strangers.append((position, event.content.digest))
                 if event.instance in self.gone:
                     self.positions.add(position)
                     if isinstance(event, ConflictNoted) and event.source is not None:
@@ -235,11 +246,12 @@ class Eraser:
             completed = self.complete()
             state = repository.refresh()
             gone = matching(state, query)
-            if not gone:
+            if not gone and not self._plan(state, gone, query).positions:
                 return Erasure(completed=completed)
             _refuse_if_kept(repository.path)
             _refuse_telling(Mentions(identifiers(state, gone, query)), reason)
             present = self._take_off(state, gone, reason, progress, allowed=take_off)
+            self._writer.clear_leftovers()
             state = repository.refresh()
             plan = self._plan(state, gone, query)
             _drop_quarantined(repository.path, plan.quarantined)
@@ -334,11 +346,12 @@ class Eraser:
         rejected = list(_rejected(state, gone, found, mentions)) if gone else []
         found.positions.update(position for position, _ in rejected)
         found.positions.update(_mended(gone, found, mentions))
+        found.positions.update(self._strange(found, mentions))
         positions = frozenset(found.positions)
         excess = Excess()
-        if gone:
+        if positions:
             excess = repository.vault.excess(needed(repository.journal, positions), scraps=True)
-        quarantined, unclear = _quarantined(repository.path, mentions) if gone else ([], 0)
+        quarantined, unclear = _quarantined(repository.path, mentions)
         erasure = Erasure(
             instances=len(gone),
             present=sum(_is_present(state.leaf(handle)) for handle in gone),
@@ -352,6 +365,23 @@ class Eraser:
             mentions=tuple(self._mentions(mentions, positions)) if gone else (),
         )
         return _Plan(erasure, positions, frozenset(found.adopted), left, quarantined)
+
+    def _strange(self, found: _Found, mentions: Mentions) -> Iterator[int]:
+        """Yield the events that tell of other files kept from a medium, if these are the person's.
+
+        A file that was in the wrong place says itself whose it is; a DICOMDIR lists many.
+        """
+        for position, digest in found.strangers:
+            try:
+                data = self._repository.vault.read(digest)
+            except VaultError:  # it is gone, or damaged: nobody can read it
+                continue
+            if told := ids_in(data):
+                owned = any(map(mentions.is_of_person, told))
+            else:
+                owned = mentions.of_any(data[:_SEARCHED].decode("latin-1"))
+            if owned:
+                yield position
 
     def _mentions(self, mentions: Mentions, erased: frozenset[int]) -> Iterator[Mention]:
         """Yield what tells who the person is, though it stays."""
@@ -380,8 +410,15 @@ def _check(query: Mapping[str, str]) -> None:
 
 
 def _refuse_if_kept(path: Path | None) -> None:
-    kept = sorted(path.glob(f"{KEPT_DAMAGED}*")) if path else []
-    if kept:
+    """Refuse as long as what a recovery kept, or one that was killed has left, is there."""
+    if path is None:
+        return
+    if left := sorted([*path.glob(RECOVERING), *path.glob(f"{PASSING}*")]):
+        raise RefusedError(
+            f"Nothing was erased: {left[0]} was left by a recovery that was broken off, and what "
+            "is to be erased may be in it. `fileset recover` completes it."
+        )
+    if kept := sorted(path.glob(f"{KEPT_DAMAGED}*")):
         raise RefusedError(
             f"Nothing was erased: {kept[0]} holds a damaged journal, kept when it was recovered, "
             "and what is to be erased may be in it. Move such folders away, or delete them."

@@ -34,11 +34,13 @@ _changing: dict[tuple[int, str], int] = {}
 class Exclusion:
     """Keeps others from changing the repository at `path`; ``None`` for one that has no folder.
 
-    `patience` is how many seconds to wait for them.
+    `patience` is how many seconds to wait for them. With `any_journal` it is about the folder
+    alone, whichever journal is in it: for who puts another one there.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, any_journal: bool = False) -> None:
         self._path = path
+        self._any_journal = any_journal
         self.patience = PATIENCE
         self._lock = FileLock(path / LOCK, mode=0o600) if path else None
         self._turn = threading.RLock()
@@ -153,7 +155,7 @@ class Exclusion:
 
         The lock would be another one, and asking for it would make the folder again.
         """
-        if self._path is None:
+        if self._path is None or self._any_journal:
             return
         if self._inode is None or _inode(self._path / JOURNAL) != self._inode:
             raise RepositoryError(

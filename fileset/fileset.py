@@ -553,8 +553,8 @@ class FileSet:
         new_medium : bool, optional
             The medium at the root is lost: give it up, and write everything to `path`.
         repair : bool, optional
-            Put right first what was lost or damaged on the medium; a warning names each file whose
-            bytes are lost.
+            Put right first what was lost or damaged on the medium, and move nothing. A warning
+            names each file whose bytes are lost; then nothing is written.
         reason, progress : optional
             A note for the journal; called with the files done and to do.
         """
@@ -564,20 +564,32 @@ class FileSet:
             self._check_write(path, use_existing=use_existing, new_medium=new_medium)
             if not (self.is_staged or new_medium or repair):
                 return
-            result = self._writer.write(
+            damage = None
+            if repair:
+                damage = self._writer.repair(reason=reason, progress=progress)
+                for each in damage.left:
+                    warnings.warn(f"{each.path} was not put right: {each.why}", stacklevel=2)
+                if damage.left:  # the DICOMDIR would name them
+                    return
+            self._writer.write(
                 Path(path) if path else None,
-                layout or ("existing" if use_existing else "pydicom"),
+                layout or self._layout(use_existing=use_existing, repair=repair),
                 implicit_vr=force_implicit,
                 new_medium=new_medium,
-                repair=repair,
+                repaired=damage,
                 reason=reason,
                 progress=progress,
             )
-        for each in result.damage.left if result.damage else ():
-            warnings.warn(f"{each.path} was not put right: {each.why}", stacklevel=2)
         self._listed = None
         if force_implicit:
             warn_of_syntax(ImplicitVRLittleEndian)
+
+    def _layout(self, *, use_existing: bool, repair: bool) -> str:
+        """Return the layout of a write that names none: a repair moves nothing."""
+        written = self.state.written
+        if repair and written is not None:
+            return written.layout
+        return "existing" if use_existing else "pydicom"
 
     def _check_write(self, path: object, *, use_existing: bool, new_medium: bool) -> None:
         """Refuse what pydicom refuses; an interrupted write knows its root."""

@@ -17,13 +17,13 @@ from attrs import define, evolve, field, frozen
 from pydicom.uid import generate_uid
 
 from fileset.adding import below, share, top_of
-from fileset.adoption import MAX_DEPTH, Found, Level, instances
+from fileset.adoption import MAX_DEPTH, Found, Level, instances, namesakes, some
 from fileset.collecting import no_collecting
-from fileset.finding import find_files
 from fileset.ingest import Candidate, absolute, read_path
 from fileset.recorders import Recorder
 from fileset.referenced import ReferencedFile, RootFolder
 from fileset.repository import Repository
+from fileset.root_walk import Entry, What, walk_root
 from ledger.datasets import to_dataset
 from ledger.digest import digest_of
 from ledger.elements import Element, encode, format_tag, iterate
@@ -50,6 +50,7 @@ from projections.outline import patient_name
 
 Progress: TypeAlias = Callable[[int, int], None]
 
+_PATIENT: Final = "PATIENT"
 _PRIVATE: Final = "PRIVATE"
 _PRIVATE_RECORD_UID: Final = 0x00041432
 _STANDARD: Final = "1.2.840.10008."  # what the UIDs of the Standard begin with
@@ -73,6 +74,16 @@ class _Listed:
     is_orphan: bool = False
 
 
+@frozen
+class _Lost:
+    """A record whose instance has not been found yet, and how to tell it if it never is."""
+
+    item: _Listed
+    kind: MendKind
+    why: str
+    standing: Handle | None = None
+
+
 @define
 class Mending:
     """Records a found File-set, mended, in an empty repository.
@@ -89,6 +100,12 @@ class Mending:
     _stands: dict[tuple[str, ...], int | None] = field(factory=dict, init=False)
     _names: set[tuple[RecordRef, str]] = field(factory=set, init=False)
     _told: set[tuple[MendKind, int | None]] = field(factory=set, init=False)
+    _by_uid: dict[str, _Listed] = field(factory=dict, init=False)
+    _lost: dict[str, _Lost] = field(factory=dict, init=False)
+    _displaced: dict[str, _Listed] = field(factory=dict, init=False)
+    _later: list[tuple[_Listed, ReferencedFile]] = field(factory=list, init=False)
+    _patients: dict[int | None, Record] = field(factory=dict, init=False)
+    _persons: dict[str, None] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         """Look at no folder of the medium twice."""
@@ -107,21 +124,23 @@ class Mending:
                 self._emit(mend)
             self._fill_pool()
             listed = list(self._listed())
-            missing: dict[str, _Listed] = {}
-            lost: list[_Listed] = []
+            for item in listed:
+                self._by_uid.setdefault(_uid(item.record), item)
+            self._by_uid.pop("", None)
             others = [*self._unlisted(listed)]
             total = len(listed) + len(others)
             for number, item in enumerate(listed):
-                if not self._take(item) and missing.setdefault(_uid(item.record), item) is not item:
-                    lost.append(item)
+                self._take(item)
                 if progress:
                     progress(number + 1, total)
+            self._take_later()
             for number, path in enumerate(others):
-                self._take_unlisted(path, missing)
+                self._take_unlisted(path)
                 if progress:
                     progress(len(listed) + number + 1, total)
-            for item in (*missing.values(), *lost):
-                self._drop(MendKind.FILE_MISSING, item.record, "the file is not there")
+            for lost in self._lost.values():
+                self._drop(lost.kind, lost.item.record, lost.why, lost.standing)
+            self._warn_of_persons()
 
     # --- the DICOMDIR ----------------------------------------------------------------------------
 
@@ -160,6 +179,8 @@ class Mending:
         for found in self.found.directory.records:
             if found.in_use and not found.file_id and found.type in UPPER_TYPES:
                 record = Record(found.type, found.elements)
+                if found.type == _PATIENT:
+                    self._patients[found.offset] = record
                 if (key := record_key(record)) is not None:
                     self._pool.setdefault((found.type, key), _Above(record, found.offset))
 
@@ -179,67 +200,135 @@ class Mending:
         inactive = [r for r in self.found.directory.records if r.file_id and not r.in_use]
         files = (self._find(record) for record in (*(item.record for item in listed), *inactive))
         named = {file.resolved for file in files if file is not None}
-        for path, skipped in find_files([self.found.root], recursive=True):
-            there = Path(path)
-            known = skipped is not None or path in named or there == self.found.path
-            if not known and there.is_file() and not there.is_symlink():
-                yield path
+        for entry in walk_root(self.found.root):
+            if entry.what is not What.FILE:
+                self._pass_over(entry)
+            elif entry.is_hidden or entry.path in named or Path(entry.path) == self.found.path:
+                continue
+            else:
+                yield entry.path
 
-    def _take(self, item: _Listed) -> bool:
-        """Take the instance of a record, or drop the record; false if its file is not there."""
+    def _pass_over(self, entry: Entry) -> None:
+        """Tell what is left alone where instances might be expected."""
+        if entry.what is What.FILE_SET:
+            _warn(
+                f"{entry.path} is left alone: it has a DICOMDIR of its own, so it is the root of "
+                "another File-set"
+            )
+        elif entry.what is What.LEFTOVER:
+            _warn(f"{entry.path} is left alone: it is what an interrupted write left")
+        elif entry.error is not None:
+            self._reject(entry.path, f"can't be read: {entry.error.strerror}")
+
+    def _take(self, item: _Listed) -> None:
+        """Take the instance of a record, or drop the record.
+
+        One whose file is not there, or is another record's, may be found yet.
+        """
         record = item.record
         file = self._find(record)
         if file is None or ".." in file.file_id.split("/"):
             self._drop(MendKind.FILE_OUTSIDE, record, "its File ID leads out of the root")
-            return True
+            return
         if file.identity is None:
-            return False
+            self._lose(_Lost(item, MendKind.FILE_MISSING, "the file is not there"))
+            return
         if not file.is_regular:
-            self._drop(MendKind.FILE_UNREADABLE, record, f"{file.path} is not a regular file")
-            return True
+            self._drop(MendKind.FILE_UNREADABLE, record, "is not a regular file")
+            return
         key = (file.identity, file.resolved.casefold())
         if (standing := self._files.get(key)) is not None:
             self._drop(MendKind.SAME_FILE, record, "another one has its file", standing)
-            return True
-        handle = self._take_file(item, file.path, file.file_id)
+            return
+        candidate = self._read(item, file.path)
+        if candidate is None:
+            return
+        uid = candidate.instance.sop_instance_uid
+        if uid in self._by_uid and _uid(record) not in {"", uid}:
+            # Whose file it is has to be known first: the other record may have one that is right.
+            self._later.append((item, file))
+            return
+        handle = self._take_file(item, candidate, file.file_id)
         if handle is not None:
             self._files[key] = handle
-        return True
+
+    def _take_later(self) -> None:
+        """Take the files that hold the instance of another record than the one that names them."""
+        for item, file in self._later:
+            key = (file.identity, file.resolved.casefold())
+            if file.identity is None or key in self._files:
+                continue
+            candidate = self._read(item, file.path)
+            if candidate is None:
+                continue
+            handle = self._take_file(item, candidate, file.file_id)
+            if handle is not None:
+                self._files[file.identity, file.resolved.casefold()] = handle
+        for item, _ in self._later:
+            uid = _uid(item.record)
+            if uid not in self.repository.state.live:
+                why = "its file holds the instance of another record"
+                self._lose(_Lost(item, MendKind.FILE_MISSING, why))
+
+    def _lose(self, lost: _Lost) -> None:
+        """Remember a record whose instance is still to be found, or tell of it if that was lost."""
+        if self._lost.setdefault(_uid(lost.item.record), lost).item is not lost.item:
+            self._drop(lost.kind, lost.item.record, lost.why, lost.standing)
 
     def _read(self, item: _Listed, path: str) -> Candidate | None:
         """Return the instance at `path`, with the records that it gives or else those listed."""
         try:
             return read_path(path, complete=True, contents=self.digest)
-        except RecordError:
-            pass  # what its records have to have can't be invented: they may have it
+        except RecordError as exc:
+            why = exc  # what its records have to have can't be invented: they may have it
         except InstanceError as exc:
             self._drop(MendKind.FILE_UNREADABLE, item.record, exc.reason)
             return None
+        try:
+            candidate = self._read_as_listed(item, path)
+            uid = candidate.instance.sop_instance_uid
+            if uid != (_uid(item.record) or uid):  # that record is of another instance
+                if uid not in self._by_uid:
+                    raise why
+                candidate = self._read_as_listed(self._by_uid[uid], path)
+        except InstanceError as exc:
+            self._drop(MendKind.FILE_UNREADABLE, item.record, exc.reason)
+            return None
+        return candidate
+
+    def _read_as_listed(self, item: _Listed, path: str) -> Candidate:
         listed: dict[str, Recorder] = dict.fromkeys(
             RECORD_KEYS.keys() - set(UPPER_TYPES), lambda _: to_dataset(item.record.elements)
         )
-        try:
-            return read_path(path, complete=True, contents=True, recorders=listed)
-        except InstanceError as exc:
-            self._drop(MendKind.FILE_UNREADABLE, item.record, exc.reason)
-            return None
+        return read_path(path, complete=True, contents=True, recorders=listed)
 
-    def _take_file(self, item: _Listed, path: str, file_id: str) -> Handle | None:
-        """Take the instance in the file at `path`, which `item` references, with what is right."""
-        candidate = self._read(item, path)
-        if candidate is None:
-            return None
+    def _take_file(self, item: _Listed, candidate: Candidate, file_id: str) -> Handle | None:
+        """Take an instance whose file `item` references, with what is right of its records.
+
+        If `item` is of another SOP Instance, what it holds is that one's: the record of this one
+        counts, wherever it is, or else what the file says.
+        """
         record, instance = item.record, candidate.instance
-        standing = self.repository.state.live.get(instance.sop_instance_uid)
+        uid = instance.sop_instance_uid
+        standing = self.repository.state.live.get(uid)
         if standing is not None:
-            self._drop(
-                MendKind.SAME_INSTANCE,
-                record,
-                f"the SOP Instance {instance.sop_instance_uid} is in the File-set already, and the "
-                f"file {path} is left alone",
-                standing.handle,
+            why = (
+                f"the SOP Instance {uid} is in the File-set already, and the file "
+                f"{candidate.source} is left alone"
             )
+            self._lose(_Lost(item, MendKind.SAME_INSTANCE, why, standing.handle))
             return None
+        moved = None
+        if _uid(record) not in {"", uid}:
+            self._displaced[_uid(record)] = item
+            own = self._by_uid.get(uid)
+            self._lost.pop(uid, None)
+            if own is not None and _agrees(own.record, candidate):
+                item = own
+                moved = Mend(MendKind.FILE_ID, own.record.offset, _file_id(own.record), file_id)
+            else:
+                item = evolve(item, record=_made_from(candidate, record))
+            record = item.record
         mends: list[Mend] = []
         leaf, made = self._leaf(record, candidate, mends)
         parents, made_above = self._above(item, leaf, candidate, mends)
@@ -273,9 +362,11 @@ class Mending:
         ):
             if was != now:
                 mends.append(Mend(kind, record.offset, was or None, now))
+        if moved is not None:
+            mends.append(moved)
         for mend in mends:
             self._emit(mend, file_id, handle)
-        self._note_name(handle, candidate)
+        self._note_name(handle, candidate, file_id)
         return handle
 
     def _content(self, candidate: Candidate) -> Content | None:
@@ -283,7 +374,7 @@ class Mending:
             return None
         return Content(digest_of(candidate.data), len(candidate.data))
 
-    def _note_name(self, handle: Handle, candidate: Candidate) -> None:
+    def _note_name(self, handle: Handle, candidate: Candidate, file_id: str) -> None:
         """Record it if the instance's file has another name than the PATIENT that it is below.
 
         Once for each name: whose DICOMDIR has none in common with its files has many of them.
@@ -293,11 +384,22 @@ class Mending:
         if branch is None or {branch.record.type, patient.type} != {"PATIENT"}:
             return
         name, standing = patient_name(patient), patient_name(branch.record)
+        if name and name != standing:
+            self._persons[file_id] = None
         if name != standing and (branch.ref, name) not in self._names:
             self._names.add((branch.ref, name))
             self.repository.emit(PatientNameNoted(handle, branch.ref, name, standing))
 
-    def _take_unlisted(self, path: str, missing: dict[str, _Listed]) -> None:
+    def _warn_of_persons(self) -> None:
+        """Tell, by their files, which instances may be another person's than the PATIENT's."""
+        if self._persons:
+            _warn(
+                f"{some(list(self._persons))}: the file has another Patient's Name than the "
+                "PATIENT record of its Patient ID. They are one patient in this File-set, and may "
+                "be two persons with IDs of different issuers"
+            )
+
+    def _take_unlisted(self, path: str) -> None:
         """Take a file that no record names; it may be one that a record has lost."""
         name = below(self.found.root, path)
         try:
@@ -318,18 +420,15 @@ class Mending:
                 self.repository.emit(ConflictNoted(standing.handle, absolute(path), content))
                 _warn(f"{path} is left alone: the File-set has the SOP Instance {uid} already")
             return
-        item = missing.pop(uid, None)
+        lost = self._lost.pop(uid, None)
+        item = lost.item if lost is not None else self._displaced.pop(uid, None)
         if item is not None:
-            handle = self._take_file(item, path, name)
+            handle = self._take_file(item, candidate, name)
             if handle is not None:
-                was = "/".join(item.record.file_id or ())
+                was = _file_id(item.record)
                 self._emit(Mend(MendKind.FILE_ID, item.record.offset, was, name), name, handle)
             return
-        unlisted = DecodedRecord(
-            None, 0, 0, True, candidate.records[-1].type, candidate.records[-1].elements, None,
-            candidate.instance.sop_class_uid, uid, candidate.instance.transfer_syntax_uid,
-        )  # fmt: skip
-        handle = self._take_file(_Listed(unlisted), path, name)
+        handle = self._take_file(_Listed(_made_from(candidate)), candidate, name)
         if handle is not None:
             self._emit(Mend(MendKind.UNLISTED), name, handle)
 
@@ -406,6 +505,7 @@ class Mending:
             path = (*path, record_key(record) or "")
             first = self._stands.setdefault(path, own.offset)
             if first != own.offset and own.offset and self._is_new(MendKind.MERGED, own.offset):
+                self._compare_persons(own, first)
                 now = f"the one at offset {first}" if first else "one made from a file"
                 mends.append(Mend(MendKind.MERGED, own.offset, made.type, now))
         if moved and item.record.offset is not None:
@@ -415,6 +515,14 @@ class Mending:
         elif item.is_orphan and item.record.offset is not None:
             mends.append(Mend(MendKind.ORPHAN, item.record.offset))
         return tuple(parents), tags
+
+    def _compare_persons(self, own: _Above, first: int | None) -> None:
+        """Warn where two PATIENT records that become one may be of two persons."""
+        standing = self._patients.get(first)
+        if own.record.type != _PATIENT or standing is None:
+            return
+        if patient_name(own.record) != patient_name(standing):
+            _warn(namesakes(own.offset, first))
 
     def _with_uid(self, above: _Above, mends: list[Mend]) -> Record:
         """Return a record above a PRIVATE one, with a Private Record UID if it lacks that."""
@@ -446,8 +554,10 @@ class Mending:
         self, kind: MendKind, record: DecodedRecord, why: str, standing: Handle | None = None
     ) -> None:
         """Tell that a record is not taken."""
-        file_id = "/".join(record.file_id or ())
+        file_id = _file_id(record)
         self._emit(Mend(kind, record.offset), file_id, standing)
+        if why.startswith(("is ", "can't ", "changed ")):
+            why = f"its file {why}"
         if kind is not MendKind.SAME_FILE:
             _warn(f"The directory record at offset {record.offset} ({file_id}) is dropped: {why}")
 
@@ -475,6 +585,37 @@ def _children(node: DecodedNode) -> list[DecodedNode]:
 
 def _uid(record: DecodedRecord) -> str:
     return record.sop_instance_uid or ""
+
+
+def _file_id(record: DecodedRecord) -> str:
+    return "/".join(record.file_id or ())
+
+
+def _made_from(candidate: Candidate, named: DecodedRecord | None = None) -> DecodedRecord:
+    """Return the record that the instance itself gives, in the place of the one that `named` it."""
+    made, instance = candidate.records[-1], candidate.instance
+    return DecodedRecord(
+        named.offset if named else None, 0, 0, True, made.type, made.elements,
+        named.file_id if named else None, instance.sop_class_uid,
+        _uid(named) if named else instance.sop_instance_uid, instance.transfer_syntax_uid,
+    )  # fmt: skip
+
+
+def _agrees(record: DecodedRecord, candidate: Candidate) -> bool:
+    """Whether the keys in `record` are those of the instance whose UID it has.
+
+    Where only the UIDs of two records were mixed up, they are not.
+    """
+    made = candidate.records[-1]
+    if record.type != made.type:
+        return record.type == _PRIVATE
+    own = {element.tag: element for element in iterate(record.elements)}
+    invented = {_KEYWORDS[keyword] for keyword in candidate.invented}
+    return all(
+        own[e.tag].value.strip(b"\0 ") == e.value.strip(b"\0 ")
+        for e in iterate(made.elements)
+        if e.tag in own and e.tag not in invented and e.value.strip(b"\0 ")
+    )
 
 
 def _with_private_uid(record: Record, uid: str) -> Record:

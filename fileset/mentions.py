@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import warnings
 from functools import cached_property
+from io import BytesIO
+from pathlib import Path
 from typing import Final
 
 from attrs import define
 
-from projections.erasing import Identifiers
+from projections.erasing import KEYWORDS, Identifiers
 
 _SHORTEST: Final = 3  # of a Patient ID or a name: a shorter one is found in any text
 _UID: Final = re.compile(r"[0-9]+(?:\.[0-9]+)+")
@@ -53,3 +56,18 @@ class Mentions:
                 parts = tuple(part.strip() for part in group.split("^")[:2] if part.strip())
                 wanted.append(parts)
         return [words for words in wanted if words and max(map(len, words)) >= _SHORTEST]
+
+
+def ids_in(file: Path | bytes) -> list[str]:
+    """Return what a file says of whose it is, however damaged it is: IDs and UIDs."""
+    from pydicom import dcmread  # noqa: PLC0415 - slow to import, seldom needed
+
+    source = BytesIO(file) if isinstance(file, bytes) else file
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            found = dcmread(source, stop_before_pixels=True, force=True, specific_tags=[*KEYWORDS])
+            told = [str(found.get(keyword, "")).strip() for keyword in KEYWORDS]
+        except Exception:  # noqa: BLE001 - pydicom may stumble over a damaged file with any
+            return []
+    return [text for text in told if text]

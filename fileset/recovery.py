@@ -19,6 +19,7 @@ import secrets
 import shutil
 import sqlite3
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -26,12 +27,11 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 from attrs import Factory, asdict, define
-from filelock import FileLock, Timeout
 
 from fileset.adding import Adder, Offered
 from fileset.contents import Contents
 from fileset.errors import RefusedError, RepositoryError
-from fileset.exclusion import PATIENCE
+from fileset.exclusion import PATIENCE, Exclusion
 from fileset.ingest import Outcome, Result, read_bytes
 from fileset.repository import Repository, default_actor, default_origin
 from fileset.repository_folder import (
@@ -39,6 +39,8 @@ from fileset.repository_folder import (
     JOURNAL,
     KEPT_DAMAGED,
     LOCK,
+    PASSING,
+    RECOVERING,
     SETTINGS,
     SNAPSHOT,
     SUMMARY,
@@ -49,7 +51,7 @@ from fileset.repository_folder import (
 )
 from ledger import codec
 from ledger.digest import Digest, digest_of, from_raw
-from ledger.disk import fsync, replace_file
+from ledger.disk import fsync, private, replace_file
 from ledger.errors import (
     InstanceError,
     JournalDamagedError,
@@ -77,6 +79,7 @@ from ledger.salvage import (
     Proof,
     SalvagedDatabase,
     Witness,
+    last_position,
     prove,
     roll_back,
 )
@@ -86,8 +89,6 @@ from projections.hierarchy import Leaf
 from projections.materializer import read_dicomdir
 from projections.state import FileSetState
 
-_WORK: Final = "recovering"
-_PASSING: Final = ".recovering."
 _KEPT: Final = "damaged"
 _REPORT: Final = "report.json"
 _UNPROVEN: Final = "unproven.jsonl"
@@ -122,6 +123,8 @@ class Recovery:
         How many of them come from where.
     lost : list of int
         The first and the last position that is known to be lost; empty if none is.
+    ended : bool
+        Whether the database tells that nothing came after these events.
     unproven : int
         How many events beyond could be read and not be proven.
     missing : list of dict
@@ -150,6 +153,7 @@ class Recovery:
     recorded_at: str | None = None
     sources: dict[str, int] = Factory(dict)
     lost: list[int] = Factory(list)
+    ended: bool = True
     unproven: int = 0
     missing: list[Content] = Factory(list)
     unnamed: list[Content] = Factory(list)
@@ -165,10 +169,15 @@ class Recovery:
         return asdict(self)
 
 
-def looks_like_repository(path: Path) -> bool:
-    """Whether the folder `path` is a repository, or what is left of one."""
-    return any((path / name).exists() for name in (SETTINGS, JOURNAL, VAULT, _WORK)) and (
-        (path / JOURNAL).exists() or (path / _WORK).is_dir() or bool(list_packs(path / VAULT))
+def looks_like_repository(path: Path, *, with_exports: bool = False) -> bool:
+    """Whether the folder `path` is a repository, or what is left of one.
+
+    With exports of its journal there is less needed to tell: a folder for content is enough.
+    """
+    return (
+        any((path / name).exists() for name in (SETTINGS, JOURNAL, RECOVERING))
+        or bool(list_packs(path / VAULT))
+        or (with_exports and (path / VAULT).is_dir())
     )
 
 
@@ -182,49 +191,49 @@ def recover(
     origin: str | None = None,
     actor: str | None = None,
     clock: Clock = utc_now,
+    patience: float = PATIENCE,
 ) -> Recovery:
     """Rebuild the journal of the repository in the folder `path`, as far as it can be proven.
 
     `exports` are exported journals to fill gaps from, and `journal_id` is the journal's id, should
-    the damaged one have lost it. With `from_vault`, instances in the vault that no proven event
-    names are added again, as one change; if nothing is proven, a new journal begins with them.
-    With `dry_run` nothing is changed.
+    the damaged one have lost it. A journal that is whole, and goes on in an export, is extended by
+    that. With `from_vault`, instances in the vault that no proven event names are added again, as
+    one change; if nothing is proven, a new journal begins with them. With `dry_run` nothing is
+    changed. `patience` is how many seconds to wait for others who are changing the repository.
 
     Raises :class:`~fileset.errors.RefusedError` if nothing can be proven or another process holds
     the repository, :class:`~fileset.errors.RepositoryError` if there is none,
     :class:`~ledger.errors.UnknownFormatError` if a newer version made it.
     """
     path = Path(path).absolute()
-    if not looks_like_repository(path):
+    if not looks_like_repository(path, with_exports=bool(exports)):
         raise RepositoryError(
             f"There is no repository at {path}, nor what is left of one: it has neither a journal "
-            f"({JOURNAL}) nor content ({VAULT}/)."
+            f"({JOURNAL}) nor settings ({SETTINGS}) nor content ({VAULT}/)."
         )
+    origin = origin or default_origin()
     job = _Recovery(
-        path, exports, journal_id, from_vault, dry_run, origin or default_origin(),
-        actor or default_actor(), clock,
+        path, exports, journal_id, from_vault, dry_run, origin, actor or default_actor(), clock,
     )  # fmt: skip
-    with _locked(path):
-        report = job.run()
+    lock = path / LOCK
+    is_new = not lock.exists()
+    exclusion = Exclusion(path, any_journal=True)
+    exclusion.patience = patience
+    with exclusion.alone(origin):
+        try:
+            report = job.run()
+        except (MemoryError, RecursionError) as exc:
+            raise RefusedError(
+                f"{path / JOURNAL} or an exported journal needs more memory than there is "
+                f"({type(exc).__name__}): it is damaged, or made so. Restore a backup."
+            ) from exc
+        except LedgerError:
+            if is_new:
+                lock.unlink(missing_ok=True)  # who waits for it asks for it anew
+            raise
     if from_vault and not dry_run:
-        _add_unnamed(path, report, origin or default_origin(), actor, clock)
+        _add_unnamed(path, report, origin, actor, clock, patience)
     return report
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    lock = FileLock(path / LOCK, mode=0o600)
-    try:
-        lock.acquire(timeout=PATIENCE)
-    except Timeout as exc:
-        raise RefusedError(
-            f"Another process has been changing {path} for {PATIENCE:.0f} s: "
-            "try again when it is done."
-        ) from exc
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 # --- what is wrong -------------------------------------------------------------------------------
@@ -235,6 +244,8 @@ def _settings(path: Path) -> tuple[str | None, str | None]:
     try:
         return read_settings(path / SETTINGS), None
     except RepositoryError as exc:
+        if isinstance(exc.__cause__, PermissionError):
+            raise
         return None, str(exc).partition(" `fileset recover`")[0]
 
 
@@ -278,7 +289,7 @@ def _logs(path: Path) -> list[Path]:
 @contextmanager
 def _copied(path: Path, within: Path) -> Iterator[Path]:
     """Yield a copy of the database at `path` with its logs, which goes with the block."""
-    with tempfile.TemporaryDirectory(prefix=_PASSING, dir=within) as folder:
+    with tempfile.TemporaryDirectory(prefix=PASSING, dir=within) as folder:
         for each in (path, *_logs(path)):
             shutil.copyfile(each, Path(folder, each.name))
         yield Path(folder, path.name)
@@ -303,7 +314,7 @@ class _Recovery:
     ) -> None:
         self.path = path
         self.journal = path / JOURNAL
-        self.work = path / _WORK
+        self.work = path / RECOVERING
         self.kept = self.work / _KEPT
         self.exports = exports
         self.journal_id = journal_id
@@ -314,7 +325,7 @@ class _Recovery:
         self.clock = clock
 
     def run(self) -> Recovery:
-        for left in self.path.glob(f"{_PASSING}*"):  # by a run that was killed
+        for left in self.path.glob(f"{PASSING}*"):  # by a run that was killed
             shutil.rmtree(left, ignore_errors=True)
         named, of_settings = _settings(self.path)
         of_journal = _journal_damage(self.journal)
@@ -324,28 +335,70 @@ class _Recovery:
             if of_journal is None and named is not None:
                 of_settings = self._is_another(named)
             self.report.damage = [each for each in (of_journal, of_settings) if each]
-            self._recover(named, is_whole=of_journal is None)
-        if (of_settings is not None or self.report.begun_anew) and not self.report.dry_run:
-            self._mend_settings()
+            try:
+                self._recover(named, is_whole=of_journal is None)
+            finally:
+                with suppress(OSError):  # unless something is in it
+                    self.work.rmdir()
+        if not self.report.dry_run:
+            self._mend_settings(named)
         return self.report
 
     def _recover(self, named: str | None, *, is_whole: bool) -> None:
-        if not is_whole:
-            with ExitStack() as stack:
-                self._rebuild(stack, named)
-            return
-        if not self.report.dry_run:
-            shutil.rmtree(self.work, ignore_errors=True)  # broken off before it changed anything
+        with ExitStack() as stack:
+            exports = [stack.enter_context(closing(ExportedJournal(each))) for each in self.exports]
+            if not is_whole:
+                self._rebuild(stack, exports, named)
+                return
+            if not self.report.dry_run:
+                self._put_away()
+            if exports and self._goes_on(stack, exports):
+                self._rebuild(stack, exports, named)
+                return
         if self.from_vault or self.report.damage:
             with closing(SqliteJournal(self.journal, read_only=True)) as journal:
                 self._tell(journal)
 
-    def _mend_settings(self) -> None:
+    def _goes_on(self, stack: ExitStack, exports: Sequence[ExportedJournal]) -> bool:
+        """Whether `exports` prove more than the journal, which is whole, has."""
+        with closing(SqliteJournal(self.journal, read_only=True)) as journal:
+            id_, last = journal.id, journal.position
+        witnesses = _witnesses(id_, self._databases(self.journal, stack), exports)
+        proof = prove(id_, witnesses)
+        if proof.last > last:
+            self.report.damage.append(
+                f"The journal at {self.journal} is whole and ends at position {last}; what was "
+                f"exported of it has {proof.last - last} more: an older copy was put in its place, "
+                "perhaps."
+            )
+            return True
+        self._tell_of_exports(id_, proof, exports)
+        return False
+
+    def _put_away(self) -> None:
+        """Have nothing left of an earlier run that was broken off, but what it had kept."""
+        if not self.work.exists():
+            return
+        if not self.kept.is_dir() or not any(self.kept.iterdir()):
+            shutil.rmtree(self.work, ignore_errors=True)
+            return
+        free = _free_name(self.path, f"{KEPT_DAMAGED}{self._time()}")
+        self.work.rename(free)
+        fsync(self.path)
+        self.report.notes.append(
+            f"An earlier recovery was broken off; the damaged files that it kept are in {free}."
+        )
+
+    def _mend_settings(self, named: str | None) -> None:
+        """Have the settings name the journal that is there, or else no command would take it."""
+        with closing(SqliteJournal(self.journal, read_only=True)) as journal:
+            id_ = journal.id
         settings = self.path / SETTINGS
+        if named == id_ or (named is None and _settings(self.path)[1] is None):
+            return
         if settings.exists():
             settings.replace(_free_name(self.path, f"{SETTINGS}.damaged-{self._time()}"))
-        with closing(SqliteJournal(self.journal, read_only=True)) as journal:
-            replace_file(settings, settings_text(journal.id).encode("utf-8"))
+        replace_file(settings, settings_text(id_).encode("utf-8"))
 
     def _is_another(self, named: str) -> str | None:
         """Return what is wrong with settings that name another journal than the one there is.
@@ -390,40 +443,87 @@ class _Recovery:
 
     # --- building
 
-    def _rebuild(self, stack: ExitStack, named: str | None) -> None:
+    def _rebuild(
+        self, stack: ExitStack, exports: Sequence[ExportedJournal], named: str | None
+    ) -> None:
         report = self.report
-        if not report.dry_run:
-            if (self.kept / JOURNAL).exists() and not self._is_kept():
-                # Kept by a run that was killed, and another file has come in the place of it since.
-                self.work.rename(_free_name(self.path, f"{KEPT_DAMAGED}{self._time()}"))
-            self.work.mkdir(mode=0o700, exist_ok=True)
-        folder = self.work
-        if report.dry_run:
-            passing = tempfile.TemporaryDirectory(prefix=_PASSING, dir=self.path)
-            folder = Path(stack.enter_context(passing))
         damaged = self.kept / JOURNAL if self._is_kept() else self.journal
         databases = self._databases(damaged, stack)
-        exports = [stack.enter_context(closing(ExportedJournal(each))) for each in self.exports]
+        proof = self._proof(databases, exports, named)
+        if (proof is None or not proof.last) and not self.from_vault:
+            raise RefusedError(_nothing_proven(proof is not None, exports, self.journal_id))
+        folder = self.work
+        if report.dry_run:
+            passing = tempfile.TemporaryDirectory(prefix=PASSING, dir=self.path)
+            folder = Path(stack.enter_context(passing))
+        else:
+            if (self.kept / JOURNAL).exists() and not self._is_kept():
+                # Kept by a run that was killed, and another file has come in the place of it since.
+                self._put_away()
+            self.work.mkdir(mode=0o700, exist_ok=True)
         new = folder / JOURNAL
         for each in (new, *(new.with_name(f"{new.name}{end}") for end in _BESIDE)):
             each.unlink(missing_ok=True)
-        proof = _best_proof(databases, exports, (named, self.journal_id))
-        journal = stack.enter_context(closing(self._build(new, proof, databases)))
-        unproven = _unproven(databases, report.events)
+        journal = stack.enter_context(closing(self._build(new, proof, databases, exports)))
+        unproven = Counter(found.type for _, found in _unproven(databases, report.events))
+        report.ended = self._last(damaged) == report.events
         self._tell(journal)
         self._tell_of_proof(proof, databases, exports, unproven)
         self._record(journal, damaged)
         if report.dry_run:
             return
         journal.close()
-        _write_lines(folder / _UNPROVEN, unproven)
+        _write_unproven(folder / _UNPROVEN, databases, report.events)
         self._keep(damaged)
-        report.kept = str(_free_name(self.path, f"{KEPT_DAMAGED}{self._time()}"))
+        if self.kept.exists():
+            report.kept = str(_free_name(self.path, f"{KEPT_DAMAGED}{self._time()}"))
         told = {**report.document(), "was": _signature(self.journal)}
         replace_file(self.work / _REPORT, orjson.dumps(told, option=orjson.OPT_INDENT_2))
         fsync(self.work)
         self._put_in_place()
         self._name_folder()
+
+    def _proof(
+        self,
+        databases: Sequence[SalvagedDatabase],
+        exports: Sequence[ExportedJournal],
+        named: str | None,
+    ) -> Proof | None:
+        """Return what is proven for the id that the journal has; ``None`` if none is known.
+
+        What its owner says counts first, then its settings, then the database. An export's id is
+        taken where none of these is known, or where the database's own events follow from it.
+        """
+        if (id_ := self.journal_id) is not None:
+            proven = prove(id_, _witnesses(id_, databases, exports))
+            if named not in (None, id_) and not prove(id_, databases).last:
+                raise RefusedError(
+                    f"{self.path / SETTINGS} names the journal {named}, and --journal-id {id_}; no "
+                    "event of the database is of the latter. If it is the right one all the same, "
+                    f"move {SETTINGS} away first. Nothing was changed."
+                )
+            return proven
+        if named is not None:
+            return prove(named, _witnesses(named, databases, exports))
+        own = list(dict.fromkeys(id_ for each in databases for id_ in each.ids))
+        of_exports = list(dict.fromkeys(each.journal_id for each in exports))
+        proofs = [prove(id_, _witnesses(id_, databases, exports)) for id_ in own]
+        if not any(proof.last for proof in proofs):
+            proofs += [
+                prove(id_, _witnesses(id_, databases, exports)) for id_ in of_exports
+                if not own or prove(id_, databases).last
+            ]  # fmt: skip
+        return max(proofs, key=lambda proof: proof.last, default=None)
+
+    def _last(self, damaged: Path) -> int | None:
+        """Return where the damaged journal ends, by what leads to its last event."""
+        if not damaged.is_file():
+            return None
+        if not _logs(damaged):
+            return last_position(damaged)
+        with _copied(damaged, self.path) as copy:
+            roll_back(copy)
+            return last_position(copy)
 
     def _databases(self, damaged: Path, stack: ExitStack) -> list[SalvagedDatabase]:
         if not damaged.is_file():
@@ -437,7 +537,11 @@ class _Recovery:
         return found
 
     def _build(
-        self, new: Path, proof: Proof | None, databases: Sequence[SalvagedDatabase]
+        self,
+        new: Path,
+        proof: Proof | None,
+        databases: Sequence[SalvagedDatabase],
+        exports: Sequence[ExportedJournal],
     ) -> SqliteJournal:
         """Build the journal that is proven, or else a new one."""
         while proof is not None and proof.last:
@@ -455,7 +559,7 @@ class _Recovery:
             self.report.events = proof.last
             return journal
         if not self.from_vault:
-            raise RefusedError(_nothing_proven(proof is not None, bool(self.exports)))
+            raise RefusedError(_nothing_proven(proof is not None, exports, self.journal_id))
         journal = SqliteJournal.create(new, clock=self.clock)
         self.report.begun_anew = True
         first = _first_event(databases)
@@ -540,27 +644,19 @@ class _Recovery:
         proof: Proof | None,
         databases: Sequence[SalvagedDatabase],
         exports: Sequence[ExportedJournal],
-        unproven: Sequence[dict[str, Any]],
+        unproven: Mapping[str, int],
     ) -> None:
         report = self.report
         report.sources = proof.sources if proof else {}
-        report.unproven = len(unproven)
-        last = max([each.last for each in databases] + [each.last for each in exports], default=0)
+        report.unproven = sum(unproven.values())
+        own = [
+            each.last for each in exports
+            if proof and each.journal_id == proof.journal_id and each.name not in proof.forks
+        ]  # fmt: skip
+        last = max([each.last for each in databases] + own, default=0)
         report.lost = [report.events + 1, last] if last > report.events else []
-        for export in exports:
-            if export.trouble:
-                report.notes.append(f"{export.trouble} It was taken up to there.")
-            if proof and export.journal_id != proof.journal_id:
-                report.notes.append(
-                    f"{export.name} is of another journal: nothing was taken of it."
-                )
-        for name, position in (proof.forks if proof else {}).items():
-            report.notes.append(
-                f"{name} tells another history from position {position} on: it was made from a "
-                "copy that went another way. That was not taken."
-            )
-        types = [each["type"] for each in unproven]
-        if types.count(PayloadErased.TYPE) > types.count(ErasureCompleted.TYPE):
+        self._tell_of_exports(proof.journal_id if proof else None, proof, exports)
+        if unproven.get(PayloadErased.TYPE, 0) > unproven.get(ErasureCompleted.TYPE, 0):
             report.erasing = True
             report.notes.append(
                 "An erasure is among what is lost, and was not complete: what the vault holds and "
@@ -570,6 +666,25 @@ class _Recovery:
             report.notes.append(
                 f"The event at position {report.events + 1} was erased, and which event says so is "
                 "not proven: so the recovered journal ends before it."
+            )
+
+    def _tell_of_exports(
+        self, id_: str | None, proof: Proof | None, exports: Sequence[ExportedJournal]
+    ) -> None:
+        """Tell which exports were not taken, or not all of them."""
+        notes = self.report.notes
+        for export in exports:
+            if id_ is None or export.journal_id != id_:
+                notes.append(
+                    f"{export.name} is of another journal, {export.journal_id}: nothing was taken "
+                    "of it."
+                )
+            elif export.trouble:
+                notes.append(f"{export.trouble} It was taken up to there.")
+        for name, position in (proof.forks if proof else {}).items():
+            notes.append(
+                f"{name} tells another history from position {position} on: it was made from a "
+                "copy that went another way. That was not taken."
             )
 
     # --- putting it in place
@@ -612,44 +727,40 @@ class _Recovery:
         for name in (SNAPSHOT, SUMMARY):
             with suppress(FileNotFoundError):
                 (self.path / CACHE / name).replace(self.work / name)
+        if not self.kept.exists():  # there was none, and what was told of it is told again
+            self.report.kept = None
+            shutil.rmtree(self.work)
+            return
         if self.report.kept is None or Path(self.report.kept).exists():
             self.report.kept = str(_free_name(self.path, f"{KEPT_DAMAGED}{self._time()}"))
         self.work.rename(self.report.kept)
         fsync(self.path)
 
 
-def _best_proof(
-    databases: Sequence[SalvagedDatabase],
-    exports: Sequence[ExportedJournal],
-    others: Iterable[str | None],
-) -> Proof | None:
-    """Return the longest proof for any id that the journal may have; ``None`` if none is known."""
-    ids = dict.fromkeys(
-        [id_ for each in databases for id_ in each.ids]
-        + [each.journal_id for each in exports]
-        + [id_ for id_ in others if id_]
-    )
-    best: Proof | None = None
-    for id_ in ids:
-        witnesses: list[Witness] = [*databases]
-        witnesses += [each for each in exports if each.journal_id == id_]
-        proof = prove(id_, witnesses)
-        if best is None or proof.last > best.last:
-            best = proof
-    return best
+def _witnesses(
+    id_: str, databases: Sequence[SalvagedDatabase], exports: Sequence[ExportedJournal]
+) -> list[Witness]:
+    """Return what can tell of the journal with an id; a database's own can be damaged."""
+    return [*databases, *(each for each in exports if each.journal_id == id_)]
 
 
-def _nothing_proven(id_is_known: bool, with_exports: bool) -> str:
+def _nothing_proven(
+    id_is_known: bool, exports: Sequence[ExportedJournal], journal_id: str | None
+) -> str:
     why = (
         "no event follows from the journal's id"
         if id_is_known
         else "the journal's id, which the proof begins with, can't be read"
     )
-    name = "another exported journal" if with_exports else "an exported journal"
+    name = "another exported journal" if exports else "an exported journal"
+    others = "".join(
+        f" {each.name} is of the journal {each.journal_id}."
+        for each in exports if each.journal_id != journal_id
+    )  # fmt: skip
     return (
-        f"Nothing of the journal can be proven: {why}. Name {name} with --journal, the journal's "
-        "id with --journal-id if it is known, or restore a backup. With --from-vault a new journal "
-        "begins with the instances that are in the vault. Nothing was changed."
+        f"Nothing of the journal can be proven: {why}.{others} Name {name} with --journal, the "
+        "journal's id with --journal-id if it is known, or restore a backup. With --from-vault a "
+        "new journal begins with the instances that are in the vault. Nothing was changed."
     )
 
 
@@ -670,14 +781,24 @@ def _new_uid() -> str:
     return str(generate_uid())
 
 
-def _unproven(databases: Iterable[SalvagedDatabase], after: int) -> list[dict[str, Any]]:
-    """Return what could be read of events beyond position `after`, for people."""
-    lines: dict[tuple[int, bytes], dict[str, Any]] = {}
-    for database in databases:
-        for position in database.positions(after):
+def _unproven(databases: Sequence[SalvagedDatabase], after: int) -> Iterator[tuple[int, Found]]:
+    """Yield what could be read of events beyond position `after`, and their positions."""
+    for position in sorted({at for each in databases for at in each.positions(after)}):
+        seen: set[bytes] = set()
+        for database in databases:
             for found in database.events(position):
-                lines.setdefault((position, found.hash), _unproven_line(position, found))
-    return [lines[key] for key in sorted(lines)]
+                if found.hash not in seen:
+                    seen.add(found.hash)
+                    yield position, found
+
+
+def _write_unproven(path: Path, databases: Sequence[SalvagedDatabase], after: int) -> None:
+    """Write to `path` what could be read of events beyond position `after`, for people."""
+    with open(path, "wb", opener=private) as file:
+        for position, found in _unproven(databases, after):
+            line = _unproven_line(position, found)
+            file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+    fsync(path)
 
 
 def _unproven_line(position: int, found: Found) -> dict[str, Any]:
@@ -686,12 +807,6 @@ def _unproven_line(position: int, found: Found) -> dict[str, Any]:
         "position": position, "type": found.type, "version": found.version,
         "hash": from_raw(found.hash), "payload": payload,
     }  # fmt: skip
-
-
-def _write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
-    replace_file(
-        path, b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines)
-    )
 
 
 def _last_first(journal: SqliteJournal) -> int:
@@ -759,7 +874,7 @@ def _free_name(folder: Path, name: str) -> Path:
 
 
 def _add_unnamed(
-    path: Path, report: Recovery, origin: str, actor: str | None, clock: Clock
+    path: Path, report: Recovery, origin: str, actor: str | None, clock: Clock, patience: float
 ) -> None:
     """Add the instances in the vault that no event names, as one change."""
     if not report.unnamed:
@@ -769,6 +884,7 @@ def _add_unnamed(
         return
     with closing(Repository.open(path, clock=clock, origin=origin)) as repository:
         repository.actor = actor
+        repository.patience = patience
         adder = Adder(repository, Contents(repository))
         before = repository.journal.position
         results = adder.add(_offered(repository.vault, report.unnamed), reason=_REASON)

@@ -1,100 +1,46 @@
-"""Putting the medium right: files that were lost or damaged since the last write.
+"""Putting the medium right: what was lost or damaged since the last write.
 
-The bytes come from the vault, or from where they were left. What lies in a file's place instead is
-kept in the vault first, and both are recorded before the medium is touched. Each file takes its
-place by rename, so a repair that was interrupted is done again.
+The bytes come from the vault, or from where they were left. What lies in the place of a file or of
+the DICOMDIR is kept in the vault first, and the damage recorded, before the medium is touched. Each
+file is made whole in a folder of ours and takes its place in one step, so a repair that was
+interrupted is done again. What an older copy of the medium has again is taken off it. The DICOMDIR
+is left to the write that follows. In turn, what the vault has lost and the medium still has goes
+back into the vault.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
-from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import evolve
 
-from fileset.errors import RefusedError
+from fileset.damage import (
+    Damage,
+    Fault,
+    Faulty,
+    Progress,
+    find_damage,
+    leads_out,
+    signature_of,
+)
 from fileset.repository import Repository
-from ledger.digest import Digest, digest_of
-from ledger.disk import fsync_all
+from ledger.digest import Digest
+from ledger.disk import fsync, fsync_all
 from ledger.errors import ContentMissingError, LedgerError
-from ledger.events import DamageNoted, Placement, StrangerKept
+from ledger.events import DamageNoted, DamageRepaired, Handle, Placement, StrangerKept
 from ledger.files import copy_file, file_content, open_regular
-from projections.dicomdir_decoder import decode_dicomdir
 from projections.hierarchy import Leaf
-from projections.materializer import DICOMDIR, MediumError, read_dicomdir
-from projections.state import FileSetState, Written
+from projections.materializer import MediumError
+from projections.state import FileSetState
 
+_FOLDER: Final = ".DICOMDIR-repair"
+_OURS: Final = re.compile(r"[0-9a-f]{64}")
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_GONE: Final = (errno.ENOENT, errno.ENOTDIR)
-_REFUSED: Final = (errno.EACCES, errno.EPERM)  # there is nothing wrong with such a file
-
-Progress = Callable[[int, int], None]
-"""Called with the number of files done and to do."""
-
-
-class Fault(Enum):
-    """What is wrong with a file of the medium."""
-
-    MISSING = "missing"
-    CHANGED = "changed"
-    UNREADABLE = "unreadable"
-
-
-@frozen
-class Faulty:
-    """An instance whose file is not what the last write left.
-
-    `why` it isn't put right; ``None`` where it can be, and has been after a repair.
-    """
-
-    leaf: Leaf
-    path: Path
-    fault: Fault
-    why: str | None = None
-
-
-@define
-class Damage:
-    """What is wrong with the medium at `root`.
-
-    `dicomdir` is what another DICOMDIR there holds; with `no_dicomdir` there is none.
-    """
-
-    root: Path
-    files: list[Faulty] = field(factory=list)
-    dicomdir: Digest | None = None
-    no_dicomdir: bool = False
-
-    @property
-    def of_dicomdir(self) -> bool:
-        """Whether the DICOMDIR is not the one that was written last."""
-        return self.no_dicomdir or self.dicomdir is not None
-
-    @property
-    def mended(self) -> list[Faulty]:
-        """The files that are, or can be, put right."""
-        return [each for each in self.files if each.why is None]
-
-    @property
-    def left(self) -> list[Faulty]:
-        """The files that can't be put right."""
-        return [each for each in self.files if each.why is not None]
-
-
-def fault_of(path: Path, leaf: Leaf) -> tuple[Fault, OSError | None] | None:
-    """Return what is wrong with an instance's file, and the error that told it if one did."""
-    try:
-        content = file_content(path)
-    except OSError as exc:
-        return (Fault.MISSING if exc.errno in _GONE else Fault.UNREADABLE), exc
-    if leaf.content is None or content == leaf.content:
-        return None
-    return Fault.CHANGED, None
 
 
 class Repairer:
@@ -104,47 +50,58 @@ class Repairer:
         self._repository = repository
 
     def look(self, root: Path, state: FileSetState, *, progress: Progress | None = None) -> Damage:
-        """Return how the medium at `root` differs from what the last write in `state` left.
+        """Return what is wrong; see :func:`~fileset.damage.find_damage`."""
+        return find_damage(root, state, self._has_bytes, self._is_kept, progress=progress)
 
-        Every file is read; if nothing was ever written, nothing is wrong. Raises
-        :class:`~fileset.errors.RefusedError` if another File-set is there,
-        :class:`~projections.materializer.MediumError` if nothing of this one is.
+    def mend(
+        self, damage: Damage, *, reason: str | None = None, progress: Progress | None = None
+    ) -> None:
+        """Record the `damage`, and put right what can be.
+
+        What could not be is told in `damage` then. The caller keeps others out.
         """
-        written = state.written
-        if written is None:
-            return Damage(root)
-        damage = _damage_of_dicomdir(root, written, state)
-        leaves = [leaf for leaf in state.hierarchy.walk_leaves() if leaf.file_id and leaf.is_live]
-        for number, leaf in enumerate(leaves):
-            damage.files += self._look_at(root / (leaf.file_id or ""), leaf)
+        repository, root = self._repository, damage.root
+        clear_leftovers(root, repository.state)
+        with repository.change(reason):
+            self._keep(damage)
+            noted = repository.emit(_noted(damage)) if damage.is_on_medium else 0
+        if not noted:
+            return
+        folder = root / _FOLDER
+        done: list[Path] = []
+        mended = damage.mended
+        for number, each in enumerate(mended):
+            try:
+                self._put_back(each, root, folder)
+            except (OSError, LedgerError) as exc:
+                why = (exc.strerror if isinstance(exc, OSError) else str(exc).rstrip(".")) or str(
+                    exc
+                )
+                damage.files[damage.files.index(each)] = evolve(each, why=why)
+            else:
+                done.append(each.path)
             if progress:
-                progress(number + 1, len(leaves))
-        missing = sum(each.fault is Fault.MISSING for each in damage.files)
-        if damage.no_dicomdir and missing == len(leaves):
-            raise MediumError(
-                f"Nothing of the File-set is at {root}: bring the medium back, or give it up with "
-                "`fileset write ROOT --new-medium`."
-            )
-        return damage
+                progress(number + 1, len(mended))
+        done += [path for leaf, path in damage.returned if _take_off(path, leaf, root)]
+        folders = {folder for path in done for folder in _up_to(path.parent, root)}
+        fsync_all((), sorted(folders | {root}), root)
+        clear_leftovers(root, repository.state)
+        if done:
+            put_back = tuple(each.leaf.handle for each in damage.mended)
+            taken_off = tuple(leaf.handle for leaf, path in damage.returned if path in done)
+            with repository.change(reason):
+                repository.emit(DamageRepaired(noted, put_back, taken_off))
 
-    def _look_at(self, path: Path, leaf: Leaf) -> Iterator[Faulty]:
-        found = fault_of(path, leaf)
-        if found is not None:
-            fault, error = found
-            yield Faulty(leaf, path, fault, self._why_not(path, leaf, error))
+    # --- the vault -------------------------------------------------------------------------------
 
-    def _why_not(self, path: Path, leaf: Leaf, error: OSError | None) -> str | None:
-        """Return why an instance's file can't be put right, ``None`` if it can."""
-        if error is not None and error.errno in _REFUSED:
-            return f"it can't be read: {error.strerror}"
-        if path.is_dir():
-            return "a folder is in its place: move it away"
-        if self._source(leaf) is None:
-            return (
-                "its bytes are neither in the vault nor where it was added from: put it back, or "
-                "remove the instance"
-            )
-        return None
+    def _has_bytes(self, leaf: Leaf) -> bool:
+        return self._source(leaf) is not None
+
+    def _is_kept(self, leaf: Leaf) -> bool:
+        """Whether the vault has an instance's bytes as they were, where it is to have them."""
+        if leaf.placement is not Placement.VAULT or leaf.content is None:
+            return True
+        return self._repository.vault.is_sound(leaf.content.digest)
 
     def _source(self, leaf: Leaf) -> Callable[[int], None] | None:
         """Return what copies an instance's bytes to an open file; ``None`` if they are lost."""
@@ -152,7 +109,7 @@ class Repairer:
         if content is None:
             return None
         vault, digest = self._repository.vault, content.digest
-        if digest in vault:
+        if vault.is_sound(digest):
             return lambda fd: vault.copy_to(digest, fd)
         if leaf.placement is Placement.REFERENCE and source is not None:
             with suppress(OSError):
@@ -160,36 +117,16 @@ class Repairer:
                     return lambda fd: copy_file(source, fd, expected=content)
         return None
 
-    def mend(
-        self, damage: Damage, *, reason: str | None = None, progress: Progress | None = None
-    ) -> None:
-        """Record the `damage`, and put right what can be; the DICOMDIR is left to a write.
+    def _keep(self, damage: Damage) -> None:
+        """Put what lies in the place of what will be put back into the vault.
 
-        What could not be put right is told in `damage`. The caller keeps others out.
+        A link holds nothing of its own, and what it leads to is not on the medium.
         """
-        if not damage.files and not damage.of_dicomdir:
-            return
-        with self._repository.change(reason):
-            self._keep_strangers(damage)
-            self._repository.emit(_noted(damage))
-        mended = damage.mended
-        for number, each in enumerate(mended):
-            try:
-                self._put_back(each, damage.root)
-            except (OSError, LedgerError) as exc:
-                why = exc.strerror if isinstance(exc, OSError) else str(exc)
-                at = damage.files.index(each)
-                damage.files[at] = Faulty(each.leaf, each.path, each.fault, why or str(exc))
-            if progress:
-                progress(number + 1, len(mended))
-        paths = [each.path for each in damage.mended]
-        fsync_all(paths, sorted({path.parent for path in paths}), damage.root)
-
-    def _keep_strangers(self, damage: Damage) -> None:
-        """Put what lies in the place of the files that will be put back into the vault."""
         with self._repository.vault.batch() as batch:
+            if damage.replaced is not None:
+                batch.add(damage.replaced)
             for each in damage.mended:
-                if each.fault is not Fault.CHANGED:
+                if each.fault is not Fault.CHANGED or each.path.is_symlink():
                     continue
                 fd = open_regular(each.path)
                 try:
@@ -197,66 +134,105 @@ class Repairer:
                 finally:
                     os.close(fd)
                 self._repository.emit(StrangerKept(each.leaf.handle, kept))
+            for _, path in (*damage.returned, *damage.unkept):
+                fd = open_regular(path)
+                try:
+                    batch.add_file(fd)
+                finally:
+                    os.close(fd)
 
-    def _put_back(self, faulty: Faulty, root: Path) -> None:
-        """Have the instance's bytes be at its File ID, whatever was there."""
-        copy, path = self._source(faulty.leaf), faulty.path
-        if copy is None:
+    # --- the medium ------------------------------------------------------------------------------
+
+    def _put_back(self, faulty: Faulty, root: Path, folder: Path) -> None:
+        """Have the instance's bytes be at its File ID, in the place of what was seen there."""
+        copy, path, content = self._source(faulty.leaf), faulty.path, faulty.leaf.content
+        if copy is None or content is None:
             raise ContentMissingError("its bytes are gone meanwhile")
-        _make_folder(path.parent, root)
-        temporary = path.with_name(f".{path.name}.new")
-        temporary.unlink(missing_ok=True)  # left by a repair that was interrupted
+        if leads_out(path, root):
+            raise MediumError("a link on the way to it leads elsewhere: remove that")
+        folder.mkdir(exist_ok=True)
+        whole = folder / content.digest.partition(":")[2]
+        fd = os.open(whole, _CREATE, 0o666)
         try:
-            fd = os.open(temporary, _CREATE, 0o666)
-            try:
-                copy(fd)
-                os.fsync(fd)
-            finally:
-                os.close(fd)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+            copy(fd)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if signature_of(path) != faulty.seen:
+            raise MediumError("it changed meanwhile: repair again")
+        if faulty.seen is None:
+            _name(whole, path)
+        else:
+            whole.replace(path)
 
 
-def _make_folder(folder: Path, root: Path) -> None:
-    """Make `folder`, below `root`; refuse one that a link leads to."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if folder.resolve() != root.resolve() / folder.relative_to(root):
-        raise MediumError(f"{folder} is a link: a file put there would lie elsewhere")
+def clear_leftovers(root: Path, state: FileSetState) -> None:
+    """Delete what a repair that was killed has left on the medium at `root`.
+
+    Its files are called by the digests of instances; any others are somebody else's.
+    """
+    folder = root / _FOLDER
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    known = _digests(state)
+    for path in folder.iterdir():
+        if _OURS.fullmatch(path.name) and f"sha256:{path.name}" in known:
+            path.unlink()
+    with suppress(OSError):  # somebody else's file is in it
+        folder.rmdir()
+        fsync(root)
 
 
-def _damage_of_dicomdir(root: Path, written: Written, state: FileSetState) -> Damage:
-    """Return what is wrong with the DICOMDIR; refuse that of another File-set."""
-    if (root / DICOMDIR).is_dir():
-        raise MediumError(f"{root / DICOMDIR} is a folder: move it away.")
-    dicomdir = read_dicomdir(root)
-    if dicomdir is None:
-        return Damage(root, no_dicomdir=written.dicomdir is not None)
-    digest = digest_of(dicomdir)
-    if digest == written.dicomdir:
-        return Damage(root)
+def _digests(state: FileSetState) -> Container[str]:
+    leaves = state.hierarchy.leaves.values()
+    return {leaf.content.digest for leaf in leaves if leaf.content is not None}
+
+
+def _name(whole: Path, path: Path) -> None:
+    """Give the file `whole` the name `path`, where nothing is; FileExistsError if that is over."""
     try:
-        uid = decode_dicomdir(dicomdir, name=os.fspath(root)).identity.uid
-    except LedgerError:  # it is damaged
-        uid = written.identity.uid
-    if uid not in (written.identity.uid, state.identity.uid):
-        raise RefusedError(
-            f"The DICOMDIR at {root} is that of another File-set, {uid}: bring the right medium, "
-            "or give it up with `fileset write ROOT --new-medium`."
-        )
-    return Damage(root, dicomdir=digest)
+        os.link(whole, path, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError:  # FAT, for one, has no links
+        if os.path.lexists(path):
+            raise FileExistsError(f"{path} is there by now") from None
+        whole.rename(path)
+    else:
+        whole.unlink()
+
+
+def _take_off(path: Path, leaf: Leaf, root: Path) -> bool:
+    """Take a file off that a write had taken off before; return whether it went."""
+    if leads_out(path, root) or path.is_symlink() or file_content(path) != leaf.content:
+        return False
+    path.unlink()
+    for folder in _up_to(path.parent, root):
+        try:
+            folder.rmdir()
+        except OSError:
+            break
+    return True
+
+
+def _up_to(folder: Path, root: Path) -> Sequence[Path]:
+    """Return `folder` and those above it below `root`, those that are there."""
+    below = [folder, *folder.parents]
+    return [each for each in below[: below.index(root)] if each.is_dir()]
 
 
 def _noted(damage: Damage) -> DamageNoted:
-    def handles(fault: Fault) -> Sequence[int]:
+    def handles(fault: Fault) -> tuple[Handle, ...]:
         return tuple(each.leaf.handle for each in damage.files if each.fault is fault)
 
+    found: Digest | None = damage.dicomdir
     return DamageNoted(
         root=os.fspath(damage.root),
-        missing=tuple(handles(Fault.MISSING)),
-        changed=tuple(handles(Fault.CHANGED)),
-        unreadable=tuple(handles(Fault.UNREADABLE)),
-        dicomdir=damage.dicomdir,
+        missing=handles(Fault.MISSING),
+        changed=handles(Fault.CHANGED),
+        unreadable=handles(Fault.UNREADABLE),
+        returned=tuple(leaf.handle for leaf, _ in damage.returned),
+        dicomdir=found,
         no_dicomdir=damage.no_dicomdir,
     )

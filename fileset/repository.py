@@ -22,6 +22,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
+from threading import get_ident
 from typing import Any, Final, Literal
 
 from fileset.caches import Caches
@@ -111,6 +112,7 @@ class Repository:
         self._state: FileSetState | None = None
         self._loaded_position = 0
         self._draft: Draft | None = None
+        self._changer = 0  # the thread whose draft it is
         self._change: Change | None = None
         self._base = 0
         self._buffer: list[Event] = []
@@ -242,7 +244,7 @@ class Repository:
     def state(self) -> FileSetState:
         """The state as of the last event that this object knows of; see :meth:`refresh`."""
         state = self._state
-        if state is not None and self._draft is None:
+        if state is not None and (self._draft is None or self._changer == get_ident()):
             return state
         self._refuse_if_newer()
         with self._exclusion.own_turn():  # not while another thread loads or changes it
@@ -369,6 +371,7 @@ class Repository:
             with self.exclusively():
                 state = self.refresh()
                 self._base = state.position
+                self._changer = get_ident()
                 self._draft = Draft(
                     id=secrets.token_hex(6),
                     actor=actor or self.actor or default_actor(),

@@ -10,6 +10,7 @@
     lock                held by the one process that is changing it
     quarantine/, watch/ what watched folders brought and could not be taken; what they are known by
     damaged-TIME/       a damaged journal, kept when it was recovered
+    recovering/         the same, while that goes on or if it was killed
 """
 
 from __future__ import annotations
@@ -38,6 +39,12 @@ SUMMARY: Final = "summary.json"
 HOLDER: Final = "holder"
 KEPT_DAMAGED: Final = "damaged-"
 """How the names of folders begin that hold what was damaged, kept by a recovery."""
+
+RECOVERING: Final = "recovering"
+"""The folder of a recovery that is not complete, which holds what is damaged."""
+
+PASSING: Final = f".{RECOVERING}."
+"""How the names of folders begin that hold copies of it as long as a recovery runs."""
 
 _SETTINGS_TEXT: Final = f"""\
 # A repository of fileset-ledger: the journal of a DICOM File-set.
@@ -87,6 +94,10 @@ def read_settings(path: Path) -> str | None:
         version, journal_id = settings.get("format"), settings.get("journal")
         if type(version) is not int or not isinstance(journal_id, str | None):
             raise ValueError("it does not tell the repository's format")  # noqa: TRY301
+    except PermissionError as exc:
+        raise RepositoryError(
+            f"{path} can't be read: {exc.strerror}. `chmod u+r` makes it readable for its owner."
+        ) from exc
     except (OSError, ValueError) as exc:
         raise RepositoryError(
             f"{path} can't be read: {exc}. `fileset recover` makes it anew."

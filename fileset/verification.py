@@ -6,6 +6,7 @@ had then: a chain alone is as consistent after it was cut or made anew.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
@@ -13,19 +14,20 @@ from typing import Final, TypeAlias
 
 from attrs import Factory, define, frozen
 
-from fileset.repairing import Fault, fault_of
+from fileset.damage import Fault, fault_of
 from fileset.repository import Repository
 from ledger import codec
 from ledger.checkpoint import Checkpoint
 from ledger.digest import Digest, digest_of, from_raw
-from ledger.errors import JournalDamagedError, UnknownFormatError
+from ledger.errors import JournalDamagedError, LedgerError, UnknownFormatError
 from ledger.events import Placement
 from ledger.files import file_content
 from ledger.journal import Journal, Stored, verify_journal
 from ledger.signing import PublicKey
 from projections.hierarchy import Leaf
-from projections.materializer import read_dicomdir
-from projections.state import FileSetState
+from projections.dicomdir_decoder import decode_dicomdir
+from projections.materializer import DICOMDIR, read_dicomdir
+from projections.state import FileSetState, Written
 
 _REPLACING: Final = "`fileset write --repair` puts right what can be."
 
@@ -50,6 +52,9 @@ class FindingKind(Enum):
 
     CONTENT_MISSING = "content-missing"
     """An instance's bytes are nowhere to be found."""
+
+    MEDIUM = "medium"
+    """Nothing of the File-set is where its medium was."""
 
     DICOMDIR = "dicomdir"
     """The medium's DICOMDIR is gone or another one."""
@@ -369,22 +374,58 @@ def verify_medium(state: FileSetState, show: Progress | None = None) -> Iterator
     if written is None:
         return
     root = Path(written.root)
-    dicomdir = read_dicomdir(root)
-    if dicomdir is None:
-        if written.dicomdir is not None:
+    there = [leaf for leaf in state.hierarchy.walk_leaves() if leaf.file_id is not None]
+    try:
+        dicomdir = read_dicomdir(root)
+    except (OSError, MemoryError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) else "it is too large for the memory"
+        told = f"The DICOMDIR at {root} can't be read: {why}. {_REPLACING}"
+        yield Finding(FindingKind.DICOMDIR, str(root / DICOMDIR), told)
+    else:
+        is_right = dicomdir is not None and digest_of(dicomdir) == written.dicomdir
+        absent = None if is_right else _absent(root, written, state, dicomdir, there)
+        if absent is not None:
+            yield Finding(FindingKind.MEDIUM, str(root), absent)
+            return
+        if dicomdir is None and written.dicomdir is not None:
             told = f"There is no DICOMDIR at {root}. {_REPLACING}"
             yield Finding(FindingKind.DICOMDIR, str(root), told)
-    elif digest_of(dicomdir) != written.dicomdir:
-        yield Finding(
-            FindingKind.DICOMDIR,
-            str(root / "DICOMDIR"),
-            f"The DICOMDIR at {root} is not the one that was written last. {_REPLACING}",
-        )
-    there = [leaf for leaf in state.hierarchy.walk_leaves() if leaf.file_id is not None]
+        elif dicomdir is not None and not is_right:
+            told = f"The DICOMDIR at {root} is not the one that was written last. {_REPLACING}"
+            yield Finding(FindingKind.DICOMDIR, str(root / DICOMDIR), told)
     for number, leaf in enumerate(there):
         if show is not None:
             show("Checking the medium", number + 1, len(there))
         yield from _verify_file(root / (leaf.file_id or ""), leaf)
+
+
+def _absent(
+    root: Path,
+    written: Written,
+    state: FileSetState,
+    dicomdir: bytes | None,
+    there: Sequence[Leaf],
+) -> str | None:
+    """Return why `root` is not the medium at all, ``None`` if something of the File-set is there.
+
+    A medium that is out, or another one, is no damage to each of its files.
+    """
+    if any(os.path.lexists(root / (leaf.file_id or "")) for leaf in there):
+        return None
+    if dicomdir is None:
+        if written.dicomdir is None or (root / DICOMDIR).is_symlink():
+            return None
+        return f"Nothing of the File-set is at {root}: is the medium there?"
+    try:
+        uid = decode_dicomdir(dicomdir, name=DICOMDIR).identity.uid
+    except LedgerError:
+        return None
+    if uid in {written.identity.uid, state.identity.uid}:
+        return None
+    return (
+        f"The DICOMDIR at {root} is that of another File-set, {uid}, and no file of this one is "
+        "there: is it the right medium?"
+    )
 
 
 def _verify_file(path: Path, leaf: Leaf) -> Iterator[Finding]:

@@ -12,9 +12,10 @@ from typing import Final
 from attrs import evolve, frozen
 
 from fileset.contents import Contents
+from fileset.damage import Damage
 from fileset.errors import RefusedError
 from fileset.interrupts import deferred_interrupts
-from fileset.repairing import Damage, Repairer
+from fileset.repairing import Repairer, clear_leftovers
 from fileset.repository import Repository
 from fileset.repository_folder import find_repository
 from ledger.digest import Digest, digest_of
@@ -35,6 +36,7 @@ from ledger.journal import Change, Recorded
 from ledger.vault import Batch
 from projections.dicomdir import EXPLICIT_VR_LITTLE_ENDIAN
 from projections.dicomdir_decoder import decode_dicomdir
+from projections.hierarchy import Leaf
 from projections.materializer import (
     Materializer,
     MediumError,
@@ -53,14 +55,10 @@ _ROUNDS: Final = 100  # of looking for free File IDs; each learns a whole folder
 
 @frozen
 class WriteResult:
-    """What a write did. `dicomdir` is ``None`` where there was nothing to do.
-
-    `damage` is what it found on the medium, where it was to put that right.
-    """
+    """What a write did. `dicomdir` is ``None`` where there was nothing to do."""
 
     plan: Plan
     dicomdir: Digest | None
-    damage: Damage | None = None
 
 
 class Writer:
@@ -122,6 +120,8 @@ class Writer:
             _refuse_another(root)
             return root
         there = Path(written.root)
+        if repair and root in (None, there):
+            return there
         dicomdir = read_dicomdir(root or there)
         if _is_that(dicomdir, written):
             return root or there  # a medium that is mounted elsewhere today is still the same
@@ -130,8 +130,6 @@ class Writer:
                 f"The File-set is written to {there}, not to {root}: leave the root out, or "
                 "export a copy with `--at`."
             )
-        if repair:
-            return there
         if dicomdir is None:
             how = "is gone (is the medium there?)"
         else:
@@ -161,7 +159,7 @@ class Writer:
         implicit_vr: bool = False,
         new_medium: bool = False,
         afresh: bool = False,
-        repair: bool = False,
+        repaired: Damage | None = None,
         reason: str | None = None,
         progress: Progress | None = None,
     ) -> WriteResult:
@@ -169,8 +167,8 @@ class Writer:
 
         An interrupted write is completed first. With `new_medium`, the one that was written before
         is given up, with what may have been interrupted there, and everything goes to `root`. With
-        `afresh`, the DICOMDIR is written even if nothing is staged. With `repair`, what is lost or
-        damaged on the medium is put right first: see :mod:`fileset.repairing`.
+        `afresh`, the DICOMDIR is written even if nothing is staged. `repaired` is what
+        :meth:`repair` has found, and leaves it to this to put the DICOMDIR right.
 
         Raises as :meth:`plan`; :class:`~projections.materializer.WriteFailedError` if the medium
         can't be written; :class:`~ledger.errors.ContentMissingError` if with `new_medium` the bytes
@@ -183,40 +181,57 @@ class Writer:
                 with suppress(MediumError, OSError):  # what is not there can't be tidied
                     self.abandon()
             else:
-                self.resume(progress=progress, repair=repair)
-            damage = self._repair(root, reason, progress) if repair else None
+                self.resume(progress=progress, repair=repaired is not None)
+                self.clear_leftovers()
             with repository.change(reason):
                 if new_medium:
                     self._give_up_medium()
-                plan = self.plan(root, layout, implicit_vr=implicit_vr, repair=repair)
-                afresh = afresh or (damage is not None and damage.of_dicomdir)
+                plan = self.plan(root, layout, implicit_vr=implicit_vr, repair=repaired is not None)
+                afresh = afresh or (repaired is not None and repaired.of_dicomdir)
                 if not afresh and self._is_done(plan):
-                    return WriteResult(plan, None, damage)
+                    return WriteResult(plan, None)
                 there = read_dicomdir(Path(plan.root))
-                if not repair:
-                    _refuse_altered(plan)
+                _refuse_altered(plan)
                 self._secure(plan)
                 plan = evolve(plan, base=repository.state.position)
                 started = repository.emit(plan.started())
             dicomdir = self._carry_out(plan, started, there, progress=progress)
-            return WriteResult(plan, dicomdir, damage)
+            return WriteResult(plan, dicomdir)
 
     def damage(self, root: Path | None = None, *, progress: Progress | None = None) -> Damage:
-        """Return what :meth:`write` with ``repair`` would put right, and what it can't.
-
-        Raises as :meth:`plan`, and :class:`~fileset.errors.RefusedError` if the medium holds
-        another File-set.
-        """
+        """Return what :meth:`repair` would put right, and what it can't; raises as it does."""
         state = self._repository.refresh()
         there = self._root(state.written, root, repair=True)
         return Repairer(self._repository).look(there, state, progress=progress)
 
-    def _repair(
-        self, root: Path | None, reason: str | None, progress: Progress | None
-    ) -> Damage | None:
-        damage = self.damage(root, progress=progress)
-        Repairer(self._repository).mend(damage, reason=reason, progress=progress)
+    def repair(
+        self,
+        root: Path | None = None,
+        *,
+        reason: str | None = None,
+        progress: Progress | None = None,
+    ) -> Damage:
+        """Put right what was lost or damaged on the medium, and return what was wrong.
+
+        An interrupted write is completed first. The DICOMDIR is left to :meth:`write`, which has to
+        be told of the damage. Do that only if nothing is ``left``, since it would name that.
+
+        Raises as :meth:`plan`; :class:`~fileset.errors.RefusedError` if the medium holds another
+        File-set, or a DICOMDIR with more than the journal knows.
+        """
+        repository = self._repository
+        repository.outside_changes("A repair")
+        with repository.exclusively():
+            self.resume(progress=progress, repair=True)
+            damage = self.damage(root, progress=progress)
+            Repairer(repository).mend(damage, reason=reason, progress=progress)
         return damage
+
+    def clear_leftovers(self) -> None:
+        """Delete what a repair that was killed has left on the medium, if that is there."""
+        state = self._repository.refresh()
+        if state.written is not None:
+            clear_leftovers(Path(state.written.root), state)
 
     def _is_done(self, plan: Plan) -> bool:
         state = self._repository.state
@@ -244,20 +259,23 @@ class Writer:
             self._repository.emit(event)
 
     def _take_in_medium(self, state: FileSetState) -> None:
-        """Put what only the medium has into the vault; refuse if it is gone with the medium."""
+        """Put what only the medium has, whole, into the vault; refuse if it is gone with it."""
         lost: list[str] = []
         with self._repository.vault.batch() as batch:
             for leaf in (*state.live.values(), *state.removals.values()):
                 path = self._contents.on_medium(leaf)
-                if path is None or leaf.placement is not Placement.ROOT:
+                if path is None or self._is_elsewhere(leaf, path):
                     continue
                 try:
                     content = _take_in(path, batch)
                 except OSError:
                     content = None
                 if content is not None and leaf.content in (None, content):
-                    self._repository.emit(ContentRecorded(leaf.handle, content, Placement.VAULT))
-                elif leaf.is_live:
+                    if leaf.placement is not Placement.VAULT:
+                        self._repository.emit(
+                            ContentRecorded(leaf.handle, content, Placement.VAULT)
+                        )
+                elif leaf.is_live and leaf.placement is Placement.ROOT:
                     lost.append(f"{leaf.uid} ({path})")
         if lost:
             more = f" and {len(lost) - _SHOWN:,} more" if len(lost) > _SHOWN else ""
@@ -265,6 +283,20 @@ class Writer:
                 f"The bytes of {len(lost):,} instances were on the medium only, and are not there: "
                 f"{', '.join(lost[:_SHOWN])}{more}. Remove them first, or bring the medium back."
             )
+
+    def _is_elsewhere(self, leaf: Leaf, path: Path) -> bool:
+        """Whether the instance's bytes, perhaps at `path`, need not be taken in from there."""
+        content = leaf.content
+        if content is None or leaf.placement is Placement.ROOT:
+            return False
+        if not os.path.exists(path):
+            return True
+        if leaf.placement is Placement.VAULT or leaf.source is None:
+            return self._repository.vault.is_sound(content.digest)
+        try:
+            return file_content(leaf.source) == content
+        except OSError:
+            return False
 
     def resume(self, *, progress: Progress | None = None, repair: bool = False) -> bool:
         """Complete a write that was interrupted; ``False`` if there is none.
@@ -278,10 +310,12 @@ class Writer:
                 return False
             base = repository.at(writing.event.base)
             plan = plan_resumed(base, writing.event)
-            if repair and base.written is not None:
-                Repairer(repository).look(Path(plan.root), base)  # which refuses another one
-            else:
+            try:
                 _refuse_changed(plan, base.written)
+            except MediumError:
+                if not repair or base.written is None:
+                    raise
+                Repairer(repository).look(Path(plan.root), base)  # which refuses another one
             there = read_dicomdir(Path(plan.root))
             self._carry_out(plan, writing.position, there, resume=True, progress=progress)
         return True
@@ -364,10 +398,10 @@ class Writer:
                 path = root / (leaf.file_id or "")
                 if not path.exists():
                     continue
-                kept = leaf.content is not None and leaf.content.digest in self._repository.vault
                 if (
                     leaf.placement is Placement.VAULT
-                    and kept
+                    and leaf.content is not None
+                    and batch.has(leaf.content.digest)  # whole: this may be the last good copy
                     and file_content(path) == leaf.content
                 ):
                     continue
@@ -379,8 +413,8 @@ class Writer:
                 else:
                     emit(StrangerKept(leaf.handle, content))
                     warnings.warn(
-                        f"{path} has changed since it was added: as it is, it was kept in the "
-                        f"vault under its digest {content.digest}",
+                        f"{path} has changed since it was added: as it is, {content.size:,} bytes, "
+                        f"it was kept in the vault under its digest {content.digest}",
                         stacklevel=3,
                     )
         for leaf in plan.placed:
@@ -491,10 +525,11 @@ def _refuse_changed(plan: Plan, written: Written | None) -> None:
     if written is None:
         _refuse_another(root)
     elif not _is_that(dicomdir, written):
+        there = "there is none" if dicomdir is None else "another one is there"
         raise MediumError(
-            f"A write to {root} was interrupted, and the DICOMDIR there is not that File-set's: "
-            "put the medium back to complete it, or give it up with `fileset write ROOT "
-            "--new-medium`."
+            f"A write to {root} was interrupted, and of the DICOMDIRs that it began and ends with "
+            f"{there}: put the medium back to complete it, complete it with `fileset write "
+            "--repair` if that is the medium, or give it up with `fileset write ROOT --new-medium`."
         )
 
 

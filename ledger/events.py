@@ -346,8 +346,10 @@ class DamageNoted:
     ----------
     missing, changed, unreadable : tuple of int
         The instances whose file is gone, is another one, or can't be read.
+    returned : tuple of int
+        Those that a write had taken off, and that are there again: it is an older copy.
     dicomdir : Digest or None
-        What another DICOMDIR there holds.
+        What another DICOMDIR there holds; the vault has it.
     no_dicomdir : bool
         Whether there is none.
     """
@@ -359,8 +361,24 @@ class DamageNoted:
     missing: tuple[Handle, ...] = ()
     changed: tuple[Handle, ...] = ()
     unreadable: tuple[Handle, ...] = ()
+    returned: tuple[Handle, ...] = ()
     dicomdir: Digest | None = None
     no_dicomdir: bool = False
+
+
+@frozen
+class DamageRepaired:
+    """Of the damage that the event at `noted` tells, the `instances` are at their File IDs again.
+
+    Those `taken_off` are gone again.
+    """
+
+    TYPE: ClassVar[str] = "damage-repaired"
+    VERSION: ClassVar[int] = 1
+
+    noted: int
+    instances: tuple[Handle, ...] = ()
+    taken_off: tuple[Handle, ...] = ()
 
 
 @frozen
@@ -543,6 +561,7 @@ Event: TypeAlias = (
     | WriteAbandoned
     | MediumLost
     | DamageNoted
+    | DamageRepaired
     | WriteExported
     | InstanceRejected
     | ConflictNoted

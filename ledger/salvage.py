@@ -14,15 +14,17 @@ import hashlib
 import os
 import sqlite3
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from attrs import define, field, frozen
 
 from ledger import codec
-from ledger.errors import JournalError
+from ledger.errors import JournalError, LedgerError
 from ledger.events import PayloadErased
 from ledger.journal import Change, Stored, chain_hash, change_digest, genesis
 from ledger.journal_lines import JournalFile
@@ -37,6 +39,7 @@ _FILES: Final = (("", 0, 0), ("-wal", 32 + 24, 24), ("-journal", 512 + 4, 4 + 4)
 _NUMBERS: Final = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}  # bytes of an integer, by its serial type
 _HASH: Final = 32
 _MANY: Final = 16  # histories that are followed at once; there is one, or two after a fork
+_MOST: Final = 16  # rows of one table and position, and rows on one overflow page: there is one
 
 
 @frozen
@@ -69,6 +72,14 @@ class Witness(Protocol):
         """Return what it tells of the change that begins at `first`."""
         ...
 
+    def is_erased(self, position: int) -> bool:
+        """Whether anything in it tells that the payload at `position` was erased."""
+        ...
+
+    def tombstones(self) -> Iterator[tuple[int, Found]]:
+        """Yield the events that erase others, with their positions."""
+        ...
+
 
 # --- the database --------------------------------------------------------------------------------
 
@@ -93,9 +104,11 @@ class SalvagedDatabase:
         self.ids: list[str] = []
         self.last = 0
         self._pages = _Pages(path)
-        self._events: dict[int, list[int]] = {}  # by position: where each row's cell is
-        self._changes: dict[int, list[int]] = {}
-        self._erased: dict[int, list[int]] = {}
+        self._events: _Places = {}
+        self._changes: _Places = {}
+        self._erased: _Places = {}
+        self._emptied: set[int] = set()
+        self._tombstones: set[int] = set()  # as far as the length of their type tells
         try:
             for offset in self._pages.offsets():
                 self._look_through(offset)
@@ -118,19 +131,39 @@ class SalvagedDatabase:
 
     def _look_through(self, offset: int) -> None:
         page = self._pages.read(offset)
-        for cell in _cells(page):
+        for cell in sorted(set(_cells(page))):
             try:
                 rowid, types = _head(page, cell)
                 kind = _kind(types)
                 if kind == "journal":
-                    (id_,) = self._pages.row(offset + cell)[1]
-                    if id_ not in self.ids:
-                        self.ids.append(id_)
+                    self._take_id(offset + cell)
                 elif kind and 0 < rowid <= self._pages.most:
-                    found: dict[int, list[int]] = getattr(self, f"_{kind}")
-                    found.setdefault(rowid, []).append(offset + cell)
+                    self._take(getattr(self, f"_{kind}"), rowid, offset + cell)
+                    if kind == "events":
+                        self._look_for_erasure(rowid, types)
             except _BAD:
                 continue
+
+    def _take_id(self, place: int) -> None:
+        (id_,) = self._pages.row(place)[1]
+        if id_ not in self.ids and len(self.ids) < _MOST:
+            self.ids.append(id_)
+
+    def _take(self, places: _Places, rowid: int, place: int) -> None:
+        """Note where a row is, unless a copy of it is noted, as a log has many."""
+        there = places.setdefault(rowid, [])
+        if len(there) < _MOST:
+            cell, overflow = self._pages.cell(place)
+            mark = hash(cell)
+            if all(mark != each for each, _ in there) and self._pages.claim(overflow):
+                there.append((mark, place))
+
+    def _look_for_erasure(self, position: int, types: list[int]) -> None:
+        _, type_name, _, payload, _ = types
+        if payload == _EMPTY:
+            self._emptied.add(position)
+        if type_name == 13 + 2 * len(PayloadErased.TYPE):
+            self._tombstones.add(position)
 
     def events(self, position: int) -> Sequence[Found]:
         """Return the rows of the event at `position`, erased ones with each digest they may be."""
@@ -156,13 +189,27 @@ class SalvagedDatabase:
         """Return the positions greater than `after` of which an event was found."""
         return sorted(position for position in self._events if position > after)
 
-    def _rows(self, places: dict[int, list[int]], rowid: int) -> Iterator[list[Any]]:
-        for place in places.get(rowid, ()):
+    def is_erased(self, position: int) -> bool:
+        """Whether a row, whatever its hash, tells that the payload at `position` was erased."""
+        return position in self._emptied or position in self._erased
+
+    def tombstones(self) -> Iterator[tuple[int, Found]]:
+        """Yield the events that erase others, with their positions."""
+        for position in sorted(self._tombstones):
+            for found in self.events(position):
+                if found.type == PayloadErased.TYPE:
+                    yield position, found
+
+    def _rows(self, places: _Places, rowid: int) -> Iterator[list[Any]]:
+        for _, place in places.get(rowid, ()):
             with suppress(*_BAD):
                 yield self._pages.row(place)[1]
 
 
 _BAD: Final = (IndexError, ValueError, struct.error, RecursionError)
+_EMPTY: Final = 12  # the serial type of a blob of no bytes
+_Places: TypeAlias = dict[int, list[tuple[int, int]]]
+"""By row id: a hash of each row's cell, to know copies by, and where it is."""
 
 
 class _Pages:
@@ -171,6 +218,7 @@ class _Pages:
     def __init__(self, path: Path) -> None:
         self._files: list[tuple[int, int, int, int]] = []
         self._page = (-1, b"")
+        self._claims: Counter[int] = Counter()
         try:
             for name, start, frame in _FILES:
                 each = path.with_name(f"{path.name}{name}")
@@ -215,16 +263,13 @@ class _Pages:
 
     def row(self, place: int) -> tuple[int, list[Any]]:
         """Return row id and values of the cell at a place; an error of `_BAD` if it is none."""
-        start = self._start(place)
-        page, cell = self.read(start), place - start
-        length, at = _varint(page, cell)
-        rowid, at = _varint(page, at)
-        if not 0 <= length <= sum(size for _, size, _, _ in self._files):
-            raise ValueError(length)
-        local = _local(length, self._size)
+        page, at, length, local = self._extent(place)
+        rowid = _varint(page, _varint(page, place - self._start(place))[1])[0]
         data = page[at : at + local]
         if local < length:
-            data += self._overflow(int.from_bytes(page[at + local : at + local + 4], "big"), length)
+            first = int.from_bytes(page[at + local : at + local + 4], "big")
+            pages = self._chain(first, length - local)
+            data += b"".join(self._bytes(each, self._size)[4:] for each in pages)
         data = data[:length]
         types, at = _serial_types(data, 0)
         values = []
@@ -243,17 +288,47 @@ class _Pages:
             base += size
         raise IndexError(place)
 
-    def _overflow(self, page: int, length: int) -> bytes:
-        """Return what the chain of overflow pages from number `page` holds, `length` at most."""
-        parts: list[bytes] = []
+    def cell(self, place: int) -> tuple[bytes, list[int]]:
+        """Return the bytes of the cell at a place, and where its overflow pages begin."""
+        page, at, length, local = self._extent(place)
+        start = place - self._start(place)
+        if local == length:
+            return page[start : at + local], []
+        first = int.from_bytes(page[at + local : at + local + 4], "big")
+        return page[start : at + local + 4], list(self._chain(first, length - local))
+
+    def claim(self, pages: list[int]) -> bool:
+        """Take overflow pages for a row; ``False`` if too many rows have one of them.
+
+        So all rows together are not much larger than the files, whatever these say.
+        """
+        if any(self._claims[page] >= _MOST for page in pages):
+            return False
+        self._claims.update(pages)
+        return True
+
+    def _extent(self, place: int) -> tuple[bytes, int, int, int]:
+        """Return a cell's page, where in it the record begins, its length, and what is in it."""
+        start = self._start(place)
+        page = self.read(start)
+        length, at = _varint(page, place - start)
+        _, at = _varint(page, at)
+        if not 0 <= length <= sum(size for _, size, _, _ in self._files):
+            raise ValueError(length)
+        return page, at, length, _local(length, self._size)
+
+    def _chain(self, page: int, length: int) -> Iterator[int]:
+        """Yield where the overflow pages from number `page` on begin, for `length` bytes."""
+        seen: set[int] = set()
         while page and length > 0:
-            data = self._bytes((page - 1) * self._size, self._size)
-            if not data:
-                break
-            parts.append(data[4:])
-            length -= len(data) - 4
-            page = int.from_bytes(data[:4], "big")
-        return b"".join(parts)
+            start = (page - 1) * self._size
+            head = self._bytes(start, 4)
+            if len(head) < 4 or page in seen:
+                raise ValueError(page)
+            seen.add(page)
+            yield start
+            length -= self._size - 4
+            page = int.from_bytes(head, "big")
 
 
 def _local(length: int, usable: int) -> int:
@@ -356,6 +431,19 @@ def roll_back(path: Path) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
+def last_position(path: Path) -> int | None:
+    """Return the last position that the database at `path` leads to; ``None`` if it can't be told.
+
+    SQLite goes down to the end of the table for this, so that pages that are missing there show.
+    """
+    with suppress(sqlite3.Error, UnicodeDecodeError):
+        uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            row = connection.execute("SELECT max(position) FROM event").fetchone()
+            return row[0] if isinstance(row[0], int) else None
+    return None
+
+
 # --- an exported journal -------------------------------------------------------------------------
 
 
@@ -368,6 +456,8 @@ class ExportedJournal:
         The journal's id.
     trouble : str or None
         Why it could not be read any further.
+    last : int
+        The last position that was read so far.
     """
 
     def __init__(self, path: Path) -> None:
@@ -375,6 +465,7 @@ class ExportedJournal:
         self.name = str(path)
         self._file = path.open("rb")
         self.trouble: str | None = None
+        self.last = 0
         try:
             self._begin()
         except BaseException:
@@ -388,7 +479,7 @@ class ExportedJournal:
     def _begin(self) -> None:
         self._file.seek(0)
         lines = JournalFile(self._file, self.name)
-        self.journal_id, self.last = lines.journal_id, lines.head.position
+        self.journal_id = lines.journal_id
         self._lines = lines.events()
         self._next: Stored | None = None
         self._at = 0
@@ -404,7 +495,12 @@ class ExportedJournal:
             if self._next is None:
                 self._at = position
                 break
+            if self._next.position != self._at + 1:
+                self.trouble = f"{self.name} has no position {self._at + 1}."
+                self._next, self._lines, self._at = None, iter(()), position
+                break
             self._at = self._next.position
+            self.last = max(self.last, self._at)
         found = self._next
         return found if found is not None and found.position == position else None
 
@@ -421,18 +517,41 @@ class ExportedJournal:
         found = self._seek(first)
         return () if found is None or found.change.first != first else (found.change,)
 
+    def is_erased(self, position: int) -> bool:
+        """Whether it tells that the payload at `position` was erased."""
+        found = self._seek(position)
+        return found is not None and not found.payload
+
+    def tombstones(self) -> Iterator[tuple[int, Found]]:
+        """Yield the events that erase others, with their positions; this reads all of it."""
+        position = 0
+        while True:
+            position += 1
+            stored = self._seek(position)
+            if stored is None:
+                return
+            if stored.type == PayloadErased.TYPE:
+                yield from ((position, each) for each in self.events(position))
+
 
 # --- the proof -----------------------------------------------------------------------------------
 
 
 @define
 class _History:
-    """One way that the journal may have gone: the hash of each position, up to its last change."""
+    """One way that the journal may have gone: the hash of each position, up to its last change.
+
+    Of `own` events the database has the hash, the last of them at `own_at`, where `sure` was the
+    end of the last whole change.
+    """
 
     hashes: bytearray
     change: Change | None = None
     of_change: bytes = b""
     whole: int = 0
+    own: int = 0
+    own_at: int = 0
+    sure: int = 0
 
     @property
     def position(self) -> int:
@@ -445,7 +564,7 @@ class _History:
 
 @define
 class Proof:
-    """The longest beginning of a journal that its witnesses prove: whole changes, from position 1.
+    """The beginning of a journal that its witnesses prove: whole changes, from position 1.
 
     Attributes
     ----------
@@ -468,6 +587,7 @@ class Proof:
     erasures_lost: bool = field(init=False, default=False)
     _witnesses: Sequence[Witness]
     _hashes: bytearray
+    _strays: Mapping[int, set[bytes]]
     _named: set[int] = field(init=False, factory=set)
     _ends: list[int] = field(init=False, factory=lambda: [0])
 
@@ -484,16 +604,25 @@ class Proof:
         self._count()
 
     def look_for_erasures(self) -> None:
-        """End before the first payload that is gone and that no proven event says is erased."""
+        """End before the first payload that is erased, of which no proven event says so.
+
+        Whatever tells that a payload was erased is enough, be it proven or not: an empty one under
+        any hash, what the database keeps of an erased one, and an event that names it.
+        """
+        self._look_for_forks()
         gone: set[int] = set()
         named: dict[int, set[int]] = {}
         for position, change, found in self._walk():
             if position == change.last:
                 self._ends.append(position)
-            if any(not each.payload for each in self._told(position)):
+            if any(each.is_erased(position) for each in self._on_it(position)):
                 gone.add(position)
-            elif found[0].type == PayloadErased.TYPE:
-                named[position] = _positions_named(found[0])
+            if found[0].type == PayloadErased.TYPE:
+                named[position] = set().union(*(_named_by(each, self.last) for each in found))
+        for witness in self._witnesses:
+            for position, tombstone in witness.tombstones():
+                if position < self.forks.get(witness.name, position + 1):
+                    gone |= _named_by(tombstone, self.last)
         while True:
             self._named = {
                 each for at, positions in named.items() if at <= self.last for each in positions
@@ -505,19 +634,36 @@ class Proof:
             self.last = max(end for end in self._ends if end < unknown)
         self._count()
 
+    def _on_it(self, position: int) -> Iterator[Witness]:
+        """Yield the witnesses that tell of the same event at `position`, not of another history.
+
+        A hash can be damaged, so that it is the one before that has to be the same.
+        """
+        for witness in self._witnesses:
+            if position <= self.forks.get(witness.name, position):
+                yield witness
+
+    def _look_for_forks(self) -> None:
+        """Find the exported journals that tell another history."""
+        exports = [each for each in self._witnesses if isinstance(each, ExportedJournal)]
+        end = len(self._hashes) // _HASH
+        beyond = sorted(position for position in self._strays if position >= end)
+        for position in chain(range(1, end), beyond) if exports else ():
+            right = _slice(self._hashes, position)
+            wrong = self._strays.get(position, ())
+            for export in exports:
+                for found in export.events(position):
+                    if found.hash in wrong or (right and found.hash != right):
+                        self.forks.setdefault(export.name, position)
+
     def _count(self) -> None:
-        """Tell whose events are taken, and who tells another history."""
+        """Tell whose events are taken."""
         self.sources = {witness.name: 0 for witness in self._witnesses}
-        self.forks = {}
         for position, _, proven in self._walk():
-            taken = False
             for witness in self._witnesses:
-                found = witness.events(position)
-                if not taken and any(each in proven for each in found):
+                if any(each in proven for each in witness.events(position)):
                     self.sources[witness.name] += 1
-                    taken = True
-                elif isinstance(witness, ExportedJournal) and found and found[0] not in proven:
-                    self.forks.setdefault(witness.name, position)
+                    break
 
     def _walk(self) -> Iterator[tuple[int, Change, list[Found]]]:
         """Yield each proven position, its change, and what proves it."""
@@ -550,33 +696,84 @@ class Proof:
 
 
 def prove(journal_id: str, witnesses: Sequence[Witness]) -> Proof:
-    """Return the longest beginning of the journal `journal_id` that `witnesses` prove together.
+    """Return the beginning of the journal `journal_id` that `witnesses` prove together.
+
+    It is the history that the database's own events are on, of these the one with most of them;
+    what others tell only fills its gaps and extends it. Without a database it is the longest.
 
     What was erased stays so: a payload that one witness tells to be erased is taken from none. As
     far as the event that says so is lost, the beginning ends before the erased event.
     """
-    best = _longest(journal_id, witnesses)
-    proof = Proof(journal_id, best.whole, {}, {}, witnesses, best.hashes)
+    best, strays = _best(journal_id, witnesses)
+    proof = Proof(journal_id, best.whole, {}, {}, witnesses, best.hashes, strays)
     proof.look_for_erasures()
     return proof
 
 
-def _longest(journal_id: str, witnesses: Sequence[Witness]) -> _History:
-    best = start = _History(bytearray(genesis(journal_id)))
-    histories = [start]
+def _best(
+    journal_id: str, witnesses: Sequence[Witness]
+) -> tuple[_History, Mapping[int, set[bytes]]]:
+    """Return the history to follow, and the first hashes of those that leave the database's."""
+    databases = [each for each in witnesses if isinstance(each, SalvagedDatabase)]
+    histories = [_History(bytearray(genesis(journal_id)))]
+    ended: list[_History] = []
+    strays: dict[int, set[bytes]] = {}
+    links = _Links(databases)
     position = 0
     while histories:
         position += 1
+        links.go_to(position)
         events = _all(witnesses, lambda witness: witness.events(position))  # noqa: B023
         changes = _all(witnesses, lambda witness: witness.changes(position))  # noqa: B023
         following: list[_History] = []
         for history in histories:
-            following += _followed(history, position, events, changes)
-        histories = following[:_MANY]
-        for history in histories:
-            if history.whole > best.whole:
-                best = history
-    return best
+            ways = _followed(history, position, events, changes)
+            if not ways:
+                ended.append(history)
+            for way in ways:
+                if way.head in links.hashes:
+                    way.own, way.own_at, way.sure = way.own + 1, position, way.whole
+                elif links.leads_on():  # the database goes on elsewhere
+                    first = way.own_at + 1
+                    strays.setdefault(first, set()).add(_slice(way.hashes, first))
+                    way.whole = way.sure
+                    ended.append(way)
+                    continue
+                following.append(way)
+        following.sort(key=lambda history: -history.own)
+        histories, dropped = following[:_MANY], following[_MANY:]
+        ended += dropped
+    return max(ended, key=lambda history: (history.own, history.whole)), strays
+
+
+class _Links:
+    """What databases tell of one event after another, proven from the beginning or not."""
+
+    def __init__(self, databases: Sequence[SalvagedDatabase]) -> None:
+        self._databases = databases
+        self._position = 0
+        self._events: list[Found] = []
+        self._before: set[bytes] = set()
+        self._changes: list[Change] = []
+        self.hashes: set[bytes] = set()
+
+    def go_to(self, position: int) -> None:
+        """Go on to the next position."""
+        self._position, self._before = position, self.hashes
+        self._events = _all(self._databases, lambda each: each.events(position))
+        self._changes += _all(self._databases, lambda each: each.changes(position))
+        self._changes = [each for each in self._changes if each.last >= position][-_MANY:]
+        self.hashes = {each.hash for each in self._events}
+
+    def leads_on(self) -> bool:
+        """Whether an event here follows from one before it, so that both are some journal's."""
+        digests = [_digest_of(change) for change in self._changes]
+        return any(
+            _link(before, of_change, self._position, event) == event.hash
+            for before in self._before
+            for of_change in digests
+            for event in self._events
+        )
 
 
 def _followed(
@@ -595,17 +792,25 @@ def _followed(
     for number, (link, (change, of_change)) in enumerate(found.items(), 1):
         hashes = history.hashes if number == len(found) else history.hashes[:]
         whole = position if change.last == position else history.whole
-        following.append(_History(hashes, change, of_change, whole))
+        following.append(
+            _History(hashes, change, of_change, whole, history.own, history.own_at, history.sure)
+        )
         following[-1].hashes += link
     return following
 
 
-def _positions_named(found: Found) -> set[int]:
+def _named_by(found: Found, upto: int) -> set[int]:
+    """Return the positions, up to one, whose payload an event says is erased."""
     try:
         event = codec.decode(found.type, found.version, found.payload)
-    except JournalError:  # of a newer version, perhaps: what it names can't be told
+    except LedgerError:  # of a newer version, perhaps: what it names can't be told
         return set()
-    return set(event.each()) if isinstance(event, PayloadErased) else set()
+    if not isinstance(event, PayloadErased):
+        return set()
+    return {
+        position for first, last in event.positions
+        for position in range(max(first, 1), min(last, upto) + 1)
+    }  # fmt: skip
 
 
 def _all(witnesses: Sequence[Witness], ask: Callable[[Witness], Sequence[T]]) -> list[T]:

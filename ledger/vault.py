@@ -59,6 +59,9 @@ PACK_LIMIT: Final = 1 << 30
 class Batch(Protocol):
     """Adds content to a vault. What was added can be read once the batch was left."""
 
+    def has(self, digest: Digest) -> bool:
+        """Return whether the vault has the content whole, which is read, or this batch has it."""
+
     def add(self, data: bytes | memoryview) -> Content:
         """Add `data`, unless the vault or this batch has it; return what it is."""
 
@@ -98,6 +101,9 @@ class Vault(Protocol):
 
     def __contains__(self, digest: Digest) -> bool:
         """Return whether the vault has the content. Its bytes are not looked at."""
+
+    def is_sound(self, digest: Digest) -> bool:
+        """Return whether the content can be read and is what it was: all of it is read."""
 
     def content(self, digest: Digest) -> Content:
         """Return the digest together with the size of the content in bytes."""
@@ -201,6 +207,15 @@ class PackVault:
     def __contains__(self, digest: Digest) -> bool:
         """Return whether the vault has the content. Its bytes are not looked at."""
         return self._find(to_raw(digest)) is not None
+
+    def is_sound(self, digest: Digest) -> bool:
+        """Return whether the content can be read and is what it was: all of it is read."""
+        try:
+            for _ in self._chunks(digest):
+                pass
+        except VaultError:
+            return False
+        return True
 
     def content(self, digest: Digest) -> Content:
         """Return the digest together with the size of the content in bytes."""
@@ -586,6 +601,10 @@ class _PackBatch:
         self.index = index
         self.index_failed = False
         self.added: dict[bytes, Entry] = {}
+
+    def has(self, digest: Digest) -> bool:
+        """Return whether the vault has the content whole, or this batch has it."""
+        return self._has(to_raw(digest))
 
     def add(self, data: bytes | memoryview) -> Content:
         """Add `data`, unless the vault or this batch has it; return what it is."""

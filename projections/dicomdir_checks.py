@@ -45,8 +45,8 @@ from projections.record_checks import CHARACTERS, REMEDY, check_records, file_id
 
 def check_dicomdir(data: bytes, directory: DecodedDirectory, tree: Tree) -> Iterator[Finding]:
     """Yield what is wrong with the DICOMDIR `data`, which holds `directory` and so `tree`."""
-    yield from _check_file_meta(data)
     explicit = directory.transfer_syntax_uid == EXPLICIT_VR_LITTLE_ENDIAN
+    yield from check_form(data, directory)
     if not explicit:
         syntax = directory.transfer_syntax_uid or "no transfer syntax"
         yield finding(
@@ -55,10 +55,15 @@ def check_dicomdir(data: bytes, directory: DecodedDirectory, tree: Tree) -> Iter
             "(PS3.10 Section 8.6): write it anew.",
         )
     yield from _check_identity(directory)
-    if explicit:
-        yield from _check_elements(data, directory)
     yield from _check_links(directory, tree)
     yield from check_records(directory, tree)
+
+
+def check_form(data: bytes, directory: DecodedDirectory) -> Iterator[Finding]:
+    """Yield what is wrong with the elements of a DICOMDIR that are not about its instances."""
+    yield from _check_file_meta(data)
+    if directory.transfer_syntax_uid == EXPLICIT_VR_LITTLE_ENDIAN:
+        yield from _check_elements(data, directory)
 
 
 # --- File Meta Information (PS3.10 Section 7.1) --------------------------------------------------

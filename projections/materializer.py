@@ -40,7 +40,7 @@ from typing import Final
 
 from ledger.digest import Digest, digest_of
 from ledger.disk import fsync, fsync_all
-from ledger.errors import ContentMissingError, LedgerError
+from ledger.errors import ContentMissingError, LedgerError, VaultError
 from ledger.events import Placement
 from ledger.files import copy_file, file_content, naming, read_file
 from ledger.packs import write_all
@@ -55,6 +55,8 @@ _NO_LINKS: Final = frozenset(
     (errno.EPERM, errno.EACCES, errno.EXDEV, errno.EMLINK, errno.ENOSYS, errno.EOPNOTSUPP)
 )
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+_SHOWN: Final = 10  # instances that a message names
 
 Progress = Callable[[int, int], None]
 """Called with the number of files done and to do."""
@@ -322,9 +324,33 @@ class Materializer:
             else:
                 told = "Write again to complete it, or give it up with `fileset write --abandon`."
             raise WriteFailedError(
-                f"Writing to {self._plan.root} failed: {str(exc).rstrip('.')}. {told}",
+                f"Writing to {self._plan.root} failed: {str(exc).rstrip('.')}. {told}"
+                f"{self._advice(exc)}",
                 rolled_back=self.rolled_back,
             ) from exc
+
+    def _advice(self, exc: OSError | LedgerError) -> str:
+        """Return what to do about an error, and whom else it would have met, as more sentences."""
+        if isinstance(exc, OSError):
+            full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
+            return " Free some space there and write again." if full else ""
+        if not isinstance(exc, VaultError) or self._committed:
+            return ""
+        lost = [leaf.uid for leaf in self._plan.placed if self._is_lost(leaf)]
+        if not lost:
+            return ""
+        more = f" and {len(lost) - _SHOWN:,} more" if len(lost) > _SHOWN else ""
+        return (
+            f" The vault can't give the content of {len(lost):,} of {len(self._plan.placed):,} "
+            f"instances to be written: {', '.join(lost[:_SHOWN])}{more}. Restore its packs from a "
+            "backup, add their files again, or remove them."
+        )
+
+    def _is_lost(self, leaf: Leaf) -> bool:
+        """Whether the instance's bytes have to come from the vault, and can't."""
+        if leaf.content is None or leaf.placement is Placement.REFERENCE:
+            return False
+        return self._source(leaf) is None and not self._vault.is_sound(leaf.content.digest)
 
     def _roll_back(self) -> bool:
         """Delete what was made and return whether all of it is gone."""
@@ -391,8 +417,8 @@ class Materializer:
         return self._plan.contested.get(leaf, self._plan.placed[leaf])
 
     def _has_more(self, leaf: Leaf, path: str) -> bool:
-        """Whether the instance's bytes are anywhere else than at `path`."""
-        if leaf.content is not None and leaf.content.digest in self._vault:
+        """Whether the instance's bytes are, whole, anywhere else than at `path`."""
+        if leaf.content is not None and self._vault.is_sound(leaf.content.digest):
             return True
         others = [join(self._medium, leaf.file_id)] if leaf.file_id is not None else []
         if leaf.source is not None:
@@ -524,7 +550,7 @@ class Materializer:
         if not self._resume or _holds(path, held[file_id]):
             return True
         try:  # it may have been someone else's all the time, and is kept then
-            return file_content(path).digest in self._vault
+            return self._vault.is_sound(file_content(path).digest)
         except OSError:
             return False
 

@@ -8,6 +8,7 @@ what is given alone; :mod:`fileset.mending` reads the files on the medium and ha
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import Enum
 from functools import lru_cache
 from io import BytesIO
@@ -25,7 +26,8 @@ from ledger.elements import (
 )
 from ledger.errors import LedgerError
 from ledger.events import Record
-from ledger.record_keys import RECORD_KEYS, Need
+from ledger.record_keys import RECORD_KEYS, Key, Need
+from projections.conformance import FindingKind as Checked
 from projections.dicomdir import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     MEDIA_STORAGE_DIRECTORY,
@@ -33,6 +35,7 @@ from projections.dicomdir import (
     FileSetIdentity,
     NotDicomdirError,
 )
+from projections.dicomdir_checks import check_form
 from projections.dicomdir_decoder import (
     DecodedDirectory,
     DecodedRecord,
@@ -41,6 +44,7 @@ from projections.dicomdir_decoder import (
     decode_dicomdir,
     read_item,
 )
+from projections.record_checks import has_value, lacks
 
 _SEQUENCE: Final = b"\x04\0\x20\x12"
 """The tag of the Directory Record Sequence (0004,1220)."""
@@ -55,6 +59,8 @@ _ITEMS: Final = {
 
 By whether the encoding is Implicit VR.
 """
+
+_TOLD_OTHERWISE: Final = frozenset((Checked.FILE_SET_UID, Checked.DICOMDIR_ENCODING))
 
 _LINKS: Final = frozenset(
     (
@@ -78,6 +84,8 @@ class MendKind(Enum):
     """It has no SOP Instance UID, which is the File-set's."""
     CONSISTENCY = "consistency-flag"
     """Its File-set Consistency Flag tells that a write may have been interrupted."""
+    FORM = "form"
+    """Its File Meta Information, or an element that it or each record has to have, is wrong."""
     OFFSET = "offset"
     """An offset of the next, lower, first or last record is wrong."""
     ORPHAN = "orphan"
@@ -229,6 +237,18 @@ def _nothing(uid: str) -> DecodedDirectory:
     )
 
 
+def mends_of_form(data: bytes, directory: DecodedDirectory) -> list[Mend]:
+    """Return what else is wrong with the bytes `data` of a DICOMDIR, which writing it mends.
+
+    That is what :mod:`projections.dicomdir_checks` says of them.
+    """
+    return [
+        Mend(MendKind.FORM, found.offset, found.message)
+        for found in check_form(data, directory)
+        if found.kind not in _TOLD_OTHERWISE
+    ]
+
+
 def mends_of_links(tree: Tree) -> list[Mend]:
     """Return what is wrong with the offsets that led to `tree`."""
     return [
@@ -252,7 +272,7 @@ def completed(record: Record, made: Record) -> tuple[Record, tuple[int, ...]]:
     lacking = [
         other[key.tag]
         for key, need in RECORD_KEYS[record.type].keys
-        if key.tag in other and _lacks(own.get(key.tag), need, other[key.tag])
+        if key.tag in other and _lacks(record.type, own, key, need, other[key.tag])
     ]
     declared, charset = own.get(SPECIFIC_CHARACTER_SET), other.get(SPECIFIC_CHARACTER_SET)
     undeclared = declared is None and any(map(_needs_charset, own.values()))
@@ -266,14 +286,11 @@ def completed(record: Record, made: Record) -> tuple[Record, tuple[int, ...]]:
     return Record(record.type, encode({**own, **{e.tag: e for e in lacking}}.values())), tags
 
 
-def _lacks(element: Element | None, need: Need, other: Element) -> bool:
-    if element is None:
-        return need is not Need.TYPE_1C or _has_value(other)
-    return need is not Need.TYPE_2 and not _has_value(element) and _has_value(other)
-
-
-def _has_value(element: Element) -> bool:
-    return bool(element.value.strip(b"\0 "))
+def _lacks(
+    kind: str, own: Mapping[int, Element], key: Key, need: Need, other: Element
+) -> bool:
+    """Whether a record lacks a key that its instance can give it."""
+    return lacks(kind, own, key, need) and (key.tag not in own or has_value(other))
 
 
 def _needs_charset(element: Element) -> bool:

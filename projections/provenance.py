@@ -16,6 +16,7 @@ from ledger.events import (
     ConflictNoted,
     ContentRecorded,
     DamageNoted,
+    DamageRepaired,
     Event,
     FileSetImported,
     Handle,
@@ -68,6 +69,8 @@ class Kind(Enum):
     MEDIUM_LOST = "medium-lost"
     DAMAGED = "damaged"
     """Its file on the medium was found missing, changed or unreadable."""
+    REPAIRED = "repaired"
+    """Its file was put right, from the vault or where it was left."""
 
 
 @frozen
@@ -118,6 +121,7 @@ _KINDS: Final[Mapping[type[Event], Kind]] = {
     WriteAbandoned: Kind.ABANDONED,
     MediumLost: Kind.MEDIUM_LOST,
     DamageNoted: Kind.DAMAGED,
+    DamageRepaired: Kind.REPAIRED,
     WriteExported: Kind.EXPORTED,
 }
 
@@ -229,6 +233,7 @@ class Provenance:
         Kind.ABANDONED: _abandoned,
         Kind.MEDIUM_LOST: _lost,
         Kind.DAMAGED: _damaged,
+        Kind.REPAIRED: _named,
         Kind.EXPORTED: _exported,
     }
 
@@ -246,7 +251,9 @@ def named_in(event: Event) -> Collection[Handle]:
     if isinstance(event, WriteStarted):
         return (*_placed(event), *event.dropped)
     if isinstance(event, DamageNoted):
-        return (*event.missing, *event.changed, *event.unreadable)
+        return (*event.missing, *event.changed, *event.unreadable, *event.returned)
+    if isinstance(event, DamageRepaired):
+        return (*event.instances, *event.taken_off)
     if isinstance(event, RecordMended):
         return [] if event.instance is None else [event.instance]
     return [event.instance] if type(event) in _NOTED else []  # type: ignore[union-attr]

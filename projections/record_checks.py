@@ -201,38 +201,61 @@ def _check_type(placed: Placed) -> Iterator[Finding]:
 
 
 def _check_keys(record: DecodedRecord, elements: Mapping[int, Element]) -> Iterator[Finding]:
-    if record.type == PRIVATE and not _has_value(elements.get(_PRIVATE_RECORD_UID)):
+    if record.type == PRIVATE and not has_value(elements.get(_PRIVATE_RECORD_UID)):
         yield of_record(
             record, FindingKind.MISSING_KEY, "lacks (0004,1432) Private Record UID: add it"
         )
     if record.type not in RECORD_KEYS:
         return
-    for key, usual in RECORD_KEYS[record.type].keys:
+    has_file = record.file_id is not None
+    for key, need in RECORD_KEYS[record.type].keys:
+        if not lacks(record.type, elements, key, need, has_file=has_file):
+            continue
         element = elements.get(key.tag)
-        if element is not None and _has_value(element):
-            continue
-        need = _LENIENT.get((record.type, key.keyword), usual)
-        if need is Need.TYPE_1C and element is None and not _is_required(key, record, elements):
-            continue
-        if need is Need.TYPE_2 and element is not None:
-            continue
         told = "lacks" if element is None else "has no value for"
         yield of_record(
             record,
             FindingKind.MISSING_KEY,
-            f"{told} {format_tag(key.tag)} {key.name}, of Type {need.value} in PS3.3 Section F.5: "
-            "complete it",
+            f"{told} {format_tag(key.tag)} {key.name}, of Type "
+            f"{_need(record.type, key, need).value} in PS3.3 Section F.5: complete it",
         )
 
 
-def _has_value(element: Element | None) -> bool:
+def lacks(
+    kind: str,
+    elements: Mapping[int, Element],
+    key: Key,
+    usual: Need,
+    *,
+    has_file: bool = False,
+) -> bool:
+    """Return whether a record of the type `kind` with these `elements` has to have more of `key`.
+
+    `usual` is what :data:`~ledger.record_keys.RECORD_KEYS` asks of it there; `has_file` is whether
+    the record references a file.
+    """
+    element = elements.get(key.tag)
+    if has_value(element):
+        return False
+    need = _need(kind, key, usual)
+    if need is Need.TYPE_1C and element is None:
+        return _is_required(key, elements, has_file=has_file)
+    return need is not Need.TYPE_2 or element is None
+
+
+def _need(kind: str, key: Key, usual: Need) -> Need:
+    return _LENIENT.get((kind, key.keyword), usual)
+
+
+def has_value(element: Element | None) -> bool:
+    """Return whether an element is there and not empty."""
     return element is not None and bool(element.value.strip(b" \0") or element.vr == "US")
 
 
-def _is_required(key: Key, record: DecodedRecord, elements: Mapping[int, Element]) -> bool:
+def _is_required(key: Key, elements: Mapping[int, Element], *, has_file: bool) -> bool:
     """Return whether the condition is met under which a record has to hold `key`."""
     if key.tag == _STUDY_UID:
-        return record.file_id is None
+        return not has_file
     keyword, tag, value = _VERIFIED
     flag = elements.get(tag)
     return key.keyword == keyword and flag is not None and flag.value.strip() == value

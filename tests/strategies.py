@@ -27,6 +27,7 @@ from ledger.events import (
     Content,
     ContentRecorded,
     DamageNoted,
+    DamageRepaired,
     DescriptorCharacterSetChanged,
     DescriptorFileIDChanged,
     ErasureCompleted,
@@ -240,8 +241,15 @@ EVENTS: Mapping[type[Event], SearchStrategy[Event]] = {
         missing=st.lists(positions, max_size=3).map(tuple),
         changed=st.lists(positions, max_size=3).map(tuple),
         unreadable=st.lists(positions, max_size=3).map(tuple),
+        returned=st.lists(positions, max_size=3).map(tuple),
         dicomdir=st.none() | digests,
         no_dicomdir=st.booleans(),
+    ),
+    DamageRepaired: st.builds(
+        DamageRepaired,
+        noted=positions,
+        instances=st.lists(positions, max_size=3).map(tuple),
+        taken_off=st.lists(positions, max_size=3).map(tuple),
     ),
     WriteExported: st.builds(
         WriteExported,

@@ -35,6 +35,7 @@ from pydicom.data import get_testdata_file
 from pydicom.fileset import FileSet as PydicomFileSet
 
 import fileset.conformance
+import fileset.soundness
 import ledger.files
 from fileset import FileSet
 from fileset.conformance import FindingKind, Report, Severity, examine_root
@@ -274,6 +275,7 @@ def test_no_file_id_leads_out_of_the_root(
         return real(path)
 
     monkeypatch.setattr(fileset.conformance, "open_regular", spy)
+    monkeypatch.setattr(fileset.soundness, "open_regular", spy)
     assert kinds(examine_root(root)) & {FindingKind.FILE_ID_DOTS, FindingKind.LINK_OUTSIDE}
     assert set(opened) == {os.path.realpath(medium.dicomdir)}
 
@@ -284,11 +286,10 @@ def test_a_tree_of_any_depth_is_walked(tmp_path: Path) -> None:
     assert examine_root(tmp_path).findings == []
 
 
-def test_a_large_file_is_not_read_into_memory(
-    medium: Medium, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fileset.conformance, "_LARGE", 0)
-    monkeypatch.setattr(fileset.conformance, "read_head", lambda head, size: None)
+def test_a_large_file_is_read_by_pieces(medium: Medium, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fileset.soundness, "_LARGE", 1)
+    monkeypatch.setattr(fileset.soundness, "_HEAD", 200)
+    monkeypatch.setattr(fileset.soundness, "read_head", lambda head, size: None)
     assert examine_root(medium.root).findings == []
     medium.first_file().write_bytes(medium.first_file().read_bytes()[:-100])
     assert kinds(examine_root(medium.root)) == {FindingKind.FILE_TRUNCATED}

@@ -19,6 +19,7 @@ from pydicom.uid import generate_uid
 import fileset
 from fileset import DIRECTORY_RECORDERS, FileInstance, FileSet, RecordNode
 from fileset.errors import NothingToUndoError, RefusedError
+from ledger.digest import digest_of
 from ledger.errors import InstanceError, LedgerError
 from ledger.events import StrangerKept
 from projections.materializer import Materializer, MediumError, WriteFailedError
@@ -1005,3 +1006,79 @@ def test_the_stage_can_be_looked_at_as_pydicom_keeps_it(tmp_path: Path) -> None:
     fs.write(tmp_path / "medium")
     fs.remove(instance)
     assert fs._stage == {"+": {}, "-": {instance.SOPInstanceUID: instance}, "~": False, "^": False}
+
+
+def damage_in_vault(repository: Path, data: bytes) -> None:
+    """Flip a bit of `data` in each copy of it that the vault has."""
+    for pack in (repository / "vault").glob("*.pack"):
+        held = bytearray(pack.read_bytes())
+        at = held.find(data)
+        while at >= 0:
+            held[at + len(data) // 2] ^= 1
+            at = held.find(data, at)
+        pack.write_bytes(held)
+
+
+@pytest.mark.parametrize("written", [False, True], ids=["staged", "written"])
+@pytest.mark.parametrize("removed", [False, True], ids=["there", "removed"])
+def test_damaged_content_is_stored_anew_when_its_file_is_added_again(
+    tmp_path: Path, written: bool, removed: bool
+) -> None:
+    fs = FileSet(repository=tmp_path / "repo")
+    fs.add_many([CT, MR])
+    if written:
+        fs.write(tmp_path / "root")
+    damage_in_vault(tmp_path / "repo", CT.read_bytes())
+    uid = dcmread(CT).SOPInstanceUID
+    (damaged,) = fs.find(SOPInstanceUID=uid)
+    assert not fs.repository.vault.is_sound(digest_of(CT.read_bytes()))
+    if removed:
+        fs.remove(damaged)
+    position = fs.repository.state.position
+
+    report = fs.add_many([CT, MR])
+
+    assert fs.repository.vault.is_sound(digest_of(CT.read_bytes()))
+    told = [result.note for result in report if result.source == str(CT)]
+    assert (told == [None]) is (removed and not written)  # an addition as any other
+    assert (fs.repository.state.position > position) is removed
+    assert [result.note for result in fs.add_many([CT, MR])] == [None, None]
+    assert not list(fs.repository.vault.verify())
+    fs.write(None if written else tmp_path / "root")
+    (there,) = fs.find(SOPInstanceUID=uid)
+    assert Path(there.path).read_bytes() == CT.read_bytes()
+    fs.close()
+
+
+def test_content_that_the_vault_lost_is_stored_anew_once_though_it_comes_twice(
+    tmp_path: Path,
+) -> None:
+    fs = FileSet(repository=tmp_path / "repo")
+    fs.add(CT)
+    again = shutil.copyfile(CT, tmp_path / "again")
+    for pack in (tmp_path / "repo" / "vault").glob("*.pack"):
+        pack.unlink()
+
+    report = fs.add_many([CT, again])
+
+    assert [result.note is not None for result in report] == [True, False]
+    assert fs.repository.vault.is_sound(digest_of(CT.read_bytes()))
+
+
+def test_adding_a_file_twice_at_once_says_nothing_of_the_vault(tmp_path: Path) -> None:
+    fs = FileSet(repository=tmp_path / "repo")
+    again = shutil.copyfile(CT, tmp_path / "again")
+
+    report = fs.add_many([CT, again])
+
+    assert [result.note for result in report] == [None, None]
+
+
+def test_a_file_that_is_added_again_by_reference_heals_the_vault_as_well(tmp_path: Path) -> None:
+    fs = FileSet(repository=tmp_path / "repo")
+    fs.add(CT)
+    damage_in_vault(tmp_path / "repo", Path(CT).read_bytes())
+
+    fs.add_many([CT], reference=True)
+
+    assert fs.repository.vault.is_sound(digest_of(Path(CT).read_bytes()))

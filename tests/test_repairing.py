@@ -7,22 +7,25 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from cli_runs import Cli, run
+from cli_runs import Cli, copy_of_example, run
 from pydicom import dcmread, examples
 from pydicom.data import get_testdata_file
 from pydicom.fileset import FileSet as PydicomFileSet
 
 from fileset import FileSet
 from fileset.contents import Contents
+from fileset.damage import Damage, Fault
 from fileset.errors import RefusedError
-from fileset.repairing import Fault
+from fileset.garbage import collect
+from fileset.repairing import Repairer
 from fileset.repository import Repository
 from fileset.verification import FindingKind, verify
 from fileset.writing import Writer
 from ledger.digest import digest_of
-from ledger.events import DamageNoted, StrangerKept
+from ledger.events import DamageNoted, DamageRepaired, StrangerKept
 from projections.materializer import MediumError
 
 CT, MR, OVERLAY = (Path(examples.get_path(name)) for name in ("ct", "mr", "overlay"))
@@ -42,6 +45,13 @@ class Medium:
     def open(self) -> None:
         self.repository = Repository.open(self.path)
         self.writer = Writer(self.repository, Contents(self.repository))
+
+    def repair(self, **options: Any) -> Damage:
+        """Do what the command does."""
+        damage = self.writer.repair(**options)
+        if not damage.left:
+            self.writer.write(None, "pydicom", repaired=damage)
+        return damage
 
     def files(self) -> dict[str, bytes]:
         return {
@@ -73,11 +83,10 @@ def test_a_missing_and_a_changed_file_come_back_and_the_medium_is_as_it_was(
     first.unlink()
     second.write_bytes(b"scratched")
 
-    result = medium.writer.write(repair=True)
+    damage = medium.repair()
 
     assert medium.files() == medium.before
-    assert result.damage is not None
-    assert [(each.path, each.fault) for each in result.damage.mended] == [
+    assert [(each.path, each.fault) for each in damage.mended] == [
         (first, Fault.MISSING),
         (second, Fault.CHANGED),
     ]
@@ -89,7 +98,7 @@ def test_the_damage_is_recorded_and_what_lay_in_the_place_is_kept(medium: Medium
     first.unlink()
     second.write_bytes(b"scratched")
 
-    medium.writer.write(repair=True, reason="a bad stick")
+    medium.repair(reason="a bad stick")
 
     (noted,) = medium.events(DamageNoted)
     handles = {
@@ -109,7 +118,7 @@ def test_the_damage_is_recorded_and_what_lay_in_the_place_is_kept(medium: Medium
 def test_a_folder_that_is_gone_comes_back_with_its_files(medium: Medium) -> None:
     shutil.rmtree(next(path for path in medium.root.iterdir() if path.is_dir()))
 
-    medium.writer.write(repair=True)
+    medium.repair()
 
     assert medium.files() == medium.before
 
@@ -123,7 +132,7 @@ def test_a_dicomdir_that_is_gone_or_damaged_is_made_anew(
     if damaged is not None:
         dicomdir.write_bytes(damaged)
 
-    medium.writer.write(repair=True)
+    medium.repair()
 
     assert medium.files() == medium.before
     (noted,) = medium.events(DamageNoted)
@@ -132,27 +141,187 @@ def test_a_dicomdir_that_is_gone_or_damaged_is_made_anew(
     assert noted.dicomdir == (None if damaged is None else digest_of(damaged))
 
 
-def test_a_dicomdir_that_another_tool_has_edited_gives_way_and_its_files_stay(
+def test_files_that_another_tool_has_put_in_the_dicomdir_are_not_dropped_from_it_unseen(
     medium: Medium,
 ) -> None:
     edited = PydicomFileSet(medium.root / "DICOMDIR")
     edited.add(get_testdata_file("liver_1frame.dcm"))
     edited.write()
+    there = medium.files()
 
     with pytest.raises(MediumError, match="--repair"):
         medium.writer.write()
-    medium.writer.write(repair=True)
+    with pytest.raises(RefusedError, match="lists 1 files that the journal does not know"):
+        medium.repair()
+    assert medium.files() == there
+
+    FileSet(repository=medium.repository).add_many([medium.root])
+    medium.repair()
 
     assert not list(verify(medium.repository))
-    assert medium.before.items() <= medium.files().items()
-    assert len(medium.files()) == len(medium.before) + 1
+    assert medium.before.items() - medium.files().items() == {
+        ("DICOMDIR", medium.before["DICOMDIR"])
+    }
+    assert len(FileSet(medium.root / "DICOMDIR")) == 4
+
+
+def test_the_dicomdir_that_gives_way_is_kept_in_the_vault(medium: Medium) -> None:
+    (medium.root / "DICOMDIR").write_bytes(b"scratched")
+
+    medium.repair()
+
+    assert medium.repository.vault.read(digest_of(b"scratched")) == b"scratched"
+    assert collect(medium.repository, dry_run=False).entries == 0
+
+
+def test_what_an_older_copy_of_the_medium_has_again_is_taken_off(
+    medium: Medium, tmp_path: Path
+) -> None:
+    shutil.copytree(medium.root, tmp_path / "older")
+    files = FileSet(repository=medium.repository)
+    files.remove(files.find(PatientID="4MR1"))
+    files.write()
+    now = medium.files()
+    shutil.rmtree(medium.root)
+    shutil.move(tmp_path / "older", medium.root)
+
+    damage = medium.repair()
+
+    assert medium.files() == now
+    assert len(damage.returned) == 1
+    (repaired,) = medium.events(DamageRepaired)
+    assert isinstance(repaired, DamageRepaired)
+    assert len(repaired.taken_off) == 1
+    assert b"4MR1" not in b"".join(medium.files().values())
+
+
+def test_the_medium_of_another_file_set_with_a_damaged_dicomdir_is_left_alone(
+    medium: Medium,
+) -> None:
+    """By its names alone a medium looks like any other."""
+    shutil.rmtree(medium.root)
+    other = FileSet()
+    other.add_many([MR, CT])
+    other.write(medium.root)
+    dicomdir = medium.root / "DICOMDIR"
+    for damaged in (dicomdir.read_bytes()[:500], dicomdir.read_bytes()[:100], None):
+        dicomdir.unlink() if damaged is None else dicomdir.write_bytes(damaged)
+        there = medium.files()
+        with pytest.raises((RefusedError, MediumError)):
+            medium.repair()
+        assert medium.files() == there
+
+
+def test_with_all_instances_removed_the_medium_is_still_known(medium: Medium) -> None:
+    files = FileSet(repository=medium.repository)
+    files.remove(list(files))
+    (medium.root / "DICOMDIR").unlink()
+
+    medium.repair()
+
+    assert set(medium.files()) == {"DICOMDIR"}
+
+
+def test_what_the_vault_has_lost_and_the_medium_has_is_stored_anew(medium: Medium) -> None:
+    medium.repository.close()
+    (pack,) = (medium.path / "vault").glob("*.pack")
+    data = pack.read_bytes()
+    pack.write_bytes(data[:2000] + bytes([data[2000] ^ 1]) + data[2001:])
+    medium.open()
+    assert [found.kind for found in verify(medium.repository)] == [FindingKind.VAULT]
+
+    damage = medium.repair()
+
+    assert len(damage.unkept) == 1
+    for leaf in medium.repository.state.live.values():
+        assert leaf.content is not None
+        assert medium.repository.vault.is_sound(leaf.content.digest)
+
+
+def test_what_a_link_on_the_medium_leads_to_is_not_taken_in(medium: Medium, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"nobody's business")
+    path = medium.instances()[0]
+    path.unlink()
+    path.symlink_to(secret)
+
+    medium.repair()
+
+    assert medium.files() == medium.before
+    assert not path.is_symlink()
+    assert secret.read_bytes() == b"nobody's business"
+    assert digest_of(b"nobody's business") not in medium.repository.vault
+
+
+def test_files_of_others_beside_a_damaged_one_stay(medium: Medium) -> None:
+    path = medium.instances()[0]
+    precious = path.with_name(f".{path.name}.new")
+    precious.write_bytes(b"precious")
+    path.unlink()
+
+    medium.repair()
+
+    assert precious.read_bytes() == b"precious"
+
+
+def test_a_file_that_came_after_the_look_is_not_replaced(
+    medium: Medium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing, changed, _ = medium.instances()
+    missing.unlink()
+    changed.write_bytes(b"scratched")
+    keep = Repairer._keep
+
+    def keep_and_change(self: Repairer, damage: Damage) -> None:
+        keep(self, damage)
+        missing.write_bytes(b"somebody's")
+        changed.write_bytes(b"somebody's, too")
+
+    monkeypatch.setattr(Repairer, "_keep", keep_and_change)
+
+    damage = medium.repair()
+
+    assert {each.why for each in damage.left} == {"it changed meanwhile: repair again"}
+    assert missing.read_bytes() == b"somebody's"
+    assert changed.read_bytes() == b"somebody's, too"
+
+
+def test_nothing_is_written_while_the_dicomdir_would_name_what_is_lost(medium: Medium) -> None:
+    path = medium.instances()[0]
+    path.unlink()
+    path.mkdir()
+    FileSet(repository=medium.repository).add(get_testdata_file("liver_1frame.dcm"))
+    before = (medium.root / "DICOMDIR").read_bytes()
+
+    assert medium.repair().left
+    assert (medium.root / "DICOMDIR").read_bytes() == before
+
+
+def test_a_folder_in_the_place_of_the_dicomdir_is_told(medium: Medium) -> None:
+    (medium.root / "DICOMDIR").unlink()
+    (medium.root / "DICOMDIR").mkdir()
+
+    with pytest.raises(MediumError, match="move it away"):
+        medium.repair()
+
+
+def test_a_repair_of_an_adopted_medium_moves_nothing(tmp_path: Path) -> None:
+    root = copy_of_example(tmp_path / "root").parent
+    run("init", tmp_path / "repo", "--from", root / "DICOMDIR")
+    names = set(root.rglob("*"))
+    (root / "DICOMDIR").write_bytes((root / "DICOMDIR").read_bytes()[:-1000])
+
+    Cli(tmp_path / "repo")("write", "--repair")
+
+    assert set(root.rglob("*")) == names
+    assert len(PydicomFileSet(root / "DICOMDIR")) == 31
 
 
 def test_what_is_staged_is_written_with_the_repair(medium: Medium) -> None:
     FileSet(repository=medium.repository).add(get_testdata_file("liver_1frame.dcm"))
     (medium.root / "DICOMDIR").unlink()
 
-    medium.writer.write(repair=True)
+    medium.repair()
 
     assert len(medium.files()) == len(medium.before) + 1
     assert not list(verify(medium.repository))
@@ -161,9 +330,9 @@ def test_what_is_staged_is_written_with_the_repair(medium: Medium) -> None:
 def test_a_sound_medium_is_left_alone_and_nothing_recorded(medium: Medium) -> None:
     position = medium.repository.journal.position
 
-    result = medium.writer.write(repair=True)
+    damage = medium.repair()
 
-    assert result.dicomdir is None
+    assert not damage.is_on_medium
     assert medium.repository.journal.position == position
 
 
@@ -182,7 +351,7 @@ def test_a_medium_that_is_not_there_is_not_made_anew(medium: Medium) -> None:
     medium.root.mkdir()
 
     with pytest.raises(MediumError, match="Nothing of the File-set is at"):
-        medium.writer.write(repair=True)
+        medium.repair()
     assert not list(medium.root.iterdir())
 
 
@@ -195,7 +364,7 @@ def test_the_medium_of_another_file_set_is_left_alone(medium: Medium, tmp_path: 
     there = medium.files()
 
     with pytest.raises(RefusedError, match="that of another File-set"):
-        medium.writer.write(repair=True)
+        medium.repair()
     assert medium.files() == there
 
 
@@ -244,9 +413,8 @@ def test_a_folder_in_the_place_of_a_file_is_told_and_left(medium: Medium) -> Non
     path.unlink()
     path.mkdir()
 
-    damage = medium.writer.write(repair=True).damage
+    damage = medium.repair()
 
-    assert damage is not None
     assert [each.path for each in damage.left] == [path]
     assert path.is_dir()
 
@@ -260,11 +428,10 @@ def test_no_file_is_put_where_a_link_leads_out_of_the_medium(
     elsewhere.mkdir()
     folder.symlink_to(elsewhere)
 
-    damage = medium.writer.write(repair=True).damage
+    damage = medium.repair()
 
-    assert damage is not None
     assert damage.left
-    assert not list(elsewhere.iterdir())
+    assert not list(elsewhere.rglob("*"))
 
 
 def test_an_interrupted_write_whose_medium_was_damaged_meanwhile_is_completed(
@@ -284,7 +451,7 @@ def test_an_interrupted_write_whose_medium_was_damaged_meanwhile_is_completed(
 
     with pytest.raises(MediumError):
         medium.writer.write()
-    medium.writer.write(repair=True)
+    medium.repair()
 
     assert not list(verify(medium.repository))
     assert medium.repository.state.writing is None
@@ -301,7 +468,7 @@ def test_killed_at_any_point_a_repair_is_done_by_doing_it_again(medium: Medium, 
         (medium.root / "DICOMDIR").write_bytes(b"scratched")
         was_killed = _killed_at(nth, call, medium)
         medium.open()
-        medium.writer.write(repair=True)
+        medium.repair()
         assert medium.files() == medium.before
         assert not list(verify(medium.repository))
         medium.repository.close()
@@ -326,7 +493,7 @@ def _killed_at(nth: int, call: str, medium: Medium) -> bool:
                 return real(*args, **keywords)
 
             setattr(os, call, killing)
-            medium.writer.write(repair=True)
+            medium.repair()
         finally:
             os._exit(0)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
@@ -380,3 +547,66 @@ def test_the_log_and_the_blame_tell_of_the_damage(medium: Medium) -> None:
     assert f"damage found on the medium at {medium.root}: 1 file missing" in cli("log").out
     told = cli("blame", f"SOPInstanceUID={dcmread(path).SOPInstanceUID}").out
     assert f"found damaged at {medium.root}" in told
+
+
+# --- erasing what was kept -----------------------------------------------------------------------
+
+
+def test_a_person_s_file_that_lay_in_another_s_place_is_erased_with_the_rest(
+    medium: Medium,
+) -> None:
+    ct, mr = (_path_of(each, FileSet(repository=medium.repository)) for each in (CT, MR))
+    ct.write_bytes(mr.read_bytes())
+    medium.repair()
+
+    FileSet(repository=medium.repository).erase(PatientID="4MR1", reason="17", take_off=True)
+
+    assert b"4MR1" not in _all_bytes(medium.path)
+    assert not list(verify(medium.repository))
+
+
+def test_a_file_of_a_person_who_was_never_in_the_file_set_is_erased_as_well(
+    medium: Medium,
+) -> None:
+    path = medium.instances()[0]
+    stranger = dcmread(CT)
+    stranger.PatientID = "NOBODY17"
+    stranger.save_as(path)
+    medium.repair()
+
+    done = FileSet(repository=medium.repository).erase(PatientID="NOBODY17", reason="17")
+
+    assert done.events == 1
+    assert b"NOBODY17" not in _all_bytes(medium.path)
+
+
+def test_a_dicomdir_that_was_kept_and_lists_a_person_is_erased_with_the_rest(
+    medium: Medium,
+) -> None:
+    dicomdir = medium.root / "DICOMDIR"
+    dicomdir.write_bytes(dicomdir.read_bytes().replace(b"4MR1", b"4MRI"))
+    kept = digest_of(dicomdir.read_bytes())
+    medium.repair()
+    assert kept in medium.repository.vault
+
+    FileSet(repository=medium.repository).erase(PatientID="1CT1", reason="17", take_off=True)
+
+    assert kept not in medium.repository.vault
+    assert b"1CT1" not in _all_bytes(medium.path)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fork beside threads of the test runner
+def test_what_a_killed_repair_left_goes_with_the_next_write_or_erasure(medium: Medium) -> None:
+    _path_of(MR, FileSet(repository=medium.repository)).unlink()
+    medium.repository.close()
+    assert _killed_at(0, "link", medium)
+    medium.open()
+    assert b"4MR1" in _all_bytes(medium.root)
+
+    FileSet(repository=medium.repository).erase(PatientID="4MR1", reason="17", take_off=True)
+
+    assert b"4MR1" not in _all_bytes(medium.root)
+
+
+def _all_bytes(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom import examples
+from pydicom import dcmread, examples
 
 from fileset import FileSet
 from fileset.contents import Contents
@@ -20,6 +21,7 @@ from fileset.verification import verify
 from fileset.writing import Writer
 from ledger.errors import ContentMissingError
 from ledger.events import MediumLost, StrangerKept, WriteAbandoned, WriteCompleted
+from ledger.packs import CHUNK
 from projections.materializer import Materializer, MediumError, WriteFailedError
 from projections.state import FileSetState
 
@@ -548,3 +550,155 @@ def test_the_file_in_the_way_of_a_folder_is_named_and_not_the_dicomdir(bench: Be
     (bench.root / "PT000001").write_bytes(b"a stranger's")
     with pytest.raises(MediumError, match="such as PT000001: move them away"):
         bench.files.write()
+
+
+def copy_in_vault(bench: Bench, data: bytes) -> tuple[Path, int]:
+    """Return the pack that has `data`, and where in it."""
+    packs = ((pack, pack.read_bytes().find(data)) for pack in (bench.path / "vault").glob("*.pack"))
+    return next((pack, at) for pack, at in packs if at >= 0)
+
+
+def flip_a_bit(bench: Bench, data: bytes) -> None:
+    pack, at = copy_in_vault(bench, data)
+    held = bytearray(pack.read_bytes())
+    held[at + len(data) // 2] ^= 1
+    pack.write_bytes(held)
+
+
+def cut_the_pack(bench: Bench, data: bytes) -> None:
+    pack, at = copy_in_vault(bench, data)
+    os.truncate(pack, at + len(data) // 2)
+
+
+def take_the_pack_away(bench: Bench, data: bytes) -> None:
+    copy_in_vault(bench, data)[0].unlink()
+
+
+SPOILED = [flip_a_bit, cut_the_pack, take_the_pack_away]
+
+
+@pytest.mark.parametrize("spoil", SPOILED)
+@pytest.mark.parametrize("chunk", [CHUNK, 4096], ids=["small", "large"])
+def test_the_last_good_copy_goes_into_the_vault_before_it_leaves_the_medium(
+    bench: Bench,
+    spoil: Callable[[Bench, bytes], None],
+    chunk: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ledger.vault.CHUNK", chunk)
+    bench.files.add(MR)
+    bench.writer().write(bench.root)
+    data = MR.read_bytes()
+    spoil(bench, data)
+    (gone,) = (each for each in bench.files if Path(each.path).read_bytes() == data)
+    uid = gone.SOPInstanceUID
+
+    bench.files.remove(gone)
+    bench.writer().write()
+    bench.files.undo()
+    bench.writer().write()
+
+    (back,) = (each for each in bench.files if each.SOPInstanceUID == uid)
+    assert Path(back.path).read_bytes() == data
+
+
+def test_a_copy_in_a_pack_that_cannot_be_read_is_not_relied_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.writer().write(bench.root)
+    pack, _ = copy_in_vault(bench, CT.read_bytes())
+    pack.chmod(0)
+    bench.reopen()
+    opened = os.open
+
+    def refuse(path: Any, flags: int, *args: Any, **kwargs: Any) -> int:
+        if os.fspath(path) == os.fspath(pack):  # also to root, who runs the tests here and there
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return opened(path, flags, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        bench.files.remove(list(bench.files))
+        bench.writer().write()
+    pack.unlink()
+    bench.files.undo()
+    bench.writer().write()
+
+    (back,) = bench.files
+    assert Path(back.path).read_bytes() == CT.read_bytes()
+
+
+@pytest.mark.parametrize("spoil", SPOILED)
+def test_what_is_damaged_in_the_vault_is_taken_in_from_a_medium_that_is_given_up(
+    bench: Bench, tmp_path: Path, spoil: Callable[[Bench, bytes], None]
+) -> None:
+    bench.writer().write(bench.root)
+    spoil(bench, CT.read_bytes())
+    (bench.root / "DICOMDIR").unlink()
+
+    bench.writer().write(tmp_path / "new", new_medium=True)
+
+    (there,) = bench.files
+    assert Path(there.path).is_relative_to(tmp_path / "new")
+    assert Path(there.path).read_bytes() == CT.read_bytes()
+
+
+def test_a_referenced_file_that_is_gone_is_taken_in_from_a_medium_that_is_given_up(
+    bench: Bench, tmp_path: Path
+) -> None:
+    source = tmp_path / "mr"
+    shutil.copyfile(MR, source)
+    bench.files.add_many([source], reference=True)
+    bench.writer().write(bench.root)
+    source.unlink()
+    (bench.root / "DICOMDIR").unlink()
+
+    bench.writer().write(tmp_path / "new", new_medium=True)
+
+    written = {Path(each.path).read_bytes() for each in bench.files}
+    assert written == {CT.read_bytes(), MR.read_bytes()}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_write_that_is_given_up_leaves_the_last_good_copy_of_an_instance(
+    bench: Bench, tmp_path: Path
+) -> None:
+    data = MR.read_bytes()
+    source = tmp_path / "mr"
+    source.write_bytes(data)
+    bench.files.add(source)
+    source.unlink()
+    bench.killed_write()
+    files = (path for path in bench.root.rglob("*") if path.is_file())
+    (placed,) = (path for path in files if path.read_bytes() == data)
+    flip_a_bit(bench, data)
+
+    bench.writer().abandon()
+
+    assert placed.read_bytes() == data
+    assert sum(path.is_file() for path in bench.root.rglob("*")) == 1
+
+
+def test_all_that_cannot_be_written_is_named_with_what_to_do(bench: Bench) -> None:
+    bench.files.add(MR)
+    bench.files.add(examples.get_path("overlay"))
+    for path in (CT, MR):
+        flip_a_bit(bench, path.read_bytes())
+    uids = {dcmread(path, specific_tags=["SOPInstanceUID"]).SOPInstanceUID for path in (CT, MR)}
+
+    with pytest.raises(WriteFailedError) as failure:
+        bench.writer().write(bench.root)
+
+    assert all(uid in str(failure.value) for uid in uids)
+    assert "add their files again" in str(failure.value)
+    assert not bench.root.exists() or not list(bench.root.iterdir())
+
+
+def test_a_full_medium_says_what_to_do(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("ledger.vault.PackVault.copy_to", fail)
+
+    with pytest.raises(WriteFailedError, match="Nothing was changed. Free some space there"):
+        bench.writer().write(bench.root)

@@ -164,6 +164,7 @@ _TEMPLATES: Final = {
     Kind.EXPORTED: "{what}copied to {root}",
     Kind.MEDIUM_LOST: "{what}lost with the medium at {root}",
     Kind.DAMAGED: "{what}found damaged at {root}",
+    Kind.REPAIRED: "{what}put right on the medium",
 }
 _VERBS: Final = {Kind.UNDONE: "undid", Kind.REDONE: "redid", Kind.REVERTED: "reverted"}
 

@@ -22,7 +22,9 @@ SHAPE: Final[Shape] = {
 }
 """What the document has of a check of a folder, besides `findings`."""
 
-_SHOWN: Final = 5  # findings of a kind that are listed unless all are asked for
+SHOWN: Final = 5
+"""How many findings of a kind are listed unless all are asked for."""
+
 _STYLES: Final = {Severity.ERROR: "bad", Severity.WARNING: "careful"}
 
 
@@ -49,6 +51,11 @@ def verify_root(root: Path, *, show_all: bool) -> Answer:
     )
 
 
+def more(kind: str, number: int, style: str) -> Line:
+    """Return the line that tells how many findings of a kind, of `number`, were not listed."""
+    return (Span(kind, style), f": and {number - SHOWN:,} more: see them with --all.")
+
+
 def _document(finding: Finding) -> dict[str, Any]:
     return {
         "kind": finding.kind.value,
@@ -68,12 +75,11 @@ def _lines(report: Report, *, show_all: bool) -> Iterator[Line]:
         for (own, kind), findings in groups.items():
             if own is not severity:
                 continue
-            shown = findings if show_all else findings[:_SHOWN]
+            shown = findings if show_all else findings[:SHOWN]
             for finding in shown:
                 yield (Span(kind, _STYLES[severity]), f": {finding.message}")
             if len(findings) > len(shown):
-                more = f"and {len(findings) - len(shown):,} more: see them with --all."
-                yield (Span(kind, _STYLES[severity]), f": {more}")
+                yield more(kind, len(findings), _STYLES[severity])
     records, files = count(report.records, "record"), count(report.files, "referenced file")
     checked = f"{records} and {files} checked"
     errors = sum(each.severity is Severity.ERROR for each in report.findings)

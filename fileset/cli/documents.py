@@ -9,7 +9,7 @@ from attrs import fields
 
 from fileset.cli.command import Shape
 from fileset.cli.text import count
-from fileset.repairing import Damage
+from fileset.damage import Damage
 from ledger.elements import to_json
 from ledger.events import Handle, Record
 from ledger.journal import Change, Stored, body_of
@@ -68,6 +68,9 @@ DAMAGE: Final[Shape] = {
     "dicomdir": "missing, sha256:... of another one that is there, or null",
     "files": "[{sop_instance_uid, path, fault, why_not}]: the fault is missing, changed or "
     "unreadable; why_not is null for those that are put back",
+    "returned": "the paths of files that a write had taken off and an older copy has again",
+    "unkept": "the SOP Instance UIDs of those whose copy in the vault was damaged or gone, and is "
+    "made anew from the medium",
 }
 
 FINDING: Final[Shape] = {
@@ -263,6 +266,8 @@ def damage_document(damage: Damage) -> dict[str, Any]:
             }
             for each in damage.files
         ],
+        "returned": [str(path) for _, path in damage.returned],
+        "unkept": [leaf.uid for leaf, _ in damage.unkept],
     }
 
 

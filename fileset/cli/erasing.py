@@ -93,7 +93,7 @@ def erase(
     if complete:
         told = "The erasure is complete." if done.completed else "No erasure was interrupted."
         return Answer(document, [told])
-    if not done.instances:
+    if not done.events:
         notes = ["No instance matches."]
         notes += ["An interrupted erasure was completed."] if done.completed else []
         return Answer(document, notes=notes, status=INCOMPLETE)

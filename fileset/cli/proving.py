@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +23,7 @@ from fileset.verification import Finding, FindingKind, Proof, Report, Signed, ex
 from ledger import checkpoint as checkpoints
 from ledger.checkpoint import Checkpoint
 from ledger.disk import new_file
-from ledger.errors import JournalDamagedError, SigningError
+from ledger.errors import JournalDamagedError, LedgerError, SigningError
 from ledger.files import read_file
 from ledger.journal import verify_journal
 from ledger.signing import PrivateKey, PublicKey
@@ -60,7 +62,7 @@ _FILE: Final = PathType(dir_okay=False)
     "--public-key", type=_FILE, metavar="FILE", help="The key that checkpoints are checked with."
 )
 @click.option(
-    "--all", "show_all", is_flag=True, help="With ROOT: list every finding, however many there are."
+    "--all", "show_all", is_flag=True, help="List every finding, however many there are of a kind."
 )
 @pass_session
 def verify(
@@ -86,9 +88,7 @@ def verify(
     if root is not None:
         if files:
             raise click.UsageError("A checkpoint is for a journal, and not for ROOT.")
-        return _with_hint(conformance.verify_root(absolute(root), show_all=show_all), session)
-    if show_all:
-        raise click.UsageError("--all goes with ROOT.")
+        return _with_hint(conformance.verify_root(absolute(root), show_all=show_all), session, root)
     signed = list(_signed(files, public_key)) if public_key else []
     try:
         repository = session.repository(newer_too=True)
@@ -105,18 +105,23 @@ def verify(
             "checkpoints": [_proof(each) for each in report.proofs],
             **dict.fromkeys(conformance.SHAPE),
         },
-        _report_lines(report),
+        _report_lines(report, show_all=show_all),
         status=INCOMPLETE if report.findings else OK,
     )
 
 
-def _with_hint(answer: Answer, session: Session) -> Answer:
-    """Say what was not checked where somebody may have expected it."""
-    repository = session.path or find_repository(Path.cwd())
-    if repository is not None:
-        answer.notes = [
-            f"Only the folder was checked: `fileset verify` without ROOT checks it by {repository}."
-        ]
+def _with_hint(answer: Answer, session: Session, root: Path) -> Answer:
+    """Say what was not checked of a repository's medium, where somebody may have expected it."""
+    try:
+        repository = session.path or find_repository(Path.cwd())
+        written = session.repository().state.written if repository is not None else None
+        if written is not None and os.path.samefile(written.root, root):
+            answer.notes = [
+                "Only the folder was checked: `fileset verify` without ROOT checks it by "
+                f"{repository}."
+            ]
+    except (LedgerError, OSError):  # the repository has no say in a check of a folder
+        pass
     return answer
 
 
@@ -143,9 +148,16 @@ def _proof(proof: Proof) -> dict[str, Any]:
     }
 
 
-def _report_lines(report: Report) -> Iterator[Line]:
+def _report_lines(report: Report, *, show_all: bool) -> Iterator[Line]:
+    shown: Counter[str] = Counter()
     for finding in report.findings:
-        yield (Span(finding.kind.value, "bad"), f": {finding.message}")
+        kind = finding.kind.value
+        shown[kind] += 1
+        if show_all or shown[kind] <= conformance.SHOWN:
+            yield (Span(kind, "bad"), f": {finding.message}")
+    for kind, number in shown.items():
+        if not show_all and number > conformance.SHOWN:
+            yield conformance.more(kind, number, "bad")
     proven = [proof.signed.checkpoint for proof in report.proofs if proof.finding is None]
     if proven:
         yield from _proven_lines(proven[-1], report.events)

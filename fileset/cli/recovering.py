@@ -15,6 +15,7 @@ from fileset.cli.progress import spinner
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.session import Session, absolute, origin
 from fileset.cli.text import count
+from fileset.exclusion import PATIENCE
 from fileset.recovery import Content, Recovery, looks_like_repository, recover
 from fileset.repository_folder import find_repository
 
@@ -32,6 +33,7 @@ _LISTED: Final = 20  # contents that are told to people one by one
         "recorded_at": "when the last of them was recorded, or null",
         "sources": "{name: number}: how many of them come from where",
         "lost": "[first, last] position known to be lost, or []",
+        "ended": "whether the database tells that nothing came after these events",
         "unproven": "how many events beyond could be read and not be proven",
         "missing": "[{digest, size, sop_instance_uid, position, problem}]: contents that instances "
         "need and the vault has not, or damaged",
@@ -81,9 +83,10 @@ def recover_(
     kept in a folder damaged-TIME of the repository, together with the events that could be read
     and not be proven.
 
-    What is lost, what the vault lacks, and what it holds beyond the recovered journal is told, and
-    the exit code is then 1. --from-vault adds what it holds beyond; `fileset undo` takes that back.
-    If nothing can be proven, it begins a new journal. A journal that is whole is left alone.
+    What is lost, or may be, what the vault lacks, and what it holds beyond the recovered journal is
+    told, and the exit code is then 1. --from-vault adds what it holds beyond; `fileset undo` takes that back.
+    If nothing can be proven, it begins a new journal. A journal that is whole is left alone, unless
+    an exported one goes on where it ends.
     """
     path = absolute(session.path or _nearest())
     with spinner("Recovering the journal"):
@@ -95,6 +98,7 @@ def recover_(
             dry_run=dry_run,
             origin=origin(),
             actor=session.actor,
+            patience=PATIENCE if session.wait is None else session.wait,
         )
     notes: list[Line] = [(Span("note: ", "careful"), note) for note in report.notes]
     return Answer(report.document(), _told(report), notes, INCOMPLETE if _lacks(report) else OK)
@@ -108,21 +112,24 @@ def _nearest() -> Path:
 
 
 def _lacks(report: Recovery) -> bool:
-    if not report.damage:
-        return bool(report.not_added)
-    open_ = len(report.unnamed) - report.added
-    return bool(report.lost or report.begun_anew or report.missing or open_ or report.notes)
+    """Whether something is lost, may be, is missing, or was not taken."""
+    if report.missing or report.notes or report.not_added:
+        return True
+    open_ = len(report.unnamed) > report.added
+    lost = report.lost or report.begun_anew or not report.ended or open_
+    return bool(report.damage and lost)
 
 
 def _told(report: Recovery) -> Iterator[Line]:
     if not report.damage:
-        yield (Span("The journal is whole: nothing to recover.", "good"),)
+        told = "The journal is whole: nothing to recover."
+        yield (Span(told, "good"), " `fileset verify` checks the content.")
     else:
         for each in report.damage:
             yield f"Found: {each}"
         yield (Span(_title(report), "title"),)
         yield from _proof(report)
-        yield from _contents("The vault lacks", report.missing, "")
+    yield from _contents("The vault lacks", report.missing, "")
     if not report.damage and not report.unnamed:
         return
     kept = "" if report.added else " --from-vault adds them; `fileset gc` drops them."
@@ -150,7 +157,7 @@ def _proof(report: Recovery) -> Iterator[Line]:
         what = f"position {first}" if first == last else f"positions {first} to {last}"
         read = f"; {report.unproven:,} of them could be read" if report.unproven else ""
         yield (Span(f"Not proven, and not taken: {what}{read}.", "bad"),)
-    elif report.sources or report.begun_anew:
+    elif not report.ended:
         yield "What came after, if anything did, has left no trace."
     if report.kept:
         yield f"The damaged files are kept in {report.kept}."

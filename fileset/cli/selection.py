@@ -23,6 +23,7 @@ from ledger.events import (
     ConflictNoted,
     ContentRecorded,
     DamageNoted,
+    DamageRepaired,
     DescriptorCharacterSetChanged,
     DescriptorFileIDChanged,
     ErasureCompleted,
@@ -74,7 +75,14 @@ _CLASSES: Final[dict[str, tuple[type[Event], ...]]] = {
     "reject": (InstanceRejected, ConflictNoted),
     "erase": (PayloadErased, RecordsKept, ErasureCompleted),
     "recover": (JournalRecovered,),
-    "note": (PatientNameNoted, ContentRecorded, StrangerKept, DamageNoted, RecordMended),
+    "note": (
+        PatientNameNoted,
+        ContentRecorded,
+        StrangerKept,
+        DamageNoted,
+        DamageRepaired,
+        RecordMended,
+    ),
 }
 KINDS: Final = {word: tuple(cls.TYPE for cls in classes) for word, classes in _CLASSES.items()}
 """Words for event types, as people type them."""

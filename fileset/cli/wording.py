@@ -18,6 +18,7 @@ from ledger.events import (
     ConflictNoted,
     ContentRecorded,
     DamageNoted,
+    DamageRepaired,
     DescriptorCharacterSetChanged,
     DescriptorFileIDChanged,
     Erased,
@@ -216,6 +217,7 @@ def _damage(_: Wording, event: DamageNoted) -> str:
         "missing": len(event.missing),
         "changed": len(event.changed),
         "unreadable": len(event.unreadable),
+        "there again that had been taken off": len(event.returned),
     }
     found = [f"{count(number, 'file')} {what}" for what, number in numbers.items() if number]
     if event.no_dicomdir:
@@ -259,6 +261,9 @@ _SUMMARIES: Final[dict[type, Callable[[Wording, Any], str]]] = {
     WriteCompleted: lambda _, __: "write completed",
     WriteAbandoned: lambda _, e: f"write abandoned: {e.reason}",
     DamageNoted: _damage,
+    DamageRepaired: lambda _, e: (
+        f"{count(len(e.instances), 'file')} put back, {len(e.taken_off):,} taken off"
+    ),
     MediumLost: lambda _, e: f"medium at {e.root} given up",
     WriteExported: lambda _, e: f"position {e.base} exported to {e.root}",
     PayloadErased: lambda _, e: f"{count(sum(b - a + 1 for a, b in e.positions), 'event')} erased",

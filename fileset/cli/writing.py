@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -18,8 +19,8 @@ from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.session import Session, absolute
 from fileset.cli.text import count
 from fileset.contents import Contents
+from fileset.damage import Damage
 from fileset.errors import RefusedError
-from fileset.repairing import Damage
 from fileset.repository import Repository
 from fileset.writing import Writer
 from ledger.digest import Digest
@@ -106,8 +107,15 @@ def write(
         raise click.UsageError("--repair is for the medium that was written before.")
     if moment is not None:
         return _export(session, root, layout, moment, dry_run, show_all, reason)
-    wanted = _Wanted(session.repository(), root, layout or "pydicom", new_medium, repair)
+    repository = session.repository()
+    wanted = _Wanted(repository, root, _layout(repository, layout, repair), new_medium, repair)
     return wanted.foresee(show_all) if dry_run else wanted.write(reason)
+
+
+def _layout(repository: Repository, layout: str | None, repair: bool) -> str:
+    """Return the layout to write in: a repair moves nothing unless it is told to."""
+    written = repository.refresh().written
+    return layout or (written.layout if repair and written is not None else "pydicom")
 
 
 @define
@@ -156,24 +164,26 @@ class _Wanted:
             before = self._before()
             if not self._has_to_write():
                 return _nothing(self._plan().root, done, completed=completed)
+            damage = None
+            if self.repair:
+                damage = writer.repair(self.root, reason=reason, progress=advance)
+                done += _damage_lines(damage, dry_run=False)
+                if damage.left:
+                    return _left(damage, done, completed)
             result = writer.write(
                 self.root,
                 self.layout,
                 new_medium=self.new_medium,
-                repair=self.repair,
+                repaired=damage,
                 reason=reason,
                 progress=advance,
             )
-        damage, status = result.damage, _status(result.damage)
-        done += _damage_lines(damage, dry_run=False)
         if result.dicomdir is None:
-            answer = _nothing(result.plan.root, done, completed=completed, damage=damage)
-            return evolve(answer, status=status)
+            return _nothing(result.plan.root, done, completed=completed, damage=damage)
         plan = plan_document(result.plan, before)
         return Answer(
             _document(plan, dicomdir=result.dicomdir, completed=completed, damage=damage),
             [*done, *_written_lines(plan, result.dicomdir)],
-            status=status,
         )
 
     def _has_to_write(self) -> bool:
@@ -192,6 +202,17 @@ class _Wanted:
 
 def _status(damage: Damage | None) -> int:
     return INCOMPLETE if damage and damage.left else OK
+
+
+def _left(damage: Damage, done: Sequence[Line], completed: str | None) -> Answer:
+    """Tell that some damage is left, for which nothing more was written."""
+    told = "put these files back or remove their instances, and repair again"
+    root = os.fspath(damage.root)
+    return Answer(
+        _document(None, root=root, completed=completed, damage=damage),
+        [*done, f"Nothing else was written: {told}."],
+        status=INCOMPLETE,
+    )
 
 
 def _nothing(
@@ -225,6 +246,13 @@ def _damage_lines(damage: Damage | None, *, dry_run: bool) -> list[Line]:
     ]
     if len(mended) > _SHOWN:
         lines.append(f"  ... and {len(mended) - _SHOWN:,} more")
+    if damage.returned:
+        told = count(len(damage.returned), "file")
+        verb = "Would take" if dry_run else "Took"
+        lines.append(f"{verb} {told} off again that an older copy of the medium has.")
+    if damage.unkept:
+        verb = "Would store" if dry_run else "Stored"
+        lines.append(f"{verb} {count(len(damage.unkept), 'content')} anew in the vault.")
     lines += [(Span(f"Not put back: {each.path}", "bad"), f": {each.why}.") for each in left]
     return lines or ["The medium is as it was written."]
 

@@ -6,7 +6,9 @@ import errno
 import fcntl
 import hashlib
 import os
+import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +16,7 @@ from attrs import define
 
 from fileset.errors import RefusedError
 from fileset.watching.looking import Observation
-from fileset.watching.mounts import network_file_system, overlap
+from fileset.watching.mounts import is_below, mount_point, network_file_system, overlap
 
 STATE: Final = "watch"
 """The folder in the repository for locks, status and what is remembered."""
@@ -36,6 +38,8 @@ class Folder:
         The system's watch over it.
     trouble : str or None
         Why it can't be looked at.
+    mounted_at : str or None
+        Where the file system that it was last seen on is mounted.
     polled : bool
         Whether it is looked at again and again, because the system gives no hints.
     next_scan, scan_seconds : float
@@ -51,6 +55,7 @@ class Folder:
     network: str | None = None
     observation: Observation | None = None
     trouble: str | None = None
+    mounted_at: str | None = None
     polled: bool = False
     next_scan: float = 0.0
     scan_seconds: float = 0.0
@@ -76,12 +81,35 @@ class Folder:
         return "polling" if self.polled else "watching"
 
     def look(self) -> tuple[int, int] | None:
-        """Return the identity of what is there now."""
+        """Return the identity of what is there now, ``None`` for nothing.
+
+        A mount point that nothing is mounted at any more is nothing.
+        """
         try:
             found = os.stat(self.path)
+            identity = found.st_dev, found.st_ino
+            if not stat.S_ISDIR(found.st_mode):
+                return None
+            if identity != self.identity:
+                at = mount_point(self.path)
+                if self._was_below(at):
+                    return None
+                self.mounted_at = at
         except OSError:
             return None
-        return found.st_dev, found.st_ino
+        return identity
+
+    def _was_below(self, mounted_at: str) -> bool:
+        known = self.mounted_at
+        return known is not None and known != mounted_at and is_below(known, mounted_at)
+
+    @property
+    def absence(self) -> str:
+        """Why it is away."""
+        with suppress(OSError):
+            if self._was_below(mount_point(self.path)):
+                return f"nothing is mounted at {self.mounted_at}"
+        return "the folder is not there"
 
     def lock(self) -> None:
         """Have this folder to ourselves; RefusedError if another watcher has it.
@@ -131,13 +159,19 @@ class Folder:
             self._lock = None
 
 
-def open_folders(paths: Iterable[str | os.PathLike[str]]) -> list[Folder]:
-    """Return the folders at `paths`; RefusedError for what is none, or lies in another."""
+def open_folders(
+    paths: Iterable[str | os.PathLike[str]], *, wait: bool = False
+) -> list[Folder]:
+    """Return the folders at `paths`; RefusedError for what is none, or lies in another.
+
+    With `wait`, there may be nothing yet.
+    """
     folders: list[Folder] = []
     for given in paths:
         path = os.path.realpath(given)
-        if not os.path.isdir(path):
-            raise RefusedError(f"{os.fspath(given)} is no folder that could be watched.")
+        if not os.path.isdir(path) and (os.path.lexists(path) or not wait):
+            waiting = "" if os.path.lexists(path) else " To wait until it is there: --wait."
+            raise RefusedError(f"{os.fspath(given)} is no folder that could be watched.{waiting}")
         for other in folders:
             if overlap(path, other.path):
                 raise RefusedError(

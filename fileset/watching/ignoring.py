@@ -32,4 +32,4 @@ class Ignored:
 
 def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
     found = "|".join(translate(pattern) for pattern in patterns)
-    return re.compile(found) if found else _NOTHING
+    return re.compile(found, re.IGNORECASE) if found else _NOTHING

@@ -12,6 +12,9 @@ import sqlite3
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from fileset.errors import RefusedError
+from projections.materializer import MediumError
+
 LOGGER: Final = logging.getLogger("fileset.watching")
 LOGGER.addHandler(logging.NullHandler())
 
@@ -74,10 +77,15 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def reason_of(exc: BaseException) -> str:
-    """Return what went wrong without the path it went wrong with: of the system, if it said so."""
+    """Return what went wrong without the path it went wrong with: of the system, if it said so.
+
+    What is wrong with a medium is told whole.
+    """
     if isinstance(exc, OSError):
         return exc.strerror or type(exc).__name__
     if isinstance(exc, sqlite3.Error):
         return f"{type(exc).__name__}: {exc}"
+    if isinstance(exc, RefusedError | MediumError):
+        return str(exc)  # paths of the medium and of the repository, and no patient's data
     cause = exc.__cause__ or exc.__context__
     return type(exc).__name__ if cause is None else f"{type(exc).__name__}: {reason_of(cause)}"

@@ -46,6 +46,24 @@ def file_system(path: str, mounts: Iterable[str]) -> str:
     return kind
 
 
+def mount_point(path: str) -> str:
+    """Return the outermost folder above `path`, or itself, on the same file system as it.
+
+    That is where the file system is mounted, but for parts of it that are bound elsewhere. OSError
+    where `path` can't be looked at.
+    """
+    device = os.stat(path).st_dev
+    while path != "/":
+        above = os.path.dirname(path)
+        try:
+            if os.stat(above).st_dev != device:
+                break
+        except OSError:
+            break
+        path = above
+    return path
+
+
 def is_below(path: str, folder: str) -> bool:
     """Whether `path` is `folder` or below it; both are absolute."""
     return path == folder or path.startswith(os.path.join(folder, ""))

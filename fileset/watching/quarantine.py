@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -23,14 +22,15 @@ from fileset.adding import Adder
 from fileset.contents import Contents
 from fileset.errors import RefusedError
 from fileset.ingest import Outcome, Report, Result, read_path
-from fileset.mentions import Mentions
+from fileset.mentions import Mentions, ids_in
 from fileset.recorders import overridden_recorders
 from fileset.repository import Repository
 from fileset.watching.signature import Signature, signature
+from ledger.digest import Digest
 from ledger.disk import fsync, replace_file
 from ledger.errors import InstanceError
+from ledger.events import Content
 from ledger.files import copy_file, file_content
-from projections.erasing import KEYWORDS
 
 FOLDER: Final = "quarantine"
 _VERSION: Final = 1
@@ -67,6 +67,8 @@ class Quarantine:
 
     def __init__(self, repository: Path) -> None:
         self.path = repository / FOLDER
+        self._sources: dict[str, list[str]] | None = None
+        self._digests: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[Quarantined]:
         """Yield what is in it, the oldest first."""
@@ -116,9 +118,9 @@ class Quarantine:
         source = path.encode("utf-8", "surrogateescape")
         what = source + b"\0" + (content.digest.encode() if content else b"")
         id_ = hashlib.sha256(what).hexdigest()[:12]
-        if (there := self._read(self._json(id_))) is not None:
+        if (there := self.get(id_)) is not None:
             return there
-        if content is not None:
+        if content is not None and not self._link(content, id_):
             temporary = self.path / f".{id_}.new"
             fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
@@ -131,7 +133,7 @@ class Quarantine:
                     temporary.unlink()
         entry = Quarantined(
             id_,
-            path.encode("utf-8", "backslashreplace").decode("utf-8"),
+            _written(path),
             folder,
             outcome,
             reason,
@@ -141,12 +143,82 @@ class Quarantine:
             content.size if content else None,
         )
         self.save(entry)
+        self._index(entry)
         return entry
+
+    def _link(self, content: Content, id_: str) -> bool:
+        """Have the bytes of a file that is here already under another id, too."""
+        self._by_source()
+        same = self._digests.get(content.digest)
+        if same is None:
+            return False
+        try:
+            if file_content(self._file(same)) != content:
+                return False
+            self._file(id_).unlink(missing_ok=True)
+            self._file(id_).hardlink_to(self._file(same))
+            fsync(self.path)
+        except OSError:
+            return False  # it was dropped, or the file system knows no links
+        return True
 
     def save(self, entry: Quarantined) -> None:
         """Write what is told of `entry`."""
         text = json.dumps(asdict(entry), indent=2) + "\n"
         replace_file(self._json(entry.id), text.encode("utf-8"))
+
+    def has_only_copy(self, entry: Quarantined) -> bool:
+        """Whether what `entry` holds does not lie where it came from any more."""
+        if entry.digest is None:
+            return False
+        try:
+            return file_content(entry.source) != Content(Digest(entry.digest), entry.size or 0)
+        except OSError:
+            return True
+
+    def outdated_by(self, path: str) -> list[Quarantined]:
+        """Return what was put here of an unfinished copy that is the file at `path` now.
+
+        That is what came from there, and is the beginning of what lies there.
+        """
+        source = _written(path)
+        found = [e for e in map(self.get, self._by_source().get(source, ())) if e is not None]
+        return [entry for entry in found if self._begins(entry, path)]
+
+    def _begins(self, entry: Quarantined, path: str) -> bool:
+        if entry.digest is None:
+            return True
+        if entry.outcome == "conflicting":
+            return False
+        try:
+            with open(path, "rb") as whole, self._file(entry.id).open("rb") as part:
+                while chunk := part.read(1 << 20):
+                    if whole.read(len(chunk)) != chunk:
+                        return False
+        except OSError:
+            return False
+        return True
+
+    def get(self, id_: str) -> Quarantined | None:
+        """Return the one with the whole id `id_`, if it is here."""
+        return self._read(self._json(id_))
+
+    def _by_source(self) -> dict[str, list[str]]:
+        """Return the ids of what is here, or was, by where it came from.
+
+        It is read once: nobody else puts files here that came from the same folders.
+        """
+        if self._sources is None:
+            self._sources = {}
+            for entry in self:
+                self._index(entry)
+        return self._sources
+
+    def _index(self, entry: Quarantined) -> None:
+        if self._sources is not None:
+            self._sources.setdefault(entry.source, []).append(entry.id)
+        if entry.digest is not None:
+            self._digests[entry.digest] = entry.id
 
     def drop(self, entry: Quarantined) -> None:
         """Delete `entry` with its bytes; the source, if it is still there, is left alone."""
@@ -164,7 +236,7 @@ class Quarantine:
         for entry in self:
             owned = mentions.of_any(f"{entry.source} {entry.reason}")
             if not owned and entry.digest is not None:
-                told = _told_in(self._file(entry.id))
+                told = ids_in(self._file(entry.id))
                 unclear += not told
                 owned = any(map(mentions.is_of_person, told))
             if owned:
@@ -178,18 +250,9 @@ class Quarantine:
         return self.path / f"{id_}.file"
 
 
-def _told_in(path: Path) -> list[str]:
-    """Return what a file says of whose it is, however damaged it is: IDs and UIDs."""
-    from pydicom import dcmread  # noqa: PLC0415 - slow to import, seldom needed
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            found = dcmread(path, stop_before_pixels=True, force=True, specific_tags=[*KEYWORDS])
-            told = [str(found.get(keyword, "")).strip() for keyword in KEYWORDS]
-        except Exception:  # noqa: BLE001 - pydicom may stumble over a damaged file with any
-            return []
-    return [text for text in told if text]
+def _written(path: str) -> str:
+    """Return a path as it is written down."""
+    return path.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def retry(

@@ -32,6 +32,7 @@ from fileset.watching.sources import delete, move
 from fileset.watching.status import Status, StatusFile, now
 from fileset.watching.studies import Studies, Study, StudyKey
 from fileset.watching.taking import Account, Committed, Refusal, Taker, refusal_of
+from fileset.watching.writers import is_being_written
 from ledger.errors import InstanceError, LedgerError
 
 OnChange = Callable[[Committed], object]
@@ -47,6 +48,7 @@ _COSTS: Final = 20  # how many times longer than a look takes it is to the next 
 _SURELY_HINTED: Final = 5 * 10**9  # ns after which the hint of a change has come, if any does
 _TOGETHER: Final = 500  # files that are looked up at a time
 _TRIES_ONCE: Final = 5  # of committing a study, where there is no end of trying otherwise
+_OPEN_ONCE: Final = 60.0  # seconds for another program to close a file, where there is an end
 _PAUSE: Final = 5.0  # seconds after an error that nobody thought of
 _LATER: Final = 30.0  # seconds until what the disk was in the way of is tried again
 _TELL: Final = 0.5  # seconds between two accounts to whoever looks on
@@ -80,6 +82,8 @@ class Rounds:
         self._retries = Retries(delays(settings.settle, settings.tries))
         self._studies = Studies(settings.quiet, settings.max_study)
         self._owed: dict[str, tuple[Signature, float]] = {}
+        self._held: dict[str, Look] = {}  # left alone, with `once`: others have them open
+        self._aside: list[Trouble] = []  # to be put into the quarantine at the end of a step
         self._remembered: Remembered | None = None
         self._quarantine = Quarantine(repository)
         self._status_file = StatusFile(repository, folders[0])
@@ -117,7 +121,8 @@ class Rounds:
 
         What could not be written or deleted is for the next time.
         """
-        pending = len(self._settling) or len(self._retries) or len(self._studies)
+        waiting = (self._settling, self._retries, self._studies, self._aside)
+        pending = any(map(len, waiting))
         if self._gave_up:
             return True
         return self.status.ready and not pending and not any(f.has_more for f in self._folders)
@@ -365,12 +370,15 @@ class Rounds:
         """Take note of a file as it is now; return whether it is a new one."""
         waiting = self._studies.get(path)
         trouble = self._retries.get(path)
-        known = waiting or (trouble.look if trouble else None)
+        known = waiting or (trouble.look if trouble else None) or self._held.get(path)
         if known is not None:
-            if known.signature == found:
+            if known.signature == found or path in self._held:
                 return False
+            # It is the same file all along, and counted once.
             self._studies.forget(path)
             self._retries.forget(path)
+            self._settling.see(path, found, clock, known.first)
+            return False
         pending = len(self._settling) + len(self._studies) + len(self._retries)
         if pending >= self.settings.max_pending and path not in self._settling:
             self._left += 1
@@ -382,8 +390,10 @@ class Rounds:
 
     def _forget(self, path: str) -> None:
         """Let go of a file that is no more. Nothing becomes of what was taken of it before."""
-        if self._studies.get(path) or self._retries.get(path) or path in self._settling:
+        pending = self._studies.get(path) or self._retries.get(path) or path in self._settling
+        if pending or path in self._held:
             self.status.vanished += 1
+        self._held.pop(path, None)
         self._settling.forget(path)
         self._studies.forget(path)
         self._retries.forget(path)
@@ -394,10 +404,28 @@ class Rounds:
     def _look_again(self) -> None:
         end = self._clock() + _SLICE
         for look in self._settling.take_due(self._clock()):
-            if self._is_still(look, look.signature):
+            if self._is_still(look, look.signature) and self._is_closed(look):
                 self._read(look, 0)
             if self._stopping or self._clock() >= end:
-                return
+                break
+        self._put_aside_together()
+
+    def _is_closed(self, look: Look) -> bool:
+        """Whether no program has the file open for writing; if one has, it settles again."""
+        try:
+            if not is_being_written(look.path):
+                return True
+        except FileNotFoundError:
+            self.status.vanished += 1
+            return False
+        if self.settings.once and self._clock() - look.first >= _OPEN_ONCE:
+            self._held[look.path] = look
+            self.failed = True
+            self._fail("file left", "another program has it open for writing")
+            log.debug("file left", path=look.path)
+        else:
+            self._settling.see_again(look, look.signature, self._clock())
+        return False
 
     def _is_still(self, look: Look, known: Signature) -> bool:
         """Whether the file is as it was; if not, it settles again or is let go of."""
@@ -428,7 +456,8 @@ class Rounds:
             refusal = Refusal("rejected", f"can't be read: {type(exc).__name__}")
         else:
             if self._is_still(look, look.signature):
-                self._studies.arrive(StudyKey(folder.path, uid), look, self._clock())
+                read = look._replace(tried=before)
+                self._studies.arrive(StudyKey(folder.path, uid), read, self._clock())
             return
         if self._is_still(look, look.signature):
             self._refuse(look, refusal, before)
@@ -437,18 +466,26 @@ class Rounds:
         log.debug("not taken", path=look.path, outcome=refusal.outcome, reason=refusal.reason)
         trouble = self._retries.fail(look, *refusal, self._clock(), before)
         if trouble is not None:
-            self._put_aside([trouble])
+            self._aside.append(trouble)
 
     def _try_again(self) -> None:
         for trouble in self._retries.take_due(self._clock()):
             if self._stopping:
-                return
+                self._retries.postpone(trouble, trouble.due)
+                continue
             if not self._is_still(trouble.look, trouble.look.signature):
                 continue
             if trouble.tried >= self.settings.tries or trouble.outcome == "conflicting":
-                self._put_aside([trouble])  # which could not be done the last time
-            else:
+                self._aside.append(trouble)  # which could not be done the last time
+            elif self._is_closed(trouble.look):
                 self._read(trouble.look, trouble.tried)
+        self._put_aside_together()
+
+    def _put_aside_together(self) -> None:
+        """Put what was given up since the last time into the quarantine, as one change."""
+        if self._aside:
+            troubles, self._aside = self._aside, []
+            self._put_aside(troubles)
 
     # --- committing ------------------------------------------------------------------------------
 
@@ -457,8 +494,9 @@ class Rounds:
         if self._is_behind():
             return
         while due := self._studies.take_due(self._clock(), at_once=at_once):
-            for study in due:
+            for number, study in enumerate(due):
                 if self._stopping:
+                    self._studies.leave(due[number:])
                     return
                 self._commit(study)
                 self._tell()
@@ -499,7 +537,8 @@ class Rounds:
                 self._settling.see_again(look, look.signature, self._clock())
         for look, refusal in account.failed:
             if self._is_still(look, look.signature):
-                self._refuse(look, refusal, 0)
+                self._refuse(look, refusal, look.tried)
+        self._put_aside_together()
         self._put_aside([Trouble(look, 1, *why, 0.0) for look, why in account.conflicts])
         if committed.change is not None:
             status.changes += 1
@@ -567,6 +606,7 @@ class Rounds:
             except OSError as exc:
                 self._owed[path] = (known, clock + _LATER)
                 self._fail("source not removed", log.reason_of(exc))
+                self.failed = self.failed or self.settings.once
                 continue
             del self._owed[path]
             done.append(path)
@@ -639,7 +679,13 @@ class Rounds:
 
     def _write_due(self) -> None:
         root = self.settings.write
-        if root is None or self._next_write is None or self._next_write > self._clock():
+        if root is None or self._next_write is None:
+            return
+        if self.settings.once:
+            # It is written at the end, once.
+            if not self.is_drained or self.status.writes or self.failed_to_write:
+                return
+        elif self._next_write > self._clock():
             return
         try:
             file_set = self._taker.file_set()
@@ -673,7 +719,8 @@ class Rounds:
 
     def _update(self) -> None:
         status = self.status
-        status.settling, status.retrying = len(self._settling), len(self._retries)
+        status.settling = len(self._settling) + len(self._held)
+        status.retrying = len(self._retries) + len(self._aside)
         status.waiting, status.studies_waiting = len(self._studies), self._studies.count
         status.owed = len(self._owed)
         firsts = [self._settling.oldest(), self._studies.oldest(), self._retries.oldest()]

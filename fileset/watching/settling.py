@@ -13,12 +13,16 @@ from fileset.watching.signature import Signature
 
 
 class Look(NamedTuple):
-    """A file as it was when it was looked at: `at` then, and `first` of all."""
+    """A file as it was when it was looked at: `at` then, and `first` of all.
+
+    `tried` is how often it was read as it is, and could not be taken.
+    """
 
     path: str
     signature: Signature
     first: float
     at: float
+    tried: int = 0
 
 
 class Settling:
@@ -40,11 +44,16 @@ class Settling:
         """Return whether the file at `path` is one of them."""
         return path in self._looks
 
-    def see(self, path: str, signature: Signature, now: float) -> bool:
-        """Take note that the file at `path` looks so; return whether it is a new one."""
+    def see(
+        self, path: str, signature: Signature, now: float, first: float | None = None
+    ) -> bool:
+        """Take note that the file at `path` looks so; return whether it is a new one.
+
+        `first` is when it was seen first, if it has been elsewhere meanwhile.
+        """
         known = self._looks.get(path)
         if known is None:
-            self._looks[path] = Look(path, signature, now, now)
+            self._looks[path] = Look(path, signature, now if first is None else first, now)
             return True
         if known.signature != signature:
             del self._looks[path]

@@ -1,7 +1,8 @@
 """What becomes of a source file once the event is durable: exactly that file, and nothing else.
 
 Its signature is compared right before. Links are never followed: the folder it lies in is opened
-first, and the file named in that.
+first, and the file named in that. A file that another program has open for writing is left alone:
+BlockingIOError.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from fileset.watching.looking import below
 from fileset.watching.signature import Signature, of_stat
+from fileset.watching.writers import is_being_written
 from ledger.disk import fsync
 from ledger.files import copy_file, file_content
 
@@ -23,6 +25,7 @@ def delete(path: str, known: Signature) -> bool:
     with _in_folder(path) as (folder, name):
         if not _is(folder, name, known):
             return _is_gone(folder, name)
+        _refuse_written(folder, name)
         os.unlink(name, dir_fd=folder)
     return True
 
@@ -38,6 +41,7 @@ def move(path: str, known: Signature, root: str, target: Path) -> bool:
     with _in_folder(path) as (folder, name):
         if not _is(folder, name, known):
             return _is_gone(folder, name)
+        _refuse_written(folder, name)
         for candidate in _places(place):
             if _put(path, folder, name, candidate, known):
                 return True
@@ -65,6 +69,12 @@ def _put(path: str, folder: int, name: str, place: Path, known: Signature) -> bo
             place.unlink()
         return False
     fsync(place.parent)
+    try:
+        _refuse_written(folder, name)
+    except BlockingIOError:
+        if made:
+            place.unlink()
+        raise
     os.unlink(name, dir_fd=folder)
     return True
 
@@ -107,6 +117,11 @@ def _is(folder: int, name: str, known: Signature) -> bool:
         return of_stat(os.stat(name, dir_fd=folder, follow_symlinks=False)) == known
     except FileNotFoundError:
         return False
+
+
+def _refuse_written(folder: int, name: str) -> None:
+    if is_being_written(name, folder=folder):
+        raise BlockingIOError(errno.EBUSY, "another program has it open for writing")
 
 
 def _is_gone(folder: int, name: str) -> bool:

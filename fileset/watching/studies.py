@@ -5,6 +5,7 @@ Times are seconds of one clock that only goes forward; the caller gives them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from attrs import define, field
@@ -88,6 +89,12 @@ class Studies:
             for path in study.files:
                 del self._homes[path]
         return due
+
+    def leave(self, studies: Iterable[Study]) -> None:
+        """Have studies wait again that were not tried."""
+        for study in studies:
+            for look in study.files.values():
+                self.arrive(study.key, look, study.last)
 
     def put_back(self, study: Study, now: float, wait: float) -> None:
         """Have a study wait that could not be committed, for `wait` seconds at least."""

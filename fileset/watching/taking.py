@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from attrs import define, field, frozen
 
@@ -17,16 +17,20 @@ from fileset.finding import FoundFile
 from fileset.ingest import Candidate, Outcome, Result, read_path
 from fileset.recorders import overridden_recorders
 from fileset.repository import Repository
+from fileset.watching import pixels
 from fileset.watching.mounts import overlap
 from fileset.watching.quarantine import outcome_of
 from fileset.watching.settling import Look
 from fileset.watching.signature import signature
 from fileset.watching.studies import Study
-from ledger.digest import digest_of
+from fileset.watching.writers import is_being_written
+from ledger.digest import Digest, digest_of
 from ledger.errors import InstanceError
 from ledger.events import Handle, InstanceRejected, Placement
 from projections.hierarchy import Leaf, record_key
 from projections.late import is_written
+
+_SMALL: Final = 1 << 16  # bytes of a file that reading its head reads whole
 
 
 class Refusal(NamedTuple):
@@ -105,6 +109,9 @@ class Taker:
         candidate = read_path(
             path, complete=self._complete, contents=False, recorders=overridden_recorders()
         )
+        # All files are looked at again with their pixels before they are committed.
+        if os.stat(path).st_size < _SMALL and pixels.lacks_pixels(candidate.data):
+            raise InstanceError(pixels.REASON, name=path)
         for record in candidate.records:
             if record.type == "STUDY":
                 return record_key(record) or ""
@@ -124,10 +131,13 @@ class Taker:
             nonlocal taken_back
             gone = _taken_back(repository) if self._keeps else {}
             for look, item in self._read(study.files.values()):
-                if signature(look.path) != look.signature:
+                if signature(look.path) != look.signature or _is_open(look.path):
                     account.changed.append(look)
                 elif isinstance(item, Result):
                     refusal = Refusal(item.outcome.value, item.reason or "")
+                    account.failed.append((look, refusal))
+                elif pixels.lacks_pixels(item.data):
+                    refusal = Refusal(Outcome.REJECTED.value, pixels.REASON)
                     account.failed.append((look, refusal))
                 elif _was_ingested(item, gone):
                     taken_back += 1
@@ -144,7 +154,7 @@ class Taker:
         recorded = repository.state.position > before
         for look, result in zip(offered, report, strict=True):
             if result.outcome is Outcome.CONFLICTING:
-                refusal = Refusal(result.outcome.value, result.reason or "")
+                refusal = Refusal(result.outcome.value, _conflict(repository, look, result))
                 account.conflicts.append((look, refusal))
             elif result.handle is not None and _is_reference(repository, result.handle):
                 account.referenced.append(look)
@@ -172,6 +182,14 @@ class Taker:
     def _is_late(repository: Repository, uid: str) -> bool:
         return bool(uid) and is_written(repository.refresh(), uid)
 
+    def has(self, digest: Digest) -> bool:
+        """Whether an instance of the File-set has that content."""
+        repository = self.file_set().repository
+        if digest not in repository.vault:
+            return False
+        live = repository.refresh().live.values()
+        return any(leaf.content is not None and leaf.content.digest == digest for leaf in live)
+
     def record_rejections(
         self, folder: str, origin: str, rejected: Iterable[tuple[str, str]]
     ) -> None:
@@ -185,6 +203,21 @@ class Taker:
 def refusal_of(exc: InstanceError) -> Refusal:
     """Return why a file could not be read."""
     return Refusal(outcome_of(exc).value, exc.reason)
+
+
+def _is_open(path: str) -> bool:
+    try:
+        return bool(is_being_written(path))
+    except FileNotFoundError:
+        return True
+
+
+def _conflict(repository: Repository, look: Look, result: Result) -> str:
+    """Return why a file is in conflict; that it was rewritten, where it was that very file."""
+    reason = result.reason or ""
+    if result.handle is not None and repository.state.leaf(result.handle).source == look.path:
+        return f"the file was rewritten after it was added: {reason}"
+    return reason
 
 
 def _is_reference(repository: Repository, handle: Handle) -> bool:
