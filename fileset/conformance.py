@@ -170,7 +170,8 @@ def _read_dicomdir(root: Path, report: Report) -> bytes | None:
         except MemoryError:
             tell(
                 FindingKind.DICOMDIR_MALFORMED,
-                f"The DICOMDIR is too large for the memory, and for what it may be.{_REPAIR}",
+                "The DICOMDIR is too large for the memory: move it away, and `fileset index ROOT` "
+                "makes another one of the files.",
             )
     return None
 

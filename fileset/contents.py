@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import weakref
 from pathlib import Path
@@ -11,7 +12,8 @@ from fileset.repository import Repository
 from ledger.disk import replace_file
 from ledger.errors import ContentDamagedError, ContentMissingError
 from ledger.events import Content, Placement
-from ledger.files import file_content
+from ledger.files import file_content, naming, open_regular
+from ledger.vault import Batch
 from projections.hierarchy import Leaf
 
 _ALL: WeakSet[Contents] = WeakSet()
@@ -107,3 +109,13 @@ class Contents:
             weakref.finalize(self, folder.cleanup)
             self._folder = Path(folder.name)
         return self._folder
+
+
+def take_in(path: Path, batch: Batch) -> Content:
+    """Put the file at `path` into the vault, as it is; OSError if it can't be read."""
+    with naming(path):
+        fd = open_regular(path)
+        try:
+            return batch.add_file(fd)
+        finally:
+            os.close(fd)

@@ -27,7 +27,6 @@ from projections.mending import salvage
 from projections.state import FileSetState, Written
 
 _GONE: Final = (errno.ENOENT, errno.ENOTDIR)
-_REFUSED: Final = (errno.EACCES, errno.EPERM)  # there is nothing wrong with such a file
 _SHOWN: Final = 3
 
 Progress = Callable[[int, int], None]
@@ -190,10 +189,11 @@ def _why_not(path: Path, root: Path, error: OSError | None, *, has_bytes: bool) 
     """Return why an instance's file can't be put right, ``None`` if it can."""
     if leads_out(path, root):
         return "a link on the way to it leads elsewhere: remove that"
-    if error is not None and error.errno in _REFUSED:
-        return f"it can't be read: {error.strerror}"
     if path.is_dir() and not path.is_symlink():
         return "a folder is in its place: move it away"
+    if error is not None and error.errno not in _GONE and not path.is_symlink():
+        # It may be whole, and nothing of it could be kept.
+        return f"it can't be read ({error.strerror}): make it readable, or move it away"
     if not has_bytes:
         return (
             "its bytes are neither in the vault nor where it was added from: put it back, or "

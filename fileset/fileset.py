@@ -19,7 +19,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
 
 from fileset.adding import Adder, Offers, offer
-from fileset.adoption import Adoption, Found, read_file_set, warn_of_syntax
+from fileset.adoption import Adoption, Doubt, Found, read_file_set, warn_of_syntax
 from fileset.blaming import blame, ever_known, query_text
 from fileset.collecting import no_collecting
 from fileset.contents import Contents
@@ -98,6 +98,7 @@ class FileSet:
             Put right what is wrong with the DICOMDIR of an existing File-set by what its files
             say; :attr:`mends` tells what that was. The DICOMDIR is written anew by the next write.
         """
+        self._doubts: Mapping[Doubt, list[str]] = {}
         if isinstance(repository, Repository):
             self._use(repository)
             return
@@ -109,7 +110,9 @@ class FileSet:
             elif repair:
                 Mending(new, found, digest=new.durable).run(progress)
             else:
-                Adoption(new, found, digest=new.durable).run(progress)
+                adoption = Adoption(new, found, digest=new.durable)
+                adoption.run(progress)
+                self._doubts = adoption.doubts
                 FileSet(repository=new)._add_orphans(found, include=True)  # noqa: SLF001 - our own
 
         if repository is None:
@@ -766,6 +769,14 @@ class FileSet:
     def mends(self) -> list[RecordMended]:
         """What was put right when the File-set was adopted with ``repair``."""
         return list(mends_of(self._repository))
+
+    @property
+    def doubts(self) -> Mapping[Doubt, list[str]]:
+        """The File IDs of files that are not what the DICOMDIR says, by what they are instead.
+
+        Known where this object adopted the File-set, and read its files (`repository`).
+        """
+        return self._doubts
 
     def blame(self, **kwargs: Any) -> list[Touch]:
         """Return every event that touched the instances with the values given by keyword, in order.

@@ -74,7 +74,12 @@ class Indexer:
         root = self.root = self.root.absolute()
         if not root.is_dir():
             raise RefusedError(f"{root} is not a folder.")
-        there = read_dicomdir(root)
+        try:
+            there = read_dicomdir(root)
+        except MemoryError as exc:
+            raise RefusedError(
+                f"{root / DICOMDIR} is too large for the memory: move it away."
+            ) from exc
         if there is not None and not self.replace:
             raise MediumError(
                 f"{root} has a DICOMDIR already: adopt it with `fileset init REPO --from "

@@ -8,6 +8,7 @@ only by the next write. Each mend is recorded as an event.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,6 +55,7 @@ _PATIENT: Final = "PATIENT"
 _PRIVATE: Final = "PRIVATE"
 _PRIVATE_RECORD_UID: Final = 0x00041432
 _STANDARD: Final = "1.2.840.10008."  # what the UIDs of the Standard begin with
+_UID: Final = re.compile(r"[0-9.]{1,64}")
 _KEYWORDS: Final = {key.keyword: key.tag for key in KEYS.values()}
 
 
@@ -139,7 +141,10 @@ class Mending:
                 if progress:
                     progress(len(listed) + number + 1, total)
             for lost in self._lost.values():
-                self._drop(lost.kind, lost.item.record, lost.why, lost.standing)
+                if lost.kind is MendKind.FILE_MISSING and _is_garbled(lost.item.record):
+                    self._emit(Mend(MendKind.UNREADABLE, lost.item.record.offset))
+                else:
+                    self._drop(lost.kind, lost.item.record, lost.why, lost.standing)
             self._warn_of_persons()
 
     # --- the DICOMDIR ----------------------------------------------------------------------------
@@ -589,6 +594,12 @@ def _uid(record: DecodedRecord) -> str:
 
 def _file_id(record: DecodedRecord) -> str:
     return "/".join(record.file_id or ())
+
+
+def _is_garbled(record: DecodedRecord) -> bool:
+    """Whether what a record references was overwritten, so that it names no instance at all."""
+    uid, file_id = _uid(record), _file_id(record)
+    return not (file_id.isascii() and file_id.isprintable()) or not _UID.fullmatch(uid)
 
 
 def _made_from(candidate: Candidate, named: DecodedRecord | None = None) -> DecodedRecord:

@@ -175,13 +175,14 @@ def looks_like_repository(path: Path, *, with_exports: bool = False) -> bool:
     With exports of its journal there is less needed to tell: a folder for content is enough.
     """
     return (
-        any((path / name).exists() for name in (SETTINGS, JOURNAL, RECOVERING))
+        any((path / name).exists() for name in (SETTINGS, JOURNAL))
+        or (path / RECOVERING).is_dir()
         or bool(list_packs(path / VAULT))
         or (with_exports and (path / VAULT).is_dir())
     )
 
 
-def recover(
+def recover(  # noqa: PLR0913 - all but the first two are named
     path: Path,
     exports: Sequence[Path] = (),
     *,
@@ -494,18 +495,26 @@ class _Recovery:
         What its owner says counts first, then its settings, then the database. An export's id is
         taken where none of these is known, or where the database's own events follow from it.
         """
+        own = list(dict.fromkeys(id_ for each in databases for id_ in each.ids))
         if (id_ := self.journal_id) is not None:
             proven = prove(id_, _witnesses(id_, databases, exports))
-            if named not in (None, id_) and not prove(id_, databases).last:
+            if not proven.last or prove(id_, databases).last:
+                return proven
+            if named not in (None, id_):
                 raise RefusedError(
                     f"{self.path / SETTINGS} names the journal {named}, and --journal-id {id_}; no "
                     "event of the database is of the latter. If it is the right one all the same, "
                     f"move {SETTINGS} away first. Nothing was changed."
                 )
+            if any(prove(each, databases).last for each in own):
+                raise RefusedError(
+                    f"The database at {self.journal} is of the journal {own[0]}, and none of its "
+                    f"events of {id_}, which --journal-id names. If that is the right one all the "
+                    "same, move the database away first. Nothing was changed."
+                )
             return proven
         if named is not None:
             return prove(named, _witnesses(named, databases, exports))
-        own = list(dict.fromkeys(id_ for each in databases for id_ in each.ids))
         of_exports = list(dict.fromkeys(each.journal_id for each in exports))
         proofs = [prove(id_, _witnesses(id_, databases, exports)) for id_ in own]
         if not any(proof.last for proof in proofs):
@@ -697,10 +706,11 @@ class _Recovery:
 
     def _keep(self, damaged: Path) -> None:
         """Keep the damaged files in the folder; the database comes last, and says that all are."""
-        if self._is_kept():
+        files = [*_logs(damaged), *([damaged] if damaged.is_file() else [])]
+        if not files or self._is_kept():
             return
         self.kept.mkdir(mode=0o700, exist_ok=True)
-        for each in (*_logs(damaged), *([damaged] if damaged.is_file() else [])):
+        for each in files:
             target, beside = self.kept / each.name, self.kept / f".{each.name}"
             beside.unlink(missing_ok=True)
             if target.exists() and target.samefile(each):  # kept by a run that was killed

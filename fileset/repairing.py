@@ -19,6 +19,7 @@ from typing import Final
 
 from attrs import evolve
 
+from fileset.contents import take_in
 from fileset.damage import (
     Damage,
     Fault,
@@ -33,7 +34,7 @@ from ledger.digest import Digest
 from ledger.disk import fsync, fsync_all
 from ledger.errors import ContentMissingError, LedgerError
 from ledger.events import DamageNoted, DamageRepaired, Handle, Placement, StrangerKept
-from ledger.files import copy_file, file_content, open_regular
+from ledger.files import copy_file, file_content
 from projections.hierarchy import Leaf
 from projections.materializer import MediumError
 from projections.state import FileSetState
@@ -128,18 +129,9 @@ class Repairer:
             for each in damage.mended:
                 if each.fault is not Fault.CHANGED or each.path.is_symlink():
                     continue
-                fd = open_regular(each.path)
-                try:
-                    kept = batch.add_file(fd)
-                finally:
-                    os.close(fd)
-                self._repository.emit(StrangerKept(each.leaf.handle, kept))
+                self._repository.emit(StrangerKept(each.leaf.handle, take_in(each.path, batch)))
             for _, path in (*damage.returned, *damage.unkept):
-                fd = open_regular(path)
-                try:
-                    batch.add_file(fd)
-                finally:
-                    os.close(fd)
+                take_in(path, batch)
 
     # --- the medium ------------------------------------------------------------------------------
 

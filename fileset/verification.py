@@ -24,8 +24,8 @@ from ledger.events import Placement
 from ledger.files import file_content
 from ledger.journal import Journal, Stored, verify_journal
 from ledger.signing import PublicKey
-from projections.hierarchy import Leaf
 from projections.dicomdir_decoder import decode_dicomdir
+from projections.hierarchy import Leaf
 from projections.materializer import DICOMDIR, read_dicomdir
 from projections.state import FileSetState, Written
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from fileset.contents import Contents
+from fileset.contents import Contents, take_in
 from fileset.damage import Damage
 from fileset.errors import RefusedError
 from fileset.interrupts import deferred_interrupts
@@ -22,7 +22,6 @@ from ledger.digest import Digest, digest_of
 from ledger.disk import make_folders, new_folder
 from ledger.errors import ContentMissingError, LedgerError
 from ledger.events import (
-    Content,
     ContentRecorded,
     MediumLost,
     Placement,
@@ -31,9 +30,8 @@ from ledger.events import (
     WriteCompleted,
     WriteExported,
 )
-from ledger.files import file_content, naming, open_regular
+from ledger.files import file_content
 from ledger.journal import Change, Recorded
-from ledger.vault import Batch
 from projections.dicomdir import EXPLICIT_VR_LITTLE_ENDIAN
 from projections.dicomdir_decoder import decode_dicomdir
 from projections.hierarchy import Leaf
@@ -267,7 +265,7 @@ class Writer:
                 if path is None or self._is_elsewhere(leaf, path):
                     continue
                 try:
-                    content = _take_in(path, batch)
+                    content = take_in(path, batch)
                 except OSError:
                     content = None
                 if content is not None and leaf.content in (None, content):
@@ -405,7 +403,7 @@ class Writer:
                     and file_content(path) == leaf.content
                 ):
                     continue
-                content = _take_in(path, batch)
+                content = take_in(path, batch)
                 if leaf.content == content and leaf.placement is Placement.VAULT:
                     continue  # the vault had lost it, or never had it
                 if leaf.content in (None, content):
@@ -613,13 +611,3 @@ def _refuse_another(root: Path) -> None:
             f"{root} holds another File-set: write to another folder, or adopt that one with "
             f"`fileset init REPO --from {root / 'DICOMDIR'}`."
         )
-
-
-def _take_in(path: Path, batch: Batch) -> Content:
-    """Put the file at `path` into the vault."""
-    with naming(path):
-        fd = open_regular(path)
-        try:
-            return batch.add_file(fd)
-        finally:
-            os.close(fd)

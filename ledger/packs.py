@@ -41,6 +41,12 @@ from ledger.errors import ContentDamagedError, ContentMissingError, VaultError
 CHUNK: Final = 1 << 20
 """Bytes that are read, hashed and written at a time."""
 
+REMEDY: Final = (
+    "add its file again, or have `fileset write --repair` store it anew from a medium that is "
+    "whole, or restore the pack from a backup"
+)
+"""What to do about content that a pack no longer has as it was."""
+
 _MAGIC: Final = b"FSLP"
 _VERSION: Final = 1
 _FRAME: Final = struct.Struct(">4sB3x32sQ")
@@ -324,12 +330,8 @@ def _flaw(fd: int, entry: Entry, path: Path, part: str) -> VaultError:
     where = f"{path}, offset {entry.offset}"
     digest = from_raw(entry.raw)
     if os.fstat(fd).st_size < entry.end:
-        return ContentMissingError(
-            f"{where}: the pack ends before {digest} does: restore it from a backup"
-        )
-    return ContentDamagedError(
-        f"{where}: the {part} of {digest} is damaged: restore the pack from a backup"
-    )
+        return ContentMissingError(f"{where}: the pack ends before {digest} does: {REMEDY}")
+    return ContentDamagedError(f"{where}: the {part} of {digest} is damaged: {REMEDY}")
 
 
 def _next_magic(fd: int, position: int, stop: int) -> int:

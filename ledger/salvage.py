@@ -140,7 +140,7 @@ class SalvagedDatabase:
                 elif kind and 0 < rowid <= self._pages.most:
                     self._take(getattr(self, f"_{kind}"), rowid, offset + cell)
                     if kind == "events":
-                        self._look_for_erasure(rowid, types)
+                        self._look_for_erasure(rowid, types, page, cell)
             except _BAD:
                 continue
 
@@ -158,9 +158,9 @@ class SalvagedDatabase:
             if all(mark != each for each, _ in there) and self._pages.claim(overflow):
                 there.append((mark, place))
 
-    def _look_for_erasure(self, position: int, types: list[int]) -> None:
+    def _look_for_erasure(self, position: int, types: list[int], page: bytes, cell: int) -> None:
         _, type_name, _, payload, _ = types
-        if payload == _EMPTY:
+        if payload == _EMPTY and _is_exact(page, cell, types):
             self._emptied.add(position)
         if type_name == 13 + 2 * len(PayloadErased.TYPE):
             self._tombstones.add(position)
@@ -357,6 +357,16 @@ def _head(page: bytes, cell: int) -> tuple[int, list[int]]:
     _, at = _varint(page, cell)
     rowid, at = _varint(page, at)
     return rowid, _serial_types(page, at)[0]
+
+
+def _is_exact(page: bytes, cell: int, types: list[int]) -> bool:
+    """Whether a cell is as long as columns of these types are: a damaged one hardly is."""
+    length, at = _varint(page, cell)
+    _, at = _varint(page, at)
+    header = _serial_types(page, at)[1] - at
+    return length == header + sum(
+        (kind - 12) // 2 if kind >= 12 else _NUMBERS.get(kind, 0) for kind in types
+    )
 
 
 def _serial_types(data: bytes, start: int) -> tuple[list[int], int]:
@@ -719,6 +729,8 @@ def _best(
     ended: list[_History] = []
     strays: dict[int, set[bytes]] = {}
     links = _Links(databases)
+    # One that says it is another's has no say in where this journal goes on.
+    is_its = any(not each.ids or journal_id in each.ids for each in databases)
     position = 0
     while histories:
         position += 1
@@ -733,7 +745,7 @@ def _best(
             for way in ways:
                 if way.head in links.hashes:
                     way.own, way.own_at, way.sure = way.own + 1, position, way.whole
-                elif links.leads_on():  # the database goes on elsewhere
+                elif is_its and links.leads_on():  # the database goes on elsewhere
                     first = way.own_at + 1
                     strays.setdefault(first, set()).add(_slice(way.hashes, first))
                     way.whole = way.sure

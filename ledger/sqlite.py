@@ -503,7 +503,10 @@ class SqliteJournal:
                 raise JournalDamagedError(
                     f"The journal at {self._path} is damaged: {exc}."
                 ) from exc
-            raise JournalError(f"The journal at {self._path} can't be used: {exc}.") from exc
+            # Whatever was under way is rolled back.
+            full = _code(exc) == sqlite3.SQLITE_FULL
+            told = " Nothing was recorded: free some space and try again." if full else ""
+            raise JournalError(f"The journal at {self._path} can't be used: {exc}.{told}") from exc
 
 
 class _Link:

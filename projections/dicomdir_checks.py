@@ -33,6 +33,7 @@ from projections.dicomdir import (
     NEXT_OFFSET,
     RECORD_SEQUENCE,
     TRANSFER_SYNTAX_UID,
+    FileSetIdentity,
 )
 from projections.dicomdir_decoder import (
     LINK_HEADERS,
@@ -125,8 +126,8 @@ def _is_uid(text: str) -> bool:
 _ID_LENGTH: Final = 16
 
 
-def _check_identity(directory: DecodedDirectory) -> Iterator[Finding]:
-    identity = directory.identity
+def identity_faults(identity: FileSetIdentity) -> Iterator[Finding]:
+    """Yield in what way a File-set ID or descriptor File ID is none."""
     id_ = identity.id or ""
     if len(id_) > _ID_LENGTH:
         yield finding(
@@ -148,6 +149,10 @@ def _check_identity(directory: DecodedDirectory) -> Iterator[Finding]:
                 f"The File-set Descriptor File ID (0004,1141) {name!r} is no File ID: {why} "
                 f"({kind.value}).",
             )
+
+
+def _check_identity(directory: DecodedDirectory) -> Iterator[Finding]:
+    yield from identity_faults(directory.identity)
     if not directory.consistent:
         yield finding(
             FindingKind.CONSISTENCY_FLAG,

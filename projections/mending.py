@@ -286,9 +286,7 @@ def completed(record: Record, made: Record) -> tuple[Record, tuple[int, ...]]:
     return Record(record.type, encode({**own, **{e.tag: e for e in lacking}}.values())), tags
 
 
-def _lacks(
-    kind: str, own: Mapping[int, Element], key: Key, need: Need, other: Element
-) -> bool:
+def _lacks(kind: str, own: Mapping[int, Element], key: Key, need: Need, other: Element) -> bool:
     """Whether a record lacks a key that its instance can give it."""
     return lacks(kind, own, key, need) and (key.tag not in own or has_value(other))
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from cli_runs import run
 from models import EXPLICIT, image, named_by, patient, private, record, series, study
 from pydicom import Dataset, dcmread, examples
 from pydicom.data import get_testdata_file
@@ -85,7 +86,7 @@ def disc(tmp_path: Path) -> Disc:
 
 
 @contextmanager
-def told() -> Iterator[list[str]]:
+def told_of() -> Iterator[list[str]]:
     """Collect the texts of warnings."""
     texts: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
@@ -111,7 +112,7 @@ def test_an_image_with_records_below_it_keeps_its_file_and_they_go_beside_it(
         if file_id is not None:
             disc.file(file_id, number)
 
-    with told() as texts:
+    with told_of() as texts:
         fs = FileSet(disc.dicomdir)
     fs.ID = "CHANGED"
     fs.write(layout=layout)
@@ -185,7 +186,7 @@ def test_hard_links_and_names_that_differ_in_case_are_files_of_their_own(disc: D
     disc.file("im3", 1)
     disc.file("IM3", 2)
 
-    with told() as texts:
+    with told_of() as texts:
         fs = FileSet(disc.dicomdir)
 
     assert texts == []
@@ -247,7 +248,7 @@ def test_what_is_no_regular_file_is_left_out(
     path = disc.root / "F1"
     {"fifo": os.mkfifo, "folder": os.mkdir, "dangling": lambda p: p.symlink_to("NONE")}[kind](path)
 
-    with told() as texts:
+    with told_of() as texts:
         fs = FileSet(disc.dicomdir, repository=tmp_path / "repository" if kept else None)
 
     assert [text for text in texts if str(path) in text]
@@ -261,7 +262,7 @@ def test_a_sound_file_set_is_adopted_without_a_word(disc: Disc) -> None:
     disc.images("IM1")
     disc.file("IM1", 3)
 
-    with told() as texts:
+    with told_of() as texts:
         FileSet(disc.dicomdir)
 
     assert texts == []
@@ -303,7 +304,7 @@ def test_what_lies_too_deep_for_the_default_layout_is_told_of(
     disc.put([*above, (levels - 1, image(0), "IM1")])
     disc.file("IM1", levels - 1)
 
-    with told() as texts:
+    with told_of() as texts:
         fs = FileSet(disc.dicomdir)
 
     assert any("only the existing layout" in text for text in texts) is warned
@@ -417,3 +418,90 @@ def test_more_files_of_a_folder_than_are_looked_at_one_by_one_are_found(disc: Di
         text for w in caught for text in ("does not exist", "not a regular file")
         if text in str(w.message)
     }  # fmt: skip
+
+
+# --- what the files say, where they are read -----------------------------------------------------
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """A copy of the File-set that pydicom ships."""
+    there = examples.get_path("dicomdir").parent
+    for folder in ("77654033", "98892001", "98892003"):
+        shutil.copytree(there / folder, tmp_path / "example" / folder)
+    shutil.copy(there / "DICOMDIR", tmp_path / "example")
+    return tmp_path / "example"
+
+
+def test_a_sound_file_set_is_read_without_a_word(example: Path, tmp_path: Path) -> None:
+    told = run("init", tmp_path / "r", "--from", example / "DICOMDIR", "--json").document
+    assert (told["doubts"], told["left_out"], told["warnings"]) == ({}, 0, [])
+
+
+def test_files_that_are_not_what_their_records_say_are_told(example: Path, tmp_path: Path) -> None:
+    one, other = example / "77654033" / "CR1" / "6154", example / "98892003" / "MR2" / "4950"
+    content = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(content)
+    (example / "77654033" / "CR2" / "6247").write_bytes(b"")
+    cut = example / "77654033" / "CR3" / "6278"
+    cut.write_bytes(cut.read_bytes()[:-100])
+    moved = example / "98892003" / "MR2" / "4981"
+    ds = dcmread(moved)
+    ds.PatientID = "ANOTHER"
+    ds.save_as(moved)
+
+    told = run("init", tmp_path / "r", "--from", example / "DICOMDIR", "--json", code=1).document
+    assert told["doubts"] == {"sop-instance-uid": 2, "file-unreadable": 2, "place": 1}
+    text = run("init", tmp_path / "s", "--from", example / "DICOMDIR", code=1)
+    assert "5 files not as the DICOMDIR says. --repair goes by the files." in text.out
+    for name in ("77654033/CR1/6154", "77654033/CR2/6247", "98892003/MR2/4981"):
+        assert name in text.err
+    with told_of() as texts:
+        assert len(FileSet(example / "DICOMDIR")) == 31  # a quick look reads none of them
+    assert texts == []
+
+
+@pytest.mark.parametrize("root_records", [b"\x04\0\0\x12UL\4\0", None])
+def test_what_is_left_out_is_never_less_than_nothing(
+    example: Path, tmp_path: Path, root_records: bytes | None
+) -> None:
+    dicomdir = example / "DICOMDIR"
+    data = dicomdir.read_bytes()
+    tags = [root_records] if root_records else [
+        b"\x04\0" + tag + b"UL\4\0" for tag in (b"\0\x12", b"\x02\x12", b"\0\x14", b"\x20\x14")
+    ]  # fmt: skip
+    for tag in tags:
+        parts = data.split(tag)
+        data = parts[0] + b"".join(tag + bytes(4) + part[4:] for part in parts[1:])
+    dicomdir.write_bytes(data)
+    told = run("init", tmp_path / "r", "--from", dicomdir, "--json").document
+    assert (told["instances"], told["left_out"]) == (31, 0)
+
+
+@pytest.mark.parametrize("options", [(), ("--repair",)], ids=["plain", "repair"])
+def test_what_is_not_in_use_is_no_failure_and_promised_to_nobody(
+    disc: Disc, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    disc.images("IM1", "IM2")
+    disc.file("IM1", 3)
+    disc.file("IM2", 4)
+    for path in (disc.root / "IM1", disc.root / "IM2"):
+        ds = dcmread(path)
+        ds.PatientID, ds.StudyInstanceUID, ds.SeriesInstanceUID = "P0", "1.2.3", "1.2.3.1"
+        ds.save_as(path)
+    ds = dcmread(disc.dicomdir)
+    ds.DirectoryRecordSequence[0].PatientID = "P0"
+    ds.DirectoryRecordSequence[-1].RecordInUseFlag = 0
+    ds.save_as(disc.dicomdir)
+    disc.dicomdir.write_bytes(disc.dicomdir.read_bytes())
+    told = run("init", tmp_path / "r", "--from", disc.dicomdir, *options, "--json").document
+    assert (told["instances"], told["left_out"]) == (1, 0)
+    assert any("not in use" in text for text in told["warnings"])
+
+
+def test_where_the_dicomdir_is_gone_index_makes_one(example: Path, tmp_path: Path) -> None:
+    (example / "DICOMDIR").unlink()
+    for options in ((), ("--repair",)):
+        told = run("init", tmp_path / "r", "--from", example / "DICOMDIR", *options, code=2)
+        assert f"`fileset index {example}`" in told.err

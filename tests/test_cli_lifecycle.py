@@ -30,6 +30,7 @@ def test_init_makes_a_repository_for_its_owner_alone(tmp_path: Path) -> None:
         "root": None,
         "instances": 0,
         "left_out": 0,
+        "doubts": {},
         "mends": {},
         "mended": [],
         "warnings": [],

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_runs import run
+from cli_runs import Cli, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from media_damage import (
@@ -287,8 +287,8 @@ def test_a_tree_of_any_depth_is_walked(tmp_path: Path) -> None:
 
 
 def test_a_large_file_is_read_by_pieces(medium: Medium, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fileset.soundness, "_LARGE", 1)
-    monkeypatch.setattr(fileset.soundness, "_HEAD", 200)
+    monkeypatch.setattr(fileset.soundness, "_LARGE", 1 << 12)
+    monkeypatch.setattr(fileset.soundness, "_HEAD", 1 << 10)
     monkeypatch.setattr(fileset.soundness, "read_head", lambda head, size: None)
     assert examine_root(medium.root).findings == []
     medium.first_file().write_bytes(medium.first_file().read_bytes()[:-100])
@@ -385,7 +385,6 @@ def test_names_cannot_act_on_the_terminal(whole: Medium) -> None:
 
 def test_what_goes_with_root_and_what_not(whole: Medium) -> None:
     assert "does not exist" in run("verify", whole.root / "nowhere", code=2).err
-    assert "--all goes with ROOT" in run("verify", "--all", code=2).err
     both = ("--checkpoint", "a", "--public-key", "b")
     assert "not for ROOT" in run("verify", whole.root, *both, code=2).err
 
@@ -393,9 +392,112 @@ def test_what_goes_with_root_and_what_not(whole: Medium) -> None:
 def test_where_there_is_a_repository_it_says_what_was_not_checked(
     whole: Medium, tmp_path: Path
 ) -> None:
-    run("init", tmp_path / "repository")
+    run("init", tmp_path / "repository", "--from", whole.dicomdir)
     told = run("--repo", tmp_path / "repository", "verify", whole.root)
     assert f"`fileset verify` without ROOT checks it by {tmp_path / 'repository'}" in told.err
+    ours(tmp_path / "other")
+    assert run("--repo", tmp_path / "repository", "verify", tmp_path / "other").err == ""
+
+
+def test_a_repository_that_cannot_be_read_is_no_hindrance(
+    whole: Medium, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0)
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path != str(locked) and real(path, mode))
+    monkeypatch.setenv("FILESET_REPO", str(locked))
+    assert "all is well" in run("verify", whole.root).out
+
+
+def test_a_dicomdir_that_leads_in_a_circle_is_a_link_and_not_missing(whole: Medium) -> None:
+    whole.dicomdir.unlink()
+    whole.dicomdir.symlink_to("DICOMDIR")
+    assert kinds(examine_root(whole.root)) == {FindingKind.DICOMDIR_UNREADABLE}
+
+
+def test_what_a_first_write_left_is_told_where_there_is_no_dicomdir_yet(tmp_path: Path) -> None:
+    (tmp_path / ".DICOMDIR-0123456789abcdef.files").mkdir()
+    report = examine_root(tmp_path)
+    assert kinds(report) == {FindingKind.NO_DICOMDIR, FindingKind.LEFTOVER}
+    assert "still goes on" in report.findings[1].message
+
+
+def test_a_dicomdir_that_cannot_be_read_may_still_be_adopted(whole: Medium) -> None:
+    whole.dicomdir.write_bytes(whole.dicomdir.read_bytes()[:1000])
+    (finding,) = examine_root(whole.root).findings
+    assert "--repair" in finding.message
+
+
+def test_what_takes_more_than_the_memory_is_a_finding(
+    whole: Medium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: object) -> bytes:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fileset.conformance, "read_file", read)
+        assert kinds(examine_root(whole.root)) == {FindingKind.DICOMDIR_MALFORMED}
+    monkeypatch.setattr("fileset.indexing.read_dicomdir", read)
+    assert "too large" in run("index", whole.root, "--replace", code=3).err
+
+
+def test_a_hidden_file_is_only_a_warning(whole: Medium) -> None:
+    shutil.copy(CT, whole.root / ".IM000000.new")
+    report = examine_root(whole.root)
+    assert kinds(report) == {FindingKind.UNLISTED_FILE}
+    assert not report.has_errors
+
+
+# --- the medium of a repository ------------------------------------------------------------------
+
+
+@pytest.fixture
+def cli(whole: Medium, tmp_path: Path) -> Cli:
+    """A repository whose medium is the whole one."""
+    run("init", tmp_path / "repository", "--from", whole.dicomdir)
+    return Cli(tmp_path / "repository")
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo", "loop"])
+def test_whatever_is_in_the_dicomdirs_place_all_else_is_checked(
+    cli: Cli, whole: Medium, kind: str
+) -> None:
+    whole.first_file().unlink()
+    whole.dicomdir.unlink()
+    make = {"folder": os.mkdir, "fifo": os.mkfifo, "loop": lambda p: p.symlink_to("DICOMDIR")}
+    make[kind](whole.dicomdir)
+    document = cli.json("verify", code=1)
+    assert [each["kind"] for each in document["findings"]] == ["dicomdir", "file-missing"]
+    assert document["instances"] == 31
+
+
+@pytest.mark.parametrize("there", ["nothing", "an empty folder", "another File-set"])
+def test_a_medium_that_is_not_there_is_one_finding(
+    cli: Cli, whole: Medium, tmp_path: Path, there: str
+) -> None:
+    shutil.rmtree(whole.root)
+    if there != "nothing":
+        whole.root.mkdir()
+    if there == "another File-set":
+        with FileSet() as fs:
+            fs.write(whole.root)
+    (finding,) = cli.json("verify", code=1)["findings"]
+    assert finding["kind"] == "medium"
+    told = "another File-set" if there == "another File-set" else "is the medium there?"
+    assert told in finding["message"]
+
+
+def test_of_a_mediums_many_findings_the_first_are_listed_unless_all_are_asked_for(
+    cli: Cli, whole: Medium
+) -> None:
+    for one in whole.records("IMAGE"):
+        whole.path_of(one).unlink()
+    short = cli("verify", code=1).out.splitlines()
+    assert "file-missing: and 26 more: see them with --all." in short
+    assert len(short) == 7
+    assert len(cli("verify", "--all", code=1).out.splitlines()) == 32
+    assert len(cli.json("verify", code=1)["findings"]) == 31
 
 
 # --- the others ----------------------------------------------------------------------------------

@@ -243,6 +243,18 @@ def test_a_failure_while_content_is_copied_leaves_nothing(
     assert beside(exported) == before
 
 
+def test_a_full_disk_is_told_with_the_file_that_the_journal_was_to_go_to(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    file = tmp_path / "journal"
+    assert cli("export-journal", file, code=3).err == f"error: {file}: No space left on device.\n"
+    assert not file.exists()
+
+
 def test_a_journal_without_events_is_refused(tmp_path: Path) -> None:
     empty = Repository.create(tmp_path / "empty", lambda _: None)
     empty.close()

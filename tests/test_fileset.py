@@ -823,7 +823,7 @@ def test_a_repository_whose_first_change_fails_is_not_there(
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fileset.adoption.file_content", killed)
+    monkeypatch.setattr("fileset.adoption.content_and_instance", killed)
     with pytest.raises(KeyboardInterrupt):
         FileSet(copied, repository=tmp_path / "repository")
     assert [path.name for path in tmp_path.iterdir()] == ["copied"]

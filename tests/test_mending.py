@@ -21,6 +21,7 @@ from pydicom.data import get_testdata_file
 from pydicom.fileset import FileSet as PydicomFileSet
 
 from fileset import FileSet
+from fileset.conformance import examine_root
 from fileset.ingest import read_path
 from ledger.elements import SPECIFIC_CHARACTER_SET, Element, encode, iterate
 from ledger.events import InstanceAdded, InstanceRejected, RecordMended
@@ -607,6 +608,158 @@ def test_records_nested_deeper_than_any_file_set_are_put_where_their_files_belon
     for fs, _ in mended(medium):
         fs.write(layout="existing")
     assert outline(medium.root) == before
+
+
+# --- what is somebody else's ---------------------------------------------------------------------
+
+
+def test_another_file_set_in_a_folder_and_what_writes_leave_are_left_alone(
+    medium: Medium, tmp_path: Path
+) -> None:
+    inner = Medium(medium.root / "OTHER", [changed(CT, tmp_path / "x", SOPInstanceUID="1.2.9")])
+    before = {path: path.read_bytes() for path in inner.root.rglob("*") if path.is_file()}
+    left = medium.root / ".DICOMDIR-0123456789abcdef.files"
+    left.mkdir()
+    changed(CT, left / "00000001", SOPInstanceUID="1.2.10")
+    changed(CT, medium.root / "PT000000" / ".IM000000.new", SOPInstanceUID="1.2.11")
+    for fs, texts in mended(medium):
+        assert (len(fs), fs.mends) == (6, [])
+        assert [text for text in texts if "OTHER is left alone" in text]
+        assert [text for text in texts if f"{left} is left alone" in text]
+        fs.write(layout="conformant")
+    assert {path: path.read_bytes() for path in inner.root.rglob("*") if path.is_file()} == before
+
+
+def swap(one: Path, other: Path) -> None:
+    first, second = one.read_bytes(), other.read_bytes()
+    one.write_bytes(second)
+    other.write_bytes(first)
+
+
+def with_icons(medium: Medium) -> None:
+    """Have each image record hold what only it can know, named after its instance."""
+    rows = medium.rows()
+    for at, row in enumerate(rows):
+        if row.reference is not None:
+            note = Element(0x00204000, "LT", f"of {row.reference.sop_instance_uid}".encode())
+            rows[at] = row._replace(elements=encode([*iterate(row.elements), note]))
+    medium.put(rows)
+
+
+@pytest.mark.parametrize("of", [(0, 1), (0, 2), (1, 2)], ids=["series", "patients", "later"])
+def test_files_that_changed_places_keep_their_own_records(
+    medium: Medium, of: tuple[int, int]
+) -> None:
+    with_icons(medium)
+    images = [medium.root.joinpath(*(r.file_id or ())) for r in medium.records("IMAGE")]
+    swap(images[of[0]], images[of[1]])
+    for fs, texts in mended(medium):
+        assert Counter(mend.kind for mend in fs.mends) == {"file-id": 2}
+        assert texts == []
+        fs.write(layout="existing")
+    assert examine_root(medium.root).findings == []
+    for record in medium.decoded().records:
+        if record.file_id:
+            assert f"of {record.sop_instance_uid}".encode() in record.elements
+
+
+def test_a_record_of_another_instance_lends_its_file_nothing(
+    medium: Medium, tmp_path: Path
+) -> None:
+    with_icons(medium)
+    other = changed(CT, tmp_path / "x", SOPInstanceUID="1.2.99", InstanceNumber=77)
+    shutil.copy(other, medium.root.joinpath(*(medium.records("IMAGE")[0].file_id or ())))
+    for fs, _ in mended(medium):
+        assert [mend.kind for mend in fs.mends] == ["sop-instance-uid"]
+        fs.write(layout="existing")
+    assert examine_root(medium.root).findings == []
+    (record,) = (r for r in medium.decoded().records if r.sop_instance_uid == "1.2.99")
+    assert b"of 1." not in record.elements
+
+
+def test_a_copy_in_anothers_place_loses_that_instance_and_not_its_own(medium: Medium) -> None:
+    first, second = (medium.root.joinpath(*(r.file_id or ())) for r in medium.records("IMAGE")[:2])
+    shutil.copy(second, first)
+    for fs, _ in mended(medium):
+        assert [mend.kind for mend in fs.mends] == ["same-instance"]
+        assert second in {Path(i.path) for i in fs}
+        assert first not in {Path(i.path) for i in fs}
+
+
+@pytest.mark.parametrize("repair", [False, True])
+def test_two_persons_with_one_patient_id_are_told_of_without_their_names(
+    medium: Medium, *, repair: bool
+) -> None:
+    name = Element(0x00100010, "PN", b"Some^Body")
+    a_patient_is_listed_twice(medium)
+    rows = medium.rows()
+    at = [number for number, row in enumerate(rows) if row.type == "PATIENT"][1]
+    kept = [e for e in iterate(rows[at].elements) if e.tag != name.tag]
+    rows[at] = rows[at]._replace(elements=encode(sorted([*kept, name], key=lambda e: e.tag)))
+    medium.put(rows)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        FileSet(medium.dicomdir, repair=repair).close()
+    texts = [str(one.message) for one in caught if "two persons" in str(one.message)]
+    assert len([text for text in texts if "PATIENT record at offset" in text]) == 1
+    assert not [text for text in texts if "Some" in text]
+
+
+def test_a_record_that_was_overwritten_is_not_said_to_have_lost_its_file(medium: Medium) -> None:
+    rows = medium.rows()
+    at = next(number for number, row in enumerate(rows) if row.type == "IMAGE")
+    reference = rows[at].reference
+    assert reference is not None
+    garbled = reference._replace(file_id="?" * 20, sop_instance_uid="?" * 20)
+    rows[at] = rows[at]._replace(reference=garbled)
+    medium.put(rows)
+    data = medium.dicomdir.read_bytes()
+    medium.dicomdir.write_bytes(data.replace(b"?" * 20, bytes(range(0x80, 0x94))))
+    for fs, texts in mended(medium):
+        assert Counter(mend.kind for mend in fs.mends) == {"unreadable": 1, "unlisted": 1}
+        assert (len(fs), texts) == (6, [])
+
+
+# --- what a check says, too ----------------------------------------------------------------------
+
+
+def test_what_a_check_finds_in_the_dicomdir_is_mended_and_what_it_takes_is_not(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "shipped"
+    for folder in ("77654033", "98892001", "98892003"):
+        shutil.copytree(EXAMPLE / folder, root / folder)
+    shutil.copy(EXAMPLE / "DICOMDIR-nooffset", root / "DICOMDIR")
+    assert examine_root(root).has_errors
+    medium = Medium(root)
+    for fs, _ in mended(medium):
+        assert Counter(mend.kind for mend in fs.mends) == {"form": 2}
+        fs.write(layout="existing")
+    assert examine_root(root).findings == []
+
+
+def test_a_key_that_a_record_may_lack_is_not_mended(tmp_path: Path) -> None:
+    """As dcmmkdir leaves out Content Sequence of a report."""
+    medium = Medium(tmp_path / "cd", [REPORT])
+    without("SR DOCUMENT", 0x0040A730)(medium)
+    assert examine_root(medium.root).findings == []
+    for fs, _ in mended(medium):
+        assert fs.mends == []
+
+
+def test_names_that_do_not_conform_are_told_with_what_helps(medium: Medium, tmp_path: Path) -> None:
+    rows = medium.rows()
+    at = next(number for number, row in enumerate(rows) if row.type == "IMAGE")
+    reference = rows[at].reference
+    assert reference is not None
+    (medium.root / reference.file_id).rename(medium.root / "6154.dcm")
+    rows[at] = rows[at]._replace(reference=reference._replace(file_id="6154.dcm"))
+    medium.put(rows)
+    medium.patch(b"DAMAGED ", b"tiny id ")
+    told = run("init", tmp_path / "r", "--from", medium.dicomdir, "--repair")
+    assert "6154.dcm" in told.err
+    assert "`fileset write --layout conformant`" in told.err
+    assert "`fileset set id=" in told.err
 
 
 # --- the journal and the command -----------------------------------------------------------------

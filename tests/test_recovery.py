@@ -230,12 +230,264 @@ def test_a_folder_that_is_no_repository_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_repository_that_another_process_changes_is_refused(
+def test_a_repository_that_another_process_changes_is_refused(cli: Cli) -> None:
+    (cli.repository / "cache" / "holder").write_text("process 7, elsewhere")
+    with FileLock(cli.repository / "lock"):
+        told = run("--repo", cli.repository, "--wait", "0.1", "recover", code=3).err
+    assert "Another process" in told
+    assert "process 7, elsewhere" in told
+
+
+def test_others_are_told_of_a_recovery_that_goes_on(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recovery, "PATIENCE", 0.1)
-    with FileLock(cli.repository / "lock"):
-        assert "Another process" in cli("recover", code=3).err
+    told: list[str] = []
+
+    def look(path: Path) -> None:
+        told.append((path.parent / "cache" / "holder").read_text())
+
+    monkeypatch.setattr(recovery, "_journal_damage", look)
+    recovery.recover(cli.repository, origin="the archive's host")
+    assert "the archive's host" in told[0]
+
+
+# --- exports that are not taken ------------------------------------------------------------------
+
+
+@pytest.fixture
+def foreign(folder: Path) -> Path:
+    """The export of another repository, which has more events."""
+    run("init", folder / "other")
+    other = Cli(folder / "other")
+    for number in range(12):
+        other("set", f"id=OTHER{number}")
+    other("export-journal", folder / "foreign.jsonl")
+    return folder / "foreign.jsonl"
+
+
+def lose_ids(cli: Cli, *, settings: bool = False, database: bool = False) -> str:
+    with closing(SqliteJournal(cli.repository / "journal.sqlite", read_only=True)) as journal:
+        id_ = journal.id
+    if settings:
+        (cli.repository / "repository.toml").write_text("format = 1\n")
+    if database:
+        damage(cli, id_.encode(), b"\xff" * 32)
+    return id_
+
+
+@pytest.mark.parametrize("known_from", ["settings", "database", "owner", "its events"])
+def test_another_repository_s_export_is_named_and_not_taken(
+    cli: Cli, foreign: Path, folder: Path, known_from: str
+) -> None:
+    true = stored(cli)
+    arguments: list[object] = ["--journal", foreign]
+    damage(cli, b"SECOND", b"SECONX")
+    if known_from != "settings":
+        id_ = lose_ids(cli, settings=True, database=known_from != "database")
+        if known_from == "owner":
+            arguments += ["--journal-id", id_]
+        elif known_from == "its events":
+            arguments += ["--journal", folder / "early.jsonl"]
+    told = cli.json("recover", *arguments, code=1)
+    assert (told["events"], told["lost"]) == (5, [6, 7])
+    assert any(f"{foreign} is of another journal" in note for note in told["notes"])
+    assert stored(cli)[:5] == true[:5]
+    cli("status")
+    assert cli("verify").out.endswith("all is well.\n")
+
+
+def test_an_own_export_is_taken_beside_another_repository_s(
+    cli: Cli, foreign: Path, folder: Path
+) -> None:
+    true = stored(cli)
+    damage(cli, b"4MR1", b"4MR2")
+    for gone in (False, True):
+        if gone:
+            (cli.repository / "journal.sqlite").unlink()
+        both = ("--journal", foreign, "--journal", folder / "late.jsonl")
+        told = cli.json("recover", *both, "--dry-run", code=1)
+        assert (told["events"], told["lost"]) == (7, [])
+    cli("recover", *both, code=1)
+    assert stored(cli)[:7] == true
+    cli("status")
+
+
+def test_where_only_another_repository_s_export_is_left_nothing_is_changed(
+    cli: Cli, foreign: Path
+) -> None:
+    (cli.repository / "journal.sqlite").unlink()
+    (cli.repository / "lock").unlink(missing_ok=True)
+    before = sorted(each.name for each in cli.repository.iterdir())
+    id_ = json.loads(foreign.read_bytes().splitlines()[0])["journal"]
+    assert f"{foreign} is of the journal {id_}" in cli("recover", "--journal", foreign, code=3).err
+    told = cli("recover", "--journal", foreign, "--journal-id", id_, code=3).err
+    assert "move repository.toml away" in told
+    assert sorted(each.name for each in cli.repository.iterdir()) == before
+    (cli.repository / "repository.toml").unlink()
+    cli("recover", "--journal", foreign, code=1)
+    cli("status")
+
+
+def test_a_database_with_events_of_its_own_is_not_replaced_by_another_repository_s_export(
+    cli: Cli, foreign: Path
+) -> None:
+    lose_ids(cli, settings=True)
+    damage(cli, b"SECOND", b"SECONX")
+    before = (cli.repository / "journal.sqlite").read_bytes()
+    id_ = json.loads(foreign.read_bytes().splitlines()[0])["journal"]
+    told = cli("recover", "--journal", foreign, "--journal-id", id_, code=3).err
+    assert "move the database away" in told
+    assert (cli.repository / "journal.sqlite").read_bytes() == before
+
+
+def test_an_export_is_taken_where_another_repository_s_damaged_database_got(
+    cli: Cli, foreign: Path, folder: Path
+) -> None:
+    true = stored(cli)
+    shutil.copy(folder / "other" / "journal.sqlite", cli.repository / "journal.sqlite")
+    damage(cli, b"OTHER7", b"OTHERX")
+    cli("recover", "--journal", folder / "late.jsonl", code=1)
+    assert stored(cli)[:7] == true
+    cli("status")
+
+
+def test_settings_that_name_another_journal_are_made_anew_if_the_owner_says_so(cli: Cli) -> None:
+    id_ = lose_ids(cli)
+    settings = cli.repository / "repository.toml"
+    settings.write_text(settings.read_text().replace(id_, "0" * 32))
+    damage(cli, b"SECOND", b"SECONX")
+    assert "no event follows" in cli("recover", code=3).err
+    cli("recover", "--journal-id", id_, code=1)
+    assert id_ in settings.read_text()
+    cli("status")
+
+
+def test_a_cut_export_of_another_repository_tells_of_no_loss(cli: Cli, foreign: Path) -> None:
+    foreign.write_bytes(b"".join(foreign.read_bytes().splitlines(keepends=True)[:4]))
+    damage(cli, b"SECOND", b"SECONX")
+    told = cli.json("recover", "--journal", foreign, code=1)
+    assert told["lost"] == [6, 7]
+
+
+def test_a_copy_that_went_another_way_never_replaces_what_was_acknowledged(
+    cli: Cli, folder: Path
+) -> None:
+    (folder / "copy").mkdir()
+    copy = Cli(folder / "copy" / "archive")
+    run("import-journal", folder / "early.jsonl", copy.repository)
+    for number in range(9):
+        copy("set", f"id=COPY{number}")
+    fork = folder / "fork.jsonl"
+    copy("export-journal", fork)
+    true = stored(cli)
+    told = cli.json("recover", "--journal", fork, code=1)
+    assert told["damage"] == []
+    assert stored(cli) == true
+    damage(cli, b"1CT1", b"1CTX")  # the second event, which the exports have
+    told = cli.json("recover", "--journal", fork, code=1)
+    assert any(f"{fork} tells another history from position 5" in each for each in told["notes"])
+    assert told["lost"] == []
+    assert stored(cli)[:7] == true
+
+
+# --- a journal that is whole ---------------------------------------------------------------------
+
+
+def test_an_older_copy_of_the_journal_is_extended_by_a_newer_export(
+    cli: Cli, folder: Path, tmp_path: Path
+) -> None:
+    journal = cli.repository / "journal.sqlite"
+    true = stored(cli)
+    cli("set", "id=LATER")
+    with closing(SqliteJournal.restore(tmp_path / "old", lose_ids(cli), iter(true[:4]))):
+        pass
+    shutil.copy(tmp_path / "old", journal)
+    foreseen = cli.json("recover", "--journal", folder / "late.jsonl", "--dry-run", code=1)
+    assert foreseen["events"] == 7
+    assert cli.json("recover", "--journal", folder / "early.jsonl")["damage"] == []
+    told = cli.json("recover", "--journal", folder / "late.jsonl", code=1)
+    assert "ends at position 4; what was exported of it has 3 more" in told["damage"][0]
+    assert (told["lost"], told["ended"]) == ([], False)
+    assert stored(cli)[:7] == true
+    assert (kept(cli)[0] / "damaged" / "journal.sqlite").read_bytes() == (
+        tmp_path / "old"
+    ).read_bytes()
+    assert cli("verify").out.endswith("all is well.\n")
+
+
+def test_of_a_whole_journal_the_content_is_not_vouched_for(cli: Cli) -> None:
+    assert "`fileset verify` checks the content" in cli("recover").out
+    (pack,) = (cli.repository / "vault").iterdir()
+    pack.chmod(0o600)
+    data = bytearray(pack.read_bytes())
+    data[2000] ^= 1
+    pack.write_bytes(data)
+    assert "The vault lacks 1 content" in cli("recover", "--from-vault", code=1).out
+
+
+# --- what may be lost ----------------------------------------------------------------------------
+
+
+def test_without_the_database_nobody_knows_where_the_journal_ended(cli: Cli, folder: Path) -> None:
+    (cli.repository / "journal.sqlite").unlink()
+    told = cli("recover", "--journal", folder / "early.jsonl", "--from-vault", code=1)
+    assert "What came after, if anything did, has left no trace." in told.out
+    assert "damaged files" not in told.out
+    assert not kept(cli)
+    assert len(stored(cli)) == 6  # those that were exported, the recovery, and what was added
+    assert (cli.repository / "journal.sqlite").exists()
+
+
+def test_a_repository_without_content_is_recovered(cli: Cli, folder: Path) -> None:
+    true = stored(cli)
+    shutil.rmtree(cli.repository / "vault")
+    (cli.repository / "journal.sqlite").unlink()
+    cli("recover", "--journal", folder / "late.jsonl", code=1)
+    assert stored(cli)[:7] == true
+    (cli.repository / "journal.sqlite").unlink()
+    (cli.repository / "repository.toml").unlink()
+    cli("recover", "--journal", folder / "late.jsonl", code=1)
+    assert stored(cli)[:7] == true
+
+
+def test_a_refused_recovery_leaves_nothing(cli: Cli) -> None:
+    (cli.repository / "journal.sqlite").unlink()
+    (cli.repository / "lock").unlink(missing_ok=True)
+    before = sorted(each.name for each in cli.repository.iterdir())
+    assert "Nothing was changed" in cli("recover", code=3).err
+    assert sorted(each.name for each in cli.repository.iterdir()) == before
+
+
+@pytest.mark.parametrize("error", [MemoryError, RecursionError])
+def test_a_database_made_to_need_too_much_is_refused(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    damage(cli, b"SECOND", b"SECONX")
+    monkeypatch.setattr(recovery, "prove", fail)
+    assert "more memory than there is" in cli("recover", code=3).err
+    assert not kept(cli)
+
+
+def test_settings_one_may_not_read_are_made_readable_and_not_anew(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the super-user reads everything, the system is made to refuse."""
+    settings = cli.repository / "repository.toml"
+    real = Path.read_text
+
+    def read(path: Path, *args: Any, **options: Any) -> str:
+        if path == settings:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *args, **options)
+
+    monkeypatch.setattr(Path, "read_text", read)
+    for command in ("status", "recover"):
+        told = cli(command, code=3).err
+        assert "chmod u+r" in told
+        assert "fileset recover" not in told
 
 
 # --- a medium that is newer than what was recovered ----------------------------------------------
@@ -287,6 +539,30 @@ def test_nothing_is_erased_while_a_damaged_journal_is_kept(cli: Cli) -> None:
     assert str(kept(cli)[0]) in cli(*arguments, code=3).err
     shutil.rmtree(kept(cli)[0])
     cli(*arguments)
+
+
+@pytest.mark.parametrize("left", ["recovering", ".recovering.abc"])
+def test_nothing_is_erased_while_a_recovery_is_broken_off(cli: Cli, left: str) -> None:
+    (cli.repository / left).mkdir()
+    arguments = ("erase", "PatientID=4MR1", "--take-off", "--reason", "asked for")
+    assert f"{cli.repository / left} was left" in cli(*arguments, code=3).err
+    cli("recover")
+    cli(*arguments)
+
+
+def test_what_was_erased_stays_so_whatever_the_hashes_are(tmp_path: Path) -> None:
+    run("init", tmp_path / "archive")
+    cli = Cli(tmp_path / "archive")
+    cli("add", CT)
+    cli("export-journal", tmp_path / "e.jsonl")
+    cli("remove", "PatientID=1CT1")
+    cli("add", MR)
+    cli("erase", "PatientID=1CT1", "--reason", "asked for")
+    for each in stored(cli)[1:3]:
+        damage(cli, each.hash, bytes(32))
+    told = cli.json("recover", "--journal", tmp_path / "e.jsonl", code=1)
+    assert told["events"] == 1
+    assert b"1CT1" not in (cli.repository / "journal.sqlite").read_bytes()
 
 
 def test_the_log_of_the_damaged_journal_is_kept_and_not_played_back(
@@ -366,3 +642,25 @@ def test_killed_at_any_step_another_run_completes_it(cli: Cli, tmp_path: Path) -
         if done:
             break
     assert number > 10
+
+
+def test_what_a_killed_recovery_kept_is_kept_when_the_journal_is_put_back(
+    cli: Cli, tmp_path: Path
+) -> None:
+    journal = cli.repository / "journal.sqlite"
+    sound = journal.read_bytes()
+    damage(cli, b"4MR1", b"4MR2")
+    evidence = journal.read_bytes()
+    number = 0
+    while not (cli.repository / "recovering" / "damaged" / journal.name).exists():
+        number += 1
+        shutil.rmtree(cli.repository / "recovering", ignore_errors=True)
+        assert killed_at(number, partial(recovery.recover, cli.repository))
+    journal.unlink()
+    journal.write_bytes(sound)
+    told = cli.json("recover", code=1)
+    (folder,) = kept(cli)
+    assert told["damage"] == []
+    assert str(folder) in told["notes"][0]
+    assert (folder / "damaged" / journal.name).read_bytes() == evidence
+    assert journal.read_bytes() == sound

@@ -17,7 +17,7 @@ from models import Author, programs
 from ledger.events import Event, FileSetCreated, InstanceRejected, PayloadErased
 from ledger.journal import Draft, Stored, verify_chain
 from ledger.journal_lines import write_journal
-from ledger.salvage import ExportedJournal, Proof, SalvagedDatabase, prove, roll_back
+from ledger.salvage import ExportedJournal, Proof, SalvagedDatabase, last_position, prove, roll_back
 from ledger.sqlite import SqliteJournal
 from projections.state import FileSetState
 
@@ -141,17 +141,121 @@ def test_an_export_alone_is_enough(journal: SqliteJournal, tmp_path: Path) -> No
     assert proof(tmp_path / "empty", journal.id, [exported])[1] == list(journal.stored())
 
 
-def test_of_two_histories_the_longer_one_is_taken_and_the_other_named(
-    journal: SqliteJournal, tmp_path: Path
-) -> None:
+@pytest.fixture
+def fork(journal: SqliteJournal, tmp_path: Path) -> Path:
+    """The export of a copy that went another way, and further than the journal will."""
     shutil.copy(tmp_path / "journal", tmp_path / "copy")
     with closing(SqliteJournal(tmp_path / "copy")) as copy:
-        fill(copy, [[rejected(1)]])
-        exported = export(copy, tmp_path / "j")
+        fill(copy, [[rejected(n)] for n in range(300, 320)])
+        return export(copy, tmp_path / "fork")
+
+
+def test_of_two_histories_the_database_s_own_is_taken_and_the_other_named(
+    journal: SqliteJournal, tmp_path: Path, fork: Path
+) -> None:
     true = fill(journal, [[rejected(2), rejected(3)]])
-    found, events = proof(tmp_path / "journal", journal.id, [exported])
+    found, events = proof(tmp_path / "journal", journal.id, [fork])
     assert events == true
-    assert found.forks == {str(exported): 102}
+    assert found.forks == {str(fork): 102}
+
+
+def test_another_history_fills_no_gap_where_the_database_goes_on_behind_it(
+    journal: SqliteJournal, tmp_path: Path, fork: Path
+) -> None:
+    path = tmp_path / "journal"
+    true = fill(journal, [[rejected(n)] for n in range(400, 406)])
+    own = export(journal, tmp_path / "own")
+    path.write_bytes(
+        path.read_bytes().replace(b"/in/400", b"/in/40x").replace(true[101].hash, b"-" * 32)
+    )
+    found, events = proof(path, journal.id, [fork])
+    assert events == true[:101]
+    assert found.forks == {str(fork): 102}
+    found, events = proof(path, journal.id, [fork, own])
+    assert events == true
+    assert found.forks == {str(fork): 102}
+
+
+def test_an_export_that_goes_on_where_the_database_ends_is_taken(
+    journal: SqliteJournal, tmp_path: Path, fork: Path
+) -> None:
+    found, events = proof(tmp_path / "journal", journal.id, [fork])
+    assert len(events) == 121
+    assert not found.forks
+
+
+def varint(number: int) -> bytes:
+    parts = [number & 0x7F]
+    while number := number >> 7:
+        parts.append(number & 0x7F | 0x80)
+    return bytes(reversed(parts))
+
+
+def test_a_crafted_database_takes_no_more_than_its_size_allows(tmp_path: Path) -> None:
+    """Half of its pages hold rows that all have the other half as their payload."""
+    half, rows_a_page = 20, 40
+    length = 2031 + (half - 2) * (PAGE - 4)  # of which 2031 bytes are in the leaf
+    types = [b"\0", varint(13 + 2 * 8), b"\x01", varint(12), varint(12 + 2 * 32)]
+    for _ in range(2):  # the payload's size depends on that of the header
+        content = length - sum(map(len, types)) - 1 - 8 - 1 - 32
+        types[3] = varint(12 + 2 * content)
+    header = bytes([sum(map(len, types)) + 1]) + b"".join(types)
+    pages = [bytearray(PAGE) for _ in range(2 * half)]
+    for number in range(1, half):  # the chain of overflow pages, from the second page on
+        pages[number][:4] = (number + 2 if number < half - 1 else 0).to_bytes(4, "big")
+    for number in range(half, 2 * half):
+        page = pages[number]
+        page[0], page[3:5] = 0x0D, rows_a_page.to_bytes(2, "big")
+        for row in range(rows_a_page):
+            start = 4000 + 30 * row
+            position = (number * rows_a_page + row) % 50 + 1
+            cell = varint(length) + varint(position) + header + b"%04d%04d" % (number, row)
+            page[8 + 2 * row : 10 + 2 * row] = start.to_bytes(2, "big")
+            page[start : start + len(cell)] = cell
+            overflow = start + len(varint(length) + varint(position)) + 2031
+            page[overflow : overflow + 4] = (2).to_bytes(4, "big")
+    data = b"".join(pages)
+    (tmp_path / "crafted").write_bytes(data)
+    with SalvagedDatabase(tmp_path / "crafted", "") as crafted:
+        sizes = [len(row.payload) for at in range(1, 51) for row in crafted.events(at)]
+    assert sizes
+    assert sum(sizes) < 20 * len(data)
+
+
+def test_an_overflow_chain_that_is_a_ring_is_no_row(journal: SqliteJournal, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    true = fill(journal, [[rejected(999, 20000)]])
+    data = bytearray(path.read_bytes())
+    assert proof(path, journal.id)[1] == true
+    rings = 0
+    for start in range(PAGE, len(data), PAGE):
+        if data[start : start + 3] == b"\0\0\0" and b"no no no" in data[start : start + PAGE]:
+            data[start : start + 4] = (start // PAGE + 1).to_bytes(4, "big")
+            rings += 1
+    assert rings
+    path.write_bytes(data)
+    assert proof(path, journal.id)[1] == true[:-1]
+
+
+def test_an_export_that_skips_a_position_is_read_up_to_there(
+    journal: SqliteJournal, tmp_path: Path
+) -> None:
+    exported = export(journal, tmp_path / "j")
+    lines = exported.read_bytes().splitlines(keepends=True)
+    exported.write_bytes(b"".join(lines[:20] + lines[30:]))
+    with closing(ExportedJournal(exported)) as cut:
+        assert not cut.events(25)
+        assert cut.last == 19
+        assert "no position 20" in str(cut.trouble)
+
+
+def test_where_a_journal_ends_is_told_as_long_as_its_pages_are_there(
+    journal: SqliteJournal, tmp_path: Path
+) -> None:
+    path = tmp_path / "journal"
+    assert last_position(path) == journal.position
+    path.write_bytes(path.read_bytes()[:-PAGE])
+    assert last_position(path) is None
 
 
 def test_a_log_beside_the_database_is_played_back(journal: SqliteJournal, tmp_path: Path) -> None:
@@ -232,6 +336,41 @@ def test_a_lost_digest_of_an_erased_payload_is_taken_from_an_older_export(
     assert proof(path, id_)[1] == true[:2]
     events = proof(path, id_, [exported])[1]
     assert checked(events, id_) == true
+
+
+@pytest.mark.parametrize("evidence", ["the empty payload", "the row", "the tombstone", "all"])
+def test_whatever_tells_of_an_erasure_is_enough(
+    erased: tuple[Path, Path, list[Stored], str], evidence: str
+) -> None:
+    path, exported, true, id_ = erased
+    data = path.read_bytes().replace(b"/in/4", b"/in/x")  # so that the tombstone is not proven
+    if evidence == "the row":
+        for each in true[2:]:
+            data = data.replace(each.hash, bytes(32))
+    if evidence != "all":
+        keep = {"the empty payload": "event", "the row": "erased", "the tombstone": "tombstone"}
+        data = without(data, path, keep[evidence], true)
+    path.write_bytes(data)
+    found, events = proof(path, id_, [exported])
+    assert checked(events, id_) == true[:2]
+    assert found.erasures_lost
+
+
+def without(data: bytes, path: Path, keep: str, true: list[Stored]) -> bytes:
+    """Return the database without evidence of the erasure at 3, but for one kind of it."""
+    path.write_bytes(data)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        names = db.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+        for (name,) in names:
+            db.execute(f"DROP TRIGGER {name}")
+        if keep != "event":
+            db.execute("DELETE FROM event WHERE position = 3")
+        if keep != "erased":
+            db.execute("DELETE FROM erased")
+        if keep != "tombstone":
+            db.execute("DELETE FROM event WHERE type = 'payload-erased'")
+        db.execute("VACUUM")
+    return path.read_bytes()
 
 
 # --- any damage ----------------------------------------------------------------------------------

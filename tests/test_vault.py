@@ -657,6 +657,33 @@ class TestDamage:
             pack(folder).write_bytes(whole)
             vault.close()
 
+    @pytest.mark.parametrize("size", [3, 3 * CHUNK + 17])
+    @pytest.mark.parametrize("part", [0, HEADER_SIZE, -1], ids=["header", "content", "end"])
+    def test_makes_content_unsound_until_it_is_stored_anew(
+        self, opened: Open, folder: Path, size: int, part: int
+    ) -> None:
+        data = blob(size)
+        digest = digest_of(data)
+        store(opened(), data)
+        assert opened(writable=False).is_sound(digest)
+        flip(pack(folder), part if part >= 0 else HEADER_SIZE + size - 1)
+
+        vault = opened()
+        assert digest in vault
+        assert not vault.is_sound(digest)
+        with vault.batch() as batch:
+            assert not batch.has(digest)
+            batch.add(data)
+            assert batch.has(digest)
+        assert vault.is_sound(digest)
+        assert not vault.is_sound(ABSENT)
+
+    def test_is_told_with_the_ways_out(self, opened: Open, folder: Path) -> None:
+        store(opened(), b"one")
+        flip(pack(folder), HEADER_SIZE)
+        (damage,) = opened().verify()
+        assert "add its file again, or have `fileset write --repair`" in damage.problem
+
     @pytest.mark.parametrize("sealed", [True, False])
     @pytest.mark.parametrize("part", ["header", "content"])
     def test_is_still_found_when_the_index_was_lost(

@@ -700,5 +700,5 @@ def test_a_full_medium_says_what_to_do(bench: Bench, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("ledger.vault.PackVault.copy_to", fail)
 
-    with pytest.raises(WriteFailedError, match="Nothing was changed. Free some space there"):
+    with pytest.raises(WriteFailedError, match=r"Nothing was changed\. Free some space there"):
         bench.writer().write(bench.root)

@@ -116,7 +116,7 @@ def _store(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
 def _repo(**extra: Any) -> click.Option:
     return click.Option(
         ["--repo"],
-        type=PathType(),
+        type=PathType(readable=False),  # whoever opens it says if it can't be read
         metavar="DIR",
         expose_value=False,
         callback=_store("path"),

@@ -71,7 +71,7 @@ def export_journal(session: Session, file: Path) -> Answer:
 @contextmanager
 def _new(path: Path) -> Iterator[BinaryIO]:
     try:
-        with new_file(path) as out:
+        with naming(path), new_file(path) as out:
             yield out
     except FileExistsError:
         raise RefusedError(f"There is something at {path} already: name a new file.") from None

@@ -17,11 +17,13 @@ from fileset.cli.output import Answer, Line, Span, columns
 from fileset.cli.progress import bar, spinner
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.session import Session, absolute, origin
-from fileset.cli.text import count
+from fileset.cli.text import count, some
 from fileset.errors import RefusedError
 from fileset.repository import Repository
 from ledger.errors import InstanceError, LedgerError, NotDicomError
 from projections.dicomdir import NotDicomdirError
+from projections.dicomdir_checks import identity_faults
+from projections.layouts import is_conformant
 from projections.materializer import DICOMDIR
 from projections.mending import MendKind
 
@@ -33,6 +35,7 @@ MEND_WORDS: Final[dict[MendKind, str]] = {
     MendKind.ENCODING: "DICOMDIR in another encoding than Explicit VR Little Endian",
     MendKind.FILE_SET_UID: "File-set without UID: given one",
     MendKind.CONSISTENCY: "File-set Consistency Flag that was set",
+    MendKind.FORM: "wrong or missing element of the DICOMDIR's own",
     MendKind.OFFSET: "wrong offset",
     MendKind.ORPHAN: "record that no offset led to: put where its file belongs",
     MendKind.PLACE: "record in a wrong place: put where its file belongs",
@@ -62,6 +65,8 @@ MEND_WORDS: Final[dict[MendKind, str]] = {
         "root": "where the adopted File-set is, or null",
         "instances": "how many were adopted",
         "left_out": "how many the DICOMDIR lists that were not",
+        "doubts": "without --repair: how many files are not what their records say, by kind: "
+        "file-unreadable, sop-instance-uid, place",
         "mends": "with --repair: how many things were put right, by kind",
         "mended": "with --repair: [{kind, offset, file_id, was, now, instance}], one for each of "
         "them; instance is the position of the event that added it, or null",
@@ -74,7 +79,7 @@ MEND_WORDS: Final[dict[MendKind, str]] = {
 @click.option(
     "--from",
     "dicomdir",
-    type=PathType(exists=True, dir_okay=False),
+    type=PathType(dir_okay=False),
     metavar="DICOMDIR",
     help="Adopt the File-set that this file lists; its files stay where they are.",
 )
@@ -95,7 +100,8 @@ def init(
     """Make a repository in the new folder REPO.
 
     It begins with an empty File-set, or with one that exists: every file that its DICOMDIR lists is
-    read, and its digest recorded. Files that are missing are warned about and left out.
+    read, and its digest recorded. Files that are missing are warned about and left out; those that
+    are not what their records say are warned about and taken. Either gives the exit code 1.
 
     A DICOMDIR may be damaged, or not be right about its files. With --repair the whole records of
     one that can't be read are taken, records are put where their files belong, given what they lack
@@ -112,6 +118,17 @@ def init(
     path = absolute(path)
     if dicomdir is None:
         return _init_empty(session, path, settings)
+    return _init_from(session, path, dicomdir, settings, repair=repair)
+
+
+def _init_from(
+    session: Session, path: Path, dicomdir: Path, settings: dict[str, Any], *, repair: bool
+) -> Answer:
+    if not dicomdir.exists() and not dicomdir.is_symlink():
+        raise click.UsageError(
+            f"File '{dicomdir}' does not exist. `fileset index {dicomdir.parent}` makes a DICOMDIR "
+            "of the files there."
+        )
     fs, listed = _adopt(session, path, dicomdir, repair=repair)
     with fs.repository.change():
         for name, value in settings.items():
@@ -119,6 +136,8 @@ def init(
     mended = fs.mends
     lost = sum(MendKind(mend.kind).is_loss for mend in mended)
     left_out = lost if repair else listed - len(fs)
+    if repair:
+        session.warnings += _not_mended(fs)
     title = (
         f"Made the repository {path} from the File-set at {fs.path}: {count(len(fs), 'instance')}."
     )
@@ -133,12 +152,40 @@ def init(
     if left_out:
         hint = "" if repair else " --repair takes them where their files can be found."
         lines.append((Span(f"{count(left_out, 'instance')} left out.", "bad"), hint))
-    document = {**_identity(path, fs.repository), "instances": len(fs), "left_out": left_out}
+    doubts = {doubt.value: len(file_ids) for doubt, file_ids in fs.doubts.items()}
+    if doubts:
+        told = f"{count(sum(doubts.values()), 'file')} not as the DICOMDIR says."
+        lines.append((Span(told, "bad"), " --repair goes by the files."))
+    document = {
+        **_identity(path, fs.repository),
+        "instances": len(fs),
+        "left_out": left_out,
+        "doubts": doubts,
+    }
     return Answer(
         {**document, "mends": dict(kinds), "mended": [asdict(mend) for mend in mended]},
         lines,
-        status=INCOMPLETE if left_out else OK,
+        status=INCOMPLETE if left_out or doubts else OK,
     )
+
+
+def _not_mended(fs: FileSet) -> Iterator[str]:
+    """Yield what does not conform and is not for an adoption to change: names, that is."""
+    odd = [
+        leaf.file_id
+        for leaf in fs.state.hierarchy.walk_leaves()
+        if leaf.file_id is not None and not is_conformant(leaf.file_id)
+    ]
+    if odd:
+        yield (
+            f"{count(len(odd), 'file')} whose name is no File ID (PS3.10 Section 8.5): "
+            f"{some(odd)}. `fileset write --layout conformant` gives them names that are"
+        )
+    if any(True for _ in identity_faults(fs.state.identity)):
+        yield (
+            "The File-set ID or descriptor file ID does not conform to PS3.3 Annex F: "
+            "`fileset set id=... descriptor=...` gives it another one"
+        )
 
 
 def _init_empty(session: Session, path: Path, settings: dict[str, Any]) -> Answer:
@@ -159,6 +206,7 @@ def _init_empty(session: Session, path: Path, settings: dict[str, Any]) -> Answe
             **_identity(path, repository),
             "instances": 0,
             "left_out": 0,
+            "doubts": {},
             "mends": {},
             "mended": [],
         },

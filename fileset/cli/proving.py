@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -115,11 +114,9 @@ def _with_hint(answer: Answer, session: Session, root: Path) -> Answer:
     try:
         repository = session.path or find_repository(Path.cwd())
         written = session.repository().state.written if repository is not None else None
-        if written is not None and os.path.samefile(written.root, root):
-            answer.notes = [
-                "Only the folder was checked: `fileset verify` without ROOT checks it by "
-                f"{repository}."
-            ]
+        if written is not None and root.samefile(written.root):
+            checks = f"`fileset verify` without ROOT checks it by {repository}"
+            answer.notes = [f"Only the folder was checked: {checks}."]
     except (LedgerError, OSError):  # the repository has no say in a check of a folder
         pass
     return answer

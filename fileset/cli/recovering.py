@@ -84,9 +84,9 @@ def recover_(
     and not be proven.
 
     What is lost, or may be, what the vault lacks, and what it holds beyond the recovered journal is
-    told, and the exit code is then 1. --from-vault adds what it holds beyond; `fileset undo` takes that back.
-    If nothing can be proven, it begins a new journal. A journal that is whole is left alone, unless
-    an exported one goes on where it ends.
+    told, and the exit code is then 1. --from-vault adds what it holds beyond; `fileset undo` takes
+    that back. If nothing can be proven, it begins a new journal. A journal that is whole is left
+    alone, unless an exported one goes on where it ends.
     """
     path = absolute(session.path or _nearest())
     with spinner("Recovering the journal"):

@@ -144,7 +144,7 @@ def check(
     _check_others_files(folder, reference)
     found = picture(folder)
     _check_journal(folder, found, reference, partly=partly)
-    findings = _check_repository(folder)
+    findings = _check_repository(folder, scenario.finds)
     outcome = _outcome(found, reference)
     if outcome is Outcome.NEW and findings:
         outcome = Outcome.BETWEEN
@@ -277,14 +277,14 @@ def _check_journal(folder: Path, found: Picture, reference: Reference, *, partly
         assert not lost, f"Acknowledged changes are lost: {lost}"
 
 
-def _check_repository(folder: Path) -> list[Finding]:
+def _check_repository(folder: Path, more: frozenset[FindingKind] = frozenset()) -> list[Finding]:
     """Return what `verify` finds, all of it what the command will mend."""
     if not is_repository(folder / REPOSITORY):
         return []
     with closing(Repository.open(folder / REPOSITORY)) as repository:
         findings = list(verify(repository))
     kinds = {finding.kind for finding in findings}
-    mended = _MENDED
+    mended = _MENDED | more
     if FindingKind.WRITE_INTERRUPTED in kinds:
         mended |= _OF_AN_INTERRUPTED_WRITE
     assert kinds <= mended, f"verify found {findings}"
@@ -331,7 +331,7 @@ def _check_completed(folder: Path, reference: Reference, *, folders_stay: bool) 
 
 def _is_ours(name: str) -> bool:
     """Whether a file may be in a repository although an undisturbed run did not make it."""
-    if name == "lock":
+    if name in {"lock", "journal.sqlite-journal"}:  # SQLite's goes with the next change
         return True
     if name.startswith("cache/."):
         return name.endswith(("-journal", ".new")) or ".json." in name  # the next one goes over it

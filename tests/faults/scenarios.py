@@ -39,6 +39,7 @@ from fileset.indexing import Indexer
 from fileset.ingest import Outcome, Report
 from fileset.repository import Repository
 from fileset.repository_folder import is_repository
+from fileset.verification import FindingKind
 from fileset.writing import Writer
 from ledger.errors import LedgerError
 from ledger.events import ChangeRedone, ChangeUndone, WriteExported
@@ -90,6 +91,8 @@ class Scenario:
     name: str
     prepare: Callable[[Path], None]
     act: Callable[[Path], None]
+    finds: frozenset[FindingKind] = frozenset()
+    """What `verify` finds before, and the operation mends."""
 
 
 # --- what operations are made of -----------------------------------------------------------------
@@ -217,6 +220,22 @@ def _write(folder: Path, layout: str = "pydicom", root: Path | None = None) -> N
         writer.resume()
         if fs.is_staged:
             writer.write(root, layout)
+
+
+def _prepare_repair(folder: Path) -> None:
+    with _written(folder, *_CT, *_MR) as fs:
+        first, second = (Path(found.path) for found in fs.find(Modality="CT")[:2])
+        first.write_bytes(b"scratched")
+        second.write_bytes(first.read_bytes() * 2)
+
+
+def _repair(folder: Path) -> None:
+    with opened(folder) as fs:
+        writer = Writer(fs.repository, Contents(fs.repository))
+        damage = writer.repair()
+        if damage.left:
+            raise PartlyError("; ".join(f"{each.path}: {each.why}" for each in damage.left))
+        writer.write(repaired=damage)
 
 
 def _write_new(folder: Path) -> None:
@@ -500,8 +519,10 @@ def _index(folder: Path, **options: Any) -> None:
         _complete(report)
 
 
+_FINDS: Final = {"repair": frozenset((FindingKind.FILE_CHANGED,))}
+
 SCENARIOS: Final[dict[str, Scenario]] = {
-    name: Scenario(name, prepare, act)
+    name: Scenario(name, prepare, act, _FINDS.get(name, frozenset()))
     for name, prepare, act in (
         ("init", _prepare_empty, _init),
         ("add", _prepare_add, _add),
@@ -522,6 +543,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ("write-existing", _prepare_restructure, partial(_write, layout="existing")),
         ("write-resume", _prepare_resume, _write),
         ("write-abandon", _prepare_resume, _abandon),
+        ("repair", _prepare_repair, _repair),
         ("export", _prepare_export, _export),
         ("export-onto", _prepare_export_onto, _export),
         ("gc", _prepare_gc, _gc),
