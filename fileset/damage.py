@@ -157,6 +157,8 @@ def find_damage(
     """
     if state.written is None:
         return Damage(root)
+    if not root.is_dir():
+        raise _not_there(root)
     damage = _damage_of_dicomdir(root, state.written)
     is_ours = _is_ours(damage, root, state.written, state)
     there = [leaf for leaf in state.hierarchy.walk_leaves() if leaf.file_id]
@@ -175,14 +177,19 @@ def find_damage(
         if progress:
             progress(number + 1, len(there))
     changed = sum(each.fault is not Fault.MISSING for each in damage.files)
-    if there and not is_ours and (not sound or changed > sound):
-        raise MediumError(
-            f"{'Nothing' if not sound else 'Little'} of the File-set is at {root}: bring the "
-            "medium back, or give it up with `fileset write ROOT --new-medium`."
-        )
+    is_another = not sound or changed > sound if there else any(root.iterdir())
+    if not is_ours and is_another:
+        raise _not_there(root, "Little" if sound else "Nothing")
     if damage.replaced is not None and is_ours:
         damage.returned = list(_returned(root, damage.replaced, state))
     return damage
+
+
+def _not_there(root: Path, how_much: str = "Nothing") -> MediumError:
+    return MediumError(
+        f"{how_much} of the File-set is at {root}: bring the medium back, or give it up with "
+        "`fileset write ROOT --new-medium`."
+    )
 
 
 def _why_not(path: Path, root: Path, error: OSError | None, *, has_bytes: bool) -> str | None:
@@ -266,7 +273,7 @@ def _returned(root: Path, dicomdir: bytes, state: FileSetState) -> Iterator[tupl
         leaf = known.get(file_content(path))
         if leaf is None:
             unknown.append(str(path))
-        else:
+        elif not leaf.is_addition and leaf.source != str(path):  # nobody's source is deleted
             yield leaf, path
     if unknown:
         more = f" and {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else ""

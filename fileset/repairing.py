@@ -29,6 +29,7 @@ from fileset.damage import (
     leads_out,
     signature_of,
 )
+from fileset.garbage import needed
 from fileset.repository import Repository
 from ledger.digest import Digest
 from ledger.disk import fsync, fsync_all
@@ -124,7 +125,10 @@ class Repairer:
         A link holds nothing of its own, and what it leads to is not on the medium.
         """
         with self._repository.vault.batch() as batch:
-            if damage.replaced is not None:
+            # One that the journal names can be made again from it, and isn't erased with a person.
+            if damage.replaced is not None and damage.dicomdir not in needed(
+                self._repository.journal
+            ):
                 batch.add(damage.replaced)
             for each in damage.mended:
                 if each.fault is not Fault.CHANGED or each.path.is_symlink():
@@ -142,6 +146,8 @@ class Repairer:
             raise ContentMissingError("its bytes are gone meanwhile")
         if leads_out(path, root):
             raise MediumError("a link on the way to it leads elsewhere: remove that")
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            raise MediumError(f"{folder} is in the way: remove it")
         folder.mkdir(exist_ok=True)
         whole = folder / content.digest.partition(":")[2]
         fd = os.open(whole, _CREATE, 0o666)

@@ -349,7 +349,7 @@ class DamageNoted:
     returned : tuple of int
         Those that a write had taken off, and that are there again: it is an older copy.
     dicomdir : Digest or None
-        What another DICOMDIR there holds; the vault has it.
+        What another DICOMDIR there holds; the vault has it, unless the journal can make it again.
     no_dicomdir : bool
         Whether there is none.
     """

@@ -297,6 +297,70 @@ def test_nothing_is_written_while_the_dicomdir_would_name_what_is_lost(medium: M
     assert (medium.root / "DICOMDIR").read_bytes() == before
 
 
+def test_a_file_that_is_staged_by_reference_from_the_medium_stays_there(
+    medium: Medium,
+) -> None:
+    edited = PydicomFileSet(medium.root / "DICOMDIR")
+    edited.add(get_testdata_file("liver_1frame.dcm"))
+    edited.write()
+    FileSet(repository=medium.repository).add_many([medium.root], reference=True)
+
+    damage = medium.repair()
+
+    assert not damage.returned
+    assert not list(verify(medium.repository))
+    assert len(PydicomFileSet(medium.root / "DICOMDIR")) == 4
+
+
+def test_a_medium_whose_folder_is_gone_is_told(medium: Medium) -> None:
+    shutil.rmtree(medium.root)
+
+    with pytest.raises(MediumError, match="Nothing of the File-set is at"):
+        medium.repair()
+
+
+def test_with_nothing_of_ours_to_know_it_by_a_medium_with_files_is_another(
+    medium: Medium,
+) -> None:
+    files = FileSet(repository=medium.repository)
+    files.remove(list(files))
+    files.write()
+    (medium.root / "DICOMDIR").unlink()
+    (medium.root / "letter.txt").write_text("somebody's")
+
+    with pytest.raises(MediumError, match="Nothing of the File-set"):
+        medium.repair()
+
+
+def test_a_link_in_the_place_of_the_folder_for_whole_files_is_not_followed(
+    medium: Medium, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (medium.root / ".DICOMDIR-repair").symlink_to(outside)
+    medium.instances()[0].unlink()
+
+    (left,) = medium.repair().left
+
+    assert "is in the way" in (left.why or "")
+    assert not list(outside.iterdir())
+
+
+def test_an_older_dicomdir_of_ours_is_not_kept_since_nothing_would_erase_it(
+    medium: Medium,
+) -> None:
+    older = (medium.root / "DICOMDIR").read_bytes()
+    files = FileSet(repository=medium.repository)
+    files.ID = "NEWER"
+    files.write()
+    (medium.root / "DICOMDIR").write_bytes(older)
+
+    medium.repair()
+
+    assert digest_of(older) not in medium.repository.vault
+    assert not list(verify(medium.repository))
+
+
 def test_a_folder_in_the_place_of_the_dicomdir_is_told(medium: Medium) -> None:
     (medium.root / "DICOMDIR").unlink()
     (medium.root / "DICOMDIR").mkdir()

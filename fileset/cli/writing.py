@@ -163,6 +163,7 @@ class _Wanted:
                 writer.resume(progress=advance, repair=self.repair)
             before = self._before()
             if not self._has_to_write():
+                writer.clear_leftovers()
                 return _nothing(self._plan().root, done, completed=completed)
             damage = None
             if self.repair:
