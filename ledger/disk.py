@@ -71,7 +71,7 @@ def new_file(path: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
     if os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), os.fspath(path))
     try:
-        fd, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        fd, temporary = tempfile.mkstemp(prefix=f".{path.name[:32]}.", dir=path.parent)
     except OSError as exc:
         raise type(exc)(exc.errno, exc.strerror, os.fspath(path)) from exc
     try:

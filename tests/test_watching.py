@@ -739,11 +739,13 @@ def test_a_program_is_told_of_each_study_without_a_shell(home: House) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [("/no/such/program",), ("false",), ("sleep", "60")], ids=["none", "fails", "hangs"]
+    "command", [("./empty",), ("false",), ("sleep", "60")], ids=["none", "fails", "hangs"]
 )
 def test_a_hook_that_fails_is_counted_and_changes_nothing(
-    home: House, command: tuple[str, ...]
+    home: House, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(home.path)
+    Path("empty").touch(0o700)  # which nothing can run
     drop(home.inbox, "a", CT.read_bytes())
     status = home.drain(on_study=command, hook_timeout=0.2)
     assert (status["ingested"], status["hooks"], status["hooks_failed"]) == (1, 1, 1)

@@ -16,6 +16,7 @@ from pydicom import dcmread, examples
 
 from fileset import FileSet
 from fileset.watching import Committed, Settings, Watcher
+from fileset.watching.quarantine import Quarantine
 from ledger.digest import digest_of
 from ledger.events import InstanceAdded
 
@@ -121,6 +122,13 @@ class House:
         watcher = self.watcher(once=True, **settings)
         watcher.run()
         return watcher.status
+
+    def quarantined(self) -> dict[str, tuple[str, str]]:
+        """Return the outcome and the reason of what is in the quarantine, by its path."""
+        return {
+            os.path.relpath(entry.source, self.inbox): (entry.outcome, entry.reason)
+            for entry in Quarantine(self.repository)
+        }
 
     def file_set(self) -> FileSet:
         """Open the File-set anew."""

@@ -49,7 +49,11 @@ WATCHER: Final[Shape] = {
     "overflows": "how often there were more hints than are kept",
     "errors": "how many errors were met",
     "last_error": "{at, event, reason} or null",
-    "pid, since, updated, last_change_at": "its process, and times in RFC 3339, UTC",
+    "pid": "its process",
+    "since, updated, last_change_at": "times in RFC 3339, UTC",
+    "last_turn": "when it last went through all that it has to do",
+    "ended": "when it was stopped or done; null while it runs, and if it was killed",
+    "wrong": "why somebody should look at it, or null",
 }
 """What the document of a watcher holds: :meth:`fileset.watching.status.Status.document`."""
 
@@ -57,9 +61,12 @@ WATCHER: Final[Shape] = {
 def _watching(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
     del ctx, param
     try:
-        return tuple(shlex.split(value or ""))
+        command = tuple(shlex.split(value or ""))
     except ValueError as exc:
         raise click.BadParameter(f"{exc}.") from exc
+    if value is not None and not command:
+        raise click.BadParameter("a program is needed.")
+    return command
 
 
 @command(
@@ -149,12 +156,19 @@ def _watching(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     help="Run a program after each study, without a shell; it gets a JSON document on its "
     "standard input.",
 )
+@click.option(
+    "--await-folders",
+    "wait",
+    is_flag=True,
+    help="Wait for a FOLDER that is not there yet, such as a share that is mounted later.",
+)
 @click.option("--once", is_flag=True, help="Take what is there, not waiting for quiet, and end.")
 @click.option(
     "--metrics",
     type=click.IntRange(0, 65535),
     metavar="PORT",
-    help="Serve numbers for Prometheus at http://127.0.0.1:PORT/metrics.",
+    help="Serve numbers for Prometheus at http://127.0.0.1:PORT/metrics; 0 takes a free port, "
+    "which the log tells.",
 )
 @click.option("--status", "show_status", is_flag=True, help="Tell what the watchers are doing.")
 @click.option("--verbose", "-v", is_flag=True, help="Log paths, UIDs and reasons, too.")
@@ -175,7 +189,8 @@ def watch(
     hand is made; all else is found again at the next start.
 
     It logs to standard error, with --json as JSON Lines; on a terminal it shows what it does. With
-    --once, the exit code is 1 if any file was put into the quarantine or could not be committed.
+    --once, the exit code is 1 if any file was put into the quarantine, or anything was left undone.
+    With --status it is 1 if a watcher was killed, is silent for long, or can't look at a folder.
     """
     if show_status:
         if folders:
@@ -196,7 +211,7 @@ def watch(
             stack.callback(_serve(watcher, metrics))
         stack.enter_context(_stopped_by_signals(watcher))
         went_well = watcher.run()
-    document = {**watcher.status, "running": False}
+    document = {**watcher.status, "running": False, "wrong": None}
     status = INCOMPLETE if settings.once and not went_well else OK
     return Answer({"watchers": [document]}, [_sum(document)], status=status)
 
@@ -243,12 +258,15 @@ def _shown(session: Session, *, verbose: bool) -> Iterator[Callable[[dict[str, A
 
 
 def _serve(watcher: Watcher, port: int) -> Callable[[], None]:
+    from fileset.watching import log  # noqa: PLC0415
     from fileset.watching.metrics import MetricsServer  # noqa: PLC0415
 
     try:
-        return MetricsServer(port, lambda: watcher.status).close
+        server = MetricsServer(port, lambda: watcher.status)
     except OSError as exc:
         raise RefusedError(f"127.0.0.1:{port} can't be served at: {exc.strerror}.") from exc
+    log.info("metrics served", url=f"http://127.0.0.1:{server.port}/metrics")
+    return server.close
 
 
 @contextmanager
@@ -285,9 +303,18 @@ def _status(session: Session) -> Answer:
             trouble = f": {folder['trouble']}" if folder["trouble"] else ""
             lines.append(f"  {folder['state']} {folder['path']}{trouble}")
         lines.append(("  ", _sum(document)))
+        if document["taken_back"]:
+            lines.append("  taken back before: `fileset add FILE` adds it all the same")
+        if document["wrong"] and not document["running"]:
+            lines.append(f"  {document['wrong']}: start it again")
+        elif document["wrong"]:
+            lines.append(f"  to look at: {document['wrong']}")
         if error := document["last_error"]:
             lines.append(f"  last error, {error['at']}: {error['event']}: {error['reason']}")
-    return Answer({"watchers": found}, lines or ["No watcher was ever started here."])
+    status = INCOMPLETE if any(document["wrong"] for document in found) else OK
+    return Answer(
+        {"watchers": found}, lines or ["No watcher was ever started here."], status=status
+    )
 
 
 def _sum(document: dict[str, Any]) -> str:
@@ -320,6 +347,11 @@ def _sum(document: dict[str, Any]) -> str:
     is_flag=True,
     help="With retry: invent values that directory records must have and an instance lacks.",
 )
+@click.option(
+    "--only-copies",
+    is_flag=True,
+    help="With drop: delete also what is no longer where it came from, as after --after delete.",
+)
 @pass_session
 def quarantine(
     session: Session,
@@ -327,13 +359,15 @@ def quarantine(
     ids: tuple[str, ...],
     everything: bool,
     complete: bool,
+    only_copies: bool,
     reason: str | None,
 ) -> Answer:
     """List what watched folders brought that could not be taken, try it again, or drop it.
 
     `retry` adds files, all as one change, and takes those out that are part of the File-set then;
     if any is not, the exit code is 1. `drop` deletes the copies that the quarantine holds, with the
-    reasons; it touches no file in a watched folder. An ID may be cut short.
+    reasons; it touches no file in a watched folder. It is refused for copies whose source is gone,
+    unless --only-copies is given. An ID may be cut short.
     """
     from fileset.watching.quarantine import Quarantine  # noqa: PLC0415
 
@@ -341,17 +375,33 @@ def quarantine(
     assert path is not None  # noqa: S101 - as above
     kept = Quarantine(path)
     if action == "list":
-        if ids or everything or complete:
+        if ids or everything or complete or only_copies:
             raise click.UsageError("list takes no ID and no option.")
-        return _quarantine_answer(kept, [], None)
+        return _quarantine_answer(kept, [], None, "")
+    if only_copies and action != "drop":
+        raise click.UsageError("--only-copies goes with drop.")
     if everything == bool(ids):
         raise click.UsageError(f"{action} takes IDs, or --all.")
     chosen = list(kept) if everything else [kept.find(id_) for id_ in dict.fromkeys(ids)]
     if action == "drop":
+        if not only_copies:
+            _refuse_only_copies(kept, chosen)
         for entry in chosen:
             kept.drop(entry)
-        return _quarantine_answer(kept, chosen, None)
+        return _quarantine_answer(kept, chosen, None, "deleted from")
     return _retried(session, kept, chosen, complete=complete, reason=reason)
+
+
+def _refuse_only_copies(kept: Quarantine, chosen: list[Quarantined]) -> None:
+    only = [entry for entry in chosen if kept.has_only_copy(entry)]
+    if only:
+        them = count(len(only), "file")
+        raise RefusedError(
+            f"Nothing was deleted: the source of {them} is gone or another by now, so that the "
+            f"copy in the quarantine may be the only one: {only[0].id}, from {only[0].source}"
+            f"{' and others' * (len(only) > 1)}. Take what you need from {kept.path}; "
+            "--only-copies deletes them."
+        )
 
 
 def _retried(
@@ -375,16 +425,18 @@ def _retried(
     change = None
     if repository.state.position > before:
         change = next(iter(repository.journal.changes(after=before))).id
-    answer = _quarantine_answer(kept, done, change)
+    answer = _quarantine_answer(kept, done, change, "added from")
     answer.status = OK if len(done) == len(chosen) else INCOMPLETE
     return answer
 
 
-def _quarantine_answer(kept: Quarantine, done: list[Quarantined], change: str | None) -> Answer:
+def _quarantine_answer(
+    kept: Quarantine, done: list[Quarantined], change: str | None, what: str
+) -> Answer:
     left = list(kept)
     lines: list[Line] = []
     if done:
-        lines.append(f"{count(len(done), 'file')} taken out of the quarantine.")
+        lines.append(f"{count(len(done), 'file')} {what} the quarantine.")
     rows: list[tuple[str | Span, ...]] = [
         (Span(entry.id, "command"), entry.at, entry.outcome, os.fspath(entry.source), entry.reason)
         for entry in left

@@ -12,9 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from attrs import define
+from attrs import define, field
 
 from fileset.errors import RefusedError
+from fileset.watching import locks
 from fileset.watching.looking import Observation
 from fileset.watching.mounts import is_below, mount_point, network_file_system, overlap
 
@@ -61,7 +62,7 @@ class Folder:
     scan_seconds: float = 0.0
     hints: int = 0
     has_more: bool = False
-    _lock: int | None = None
+    _locks: list[int] = field(factory=list)
 
     @property
     def name(self) -> str:
@@ -99,6 +100,10 @@ class Folder:
             return None
         return identity
 
+    def find_network(self) -> None:
+        """Find out on what file system it is by now."""
+        self.network = network_file_system(self.path)
+
     def _was_below(self, mounted_at: str) -> bool:
         known = self.mounted_at
         return known is not None and known != mounted_at and is_below(known, mounted_at)
@@ -116,52 +121,57 @@ class Folder:
 
         The lock is on the folder itself (flock(2)), so that nothing has to be put into it. Where
         the file system knows no such locks, as NFS does not for folders, only the lock in the
-        repository tells.
+        repository tells. On the folders above, as far as they may be read, is a shared lock of
+        another kind, which tells those that would watch one of them.
         """
         self.unlock()
-        self._refuse_within_watched()
-        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._lock_own()
+            self._lock_above()
+        except BaseException:
+            self.unlock()
+            raise
+
+    def _lock_own(self) -> None:
+        fd = self._open(self.path)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(fd)
             raise RefusedError(
                 f"{self.path} is being watched already: a folder has one watcher."
             ) from None
         except OSError as exc:
-            os.close(fd)
             if exc.errno not in {errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}:
                 raise
-        else:
-            self._lock = fd
 
-    def _refuse_within_watched(self) -> None:
+    def _lock_above(self) -> None:
+        """Tell the folders above first, and then ask: of two that start, one sees the other."""
         for parent in Path(self.path).parents:
-            try:
-                fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            except OSError:
-                continue
-            try:
-                fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
+            with suppress(OSError):
+                locks.lock(self._open(parent), shared=True)
+        for parent in Path(self.path).parents:
+            if _is_watched(parent):
+                raise RefusedError(f"{self.path} lies in {parent}, which is being watched already.")
+        with suppress(OSError):
+            if locks.is_locked(self._locks[0]):
                 raise RefusedError(
-                    f"{self.path} lies in {parent}, which is being watched already."
-                ) from None
-            except OSError:
-                continue
-            finally:
-                os.close(fd)
+                    f"A folder in {self.path} is being watched already: `fileset watch --status` "
+                    "of its repository tells which."
+                )
+
+    def _open(self, path: str | Path) -> int:
+        """Open a folder for as long as this one is ours."""
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._locks.append(fd)
+        return fd
 
     def unlock(self) -> None:
         """Let others have it."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        while self._locks:
+            os.close(self._locks.pop())
 
 
-def open_folders(
-    paths: Iterable[str | os.PathLike[str]], *, wait: bool = False
-) -> list[Folder]:
+def open_folders(paths: Iterable[str | os.PathLike[str]], *, wait: bool = False) -> list[Folder]:
     """Return the folders at `paths`; RefusedError for what is none, or lies in another.
 
     With `wait`, there may be nothing yet.
@@ -170,7 +180,7 @@ def open_folders(
     for given in paths:
         path = os.path.realpath(given)
         if not os.path.isdir(path) and (os.path.lexists(path) or not wait):
-            waiting = "" if os.path.lexists(path) else " To wait until it is there: --wait."
+            waiting = "" if os.path.lexists(path) else " To wait for it: --await-folders."
             raise RefusedError(f"{os.fspath(given)} is no folder that could be watched.{waiting}")
         for other in folders:
             if overlap(path, other.path):
@@ -205,12 +215,13 @@ class StateLock:
             state / f"{folder.key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
         )
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            is_ours = locks.lock(self._fd)
+        except BaseException:
             os.close(self._fd)
-            raise RefusedError(
-                f"{folder.path} is being watched already: a folder has one watcher."
-            ) from None
+            raise
+        if not is_ours:
+            os.close(self._fd)
+            raise RefusedError(f"{folder.path} is being watched already: a folder has one watcher.")
 
     def close(self) -> None:
         """Let go of it."""
@@ -218,9 +229,22 @@ class StateLock:
 
 
 def is_held(lock: Path) -> bool:
-    """Whether a watcher that holds the lock at `lock` runs."""
+    """Whether a watcher that holds the lock at `lock` runs; asking is in nobody's way."""
     try:
         fd = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return locks.is_locked(fd)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+
+
+def _is_watched(folder: Path) -> bool:
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         return False
     try:

@@ -186,6 +186,8 @@ class Ways:
         self._root = root
         self._ignored = ignored
         self._folders: dict[str, bool] = {root: True}
+        self.is_unsure = False
+        """Whether a folder could not be looked at: a scan tells of it, or comes by it later."""
 
     def lead_to(self, path: str) -> bool:
         """Whether they lead to the file at `path`."""
@@ -200,9 +202,16 @@ class Ways:
             known = self._folders[folder] = (
                 self._is_named_well(folder, name)
                 and self.lead_into(above)
-                and not is_repository(Path(folder))
+                and self._is_open(folder)
             )
         return known
+
+    def _is_open(self, folder: str) -> bool:
+        try:
+            return not is_repository(Path(folder))
+        except OSError:
+            self.is_unsure = True
+            return False
 
     def _is_named_well(self, path: str, name: str) -> bool:
         inner = below(path, self._root)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
+
+from fileset.watching import log
 
 _METRICS: Final = {
     "seen": ("files_seen_total", "counter", "Files met and not known."),
@@ -37,6 +41,11 @@ def render(document: dict[str, Any]) -> str:
     for key, (name, kind, told) in _METRICS.items():
         full = f"fileset_watch_{name}"
         lines += [f"# HELP {full} {told}", f"# TYPE {full} {kind}", f"{full} {document[key]}"]
+    full = "fileset_watch_last_turn_timestamp_seconds"
+    last = document["last_turn"]
+    at = datetime.fromisoformat(last).timestamp() if last else 0.0
+    lines += [f"# HELP {full} When it last went through all it has to do.", f"# TYPE {full} gauge"]
+    lines.append(f"{full} {at:.0f}")
     full = "fileset_watch_folder_up"
     lines += [f"# HELP {full} Whether the folder can be looked at.", f"# TYPE {full} gauge"]
     for folder in document["folders"]:
@@ -65,8 +74,14 @@ class MetricsServer:
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as inherited
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                # Most often whoever asked has gone.
+                log.debug("metrics not served", reason=type(sys.exception()).__name__)
+
+        self._server = Server(("127.0.0.1", port), Handler)
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="fileset-metrics", daemon=True

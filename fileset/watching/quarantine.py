@@ -7,11 +7,12 @@ bytes are durable here before anything becomes of the source.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -104,7 +105,7 @@ class Quarantine:
     def keep(
         self, path: str, known: Signature, *, folder: str, outcome: str, reason: str, tries: int
     ) -> Quarantined:
-        """Copy the file at `path` here with the reason why, durably; one that is here stays.
+        """Copy the file at `path` here with the reason why, durably; one that is here whole stays.
 
         Raises :class:`SourceChangedError` if it is not as `known`, OSError if there is no room.
         """
@@ -118,7 +119,8 @@ class Quarantine:
         source = path.encode("utf-8", "surrogateescape")
         what = source + b"\0" + (content.digest.encode() if content else b"")
         id_ = hashlib.sha256(what).hexdigest()[:12]
-        if (there := self.get(id_)) is not None:
+        there = self.get(id_)
+        if there is not None and self.is_whole(there):
             return there
         if content is not None and not self._link(content, id_):
             temporary = self.path / f".{id_}.new"
@@ -134,7 +136,7 @@ class Quarantine:
         entry = Quarantined(
             id_,
             _written(path),
-            folder,
+            _written(folder),
             outcome,
             reason,
             datetime.now(UTC).isoformat(timespec="seconds"),
@@ -161,6 +163,38 @@ class Quarantine:
         except OSError:
             return False  # it was dropped, or the file system knows no links
         return True
+
+    def is_whole(self, entry: Quarantined) -> bool:
+        """Whether the bytes that `entry` tells of are here, as they were; or it tells of none."""
+        if entry.digest is None:
+            return True
+        try:
+            return file_content(self._file(entry.id)) == Content(
+                Digest(entry.digest), entry.size or 0
+            )
+        except OSError:
+            return False
+
+    def record(self, entry: Quarantined) -> bool:
+        """Write that the journal tells of `entry`; ``False`` if it was dropped meanwhile."""
+        with self._alone():
+            there = self.get(entry.id) is not None and (
+                entry.digest is None or self._file(entry.id).exists()
+            )
+            if there:
+                self.save(evolve(entry, recorded=True))
+            return there
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Have other processes wait that drop or record something, in the block."""
+        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with suppress(OSError):  # a file system without such locks
+                fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
 
     def save(self, entry: Quarantined) -> None:
         """Write what is told of `entry`."""
@@ -222,9 +256,10 @@ class Quarantine:
 
     def drop(self, entry: Quarantined) -> None:
         """Delete `entry` with its bytes; the source, if it is still there, is left alone."""
-        self._json(entry.id).unlink(missing_ok=True)
-        self._file(entry.id).unlink(missing_ok=True)
-        fsync(self.path)
+        with self._alone():
+            self._json(entry.id).unlink(missing_ok=True)
+            self._file(entry.id).unlink(missing_ok=True)
+            fsync(self.path)
 
     def of_person(self, mentions: Mentions) -> tuple[list[Quarantined], int]:
         """Return what in it is a person's, and of how many others nobody can tell whose they are.

@@ -9,12 +9,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
-
-from attrs import evolve
+from typing import Any, Final, NamedTuple
 
 from fileset.errors import RefusedError
 from fileset.watching import log
@@ -33,7 +31,9 @@ from fileset.watching.status import Status, StatusFile, now
 from fileset.watching.studies import Studies, Study, StudyKey
 from fileset.watching.taking import Account, Committed, Refusal, Taker, refusal_of
 from fileset.watching.writers import is_being_written
+from ledger.digest import Digest
 from ledger.errors import InstanceError, LedgerError
+from ledger.files import file_content
 
 OnChange = Callable[[Committed], object]
 """Called, in the watcher's thread, with what was made of each study."""
@@ -48,11 +48,25 @@ _COSTS: Final = 20  # how many times longer than a look takes it is to the next 
 _SURELY_HINTED: Final = 5 * 10**9  # ns after which the hint of a change has come, if any does
 _TOGETHER: Final = 500  # files that are looked up at a time
 _TRIES_ONCE: Final = 5  # of committing a study, where there is no end of trying otherwise
-_OPEN_ONCE: Final = 60.0  # seconds for another program to close a file, where there is an end
+_CHANGING_ONCE: Final = 300.0  # seconds for others to complete a file, where there is an end
+_PATIENCE: Final = 2.0  # seconds to wait for others who are changing the repository
+_BEHIND: Final = 120.0  # seconds for which files that are to be read may hold back changes
 _PAUSE: Final = 5.0  # seconds after an error that nobody thought of
+_LATEST: Final = 3600.0  # seconds, the longest wait before a source is tried again
 _LATER: Final = 30.0  # seconds until what the disk was in the way of is tried again
 _TELL: Final = 0.5  # seconds between two accounts to whoever looks on
 _TROUBLES: Final = (LedgerError, OSError, sqlite3.Error)
+
+
+class _Debt(NamedTuple):
+    """A source that is to be deleted or moved: as it was, when, and how long after a failure."""
+
+    known: Signature
+    due: float = 0.0
+    wait: float = _LATER
+
+    def later(self, clock: float) -> _Debt:
+        return _Debt(self.known, clock + self.wait, min(self.wait * 2, _LATEST))
 
 
 class Rounds:
@@ -81,8 +95,9 @@ class Rounds:
         self._settling = Settling(settings.settle)
         self._retries = Retries(delays(settings.settle, settings.tries))
         self._studies = Studies(settings.quiet, settings.max_study)
-        self._owed: dict[str, tuple[Signature, float]] = {}
+        self._owed: dict[str, _Debt] = {}
         self._held: dict[str, Look] = {}  # left alone, with `once`: others have them open
+        self._not_aside = 0  # times that the quarantine could not be written
         self._aside: list[Trouble] = []  # to be put into the quarantine at the end of a step
         self._remembered: Remembered | None = None
         self._quarantine = Quarantine(repository)
@@ -92,13 +107,17 @@ class Rounds:
             actor=actor,
             complete=settings.complete,
             keeps=settings.after is After.KEEP,
+            patience=None if settings.once else _PATIENCE,
         )
         self._hooks = Hooks(
             settings.on_study, os.fspath(repository), settings.hook_timeout, self._hook_done
         )
         self._stopping = False
+        self._behind_since: float | None = None
+        self._is_untold = False  # the status could not be written
         self._gave_up = False  # committing, where that has an end
         self._left = 0  # files that a look had to leave for a later one
+        self._unreadable = 0  # folders that it could not look at
         self._unhinted = 0  # new files that it found and nothing had told of
         self._next_tend = self._next_tell = self._resume = 0.0
         self._next_status: float | None = 0.0
@@ -121,8 +140,7 @@ class Rounds:
 
         What could not be written or deleted is for the next time.
         """
-        waiting = (self._settling, self._retries, self._studies, self._aside)
-        pending = any(map(len, waiting))
+        pending = len(self._settling) or len(self._retries) or len(self._studies) or self._aside
         if self._gave_up:
             return True
         return self.status.ready and not pending and not any(f.has_more for f in self._folders)
@@ -133,6 +151,7 @@ class Rounds:
         for folder in self._folders:
             self._unwatch(folder)
         self._update()
+        self.status.ended = now()
         with suppress(OSError):
             self._status_file.keep(self.status, self._clock(), at_once=True)
         with suppress(*_TROUBLES):
@@ -156,6 +175,8 @@ class Rounds:
                 folder.next_scan, folder.scan_seconds = self._resume, 0.0
             if self.settings.once:
                 self.failed = self._gave_up = True
+            with suppress(Exception):
+                self._tell()
 
     def _turn(self) -> None:
         if self._remembered is None:
@@ -168,6 +189,7 @@ class Rounds:
         self._commit_due()
         self._settle_debts()
         self._write_due()
+        self.status.last_turn = now()
         self._tell()
 
     def next_due(self) -> float:
@@ -179,7 +201,7 @@ class Rounds:
             self._settling.next_due(),
             self._retries.next_due(),
             self._studies.next_due(at_once=at_once),
-            self._next_write,
+            None if self.settings.once else self._next_write,
             *(folder.next_scan for folder in self._folders if folder.identity is not None),
         ]
         return max(self._resume, min(due for due in dues if due is not None))
@@ -215,7 +237,7 @@ class Rounds:
         self._unwatch(folder)
         folder.unlock()
         folder.identity = None
-        folder.trouble = "the folder is not there"
+        folder.trouble = folder.absence
         self.failed = self.failed or self.settings.once
         self._fail("folder away", folder.trouble, folder=folder.path)
 
@@ -234,6 +256,7 @@ class Rounds:
                 folder.identity, folder.trouble = None, told
                 return
         settings = self.settings
+        folder.find_network()
         folder.polled = settings.once or settings.poll is not None or folder.network is not None
         if not folder.polled:
             try:
@@ -274,7 +297,7 @@ class Rounds:
             if folder is not None and ways[folder.path].lead_into(path):
                 self._scan_soon(folder)  # what came before the new folder was watched
         for folder in self._folders:
-            if taken.overflown or folder.hints > _BURST:
+            if taken.overflown or folder.hints > _BURST or ways[folder.path].is_unsure:
                 self._scan_soon(folder)
         self.status.overflows += taken.overflown
 
@@ -317,20 +340,26 @@ class Rounds:
     def _scan(self, folder: Folder) -> None:
         """Look at everything in a folder: what this finds is what there is."""
         self._memory().refresh()
+        self._is_true()
         begun = self._clock()
         hints, folder.hints = folder.hints, 0
-        had_more = folder.has_more
-        self._left = self._unhinted = 0
+        had_more, had_trouble = folder.has_more, folder.trouble is not None
+        self._left = self._unhinted = self._unreadable = 0
         try:
             trouble = self._look(folder, folder.path)
         except OSError as exc:
             trouble = log.reason_of(exc)
-            self._next_tend = 0.0
+            self._unreadable, self._next_tend = 1, 0.0
         if trouble is not None and trouble != folder.trouble:
-            self._fail("look failed", trouble, folder=folder.path)
+            self._fail("look failed", trouble, folder=folder.path, folders=self._unreadable)
+        self.failed = self.failed or (trouble is not None and self.settings.once)
         folder.trouble, folder.has_more = trouble, self._left > 0
         is_regular = folder.scan_seconds and hints <= _BURST and not (had_more or folder.polled)
-        if self._unhinted and is_regular:
+        if had_trouble and trouble is None:
+            # What could not be looked at could not be watched, either.
+            self._unwatch(folder)
+            self._next_tend = 0.0
+        elif self._unhinted and is_regular:
             # Other machines change the folder, or the threads that listen have died, or there are
             # more folders in it than can be watched.
             folder.polled = True
@@ -348,6 +377,7 @@ class Rounds:
         """Look at what is in `top` and below; return what was in the way."""
         trouble = None
         memory = self._memory()
+        sweep = memory.sweep(folder.path)
         clock = self._clock()
         surely_hinted = time.time_ns() - _SURELY_HINTED
         for listed in scan(top, folder.path, self._ignored):
@@ -355,16 +385,43 @@ class Rounds:
                 break
             if listed.error is not None:
                 trouble = log.reason_of(listed.error)
+                self._unreadable += 1
+                log.debug("can't look", path=listed.folder, reason=trouble)
             known = memory.of_names(listed.folder, listed.files)
+            sweep.meet(listed.folder, known)
             prefix = os.path.join(listed.folder, "")
             for name, found in listed.files.items():
                 done = known.get(name)
                 if done is None or done.signature != found.packed():
-                    if self._see(prefix + name, found, clock):
+                    # Of a new status alone, as after chmod, nothing tells.
+                    if self._see(prefix + name, found, clock) and done is None:
                         self._unhinted += found.ctime_ns < surely_hinted
                 elif done.owed:
-                    self._owed.setdefault(prefix + name, (found, 0.0))
+                    self._owed.setdefault(prefix + name, _Debt(found))
+        if trouble is None and not self._stopping:
+            sweep.end()
         return trouble
+
+    def _is_true(self) -> bool:
+        """Whether what is remembered is what the journal says; if that has lost events, forget it.
+
+        Then all files are read again, and nothing becomes of those that it has no event of.
+        """
+        mark = self._memory().mark
+        try:
+            if mark is None or self._taker.goes_on_from(mark):
+                return True
+        except _TROUBLES as exc:
+            self._fail("journal not read", log.reason_of(exc))
+            return False
+        log.warning("all is read again", why="the journal has lost events since")
+        self._memory().begin_anew()
+        self._owed.clear()
+        with suppress(*_TROUBLES):
+            self._taker.close()
+        for folder in self._folders:
+            self._scan_soon(folder)
+        return False
 
     def _see(self, path: str, found: Signature, clock: float) -> bool:
         """Take note of a file as it is now; return whether it is a new one."""
@@ -418,14 +475,18 @@ class Rounds:
         except FileNotFoundError:
             self.status.vanished += 1
             return False
-        if self.settings.once and self._clock() - look.first >= _OPEN_ONCE:
+        self._settle_again(look, look.signature)
+        return False
+
+    def _settle_again(self, look: Look, found: Signature) -> None:
+        """Have a file settle that others are writing; where there is an end, not for ever."""
+        if self.settings.once and self._clock() - look.first >= _CHANGING_ONCE:
             self._held[look.path] = look
             self.failed = True
-            self._fail("file left", "another program has it open for writing")
+            self._fail("file left", "another program is writing it")
             log.debug("file left", path=look.path)
         else:
-            self._settling.see_again(look, look.signature, self._clock())
-        return False
+            self._settling.see_again(look, found, self._clock())
 
     def _is_still(self, look: Look, known: Signature) -> bool:
         """Whether the file is as it was; if not, it settles again or is let go of."""
@@ -439,7 +500,7 @@ class Rounds:
         if found is None:
             self.status.vanished += 1
         else:
-            self._settling.see_again(look, found, self._clock())
+            self._settle_again(look, found)
         return False
 
     def _read(self, look: Look, before: int) -> None:
@@ -491,27 +552,37 @@ class Rounds:
 
     def _commit_due(self) -> None:
         at_once = self.settings.once and not len(self._settling)
-        if self._is_behind():
-            return
-        while due := self._studies.take_due(self._clock(), at_once=at_once):
+        full = self._is_behind()
+        while due := self._studies.take_due(self._clock(), at_once=at_once, full=full):
             for number, study in enumerate(due):
                 if self._stopping:
                     self._studies.leave(due[number:])
                     return
-                self._commit(study)
+                if not self._commit(study):
+                    # Others may have the repository: the next one would wait for them as well.
+                    self._studies.leave(due[number + 1 :])
+                    return
+                self.status.last_turn = now()
                 self._tell()
 
     def _is_behind(self) -> bool:
         """Whether files have settled that are not read yet: of studies that seem quiet, maybe."""
         due = self._settling.next_due()
         if due is None or due > self._clock():
+            self._behind_since = None
+            return False
+        if self._behind_since is None:
+            self._behind_since = self._clock()
+        elif self._clock() - self._behind_since > max(_BEHIND, 2 * self.settings.quiet):
+            self._behind_since = None
             return False
         return len(self._studies) < self.settings.max_pending // 2
 
-    def _commit(self, study: Study) -> None:
+    def _commit(self, study: Study) -> bool:
+        """Commit a study, or put it back; return whether that went well."""
         folder = next(folder for folder in self._folders if folder.path == study.key.folder)
         try:
-            account = self._taker.commit(study, f"watch:{folder.name}")
+            account = self._taker.commit(study, f"watch:{folder.name}", self._memory().had)
         except Exception as exc:  # noqa: BLE001 - nothing is lost: it is tried again
             self._fail("commit failed", log.reason_of(exc), files=len(study.files))
             log.LOGGER.debug("commit failed", exc_info=True)
@@ -521,8 +592,9 @@ class Rounds:
                 self.failed = self._gave_up = True
             wait = min(60.0, 2.0**study.tried)
             self._studies.put_back(study, self._clock(), wait)
-            return
+            return False
         self._account_for(folder, account)
+        return True
 
     def _account_for(self, folder: Folder, account: Account) -> None:
         status, committed = self.status, account.committed
@@ -530,11 +602,12 @@ class Rounds:
         status.ingested += committed.added
         status.duplicates += committed.already_there
         status.taken_back += committed.taken_back
-        self._dispose(folder, account.settled)
-        self._remember(account.referenced)
+        self._drop_outdated([*account.settled, *account.referenced])
+        self._dispose(folder, account.settled, account.contents)
+        self._remember(folder, account.referenced, contents=account.contents)
         for look in account.changed:
             if self._is_still(look, look.signature):
-                self._settling.see_again(look, look.signature, self._clock())
+                self._settle_again(look, look.signature)
         for look, refusal in account.failed:
             if self._is_still(look, look.signature):
                 self._refuse(look, refusal, look.tried)
@@ -544,6 +617,10 @@ class Rounds:
             status.changes += 1
             status.late += committed.late
             status.last_change_at = now()
+        self._announce(committed)
+
+    def _announce(self, committed: Committed) -> None:
+        """Tell everybody of a change, and have it written."""
         log.info(
             "committed",
             change=committed.change,
@@ -554,6 +631,13 @@ class Rounds:
             conflicting=committed.conflicting,
             late=committed.late,
         )
+        if committed.taken_back:
+            log.warning(
+                "not added again",
+                files=committed.taken_back,
+                why="ingested from there before, and undone or removed since",
+                how="`fileset add FILE` adds it all the same",
+            )
         log.debug("study committed", change=committed.change, study=committed.study)
         if committed.added:
             if self.settings.write is not None and self._next_write is None:
@@ -562,6 +646,14 @@ class Rounds:
                 self._hooks.call(committed)
         if self.on_change is not None:
             self._call(self.on_change, committed)
+
+    def _drop_outdated(self, looks: Sequence[Look]) -> None:
+        """Take out of the quarantine what came of files that were not complete then."""
+        for look in looks:
+            for entry in self._quarantine.outdated_by(look.path):
+                with suppress(OSError):
+                    self._quarantine.drop(entry)
+                    log.info("quarantine outdated", id=entry.id, why="the file is complete now")
 
     def _call(self, callback: Callable[[Any], object], value: object) -> None:
         try:
@@ -576,42 +668,70 @@ class Rounds:
 
     # --- what becomes of the sources -------------------------------------------------------------
 
-    def _dispose(self, folder: Folder, looks: Sequence[Look]) -> None:
+    def _dispose(
+        self,
+        folder: Folder,
+        looks: Sequence[Look],
+        contents: Mapping[str, Digest] | None = None,
+    ) -> None:
         """Keep, delete or move files whose event is durable."""
         owed = self.settings.after is not After.KEEP
-        self._remember(looks, owed=owed)
+        self._remember(folder, looks, owed=owed, contents=contents)
         if owed:
             for look in looks:
-                self._owed[look.path] = (look.signature, 0.0)
+                self._owed[look.path] = _Debt(look.signature)
             self._settle_debts()
 
-    def _remember(self, looks: Sequence[Look], *, owed: bool = False) -> None:
+    def _remember(
+        self,
+        folder: Folder,
+        looks: Sequence[Look],
+        *,
+        owed: bool = False,
+        contents: Mapping[str, Digest] | None = None,
+    ) -> None:
+        if not looks:
+            return
         try:
-            self._memory().remember(((x.path, x.signature) for x in looks), owed=owed)
-        except sqlite3.Error as exc:  # it is read again after a restart, and known then
+            self._memory().remember(
+                [(look.path, look.signature) for look in looks],
+                owed=owed,
+                root=folder.path,
+                contents=contents,
+                mark=self._taker.mark(),
+            )
+        except _TROUBLES as exc:  # it is read again after a restart, and known then
             self._fail("not remembered", log.reason_of(exc))
 
     def _settle_debts(self) -> None:
         """Delete or move what was taken."""
         clock = self._clock()
         done: list[str] = []
-        for path, (known, due) in list(self._owed.items()):
-            if due > clock:
-                continue
+        failed: list[OSError] = []
+        due = {path: debt for path, debt in self._owed.items() if debt.due <= clock}
+        if due and not self._is_true():
+            for path, debt in due.items():
+                if path in self._owed:
+                    self._owed[path] = debt.later(clock)
+            return
+        for path, debt in due.items():
             folder = self._folder_of(path)
             try:
-                gone = folder is None or self._remove(path, known, folder)
+                gone = folder is None or self._remove(path, debt.known, folder)
             except FileNotFoundError:
                 gone = True
             except OSError as exc:
-                self._owed[path] = (known, clock + _LATER)
-                self._fail("source not removed", log.reason_of(exc))
-                self.failed = self.failed or self.settings.once
+                self._owed[path] = debt.later(clock)
+                failed.append(exc)
+                log.debug("source not removed", path=path, reason=log.reason_of(exc))
                 continue
             del self._owed[path]
             done.append(path)
             if not gone and (found := signature(path)) is not None:
                 self._see(path, found, clock)  # it is another file by now
+        if failed:
+            self._fail("sources not removed", log.reason_of(failed[0]), files=len(failed))
+            self.failed = self.failed or self.settings.once
         if done:
             self._memory().forget(done)
 
@@ -629,6 +749,10 @@ class Rounds:
             look = trouble.look
             folder = self._folder_of(look.path)
             assert folder is not None  # noqa: S101 - it was met below one
+            if trouble.outcome == "rejected" and self._is_there(look):
+                self.status.duplicates += 1
+                self._dispose(folder, [look])
+                continue
             try:
                 entry = self._quarantine.keep(
                     look.path,
@@ -641,39 +765,58 @@ class Rounds:
             except SourceChangedError:
                 if (found := signature(look.path)) is not None:
                     self._settling.see_again(look, found, self._clock())
+                else:
+                    self.status.vanished += 1
                 continue
             except _TROUBLES as exc:
                 self._fail("quarantine failed", log.reason_of(exc))
+                self._not_aside += 1
+                if self.settings.once and self._not_aside >= _TRIES_ONCE:
+                    self.failed = self._gave_up = True
                 self._retries.postpone(trouble, self._clock() + _LATER)
                 continue
             kept.append((trouble, folder, entry))
-        for trouble, folder, entry in kept:
-            self._record(trouble, folder, entry)
+        for folder in self._folders:
+            self._record(folder, [(trouble, entry) for trouble, at, entry in kept if at is folder])
 
-    def _record(self, trouble: Trouble, folder: Folder, entry: Quarantined) -> None:
-        if not entry.recorded:
-            try:
-                if trouble.outcome != "conflicting":  # of that there is an event already
-                    rejected = [(trouble.look.path, trouble.reason)]
-                    self._taker.record_rejections(folder.path, f"watch:{folder.name}", rejected)
-                self._quarantine.save(evolve(entry, recorded=True))
-            except Exception as exc:  # noqa: BLE001 - as for any commit
-                self._fail("rejection not recorded", log.reason_of(exc))
-                with suppress(*_TROUBLES):
-                    self._taker.close()
+    def _is_there(self, look: Look) -> bool:
+        """Whether the File-set has a file that can't be taken: it was added in another way."""
+        try:
+            return self._taker.has(file_content(look.path).digest)
+        except _TROUBLES:
+            return False
+
+    def _record(self, folder: Folder, kept: Sequence[tuple[Trouble, Quarantined]]) -> None:
+        new = [(trouble, entry) for trouble, entry in kept if not entry.recorded]
+        # Of a conflict there is an event already.
+        told = [trouble for trouble, _ in new if trouble.outcome != "conflicting"]
+        try:
+            if told:
+                self._taker.record_rejections(
+                    folder.path,
+                    f"watch:{folder.name}",
+                    [(trouble.look.path, trouble.reason) for trouble in told],
+                )
+            dropped = {entry.id for _, entry in new if not self._quarantine.record(entry)}
+        except Exception as exc:  # noqa: BLE001 - as for any commit
+            self._fail("rejection not recorded", log.reason_of(exc))
+            with suppress(*_TROUBLES):
+                self._taker.close()
+            for trouble, _ in new:
                 self._retries.postpone(trouble, self._clock() + _LATER)
-                return
-        self.status.quarantined += 1
-        log.warning("quarantined", id=entry.id, outcome=trouble.outcome, tries=trouble.tried)
-        if entry.digest is None:  # what could not be copied is left alone
-            self._remember([trouble.look])
-            return
-        if self.settings.after is After.MOVE:
-            # The copy in the quarantine is where it is to be found, not among those that are good.
-            with suppress(OSError):
-                delete(trouble.look.path, trouble.look.signature)
-            return
-        self._dispose(folder, [trouble.look])
+            kept = [(trouble, entry) for trouble, entry in kept if entry.recorded]
+        else:
+            for trouble, entry in new:
+                if entry.id in dropped:  # by somebody, just now; the source is there still
+                    self._retries.postpone(trouble, self._clock() + _LATER)
+            kept = [(trouble, entry) for trouble, entry in kept if entry.id not in dropped]
+        for trouble, entry in kept:
+            self.status.quarantined += 1
+            log.warning("quarantined", id=entry.id, outcome=trouble.outcome, tries=trouble.tried)
+        # What could not be copied is left alone.
+        unread = [trouble.look for trouble, entry in kept if entry.digest is None]
+        self._remember(folder, unread)
+        self._dispose(folder, [trouble.look for trouble, entry in kept if entry.digest is not None])
 
     # --- writing and telling ---------------------------------------------------------------------
 
@@ -683,7 +826,7 @@ class Rounds:
             return
         if self.settings.once:
             # It is written at the end, once.
-            if not self.is_drained or self.status.writes or self.failed_to_write:
+            if not self.is_drained:
                 return
         elif self._next_write > self._clock():
             return
@@ -712,7 +855,11 @@ class Rounds:
         self._update()
         try:
             self._next_status = self._status_file.keep(self.status, clock)
-        except OSError:  # a full disk is told by what it keeps from being recorded
+            self._is_untold = False
+        except OSError as exc:  # as on a full disk: the log and the metrics tell of it
+            if not self._is_untold:
+                self._is_untold = True
+                self._fail("status not written", log.reason_of(exc))
             self._next_status = clock + 10.0
         if self.on_status is not None:
             self._call(self.on_status, self.status.document())

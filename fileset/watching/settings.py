@@ -23,6 +23,8 @@ IGNORED: Final = (
     "*.tmp",
     "*.temp",
     "*.crdownload",
+    "*.download",
+    "~$*",
     "*.swp",
     "@eaDir",
     "lost+found",
@@ -100,7 +102,8 @@ class Settings:
     settle : float
         Seconds between the two looks over which a file has to stay the same.
     quiet : float
-        Seconds without a new file after which what came of a study is committed.
+        Seconds without a new file after which what came of a study is committed; after ten times
+        as long, and ten minutes at least, it is even if files still come.
     max_study : int
         Files of a study that are committed without waiting any longer.
     poll : float or None
@@ -140,9 +143,7 @@ class Settings:
     settle: float = field(default=5.0, converter=_number, validator=ge(0))
     quiet: float = field(default=60.0, converter=_number, validator=ge(0))
     max_study: int = field(default=20_000, converter=_whole, validator=gt(0))
-    poll: float | None = field(
-        default=None, converter=optional(_number), validator=if_given(gt(0))
-    )
+    poll: float | None = field(default=None, converter=optional(_number), validator=if_given(gt(0)))
     after: After = field(default=After.KEEP, converter=_after)
     move_to: Path | None = field(default=None, converter=optional(_path))
     ignore: tuple[str, ...] = field(default=(), converter=_patterns)

@@ -44,9 +44,7 @@ class Settling:
         """Return whether the file at `path` is one of them."""
         return path in self._looks
 
-    def see(
-        self, path: str, signature: Signature, now: float, first: float | None = None
-    ) -> bool:
+    def see(self, path: str, signature: Signature, now: float, first: float | None = None) -> bool:
         """Take note that the file at `path` looks so; return whether it is a new one.
 
         `first` is when it was seen first, if it has been elsewhere meanwhile.

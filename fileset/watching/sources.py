@@ -9,15 +9,24 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from fileset.watching.looking import below
 from fileset.watching.signature import Signature, of_stat
 from fileset.watching.writers import is_being_written
-from ledger.disk import fsync
+from ledger.disk import fsync, make_folders, new_file
+from ledger.errors import ContentDamagedError
+from ledger.events import Content
 from ledger.files import copy_file, file_content
+
+_NAMES: Final = 1000  # that are tried for a file that is moved
+_LONGEST: Final = 255  # bytes of a name, on most file systems
+_NO_LINK: Final = frozenset({errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS})
 
 
 def delete(path: str, known: Signature) -> bool:
@@ -34,72 +43,100 @@ def move(path: str, known: Signature, root: str, target: Path) -> bool:
     """Move the file at `path`, below `root`, to the same place below `target`.
 
     Nothing there is overwritten: a file with other content has a number put behind its name, one
-    with the same content is the file. Returns whether it is gone from `path` now.
+    with the same content is the file. Returns whether it is gone from `path` now. FileExistsError
+    if a thousand such names are taken.
     """
     place = target / below(path, root)
-    place.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(place.parent)
     with _in_folder(path) as (folder, name):
         if not _is(folder, name, known):
             return _is_gone(folder, name)
         _refuse_written(folder, name)
-        for candidate in _places(place):
-            if _put(path, folder, name, candidate, known):
-                return True
-    return False
-
-
-def _put(path: str, folder: int, name: str, place: Path, known: Signature) -> bool:
-    """Have the file at `place`; ``False`` if something else is there, or it has changed."""
-    made = True
-    try:
-        os.link(name, place, src_dir_fd=folder, follow_symlinks=False)
-    except FileExistsError:
-        made = False
-        if file_content(place) != file_content(path):
+        source = _Source(path, folder, name, known)
+        try:
+            for candidate in _places(place):
+                if source.link(candidate) or source.is_at(candidate):
+                    return source.let_go(candidate)
+        except ContentDamagedError:  # it has changed while it was copied
             return False
-    except OSError as exc:
-        if exc.errno not in {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS}:
+    raise FileExistsError(errno.EEXIST, f"{_NAMES} files of that name are there", str(place))
+
+
+class _Source:
+    """A file that is being moved, in the open folder `folder`; it is read for its content once."""
+
+    def __init__(self, path: str, folder: int, name: str, known: Signature) -> None:
+        self._path = path
+        self._folder = folder
+        self._name = name
+        self._known = known
+        self._made = False
+
+    @cached_property
+    def _content(self) -> Content:
+        return file_content(self._path)
+
+    def _stat(self) -> os.stat_result:
+        return os.stat(self._name, dir_fd=self._folder, follow_symlinks=False)
+
+    def link(self, place: Path) -> bool:
+        """Have the file at `place`, too; ``False`` if something is there."""
+        try:
+            os.link(self._name, place, src_dir_fd=self._folder, follow_symlinks=False)
+        except FileExistsError:
+            return False
+        except OSError as exc:
+            if exc.errno not in _NO_LINK:
+                raise
+            try:
+                self._copy(place)
+            except FileExistsError:
+                return False
+        self._made = True
+        return True
+
+    def _copy(self, place: Path) -> None:
+        with new_file(place, stat.S_IMODE(self._stat().st_mode) & 0o777) as file:
+            copy_file(self._path, file.fileno(), expected=self._content)
+            os.utime(file.fileno(), ns=(self._known.mtime_ns, self._known.mtime_ns))
+
+    def is_at(self, place: Path) -> bool:
+        """Whether what is at `place` has the same content: it is read only if the size is."""
+        try:
+            there = of_stat(os.lstat(place))
+            if there is None or there.size != self._known.size:
+                return False
+            return file_content(place) == self._content
+        except FileNotFoundError:
+            return False
+
+    def let_go(self, place: Path) -> bool:
+        """Delete the file, which is at `place`; ``False`` if it has changed meanwhile."""
+        try:
+            found = of_stat(self._stat())
+            # Linking has changed the time of the status, and nothing else may have.
+            if found is None or found[:3] != self._known[:3]:
+                self._withdraw(place)
+                return False
+            fsync(place.parent)
+            _refuse_written(self._folder, self._name)
+        except OSError:
+            self._withdraw(place)
             raise
-        if not _copy(path, place, known):
-            return False
-    found = of_stat(os.stat(name, dir_fd=folder, follow_symlinks=False))
-    # Linking has changed the time of the status, and nothing else may have.
-    if found is None or found[:3] != known[:3]:
-        if made:
-            place.unlink()
-        return False
-    fsync(place.parent)
-    try:
-        _refuse_written(folder, name)
-    except BlockingIOError:
-        if made:
-            place.unlink()
-        raise
-    os.unlink(name, dir_fd=folder)
-    return True
+        os.unlink(self._name, dir_fd=self._folder)
+        return True
 
-
-def _copy(path: str, place: Path, known: Signature) -> bool:
-    temporary = place.with_name(f".{place.name}.new")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        copy_file(path, fd, expected=file_content(path))
-        os.utime(fd, ns=(known.mtime_ns, known.mtime_ns))
-        os.fsync(fd)
-        if os.path.lexists(place):
-            return False
-        temporary.rename(place)
-    finally:
-        os.close(fd)
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-    return True
+    def _withdraw(self, place: Path) -> None:
+        if self._made:
+            place.unlink()
 
 
 def _places(place: Path) -> Iterator[Path]:
     yield place
-    for number in range(1, 1000):
-        yield place.with_name(f"{place.name}.{number}")
+    name = os.fsencode(place.name)
+    for number in range(1, _NAMES):
+        end = f".{number}"
+        yield place.with_name(os.fsdecode(name[: _LONGEST - len(end)]) + end)
 
 
 @contextmanager

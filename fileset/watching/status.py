@@ -18,7 +18,12 @@ from fileset.watching.folders import STATE, Folder, is_held
 from ledger.disk import replace_file
 
 FORMAT: Final = 1
+HEARTBEAT: Final = 60.0
+"""Seconds after which the file is written again though nothing is new."""
+SILENCE: Final = 5 * HEARTBEAT
+"""Seconds without a sign of life after which a watcher that runs may hang."""
 _EVERY: Final = 1.0  # seconds between two writes of the file
+_MOVING: Final = frozenset({"updated", "lag", "last_turn"})
 
 
 def now() -> str:
@@ -46,6 +51,8 @@ class Status:
         again; and those taken that could not be deleted or moved yet.
     lag : float
         Seconds since the file was seen that has been pending longest.
+    last_turn, ended : str or None
+        When it last went through all that it has to do; when it was stopped or done.
     """
 
     since: str = field(factory=now)
@@ -72,6 +79,8 @@ class Status:
     errors: int = 0
     last_error: dict[str, str] | None = None
     last_change_at: str | None = None
+    last_turn: str | None = None
+    ended: str | None = None
     ready: bool = False
     folders: list[Folder] = field(factory=list)
 
@@ -126,6 +135,8 @@ class Status:
             "errors": self.errors,
             "last_error": self.last_error,
             "last_change_at": self.last_change_at,
+            "last_turn": self.last_turn,
+            "ended": self.ended,
         }
 
 
@@ -137,25 +148,39 @@ class StatusFile:
         self._told: dict[str, Any] = {}
         self._at = 0.0
 
-    def keep(self, status: Status, clock: float, *, at_once: bool = False) -> float | None:
-        """Write the status if there is anything new; return when to try again, if there is."""
+    def keep(self, status: Status, clock: float, *, at_once: bool = False) -> float:
+        """Write the status if there is anything new, or for long; return when to try again."""
         document = status.document()
-        told = {name: value for name, value in document.items() if name not in {"updated", "lag"}}
+        told = {name: value for name, value in document.items() if name not in _MOVING}
         if told == self._told and not status.pending and not at_once:
-            return None
-        if clock < self._at + _EVERY and not at_once:
+            if clock < self._at + HEARTBEAT:
+                return self._at + HEARTBEAT
+        elif clock < self._at + _EVERY and not at_once:
             return self._at + _EVERY
         data = (json.dumps(document, indent=2) + "\n").encode("utf-8")
         replace_file(self._path, data, durable=False)
         self._told, self._at = told, clock
-        return clock + _EVERY if status.pending else None
+        return clock + (_EVERY if status.pending else HEARTBEAT)
 
 
 def statuses(repository: Path) -> Iterator[dict[str, Any]]:
-    """Yield what each watcher of the repository told last, and whether it is ``running``."""
+    """Yield what each watcher of the repository told last, whether it runs, and what is wrong."""
     for path in sorted((repository / STATE).glob("*.json")):
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        yield {**document, "running": is_held(path.with_suffix(".lock"))}
+        document["running"] = is_held(path.with_suffix(".lock"))
+        yield {**document, "wrong": what_is_wrong(document)}
+
+
+def what_is_wrong(document: dict[str, Any], at: datetime | None = None) -> str | None:
+    """Return why somebody should look at the watcher that told `document`, ``None`` if none."""
+    if not document["running"]:
+        return None if document.get("ended") else "it was killed or has crashed"
+    for folder in document["folders"]:
+        if folder["trouble"] or folder["state"] == "away":
+            return f"{folder['path']}: {folder['trouble']}"
+    silent = (at or datetime.now(UTC)) - datetime.fromisoformat(document["updated"])
+    seconds = silent.total_seconds()
+    return f"no sign of life for {seconds:.0f} seconds" if seconds > SILENCE else None

@@ -6,11 +6,14 @@ Times are seconds of one clock that only goes forward; the caller gives them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from attrs import define, field
 
 from fileset.watching.settling import Look
+
+_TIMES: Final = 10
+_LONGEST: Final = 600.0  # seconds
 
 
 class StudyKey(NamedTuple):
@@ -24,11 +27,12 @@ class StudyKey(NamedTuple):
 class Study:
     """What has arrived of a study and is not committed yet.
 
-    `last` is when the newest came, `tried` how often committing it failed, and `due` when that is
-    to be tried again.
+    `begun` is when the first came, `last` when the newest did, `tried` how often committing it
+    failed, and `due` when that is to be tried again.
     """
 
     key: StudyKey
+    begun: float
     last: float
     files: dict[str, Look] = field(factory=dict)
     tried: int = 0
@@ -36,10 +40,14 @@ class Study:
 
 
 class Studies:
-    """Studies that wait until nothing more of them arrives for `quiet` seconds, or are full."""
+    """Studies that wait until nothing more of them arrives for `quiet` seconds, or are full.
+
+    One of which files go on arriving waits ten times as long, and ten minutes at least.
+    """
 
     def __init__(self, quiet: float, limit: int) -> None:
         self._quiet = quiet
+        self._longest = max(_TIMES * quiet, _LONGEST)
         self._limit = limit
         self._studies: dict[StudyKey, Study] = {}
         self._homes: dict[str, StudyKey] = {}
@@ -63,7 +71,7 @@ class Studies:
         self.forget(look.path)
         study = self._studies.get(key)
         if study is None:
-            study = self._studies[key] = Study(key, now)
+            study = self._studies[key] = Study(key, now, now)
         study.last = now
         study.files[look.path] = look
         self._homes[look.path] = key
@@ -77,12 +85,15 @@ class Studies:
             if not study.files:
                 del self._studies[key]
 
-    def take_due(self, now: float, *, at_once: bool = False, most: int = 100) -> list[Study]:
+    def take_due(
+        self, now: float, *, at_once: bool = False, full: bool = False, most: int = 100
+    ) -> list[Study]:
         """Return, and let go of, studies that are due, at most so many, the longest due first.
 
-        With `at_once` none has to be quiet.
+        With `at_once` none has to be quiet; with `full` only those that have become too large.
         """
         due = [s for s in self._studies.values() if (s.due if at_once else self._due(s)) <= now]
+        due = [s for s in due if not full or len(s.files) >= self._limit]
         due = sorted(due, key=lambda study: study.last)[:most]
         for study in due:
             del self._studies[study.key]
@@ -95,6 +106,7 @@ class Studies:
         for study in studies:
             for look in study.files.values():
                 self.arrive(study.key, look, study.last)
+            self._studies[study.key].begun = study.begun
 
     def put_back(self, study: Study, now: float, wait: float) -> None:
         """Have a study wait that could not be committed, for `wait` seconds at least."""
@@ -104,8 +116,9 @@ class Studies:
             waiting.tried, waiting.due = study.tried + 1, now + wait
 
     def _due(self, study: Study) -> float:
-        full = len(study.files) >= self._limit
-        return max(study.due, study.last if full else study.last + self._quiet)
+        if len(study.files) >= self._limit:
+            return max(study.due, study.last)
+        return max(study.due, min(study.last + self._quiet, study.begun + self._longest))
 
     def next_due(self, *, at_once: bool = False) -> float | None:
         """Return when there is something to commit."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -14,8 +15,10 @@ from fileset.errors import RefusedError
 from fileset.fileset import FileSet
 from fileset.watching import log
 from fileset.watching.folders import StateLock, open_folders, refuse_overlap
+from fileset.watching.mounts import overlap
 from fileset.watching.rounds import OnChange, OnStatus, Rounds
 from fileset.watching.settings import Settings
+from fileset.watching.status import statuses
 from fileset.watching.wake import Wake
 
 _GATHER = 0.02  # seconds, in which more hints come where one came
@@ -66,9 +69,11 @@ class Watcher:
         self._wake = Wake()
         self._locks: list[StateLock] = []
         self._thread: threading.Thread | None = None
+        self._was_started = False
         given = [folders] if isinstance(folders, str | os.PathLike) else folders
-        self._folders = open_folders(given)
+        self._folders = open_folders(given, wait=self._settings.wait)
         self._refuse_own_folders()
+        self._refuse_missing_program()
         self._rounds = Rounds(
             self._path, repository.actor, self._folders, self._settings, clock, self._wake.ring
         )
@@ -90,8 +95,16 @@ class Watcher:
             self._folders, ((os.fspath(path), what) for path, what in own if path is not None)
         )
 
+    def _refuse_missing_program(self) -> None:
+        command = self._settings.on_study
+        if command and shutil.which(command[0]) is None:
+            raise RefusedError(f"{command[0]} is no program that could be run after each study.")
+
     def start(self) -> None:
-        """Begin to watch, in a thread of its own; RefusedError if another watcher has a folder."""
+        """Begin to watch, in a thread of its own.
+
+        RefusedError if another watcher has a folder, or this one was started before.
+        """
         self._lock()
         self._thread = threading.Thread(target=self._run, name="fileset-watch", daemon=True)
         self._thread.start()
@@ -99,8 +112,8 @@ class Watcher:
     def run(self) -> bool:
         """Watch until :meth:`stop`, or with ``once`` until all is taken.
 
-        Return whether every file was taken that was seen and is not pending; RefusedError if
-        another watcher has a folder.
+        Return whether every file was taken that was seen and is not pending, and with ``once``
+        none is. RefusedError as for :meth:`start`.
         """
         self._lock()
         self._run()
@@ -109,12 +122,14 @@ class Watcher:
     def stop(self, *, wait: bool = True) -> None:
         """Have it end when the change in hand is made; what is pending is found again later.
 
-        It may be called from any thread, and from a signal handler if it does not `wait`. A watcher
+        It may be called from any thread, and from a signal handler if it does not `wait`; from a
+        callback it never waits. A watcher
         that was stopped is not started again.
         """
         self._rounds.stop()
         self._wake.ring()
-        if wait and self._thread is not None:
+        if wait and self._thread not in {None, threading.current_thread()}:
+            assert self._thread is not None  # noqa: S101 - as was asked
             self._thread.join()
 
     def __enter__(self) -> Self:
@@ -142,13 +157,27 @@ class Watcher:
         return not (self._rounds.status.quarantined or self._rounds.failed)
 
     def _lock(self) -> None:
+        if self._was_started:
+            raise RefusedError("This watcher was started before: make another one.")
+        self._refuse_others()
         try:
             for folder in self._folders:
                 self._locks.append(StateLock(self._path, folder))
-                folder.lock()
+                if not self._settings.wait or os.path.isdir(folder.path):
+                    folder.lock()
         except BaseException:
             self._unlock()
             raise
+
+        self._was_started = True
+
+    def _refuse_others(self) -> None:
+        """Refuse folders that hold one that another watcher of the repository has."""
+        running = (told for told in statuses(self._path) if told["running"])
+        for other in (each["path"] for told in running for each in told["folders"]):
+            for folder in self._folders:
+                if overlap(folder.path, other):
+                    raise RefusedError(f"{other} is being watched already: {folder.path} can't be.")
 
     def _unlock(self) -> None:
         for folder in self._folders:
@@ -167,6 +196,8 @@ class Watcher:
                 if not rounds.is_stopping and self._wake.wait(rounds.next_due() - self._clock()):
                     time.sleep(_GATHER)
         finally:
+            if self._settings.once and not rounds.is_drained:
+                rounds.failed = True
             try:
                 rounds.close()
             finally:
