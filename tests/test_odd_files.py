@@ -306,7 +306,7 @@ def test_a_value_that_cant_be_read_is_none_to_choose_by(tmp_path: Path) -> None:
     odd(tmp_path / "ODD_VR", SliceThickness=("ZZ", b"1.50"))
     odd(tmp_path / "SHORT", AcquisitionDuration=b"abc")
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         told = document("index", tmp_path, "--include", "SliceThickness=1.50")
         assert (told["added"], told["excluded"]) == (1, 3)
         told = document("index", tmp_path, "--replace", "--exclude", "AcquisitionDuration=1")
