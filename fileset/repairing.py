@@ -31,8 +31,7 @@ from fileset.damage import (
 )
 from fileset.garbage import needed
 from fileset.repository import Repository
-from ledger.digest import Digest
-from ledger.disk import fsync, fsync_all
+from ledger.disk import fsync, fsync_all, give_name
 from ledger.errors import ContentMissingError, LedgerError
 from ledger.events import DamageNoted, DamageRepaired, Handle, Placement, StrangerKept
 from ledger.files import copy_file, file_content
@@ -76,9 +75,7 @@ class Repairer:
             try:
                 self._put_back(each, root, folder)
             except (OSError, LedgerError) as exc:
-                why = (exc.strerror if isinstance(exc, OSError) else str(exc).rstrip(".")) or str(
-                    exc
-                )
+                why = (isinstance(exc, OSError) and exc.strerror) or str(exc).rstrip(".")
                 damage.files[damage.files.index(each)] = evolve(each, why=why)
             else:
                 done.append(each.path)
@@ -160,7 +157,8 @@ class Repairer:
         if signature_of(path) != faulty.seen:
             raise MediumError("it changed meanwhile: repair again")
         if faulty.seen is None:
-            _name(whole, path)
+            give_name(whole, path)
+            whole.unlink(missing_ok=True)
         else:
             whole.replace(path)
 
@@ -187,20 +185,6 @@ def _digests(state: FileSetState) -> Container[str]:
     return {leaf.content.digest for leaf in leaves if leaf.content is not None}
 
 
-def _name(whole: Path, path: Path) -> None:
-    """Give the file `whole` the name `path`, where nothing is; FileExistsError if that is over."""
-    try:
-        os.link(whole, path, follow_symlinks=False)
-    except FileExistsError:
-        raise
-    except OSError:  # FAT, for one, has no links
-        if os.path.lexists(path):
-            raise FileExistsError(f"{path} is there by now") from None
-        whole.rename(path)
-    else:
-        whole.unlink()
-
-
 def _take_off(path: Path, leaf: Leaf, root: Path) -> bool:
     """Take a file off that a write had taken off before; return whether it went."""
     if leads_out(path, root) or path.is_symlink() or file_content(path) != leaf.content:
@@ -224,13 +208,12 @@ def _noted(damage: Damage) -> DamageNoted:
     def handles(fault: Fault) -> tuple[Handle, ...]:
         return tuple(each.leaf.handle for each in damage.files if each.fault is fault)
 
-    found: Digest | None = damage.dicomdir
     return DamageNoted(
         root=os.fspath(damage.root),
         missing=handles(Fault.MISSING),
         changed=handles(Fault.CHANGED),
         unreadable=handles(Fault.UNREADABLE),
         returned=tuple(leaf.handle for leaf, _ in damage.returned),
-        dicomdir=found,
+        dicomdir=damage.dicomdir,
         no_dicomdir=damage.no_dicomdir,
     )

@@ -80,14 +80,18 @@ def new_file(path: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
             file.flush()
             os.fchmod(fd, mode)
             os.fsync(fd)
-        _name(temporary, path)
+        give_name(temporary, path)
     finally:
         with suppress(FileNotFoundError):
             os.unlink(temporary)  # noqa: PTH108 - a name as mkstemp gave it
     fsync(path.parent)
 
 
-def _name(temporary: str, path: Path) -> None:
+def give_name(temporary: StrPath, path: Path) -> None:
+    """Give the file `temporary` the name `path`, where nothing is; FileExistsError if that is over.
+
+    It may keep its own name as well, where the file system has hard links.
+    """
     try:
         os.link(temporary, path)
     except FileExistsError:
