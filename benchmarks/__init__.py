@@ -1,1 +1,1 @@
-"""What fileset-ledger costs, measured side by side with its peers: ``python -m benchmarks``."""
+"""What fileset-ledger costs, measured side by side with its peers: `python -m benchmarks`."""

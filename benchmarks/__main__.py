@@ -1,4 +1,4 @@
-"""``python -m benchmarks``."""
+"""`python -m benchmarks`."""
 
 from benchmarks.command import main
 

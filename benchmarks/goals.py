@@ -24,7 +24,7 @@ class Measured:
 
 @frozen
 class Verdict:
-    """How ours compares: `reached` is ``None`` where there is no peer to compare with."""
+    """How ours compares: `reached` is `None` where there is no peer to compare with."""
 
     ratio: str
     reached: bool | None

@@ -3,7 +3,7 @@
 The headers are a real scanner's, that of the CT instance which pydicom ships, with its some 260
 elements; *sparse* ones have 50. All varying values have a fixed width, so an instance is the
 template with other bytes at known places. A series has 200 slices, a patient one study of five
-series::
+series:
 
     PT000000/ST000000/SE000000/IM000000
 """

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
@@ -47,6 +47,17 @@ def timed(function: Callable[[], T]) -> tuple[Cost, T]:
     cpu, wall = _cpu_used(), time.perf_counter()
     result = function()
     return Cost(time.perf_counter() - wall, _cpu_used() - cpu), result
+
+
+def passes(instances: Iterable[Any], keywords: Sequence[str], times: int) -> list[Cost]:
+    """Return what each of so many passes over the attributes of all `instances` costs."""
+
+    def go_through() -> None:
+        for instance in instances:
+            for keyword in keywords:
+                getattr(instance, keyword)
+
+    return [timed(go_through)[0] for _ in range(times)]
 
 
 def _cpu_used() -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -13,15 +13,15 @@ from attrs import frozen
 
 from benchmarks.counting import Touched, calls_made, files_touched
 from benchmarks.inputs import values
-from benchmarks.measuring import Cost, peak, resident, timed
+from benchmarks.measuring import Cost, passes, peak, resident, timed
 from fileset import FileSet, Indexer, Repository
-from projections.directory import encode_directory
+from projections.medium.directory import encode_directory
 
 T = TypeVar("T")
 
 
 def program() -> str:
-    """Return the path of the ``fileset`` command that belongs to this interpreter."""
+    """Return the path of the `fileset` command that belongs to this interpreter."""
     beside = Path(sys.executable).parent / "fileset"
     found = str(beside) if beside.is_file() else shutil.which("fileset")
     if found is None:
@@ -87,6 +87,11 @@ def index(folder: Path) -> Cost:
 def load(dicomdir: Path) -> Cost:
     """Load a DICOMDIR."""
     return timed(lambda: FileSet(dicomdir))[0]
+
+
+def attributes(dicomdir: Path, keywords: Sequence[str], times: int) -> list[Cost]:
+    """Read attributes of each instance, so many times; loading is not counted."""
+    return passes(FileSet(dicomdir), keywords, times)
 
 
 def encode(repository: Path) -> Cost:

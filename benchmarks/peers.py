@@ -9,15 +9,16 @@ import importlib.metadata
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydicom.fileset import FileSet
 
-from benchmarks.measuring import Cost, command, resident, timed
+from benchmarks.measuring import Cost, command, passes, resident, timed
 
 
 def versions() -> dict[str, str | None]:
-    """Return the version of each peer, ``None`` for one that is not installed."""
+    """Return the version of each peer, `None` for one that is not installed."""
     return {
         "pydicom": importlib.metadata.version("pydicom"),
         "dcmmkdir": _first_line("dcmmkdir", "--version"),
@@ -74,6 +75,11 @@ def pydicom_find(dicomdir: Path, queries: dict[str, str], times: int) -> Cost:
                 assert fs.find(False, **{keyword: value})
 
     return timed(find)[0]
+
+
+def pydicom_attributes(dicomdir: Path, keywords: Sequence[str], times: int) -> list[Cost]:
+    """Read attributes of each instance, so many times; loading is not counted."""
+    return passes(FileSet(dicomdir), keywords, times)
 
 
 def pydicom_memory(dicomdir: Path) -> float:

@@ -17,7 +17,7 @@ from benchmarks.workbench import Sizes
 
 @frozen
 class Result:
-    """A row of the table with its figures; `ours` is ``None`` if it could not be measured."""
+    """A row of the table with its figures; `ours` is `None` if it could not be measured."""
 
     name: str
     work: str

@@ -21,27 +21,34 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.workbench import Workbench
-from fileset import FileSet, ingest, reading, repository, writing
-from ledger import packs, vault
+from fileset import FileSet
+from fileset.adding import candidate as ingest
+from fileset.adding import read_ahead as reading
+from fileset.medium import made_files, materializer
+from fileset.medium import write as writing
+from fileset.repository import repository
 from ledger.disk import fsync_all
-from ledger.sqlite import SqliteJournal
-from projections import materializer
-from projections.state import FileSetState
+from ledger.journal.sqlite import SqliteJournal
+from ledger.vault import appender, batch, vault
 
 _ADD: Final[dict[str, list[tuple[Any, str]]]] = {
     "read the files": [(ingest, "_read_file")],
     "scan them": [(ingest, "read_instance")],
     "make directory records": [(ingest, "build_records")],
-    "hash, look up, append to a pack": [(vault._PackBatch, "add")],
-    "flush the pack": [(packs.Appender, "sync")],
-    "fold the events": [(FileSetState, "apply")],
+    "hash, look up, append to a pack": [(batch.PackBatch, "add")],
+    "flush the pack": [(appender.Appender, "sync")],
+    "fold the events": [(repository, "apply")],
     "encode, chain and commit the events": [(SqliteJournal, "append")],
 }
 _WRITE: Final[dict[str, list[tuple[Any, str]]]] = {
     "plan, with the DICOMDIR": [(writing.Writer, "plan")],
     "have the system make files": [(os, "open"), (os, "mkdir"), (os, "link"), (os, "rename")],
     "take content from the packs, check it": [(vault.PackVault, "copy_to")],
-    "flush files and folders": [(materializer, "fsync_all"), (materializer, "fsync")],
+    "flush files and folders": [
+        (made_files, "fsync_all"),
+        (materializer, "fsync_all"),
+        (materializer, "fsync"),
+    ],
     "journal": [(SqliteJournal, "append"), (repository.Repository, "emit")],
 }
 

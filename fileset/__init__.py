@@ -1,6 +1,6 @@
 """A DICOM File-set over a journal: stage, undo, explain, write.
 
-The public names of ``pydicom.fileset`` are all here, so that a program that uses that module needs
+The public names of `pydicom.fileset` are all here, so that a program that uses that module needs
 only its import changed.
 """
 
@@ -10,13 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from fileset.filenames import generate_filename, is_conformant_file_id
-    from fileset.fileset import DSPathType, FileSet
-    from fileset.indexing import Indexer
-    from fileset.instance import FileInstance
-    from fileset.recorders import DIRECTORY_RECORDERS
-    from fileset.records import RecordNode, RootNode
-    from fileset.repository import Repository
+    from fileset.adding.given import DSPathType
+    from fileset.adding.recorders import DIRECTORY_RECORDERS
+    from fileset.adoption.make_dicomdir import Indexer
+    from fileset.fileset import FileSet
+    from fileset.repository.repository import Repository
+    from fileset.views.filenames import generate_filename, is_conformant_file_id
+    from fileset.views.instance import FileInstance
+    from fileset.views.records import RecordNode, RootNode
+
+__version__ = "0.1.0"
 
 __all__ = [
     "DIRECTORY_RECORDERS",
@@ -33,22 +36,22 @@ __all__ = [
 
 # Imported when they are first asked for: the command answers `fileset --help` without pydicom.
 _HOMES: Final = {
-    "DIRECTORY_RECORDERS": "fileset.recorders",
-    "DSPathType": "fileset.fileset",
-    "FileInstance": "fileset.instance",
+    "DIRECTORY_RECORDERS": "fileset.adding.recorders",
+    "DSPathType": "fileset.adding.given",
+    "FileInstance": "fileset.views.instance",
     "FileSet": "fileset.fileset",
-    "Indexer": "fileset.indexing",
-    "RecordNode": "fileset.records",
-    "Repository": "fileset.repository",
-    "RootNode": "fileset.records",
-    "generate_filename": "fileset.filenames",
-    "is_conformant_file_id": "fileset.filenames",
+    "Indexer": "fileset.adoption.make_dicomdir",
+    "RecordNode": "fileset.views.records",
+    "Repository": "fileset.repository.repository",
+    "RootNode": "fileset.views.records",
+    "generate_filename": "fileset.views.filenames",
+    "is_conformant_file_id": "fileset.views.filenames",
     # Programs import these of pydicom.fileset although they are not public.
-    "_PREFIXES": "fileset.filenames",
-    "_define_image": "fileset.recorders",
-    "_define_patient": "fileset.recorders",
-    "_define_series": "fileset.recorders",
-    "_define_study": "fileset.recorders",
+    "_PREFIXES": "fileset.views.filenames",
+    "_define_image": "fileset.adding.recorders",
+    "_define_patient": "fileset.adding.recorders",
+    "_define_series": "fileset.adding.recorders",
+    "_define_study": "fileset.adding.recorders",
 }
 
 

@@ -1,4 +1,4 @@
-"""``python -m fileset`` is the ``fileset`` command."""
+"""`python -m fileset` is the `fileset` command."""
 
 from fileset.cli import main
 

@@ -1,12 +1,20 @@
 """What can go wrong for a user of the application, beyond the errors of the ledger.
 
-Every error that is raised on purpose derives from :class:`~ledger.errors.LedgerError`. Where
+Every error that is raised on purpose derives from `LedgerError`. Where
 pydicom raises a built-in exception with a certain text, ours derives from that exception too.
 """
 
 from __future__ import annotations
 
-from ledger.errors import LedgerError
+from ledger.errors import JournalDamagedError, LedgerError
+
+
+def with_remedy(exc: JournalDamagedError) -> str:
+    """Return what is wrong with a journal, and what is to be done about it."""
+    message = str(exc)
+    if "`fileset recover`" in message:
+        return message
+    return f"{message} `fileset recover` rebuilds what can be proven."
 
 
 class RepositoryError(LedgerError):
@@ -53,6 +61,10 @@ class InvalidTagError(LedgerError, ValueError):
 
 class NoSuchInstanceError(LedgerError, ValueError):
     """The instance is not part of the File-set."""
+
+
+class NoSuchKeywordError(LedgerError, ValueError):
+    """There is no data element with that keyword."""
 
 
 class InvalidUIDError(LedgerError, AssertionError, ValueError):

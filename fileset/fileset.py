@@ -1,77 +1,71 @@
-"""``FileSet``: a DICOM File-set as pydicom's class of that name presents it, over a journal."""
+"""`FileSet`: a DICOM File-set as pydicom's class of that name presents it, over a journal.
+
+Each method hands over to the module that does the work. What makes this one long is its signatures
+and docstrings, which are the reference for people who program with it.
+"""
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, Self, TypeAlias, overload
+from typing import Any, Literal, Self, cast, overload
 
-from pydicom import config
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
 
-from fileset.adding import Adder, Offers, offer
-from fileset.adoption import Adoption, Doubt, Found, read_file_set, warn_of_syntax
-from fileset.blaming import blame, ever_known, query_text
-from fileset.collecting import no_collecting
-from fileset.contents import Contents
-from fileset.erasure import Eraser, Erasure
-from fileset.errors import InvalidUIDError, NoSuchInstanceError, RefusedError
-from fileset.finding import find_files
-from fileset.garbage import collect
-from fileset.history import HistoryEntry, PendingChanges
-from fileset.ingest import (
-    Candidate,
-    Outcome,
-    Report,
-    Result,
-    read_dataset,
-    read_path,
-)
-from fileset.instance import FileInstance
-from fileset.mending import Mending, mends_of
-from fileset.moments import Moment, change_of, position_of
-from fileset.preview import Preview
-from fileset.records import RecordNode, complete_leaf, dataset_of, to_record, tree_node
-from fileset.repository import Repository
-from fileset.search import find, find_values
-from fileset.stepping import Plan, redoing, reverting, undoing
-from fileset.tags import delete_tag, set_tag, tag_name
-from fileset.verification import Finding, verify
-from fileset.writing import Writer
-from ledger.errors import NotDicomError
-from ledger.events import Handle, Placement, RecordMended
-from ledger.repacking import Excess
-from projections.hierarchy import Branch, Leaf
-from projections.materializer import Progress
-from projections.pending import pending
-from projections.provenance import Touch
-from projections.search import candidates
-from projections.state import FileSetState
-from projections.summary import summarise
-
-DSPathType: TypeAlias = Dataset | str | os.PathLike[str]
-_DATASETS_KEPT = 4096  # directory records decoded for attribute access
-
-
-class InvalidFileError(NotDicomError, InvalidDicomError):
-    """A file that was given is no DICOM file; pydicom's class says so as well."""
+from fileset.adding.add import Adder, Offers, offer
+from fileset.adding.candidate import AddReport, Result
+from fileset.adding.find import find_files
+from fileset.adding.given import DSPathType, add_given, refer_to
+from fileset.adoption.adopt import Doubt
+from fileset.adoption.existing import warn_of_syntax
+from fileset.adoption.load import load, read_existing
+from fileset.adoption.mend import Mending, mends_of
+from fileset.checking.findings import RepositoryFinding
+from fileset.checking.repository import verify
+from fileset.erasure.erase import Eraser
+from fileset.erasure.plan import Erasure
+from fileset.errors import NoSuchInstanceError, RefusedError
+from fileset.medium.export import Exporter
+from fileset.medium.write import Writer
+from fileset.progress import Progress
+from fileset.python_gc import gc_paused
+from fileset.repository.contents import Contents
+from fileset.repository.find_change import change_of
+from fileset.repository.garbage import collect
+from fileset.repository.identity import checked_descriptor, checked_id, checked_text, checked_uid
+from fileset.repository.persons import settle
+from fileset.repository.repository import Repository
+from fileset.repository.undo import UndoPlan, redoing, reverting, undoing
+from fileset.timeline.blame import blame, ever_known
+from fileset.timeline.moments import Moment, position_of
+from fileset.timeline.tags import delete_tag, set_tag, tag_name
+from fileset.values import text_of
+from fileset.views.history import HistoryEntry, PendingChanges, entries_of
+from fileset.views.instance import FileInstance
+from fileset.views.preview import Preview
+from fileset.views.records import RecordNode, to_record, tree_node
+from fileset.views.search import find, find_values
+from fileset.views.view import View
+from ledger.events import Handle, Placement, Record, RecordMended
+from ledger.vault.protocol import Excess
+from projections.kept.summary import summarise
+from projections.medium.pending import pending
+from projections.past.provenance import Touch
+from projections.state.persons import Mismatch, mismatches
+from projections.state.search import candidates
+from projections.state.state import FileSetState
 
 
 class FileSet:
     """A DICOM File-set: a flat collection of its SOP Instances, whose changes are staged.
 
-    Nothing on the medium changes until :meth:`write`. Every change is an event in a journal, so
-    all of them can be undone and redone. A ``FileSet()`` or ``FileSet(dicomdir)`` lasts as long as
-    the object; with `repository`, and by :meth:`open`, it is kept in a folder.
+    Nothing on the medium changes until `write`. Every change is an event in a journal, so
+    all of them can be undone and redone. A `FileSet()` or `FileSet(dicomdir)` lasts as long as
+    the object; with `repository`, and by `open`, it is kept in a folder.
     """
 
     def __init__(
@@ -96,29 +90,30 @@ class FileSet:
             Called with the number of files of an existing File-set looked at, and of all.
         repair : bool, optional
             Put right what is wrong with the DICOMDIR of an existing File-set by what its files
-            say; :attr:`mends` tells what that was. The DICOMDIR is written anew by the next write.
+            say; `mends` tells what that was. The DICOMDIR is written anew by the next write.
         """
         self._doubts: Mapping[Doubt, list[str]] = {}
         if isinstance(repository, Repository):
             self._use(repository)
             return
-        found = _read_file_set(ds, repair=repair) if ds else None
+        found = read_existing(ds, repair=repair) if ds else None
 
         def begin(new: Repository) -> None:
             if found is None:
                 new.begin(generate_uid())
             elif repair:
-                Mending(new, found, digest=new.durable).run(progress)
+                Mending(new, found, digest=new.is_kept).run(progress)
             else:
-                adoption = Adoption(new, found, digest=new.durable)
-                adoption.run(progress)
-                self._doubts = adoption.doubts
-                FileSet(repository=new)._add_orphans(found, include=True)  # noqa: SLF001 - our own
+                self._doubts = load(new, found, progress=progress)
 
         if repository is None:
             kept = Repository.ephemeral()
-            with no_collecting():
-                begin(kept)
+            try:
+                with gc_paused():
+                    begin(kept)
+            except BaseException:
+                kept.close()
+                raise
         else:
             kept = Repository.create(Path(repository), begin)
         self._use(kept)
@@ -130,19 +125,22 @@ class FileSet:
 
     def _use(self, repository: Repository) -> None:
         self._repository = repository
-        self._fixed: FileSetState | None = None  # a past state, which makes this read-only
-        self.contents = Contents(repository)
-        self._adder = Adder(repository, self.contents)
-        self._writer = Writer(repository, self.contents)
+        self._view = View(self, repository, make_node=tree_node, make_instance=FileInstance)
+        self._adder = Adder(repository)
+        self._writer = Writer(repository)
         self._listed: tuple[str, ...] | None = None  # a descriptor file ID that was set as a list
-        self._drop_views()
+
+    def _become(self, repository: Repository) -> None:
+        """Become the File-set of another repository; instances of this one are no longer known."""
+        self._view.is_shown = False
+        self._use(repository)
 
     def close(self) -> None:
-        """Let go of the repository's files; the File-set can't be used any more."""
+        """Close the repository's files; the File-set can't be used any more."""
         self._repository.close()
 
     def __enter__(self) -> Self:
-        """Return the File-set itself, to be closed at the end of a ``with`` block."""
+        """Return the File-set itself, to be closed at the end of a `with` block."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -163,64 +161,32 @@ class FileSet:
 
     @property
     def state(self) -> FileSetState:
-        """The state that is presented: the present one, or that of :meth:`at`."""
-        return self._fixed or self._repository.state
+        """The state that is presented: the present one, or that of `at`."""
+        return self._view.state
 
     def refresh(self) -> None:
         """Take in what others, with another object, have recorded since; every change does so."""
-        if self._fixed is None:
+        if self._view.fixed is None:
             self._repository.refresh()
 
-    def _drop_views(self) -> None:
-        self._viewed: FileSetState | None = None
-        self._views: dict[Branch | Leaf, RecordNode] = {}
-        self._instances_by_handle: dict[Handle, FileInstance] = {}
-        self._ordered: tuple[object, list[FileInstance]] | None = None
-        self._datasets = lru_cache(_DATASETS_KEPT)(lambda node, _file_id: dataset_of(node))
-
-    def view(self, node: Branch | Leaf) -> RecordNode:
-        """Return the one :class:`RecordNode` that stands for `node` of the hierarchy."""
-        if self._viewed is not self.state:  # folded anew: all its nodes are other objects
-            self._viewed, self._views = self.state, {}
-        view = self._views.get(node)
-        if view is None:
-            view = self._views[node] = tree_node(self, node)
-        return view
+    @property
+    def contents(self) -> Contents:
+        """What reads the instances, from wherever they are."""
+        return self._view.contents
 
     def instance(self, handle: Handle) -> FileInstance:
-        """Return the one :class:`FileInstance` that stands for the instance `handle`."""
-        found = self._instances_by_handle.get(handle)
-        if found is None or not found.is_current:
-            found = self._instances_by_handle[handle] = FileInstance(self, handle)
-        return found
-
-    def record_dataset(self, node: Branch | Leaf) -> Dataset:
-        """Return the directory record of `node` as a dataset."""
-        return self._datasets(node, node.file_id if isinstance(node, Leaf) else None)
-
-    def _in_order(self) -> list[FileInstance]:
-        """Return the instances: those settled by the last write in the tree's order, then others.
-
-        What came since the last write is in the order in which it came.
-        """
-        state = self.state
-        mark = (state, state.revision, state.position, len(self._repository.rollbacks))
-        if self._ordered is None or self._ordered[0] != mark:
-            settled = state.written.position if state.written else 0
-            leaves = [leaf for leaf in state.hierarchy.walk_leaves() if leaf.is_live]
-            leaves.sort(key=lambda leaf: leaf.rank if leaf.rank > settled else 0)
-            self._ordered = (mark, [self.instance(leaf.handle) for leaf in leaves])
-        return self._ordered[1]
+        """Return the one `FileInstance` that stands for the instance `handle`."""
+        return cast("FileInstance", self._view.instance(handle))
 
     # Programs reach for these of pydicom's FileSet although they are not public.
 
     @property
     def _instances(self) -> list[FileInstance]:
-        return self._in_order()[:]
+        return list(self._view.instances())
 
     @property
     def _tree(self) -> RecordNode:
-        return self.view(self.state.hierarchy.root)
+        return cast("RecordNode", self._view.node(self.state.hierarchy.root))
 
     @property
     def _stage(self) -> Mapping[str, Any]:
@@ -230,13 +196,16 @@ class FileSet:
                 "+": {str(instance.SOPInstanceUID): instance for instance in staged.additions},
                 "-": {str(instance.SOPInstanceUID): instance for instance in staged.removals},
                 "~": bool(staged.moves),
-                "^": staged.creation or bool(staged.metadata) or staged.mends,
+                "^": staged.creation
+                or bool(staged.metadata)
+                or staged.mends
+                or bool(staged.records),
             }
         )
 
     def __iter__(self) -> Iterator[FileInstance]:
         """Yield the instances of the File-set as it is when the iteration begins."""
-        yield from self._in_order()[:]
+        yield from self._view.instances()[:]
 
     def __len__(self) -> int:
         """Return the number of instances."""
@@ -246,15 +215,12 @@ class FileSet:
 
     @property
     def ID(self) -> str | None:  # noqa: N802 - pydicom's name
-        """The *File-set ID*, at most 16 characters, or ``None``."""
+        """The *File-set ID*, at most 16 characters, or `None`."""
         return self.state.identity.id
 
     @ID.setter
     def ID(self, val: str | None) -> None:  # noqa: N802 - pydicom's name
-        _refuse_other_than_text("File-set ID", val)
-        if val is not None and len(val) > 16:
-            raise ValueError("The maximum length of the 'File-set ID' is 16 characters")
-        self._set("id", val)
+        self._set("id", checked_id(val))
 
     @property
     def UID(self) -> UID:  # noqa: N802 - pydicom's name
@@ -263,13 +229,12 @@ class FileSet:
 
     @UID.setter
     def UID(self, uid: str) -> None:  # noqa: N802 - pydicom's name
-        if uid != self.state.identity.uid and not UID(uid, config.IGNORE).is_valid:
-            raise InvalidUIDError(f"'{uid}' is not a valid UID (PS3.5 Section 9)")
-        self._set("uid", str(uid))
+        known = uid == self.state.identity.uid  # an adopted one may not be valid
+        self._set("uid", str(uid) if known else checked_uid(uid))
 
     @property
     def descriptor_file_id(self) -> str | list[str] | None:
-        """The *File-set Descriptor File ID*: a name, the components of a path, or ``None``."""
+        """The *File-set Descriptor File ID*: a name, the components of a path, or `None`."""
         value = self.state.identity.descriptor_file_id
         if value is None:
             return None
@@ -277,33 +242,32 @@ class FileSet:
 
     @descriptor_file_id.setter
     def descriptor_file_id(self, val: str | list[str] | None) -> None:
-        value = _descriptor(val)
+        value = checked_descriptor(val)
         self._set("descriptor_file_id", value)
         self._listed = value if isinstance(val, list) else None
 
     @property
     def descriptor_character_set(self) -> str | None:
-        """The *Specific Character Set of File-set Descriptor File*, or ``None``."""
+        """The *Specific Character Set of File-set Descriptor File*, or `None`."""
         return self.state.identity.descriptor_character_set
 
     @descriptor_character_set.setter
     def descriptor_character_set(self, val: str | None) -> None:
-        _refuse_other_than_text("descriptor character set", val)
-        self._set("descriptor_character_set", val)
+        self._set("descriptor_character_set", checked_text("descriptor character set", val))
 
     def _set(self, name: str, value: Any) -> None:
         self._writable().set_identity(name, value)
 
     def _writable(self) -> Repository:
-        if self._fixed is not None:
+        if (past := self._view.fixed) is not None:
             raise RefusedError(
-                f"This is the File-set as of position {self._fixed.position}; it can't be changed."
+                f"This is the File-set as of position {past.position}; it can't be changed."
             )
         return self._repository
 
     @property
     def path(self) -> str | None:
-        """The absolute path of the File-set's root folder, ``None`` before the first write."""
+        """The absolute path of the File-set's root folder, `None` before the first write."""
         written = self.state.written
         return written.root if written else None
 
@@ -322,9 +286,9 @@ class FileSet:
         One that is part of the File-set already is returned as it is, with a warning if its
         content is another. Adding what is staged for removal takes the removal back.
 
-        Raises ValueError (:class:`~ledger.errors.InstanceError`) if it can't be in a File-set.
+        Raises ValueError (`InstanceError`) if it can't be in a File-set.
         """
-        return self._add(_read(ds_or_path))
+        return self._add(ds_or_path)
 
     def add_custom(self, ds_or_path: DSPathType, leaf: RecordNode) -> FileInstance:
         """Stage an instance to be added with directory records of your own, and return it.
@@ -337,17 +301,17 @@ class FileSet:
                 "The 'leaf' node must not have more than 7 ancestors as 'FileSet' supports a "
                 "maximum directory structure depth of 8"
             )
-        instance = self._add(_read(ds_or_path, custom=leaf))
-        complete_leaf(leaf, instance)
+        records = tuple(to_record(node._record) for node in (leaf, *leaf.ancestors))[::-1]  # noqa: SLF001 - ours
+        instance = self._add(ds_or_path, records)
+        leaf.instance = instance
+        refer_to(leaf._record, self.state.leaf(instance.handle))  # noqa: SLF001 - ours
         return instance
 
-    def _add(self, candidate: Candidate) -> FileInstance:
+    def _add(
+        self, ds_or_path: DSPathType, records: tuple[Record, ...] | None = None
+    ) -> FileInstance:
         self._writable()
-        (result,) = self._adder.add([candidate])
-        assert result.handle is not None  # noqa: S101 - a candidate has passed every check
-        if result.outcome is Outcome.CONFLICTING:
-            warnings.warn(f"{result.source} was not added: {result.reason}", stacklevel=3)
-        return self.instance(result.handle)
+        return self.instance(add_given(self._adder, ds_or_path, records))
 
     def add_many(
         self,
@@ -356,10 +320,11 @@ class FileSet:
         recursive: bool = True,
         reference: bool = False,
         complete: bool = False,
+        reject_mismatched: bool = False,
         reason: str | None = None,
         progress: Callable[[Result], None] | None = None,
         stop: Callable[[], bool] | None = None,
-    ) -> Report:
+    ) -> AddReport:
         """Add files, and what is in folders, as one change; return the account of each.
 
         `paths` is one path or several.
@@ -367,16 +332,30 @@ class FileSet:
         A bad file is reported and the others are added. With `reference` the files are left where
         they are, and checked against their digest when they are written. With `complete` values
         that directory records must have and an instance lacks are invented, in the DICOMDIR only;
-        the account tells which. `progress` is called with the account of each file. `stop` is asked
-        before each whether to leave it, and the rest: what was added by then is kept.
+        the account tells which. With `reject_mismatched` what may be of another person than others
+        with its Patient ID is not taken; else it is, and the account tells so. `progress` is called
+        with the account of each file. `stop` is asked before each whether to leave it, and the
+        rest: what was added by then is kept.
         """
         self._writable()
         given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
         offered = Offers(lambda: offer(find_files(given, recursive=recursive), complete=complete))
         placement = Placement.REFERENCE if reference else Placement.VAULT
-        return self._adder.add(
-            offered, placement=placement, reason=reason, progress=progress, stop=stop
-        )
+        adder = Adder(self._repository, reject_mismatched=reject_mismatched)
+        return adder.add(offered, placement=placement, reason=reason, progress=progress, stop=stop)
+
+    @property
+    def mismatches(self) -> list[Mismatch]:
+        """The Patient IDs that several persons seem to have, and that nobody has settled."""
+        return mismatches(self.state)
+
+    def settle(self, patient_id: str, *, reason: str | None = None) -> Mismatch | None:
+        """Accept the persons who have `patient_id` as they are known now, as one change.
+
+        `None` if there is nothing to settle. Those that are added later and differ from all of
+        them are told of again.
+        """
+        return settle(self._writable(), patient_id, reason=reason)
 
     # --- removing --------------------------------------------------------------------------------
 
@@ -400,8 +379,8 @@ class FileSet:
         Without a repository of its own it becomes a new one, that has no root. With one, this is a
         change like any other: all instances are staged for removal and the identity is reset.
         """
-        if self._writable().path is None:
-            self._use(Repository.ephemeral())
+        if not self._writable().is_kept:
+            self._become(Repository.ephemeral())
             self._repository.begin(generate_uid())
             return
         with self.change(reason="clear"):
@@ -422,24 +401,24 @@ class FileSet:
     ) -> Erasure:
         """Erase a person's data from the repository for good: from journal, vault and caches.
 
-        `query` gives one or more of ``PatientID``, ``StudyInstanceUID``, ``SeriesInstanceUID`` and
-        ``SOPInstanceUID``; all instances that ever were part of the File-set are searched. With
+        `query` gives one or more of `PatientID`, `StudyInstanceUID`, `SeriesInstanceUID` and
+        `SOPInstanceUID`; all instances that ever were part of the File-set are searched. With
         `take_off`, those that are part of it now are removed, and its medium is written without
         them. With `dry_run`, nothing is done but tell what would be.
 
-        Raises :class:`~fileset.errors.StillThereError` without `take_off` if any is part of the
+        Raises `StillThereError` without `take_off` if any is part of the
         File-set or on its medium, and RefusedError if the `reason` tells who the person is.
         """
         eraser = Eraser(self._writable(), self.contents)
         if dry_run:
             return eraser.foresee(query)
         done = eraser.erase(query, reason=reason, take_off=take_off, progress=progress)
-        self._drop_views()
+        self._view.forget()
         return done
 
     @property
     def erased(self) -> int:
-        """How many instances were part of this past File-set, see :meth:`at`, and erased since."""
+        """How many instances were part of this past File-set, see `at`, and erased since."""
         return self.state.erased
 
     def gc(self, *, dry_run: bool = True) -> Excess:
@@ -467,17 +446,14 @@ class FileSet:
         """Return the distinct values of elements, given by keyword or tag.
 
         One element gives a list, a list of elements a dict of lists. `instances` limits the search;
-        `load` is as for :meth:`find`.
+        `load` is as for `find`.
         """
-        return find_values(elements, instances or self._in_order(), load=load)
+        return find_values(elements, instances or self._view.instances(), load=load)
 
     # --- loading and writing ---------------------------------------------------------------------
 
     def load(
-        self,
-        ds_or_path: DSPathType,
-        include_orphans: bool = True,
-        raise_orphans: bool = False,
+        self, ds_or_path: DSPathType, include_orphans: bool = True, raise_orphans: bool = False
     ) -> None:
         """Load an existing File-set in the place of this one, from its DICOMDIR.
 
@@ -493,40 +469,17 @@ class FileSet:
         raise_orphans : bool, optional
             Whether such records are an error (ValueError).
         """
-        if self._writable().path is not None:
+        if self._writable().is_kept:
             raise RefusedError(
                 "A File-set kept in a repository can't be replaced by another: use "
                 "FileSet(dicomdir, repository=...) with a new folder."
             )
-        found = _read_file_set(ds_or_path)
+        found = read_existing(ds_or_path)
         if raise_orphans and found.tree.orphans:
             raise ValueError("The DICOMDIR contains orphaned directory records")
         repository = Repository.ephemeral()
-        Adoption(repository, found, digest=False).run()
-        FileSet(repository=repository)._add_orphans(found, include=include_orphans)  # noqa: SLF001 - our own
-        self._use(repository)
-
-    def _add_orphans(self, found: Found, *, include: bool) -> None:
-        orphans = found.orphans()
-        if orphans and not include:
-            warnings.warn(
-                f"The DICOMDIR has {len(orphans)} orphaned directory records that reference an "
-                "instance that will not be included in the File-set",
-                stacklevel=3,
-            )
-            return
-        for record in orphans:
-            path = found.path_of(record)
-            if not path.exists():
-                warnings.warn(
-                    "The referenced SOP Instance for the directory record at offset "
-                    f"{record.offset} does not exist: {path}",
-                    stacklevel=3,
-                )
-            elif record.type == "PRIVATE":
-                self.add_custom(path, RecordNode(found.dataset(record)))
-            else:
-                self.add(path)
+        load(repository, found, include_orphans=include_orphans)
+        self._become(repository)
 
     def write(
         self,
@@ -545,16 +498,17 @@ class FileSet:
         Parameters
         ----------
         path : str or PathLike, optional
-            The root of a File-set that was never written; it must not hold another one.
+            The root of a File-set that was never written; it must not hold another one. Or the one
+            that an imported journal names: nothing there is touched before.
         use_existing : bool, optional
             Keep all files where they are. ValueError if additions are staged.
         force_implicit : bool, optional
             Encode the DICOMDIR in Implicit VR Little Endian, which does not conform.
         layout : {"pydicom", "existing", "conformant"}, optional
-            ``"existing"`` is `use_existing` that takes additions, giving them free File IDs;
-            ``"conformant"`` gives such also to files whose names are no File IDs.
+            `"existing"` is `use_existing` that takes additions, giving them free File IDs;
+            `"conformant"` gives such also to files whose names are no File IDs.
         new_medium : bool, optional
-            The medium at the root is lost: give it up, and write everything to `path`.
+            Leave the medium at the root as it is, and write everything to `path`.
         repair : bool, optional
             Put right first what was lost or damaged on the medium, and move nothing. A warning
             names each file whose bytes are lost; then nothing is written.
@@ -565,40 +519,34 @@ class FileSet:
         with repository.exclusively():
             repository.refresh()
             self._check_write(path, use_existing=use_existing, new_medium=new_medium)
+            self._writer.name(Path(path) if path else None)
+            repository.roots.keep()
             if not (self.is_staged or new_medium or repair):
                 return
-            damage = None
-            if repair:
-                damage = self._writer.repair(reason=reason, progress=progress)
-                for each in damage.left:
-                    warnings.warn(f"{each.path} was not put right: {each.why}", stacklevel=2)
-                if damage.left:  # the DICOMDIR would name them
-                    return
-            self._writer.write(
+            result = self._writer.write(
                 Path(path) if path else None,
-                layout or self._layout(use_existing=use_existing, repair=repair),
+                layout or ("existing" if use_existing and not repair else None),
                 implicit_vr=force_implicit,
                 new_medium=new_medium,
-                repaired=damage,
+                repair=repair,
                 reason=reason,
                 progress=progress,
             )
+        left = result.damage.unrepairable if result.damage is not None else []
+        for each in left:
+            warnings.warn(f"{each.path} was not repaired: {each.why}", stacklevel=2)
+        if left:
+            return
         self._listed = None
         if force_implicit:
             warn_of_syntax(ImplicitVRLittleEndian)
-
-    def _layout(self, *, use_existing: bool, repair: bool) -> str:
-        """Return the layout of a write that names none: a repair moves nothing."""
-        written = self.state.written
-        if repair and written is not None:
-            return written.layout
-        return "existing" if use_existing else "pydicom"
 
     def _check_write(self, path: object, *, use_existing: bool, new_medium: bool) -> None:
         """Refuse what pydicom refuses; an interrupted write knows its root."""
         if not path and (new_medium or (self.path is None and self.state.writing is None)):
             raise ValueError("The path to the root directory is required for a new File-set")
-        if path and self.path and not new_medium:
+        is_named = self.path is None or self._repository.roots.knows(self.path)
+        if path and self.path and is_named and not new_medium:
             raise ValueError(
                 "The path for an existing File-set cannot be changed, use 'FileSet.copy()' to "
                 "write the File-set to a new location"
@@ -609,13 +557,17 @@ class FileSet:
                 "managed instances are staged"
             )
 
-    def abandon(self, *, reason: str | None = None) -> bool:
-        """Give up a write that was interrupted, and take back what it made; ``False`` if none was.
+    def abandon(
+        self, path: str | os.PathLike[str] | None = None, *, reason: str | None = None
+    ) -> bool:
+        """Give up a write that was interrupted, and take back what it made; `False` if none was.
 
-        Raises :class:`~projections.materializer.MediumError` if its DICOMDIR is in place already:
-        then the next :meth:`write` completes it.
+        `path` names its root where only an imported journal does, which is a `RefusedError`
+        otherwise. Raises `MediumError` if its DICOMDIR is in place
+        already: then the next `write` completes it.
         """
         self._writable()
+        self._writer.name(None if path is None else Path(path))
         return self._writer.abandon(reason=reason)
 
     def copy(self, path: str | os.PathLike[str], force_implicit: bool = False) -> FileSet:
@@ -626,7 +578,7 @@ class FileSet:
         root = Path(path)
         if self.path and Path(self.path) == root:
             raise ValueError("Cannot copy the File-set as the 'path' is unchanged")
-        self._writer.export(root, self.state, implicit_vr=force_implicit)
+        Exporter(self._repository).export(root, self.state, implicit_vr=force_implicit)
         return FileSet(root / "DICOMDIR")
 
     # --- history ---------------------------------------------------------------------------------
@@ -650,9 +602,9 @@ class FileSet:
     ) -> HistoryEntry | list[HistoryEntry] | Preview:
         """Take back the newest change, or the newest `n`, and return it or them, newest first.
 
-        With `dry_run`, nothing is done and a :class:`~fileset.preview.Preview` returned.
+        With `dry_run`, nothing is done and a `Preview` returned.
 
-        Raises :class:`~fileset.errors.StaleError` if others have put newer changes on top since
+        Raises `StaleError` if others have put newer changes on top since
         this object was last up to date: they are taken in, for another undo to take back.
         """
         repository = self._writable()
@@ -673,9 +625,9 @@ class FileSet:
     ) -> HistoryEntry | list[HistoryEntry] | Preview:
         """Do again the change undone last, or the last `n`, and return it or them.
 
-        With `dry_run`, nothing is done and a :class:`~fileset.preview.Preview` returned.
+        With `dry_run`, nothing is done and a `Preview` returned.
 
-        Raises :class:`~fileset.errors.StaleError` as :meth:`undo`.
+        Raises `StaleError` as `undo`.
         """
         repository = self._writable()
         if dry_run:
@@ -698,35 +650,29 @@ class FileSet:
         """Take back one change, not the others since, and return it.
 
         That is a change of its own, which can be undone and reverted. `change` is its id, the
-        beginning of that, or an entry of :attr:`history`. With `dry_run`, nothing is done and a
-        :class:`~fileset.preview.Preview` returned.
+        beginning of that, or an entry of `history`. With `dry_run`, nothing is done and a
+        `Preview` returned.
 
-        Raises :class:`~fileset.errors.RevertRefusedError` if later changes stand in the way, which
-        it names; :class:`~fileset.errors.RefusedError` if there is nothing to take back.
+        Raises `RevertRefusedError` if later changes stand in the way, which
+        it names; `RefusedError` if there is nothing to take back.
         """
         repository = self._writable()
-        found = change_of(repository, change.id if isinstance(change, HistoryEntry) else change)
+        found = change_of(
+            repository.journal, change.id if isinstance(change, HistoryEntry) else change
+        )
         if dry_run:
-            return self._preview(reverting(repository, found))
+            return self._preview(reverting(repository.journal, found))
         repository.revert(found.id, reason=reason)
         return HistoryEntry(repository, found)
 
     def _entries(self, ids: Iterable[str]) -> HistoryEntry | list[HistoryEntry]:
-        entries = [HistoryEntry(self._repository, self._repository.find_change(i)) for i in ids]
+        entries = entries_of(self._repository, ids)
         return entries[0] if len(entries) == 1 else entries
 
-    def _preview(self, plan: Plan) -> Preview:
-        self._repository.refresh()  # so that what is foreseen and what is shown are of one moment
+    def _preview(self, plan: UndoPlan) -> Preview:
         step, state = self._repository.foresee(plan)
         after = self._as_of(state)
-        found = self._entries(step.changes)
-        return Preview(
-            changes=found if isinstance(found, list) else [found],
-            added=[after.instance(handle) for handle in step.added],
-            removed=[self.instance(handle) for handle in step.removed],
-            identity=MappingProxyType(step.identity),
-            after=after,
-        )
+        return Preview.of(step, self._view, after._view)  # noqa: SLF001 - of this class
 
     def tag(
         self,
@@ -738,7 +684,7 @@ class FileSet:
     ) -> int:
         """Give a position of the journal a name, and return the position.
 
-        That is the present one, or any that :meth:`at` takes. A name that stands for another
+        That is the present one, or any that `at` takes. A name that stands for another
         position is refused unless it is to `move`. Tags are no part of the File-set: undo leaves
         them alone.
         """
@@ -761,13 +707,13 @@ class FileSet:
         """The changes in the journal, newest last; of a past File-set those up to then."""
         self.refresh()  # so that the present state is the one that they led to
         changes = self._repository.changes()
-        if self._fixed is not None:
-            changes = [change for change in changes if change.first <= self._fixed.position]
+        if self._view.fixed is not None:
+            changes = [change for change in changes if change.first <= self._view.fixed.position]
         return [HistoryEntry(self._repository, change) for change in changes]
 
     @property
     def mends(self) -> list[RecordMended]:
-        """What was put right when the File-set was adopted with ``repair``."""
+        """What was repaired when the File-set was adopted with `repair`."""
         return list(mends_of(self._repository))
 
     @property
@@ -782,16 +728,17 @@ class FileSet:
         """Return every event that touched the instances with the values given by keyword, in order.
 
         Those are found by their directory records, also when they are no part of the File-set any
-        more. What a write placed counts as touched, so that this tells the media, too.
+        more, by the whole value, letters by case. What a write placed counts as touched, so that
+        this tells the media, too. Raises `NoSuchKeywordError` (ValueError).
         """
-        texts = {keyword: query_text(value) for keyword, value in kwargs.items()}
+        texts = {keyword: text_of(value) for keyword, value in kwargs.items()}
         handles = [leaf.handle for leaf in ever_known(self.state, texts)]
         return list(blame(self._repository, handles, self.state.position))
 
     @property
     def pending(self) -> PendingChanges:
         """What the next write would do."""
-        return PendingChanges.of(self, pending(self.state))
+        return PendingChanges.of(self._view, pending(self.state))
 
     @property
     def is_staged(self) -> bool:
@@ -801,12 +748,12 @@ class FileSet:
     def at(self, moment: Moment | HistoryEntry) -> FileSet:
         """Return the File-set as it was, read-only.
 
-        `moment` is a position of the journal, a tag, a change by its id or the beginning of it, a
-        ``date`` or ``datetime``, or one of these as text, or an entry of :attr:`history`.
-        :mod:`fileset.moments` tells how text is taken. A date means the last change recorded by its
-        end.
+        `moment` is a position of the journal, a tag, `"now"`, a change by its id or the beginning
+        of it, a `date` or `datetime`, or one of these as text, or an entry of `history`.
+        `fileset.timeline.moments` tells how text is taken. A date means the last change
+        recorded by its end.
 
-        Raises :class:`~fileset.errors.NoSuchMomentError` (ValueError) if there is none such.
+        Raises `NoSuchMomentError` (ValueError) if there is none such.
         """
         position = self._position_of(moment)
         self._repository.refresh()  # what others added is read by way of how it stands now
@@ -819,68 +766,13 @@ class FileSet:
 
     def _as_of(self, state: FileSetState) -> FileSet:
         fs = FileSet(repository=self._repository)
-        fs._fixed = state
+        fs._view.fixed = state
         return fs
 
-    def verify(self) -> list[Finding]:
+    def verify(self) -> list[RepositoryFinding]:
         """Check journal, vault and medium against each other; return what is wrong."""
         return list(verify(self._repository))
 
     def __str__(self) -> str:
         """Return the File-set as text: identity, what is staged, and the hierarchy."""
-        return "\n".join(summarise(self.state).lines())
-
-
-def _read(ds_or_path: DSPathType, custom: RecordNode | None = None) -> Candidate:
-    records = None
-    if custom is not None:
-        records = tuple(to_record(node._record) for node in (custom, *custom.ancestors))[::-1]  # noqa: SLF001 - ours
-    if isinstance(ds_or_path, str | os.PathLike):
-        with _errors_of_reading(ds_or_path):
-            return read_path(Path(ds_or_path), records)
-    if not isinstance(ds_or_path, Dataset):
-        raise TypeError(f"An instance is a Dataset or a path, not {type(ds_or_path).__name__}")
-    return read_dataset(ds_or_path, records)
-
-
-def _read_file_set(ds_or_path: DSPathType, *, repair: bool = False) -> Found:
-    if isinstance(ds_or_path, Dataset):
-        return read_file_set(ds_or_path, repair=repair)
-    with _errors_of_reading(ds_or_path):
-        return read_file_set(ds_or_path, repair=repair)
-
-
-@contextmanager
-def _errors_of_reading(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Have what can't be read as a file, or is no DICOM file, raise what pydicom raises."""
-    if stat.S_ISDIR(os.stat(path).st_mode):  # noqa: PTH116 - its error names the path as it was given
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
-    try:
-        yield
-    except NotDicomError as exc:
-        raise InvalidFileError(exc.reason, name=exc.name) from exc
-
-
-def _refuse_other_than_text(what: str, val: object) -> None:
-    if val is not None and not isinstance(val, str):
-        raise TypeError(f"The {what} must be a str or None, not {type(val).__name__}")
-
-
-def _descriptor(val: object) -> tuple[str, ...] | None:
-    """Return a File-set Descriptor File ID as its components; refuse what pydicom refuses."""
-    if val is None:
-        return None
-    if isinstance(val, list):
-        if len(val) > 8 or not all(isinstance(c, str) and len(c) <= 16 for c in val):
-            raise ValueError(
-                "The 'File-set Descriptor File ID' has a maximum of 8 components, each between "
-                "0 and 16 characters long"
-            )
-        return Path(*val).parts
-    if not isinstance(val, str):
-        raise TypeError("The 'DescriptorFileID' must be a str, list of str, or None")
-    if len(val) > 16:
-        raise ValueError(
-            "Each 'File-set Descriptor File ID' component has a maximum length of 16 characters"
-        )
-    return (val,)
+        return "\n".join(summarise(self.state, "pydicom").lines())

@@ -1,4 +1,4 @@
-"""Content digests: SHA-256, written ``sha256:<64 hex digits>``."""
+"""Content digests: SHA-256, written `sha256:<64 hex digits>`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from typing import Final, NewType
 
 Digest = NewType("Digest", str)
-"""A digest in its written form, ``sha256:<hex>``."""
+"""A digest in its written form, `sha256:<hex>`."""
 
 _PREFIX: Final = "sha256:"
 _WRITTEN: Final = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
@@ -30,3 +30,8 @@ def to_raw(digest: str) -> bytes:
     if not _WRITTEN.fullmatch(digest):
         raise ValueError(f"Not a digest of the form 'sha256:<64 hex digits>': {digest!r}")
     return bytes.fromhex(digest[len(_PREFIX) :])
+
+
+def short(digest: object) -> str:
+    """Return the beginning of a digest, enough to tell two apart by eye."""
+    return str(digest)[: len(_PREFIX) + 8]

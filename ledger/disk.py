@@ -9,9 +9,10 @@ import glob
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -19,13 +20,22 @@ from ledger.files import StrPath, naming
 
 _MANY: Final = 64  # files from which one syncfs costs less than an fsync of each
 
+_NOT_FOLDERS: Final = {errno.EINVAL, errno.ENOTSUP}
+"""What fsync(2) says of a folder where only files can be flushed."""
+
 
 def fsync(path: StrPath) -> None:
-    """Flush a file or folder to the disk; OSError where that fails."""
+    """Flush a file or folder to the disk; OSError where that fails.
+
+    Some file systems of networks and in user space have nothing to flush of a folder.
+    """
     with naming(path):
         fd = os.open(path, os.O_RDONLY)
         try:
             os.fsync(fd)
+        except OSError as exc:
+            if exc.errno not in _NOT_FOLDERS or not stat.S_ISDIR(os.fstat(fd).st_mode):
+                raise
         finally:
             os.close(fd)
 
@@ -40,7 +50,7 @@ def fsync_all(files: Iterable[StrPath], folders: Iterable[StrPath], root: StrPat
 
 
 def make_folders(path: Path) -> None:
-    """Make the folder `path`, and those above it, where they are missing; they last."""
+    """Make the folder `path` and those above it, where they are missing, durably."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for folder in reversed(missing):
@@ -48,7 +58,7 @@ def make_folders(path: Path) -> None:
 
 
 def _syncfs(root: StrPath) -> bool:
-    """Flush the whole file system of `root` (Linux); ``False`` where there is no such call."""
+    """Flush the whole file system of `root` (Linux); `False` where there is no such call."""
     try:
         call = ctypes.CDLL(None, use_errno=True).syncfs
     except (OSError, AttributeError):
@@ -75,7 +85,7 @@ def new_file(path: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
     except OSError as exc:
         raise type(exc)(exc.errno, exc.strerror, os.fspath(path)) from exc
     try:
-        with os.fdopen(fd, "wb") as file:
+        with naming(path), os.fdopen(fd, "wb") as file:
             yield file
             file.flush()
             os.fchmod(fd, mode)
@@ -88,9 +98,9 @@ def new_file(path: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
 
 
 def give_name(temporary: StrPath, path: Path) -> None:
-    """Give the file `temporary` the name `path`, where nothing is; FileExistsError if that is over.
+    """Give the file `temporary` the name `path`; FileExistsError if something has that name.
 
-    It may keep its own name as well, where the file system has hard links.
+    Where the file system has hard links, the file keeps its own name as well.
     """
     try:
         os.link(temporary, path)
@@ -103,7 +113,7 @@ def give_name(temporary: StrPath, path: Path) -> None:
 
 
 def private(path: str, flags: int) -> int:
-    """Open a file that is only for its owner, if it is made: an `opener` for :func:`open`."""
+    """Open a file that is only for its owner, if it is made: an `opener` for `open`."""
     return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
@@ -115,7 +125,7 @@ def replace_file(path: Path, data: bytes, *, durable: bool = True) -> None:
     """
     temporary = path.with_name(f".{path.name}.new")
     try:
-        with open(temporary, "wb", opener=private) as file:
+        with naming(path), open(temporary, "wb", opener=private) as file:
             file.write(data)
             if durable:
                 file.flush()
@@ -139,19 +149,63 @@ def new_folder(path: Path, mode: int = 0o777) -> Iterator[Path]:
     """
     _remove_abandoned(path)
     building = path.with_name(f"{_building(path)}{secrets.token_hex(4)}")
-    building.mkdir(mode)
-    fd = _locked(building)
-    try:
-        yield building
-        building.rename(path)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
-    finally:
-        if fd is not None:
-            with suppress(OSError):  # it has been of use
-                os.close(fd)
+    with held_folder(building, mode):
+        try:
+            yield building
+            building.rename(path)
+        except BaseException:
+            shutil.rmtree(building, ignore_errors=True)
+            raise
     fsync(path.parent)
+
+
+@contextmanager
+def held_folder(path: StrPath, mode: int = 0o777) -> Iterator[None]:
+    """Make the folder `path`, unless it is there, and hold a lock on it in the block.
+
+    So `abandoned_folder` tells it from one of a process that was killed.
+    """
+    while True:
+        with suppress(FileExistsError):
+            Path(path).mkdir(mode)
+        with suppress(FileNotFoundError):  # somebody took it for abandoned before it was locked
+            fd = _opened(path)
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(fd, fcntl.LOCK_EX)
+            try:
+                with naming(path):
+                    if os.path.samestat(os.fstat(fd), os.lstat(path)):
+                        break
+            except OSError:
+                os.close(fd)
+                raise
+            os.close(fd)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # the folder may be gone, and the lock with it
+            os.close(fd)
+
+
+@contextmanager
+def abandoned_folder(path: StrPath) -> Iterator[bool]:
+    """Yield whether there is a folder `path` that no process holds; in the block, none does.
+
+    On a file system without locks, no folder is known to be abandoned.
+    """
+    with ExitStack() as stack:
+        try:
+            fd = _opened(path)
+            stack.callback(os.close, fd)
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_abandoned = True
+        except OSError:
+            is_abandoned = False
+        yield is_abandoned
+
+
+def _opened(folder: StrPath) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
 def _building(path: Path) -> str:
@@ -160,20 +214,6 @@ def _building(path: Path) -> str:
 
 def _remove_abandoned(path: Path) -> None:
     for left in path.parent.glob(f"{glob.escape(_building(path))}*"):
-        if (fd := _locked(left)) is not None:
-            shutil.rmtree(left, ignore_errors=True)
-            os.close(fd)
-
-
-def _locked(folder: Path) -> int | None:
-    """Return a descriptor of the folder that holds a lock on it, ``None`` if it can't be had."""
-    try:
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # another process's, or a file system without locks
-        os.close(fd)
-        return None
-    return fd
+        with abandoned_folder(left) as is_abandoned:
+            if is_abandoned:
+                shutil.rmtree(left, ignore_errors=True)

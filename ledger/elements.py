@@ -1,26 +1,29 @@
-"""Data elements as they stand in a directory record, and their DICOM JSON model.
+"""Data elements as they stand in a directory record.
 
-The working form of a record's elements is :data:`Elements`: the bytes of an Explicit VR Little
+The working form of a record's elements is `Elements`: the bytes of an Explicit VR Little
 Endian encoding (PS3.5 Section 7.1) in canonical form, which means ascending tags, even lengths,
 defined lengths for sequences and items, and no group lengths. Such bytes go into a DICOMDIR as
-they are. The form that the journal keeps is the DICOM JSON model (PS3.18 Annex F), which a person
-can read; :func:`to_json` and :func:`from_json` are exact inverses, with ``InlineBinary`` for any
-value whose text would not come back as the same bytes. Neither takes anything else: what is not
-canonical, or is not such a model, is an :class:`~ledger.errors.ElementsError`.
+they are. What the journal keeps instead, a person can read (`ledger.dicom_json`).
 
 No code here depends on pydicom: what was recorded must read the same under every later version.
 """
 
 from __future__ import annotations
 
-import base64
-import math
 import struct
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
-from typing import Any, Final, NamedTuple, NewType
+from typing import Final, NamedTuple, NewType
 
 from ledger.errors import ElementsError
+from ledger.tags import SPECIFIC_CHARACTER_SET
+
+
+class EncapsulatedError(ElementsError):
+    """An element has an undefined length but is no sequence, as one with compressed images."""
+
+    def __init__(self, tag: int) -> None:
+        super().__init__(f"{format_tag(tag)} has an undefined length but is no sequence")
+
 
 Elements = NewType("Elements", bytes)
 """Canonical Explicit VR Little Endian bytes of zero or more data elements."""
@@ -28,7 +31,6 @@ Elements = NewType("Elements", bytes)
 EMPTY: Final = Elements(b"")
 _header_at: Final = struct.Struct("<HH2sH").unpack_from
 _NO_HEADER: Final = (0, 0, b"", 0)
-SPECIFIC_CHARACTER_SET: Final = 0x00080005
 UNDEFINED_LENGTH: Final = 0xFFFFFFFF
 ITEM: Final = 0xFFFEE000
 ITEM_DELIMITER: Final = 0xFFFEE00D
@@ -46,22 +48,19 @@ KNOWN_VRS: Final = LONG_VRS | frozenset(
 )
 _SHORT_VRS: Final = KNOWN_VRS - LONG_VRS
 _VR_NAMES: Final = {code: code.decode("ascii") for code in KNOWN_VRS}
-_VRS: Final = frozenset(_VR_NAMES.values())
+
+
 CHARSET_VRS: Final = frozenset(("LO", "LT", "PN", "SH", "ST", "UC", "UT"))
 """VRs whose text depends on Specific Character Set (PS3.5 Section 6.1.2.2)."""
 
-_SINGLE_TEXT_VRS: Final = frozenset(("LT", "ST", "UT", "UR"))
-_ASCII_VRS: Final = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"))
-_TEXT_VRS: Final = CHARSET_VRS | _ASCII_VRS
-_NUMBER_FORMATS: Final = {
-    "FD": "d", "FL": "f", "SL": "i", "SS": "h", "SV": "q", "UL": "I", "US": "H", "UV": "Q",
-}  # fmt: skip
+ASCII_VRS: Final = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"))
+TEXT_VRS: Final = CHARSET_VRS | ASCII_VRS
 
 # Python's own codecs for the single-byte and Unicode repertoires of PS3.3 C.12.1.1.2. Values that
 # are not plain ASCII are kept as InlineBinary in any other repertoire: with code extensions
 # (ISO 2022) because one text has several encodings, in GB18030 and GBK because their tables
 # have changed before, and what was recorded must not.
-_CODECS: Final = {
+CODECS: Final = {
     "": "ascii",
     "ISO_IR 6": "ascii",
     "ISO_IR 100": "iso8859-1",
@@ -91,13 +90,13 @@ def pad(vr: str, value: bytes) -> bytes:
     """Return `value` padded to an even length as its VR asks (PS3.5 Section 6.2)."""
     if len(value) % 2 == 0:
         return value
-    return value + (b"\0" if vr == "UI" or vr not in _TEXT_VRS else b" ")
+    return value + (b"\0" if vr == "UI" or vr not in TEXT_VRS else b" ")
 
 
 def encode_element(tag: int, vr: str, value: bytes) -> bytes:
     """Return one element in Explicit VR Little Endian, its value padded to an even length.
 
-    Raises :class:`~ledger.errors.ElementsError` if the value is too long for its VR's length field.
+    Raises `ElementsError` if the value is too long for its VR's length field.
     """
     code = vr.encode("ascii")
     value = pad(vr, value)
@@ -127,7 +126,7 @@ def encode_items(items: Iterable[bytes]) -> bytes:
 def iterate(data: bytes) -> Iterator[Element]:
     """Yield the top-level elements of Explicit VR Little Endian `data`, lengths defined.
 
-    Raises :class:`~ledger.errors.ElementsError` where `data` is not such an encoding.
+    Raises `ElementsError` where `data` is not such an encoding.
     """
     offset, end = 0, len(data)
     last = end - 8
@@ -161,7 +160,7 @@ def iterate_items(value: bytes) -> Iterator[bytes]:
 def read_header(data: bytes, offset: int, end: int) -> tuple[int, bytes, int, int]:
     """Return (tag, VR, length, start of value) of the explicit element at `offset`.
 
-    The length may be :data:`UNDEFINED_LENGTH`; a defined one is checked against `end`.
+    The length may be `UNDEFINED_LENGTH`; a defined one is checked against `end`.
     """
     if end - offset < 8:
         raise ElementsError(f"Data ends within an element's header at byte {offset}")
@@ -185,7 +184,7 @@ def canonical(data: bytes) -> Elements:
     """Return Explicit VR Little Endian `data`, as others write it, in canonical form.
 
     Undefined lengths of sequences and items become defined ones, elements are sorted, odd values
-    padded, group lengths dropped. Raises :class:`~ledger.errors.ElementsError` if `data` is
+    padded, group lengths dropped. Raises `ElementsError` if `data` is
     malformed or holds an element of undefined length that is no sequence.
     """
     elements, end = _canonical(data, 0, len(data), until=None, depth=0)
@@ -215,7 +214,7 @@ def _canonical(
             found.append(Element(tag, "SQ", encode_items(items)))
             continue
         if length == UNDEFINED_LENGTH:
-            raise ElementsError(f"{format_tag(tag)} has an undefined length but is no sequence")
+            raise EncapsulatedError(tag)
         offset = start + length
         vr = code.decode("ascii")
         found.append(Element(tag, vr, pad(vr, data[start:offset])))
@@ -251,7 +250,7 @@ def _canonical_items(
 
 
 def find(data: bytes, tag: int) -> Element | None:
-    """Return the top-level element of canonical `data` with `tag`, or ``None``."""
+    """Return the top-level element of canonical `data` with `tag`, or `None`."""
     offset, end = 0, len(data)
     while offset < end:
         group, number, code, length = _header_at(data, offset) if end - offset >= 8 else _NO_HEADER
@@ -266,7 +265,7 @@ def find(data: bytes, tag: int) -> Element | None:
 
 
 def is_canonical(data: bytes) -> bool:
-    """Whether `data` is canonical as far as its top level goes: what :func:`to_json` asks of it."""
+    """Whether `data` is canonical as far as its top level goes: what `to_json` asks of it."""
     offset, end, previous = 0, len(data), 0
     last = end - 8
     while offset <= last:
@@ -286,12 +285,12 @@ def is_canonical(data: bytes) -> bool:
 
 
 def character_set(data: bytes) -> str:
-    """Return the value of Specific Character Set as text, ``""`` where there is none."""
+    """Return the value of Specific Character Set as text, `""` where there is none."""
     element = find(data, SPECIFIC_CHARACTER_SET)
-    return _named_charset(element.vr, element.value) if element else ""
+    return named_charset(element.vr, element.value) if element else ""
 
 
-def _named_charset(vr: str, value: bytes) -> str:
+def named_charset(vr: str, value: bytes) -> str:
     """Return the repertoire that an element (0008,0005) names; an ill-typed one names none."""
     return value.decode("ascii", "replace").strip(" \0") if vr == "CS" else ""
 
@@ -300,184 +299,14 @@ def plain_text(element: Element | None, charset: str = "") -> str | None:
     """Return a text element's value without its padding, for comparison and keys.
 
     Bytes outside `charset` come back as lone surrogates, so that distinct bytes stay distinct
-    text. ``None`` where there is no such element.
+    text. `None` where there is no such element.
     """
     if element is None:
         return None
-    codec = _CODECS.get(charset, "ascii")
+    codec = CODECS.get(charset, "ascii")
     return element.value.rstrip(b"\0 ").decode(codec, "surrogateescape")
 
 
 def format_tag(tag: int) -> str:
-    """Return `tag` as the Standard prints it, ``(gggg,eeee)``."""
+    """Return `tag` as the Standard prints it, `(gggg,eeee)`."""
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
-
-
-# --- the DICOM JSON model ----------------------------------------------------------------------
-
-
-def to_json(data: bytes, charset: str = "", depth: int = 0) -> dict[str, Any]:
-    """Return canonical elements as a DICOM JSON model object (PS3.18 Section F.2).
-
-    `charset` is the repertoire that holds where `data` names none (an item inherits its
-    sequence's). The result is exact: ``from_json(to_json(data)) == data``. Raises
-    :class:`~ledger.errors.ElementsError` if `data` is not canonical.
-    """
-    if depth > MAX_DEPTH:
-        raise ElementsError(f"Sequences nested more than {MAX_DEPTH} deep")
-    elements = list(iterate(data))
-    previous = 0
-    for tag, vr, value in elements:
-        if tag <= previous or not tag & 0xFFFF or len(value) % 2:
-            raise ElementsError(f"The element {format_tag(tag)} is not in canonical form")
-        if tag == SPECIFIC_CHARACTER_SET:
-            charset = _named_charset(vr, value)
-        previous = tag
-    return {f"{tag:08X}": _value_to_json(vr, value, charset, depth) for tag, vr, value in elements}
-
-
-def from_json(model: dict[str, Any], charset: str = "", depth: int = 0) -> Elements:
-    """Return the canonical bytes of a DICOM JSON model object made by :func:`to_json`.
-
-    Raises :class:`~ledger.errors.ElementsError` where the model is malformed.
-    """
-    if depth > MAX_DEPTH:
-        raise ElementsError(f"Sequences nested more than {MAX_DEPTH} deep")
-    try:
-        if (own := model.get("00080005")) is not None:
-            charset = _named_charset(own["vr"], _value_from_json(own, "", depth))
-        encoded = [_element_from_json(*item, charset, depth) for item in sorted(model.items())]
-    except ElementsError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, struct.error) as exc:
-        raise ElementsError(f"Malformed DICOM JSON model: {type(exc).__name__}") from exc
-    return Elements(b"".join(encoded))
-
-
-def _element_from_json(tag: str, body: dict[str, Any], charset: str, depth: int) -> bytes:
-    vr = body["vr"]
-    start, width = _header(tag, vr)
-    value = _value_from_json(body, charset, depth)
-    if len(value) % 2:
-        value = pad(vr, value)
-    return start + len(value).to_bytes(width, "little") + value
-
-
-@lru_cache(maxsize=4096)
-def _header(tag: str, vr: str) -> tuple[bytes, int]:
-    """Return an element's header up to its length, and how many bytes the length takes."""
-    number = _tag_from_json(tag)
-    if vr not in _VRS or not number & 0xFFFF or number >> 16 == 0xFFFE:
-        raise ElementsError(f"There is no element {tag} of VR {vr}")
-    start, code = struct.pack("<HH", number >> 16, number & 0xFFFF), vr.encode("ascii")
-    return (start + code + b"\0\0", 4) if code in LONG_VRS else (start + code, 2)
-
-
-def _tag_from_json(text: str) -> int:
-    number = int(text, 16)
-    if text != f"{number:08X}":
-        raise ElementsError(f"{text!r} is not a tag in eight hexadecimal digits")
-    return number
-
-
-def _value_to_json(vr: str, value: bytes, charset: str, depth: int) -> dict[str, Any]:
-    """Return one attribute object, as text or numbers where that is exact."""
-    if not value:
-        return {"vr": vr}
-    if vr in _ASCII_VRS and vr not in _SINGLE_TEXT_VRS:
-        # What ASCII text loses is one padding character, which `pad` gives back.
-        text = _decode(vr, value, "")
-        if text is not None:
-            return {"vr": vr, "Value": [part or None for part in text.split("\\")]}
-    body = _try_value(vr, value, charset, depth)
-    if body is not None and vr in _ASCII_VRS:
-        return body
-    # The proof that the readable form loses nothing; it fails on names with needless delimiters,
-    # sequences whose items are not canonical and the like.
-    if body is not None and pad(vr, _value_from_json(body, charset, depth)) == value:
-        return body
-    return {"vr": vr, "InlineBinary": base64.b64encode(value).decode("ascii")}
-
-
-def _try_value(vr: str, value: bytes, charset: str, depth: int) -> dict[str, Any] | None:
-    if vr in _TEXT_VRS:
-        text = _decode(vr, value, charset)
-        if text is None:
-            return None
-        parts = [text] if vr in _SINGLE_TEXT_VRS else text.split("\\")
-        if vr == "PN":
-            return {"vr": vr, "Value": [_name_to_json(p) for p in parts]}
-        return {"vr": vr, "Value": [p or None for p in parts]}
-    if vr == "SQ":
-        try:
-            items = [to_json(item, charset, depth + 1) for item in iterate_items(value)]
-        except ElementsError:
-            return None
-        return {"vr": vr, "Value": items}
-    if vr == "AT" and len(value) % 4 == 0:
-        words = struct.unpack(f"<{len(value) // 2}H", value)
-        pairs = zip(words[::2], words[1::2], strict=True)
-        return {"vr": vr, "Value": [f"{group:04X}{number:04X}" for group, number in pairs]}
-    if (code := _NUMBER_FORMATS.get(vr)) and len(value) % struct.calcsize(code) == 0:
-        numbers = struct.unpack(f"<{len(value) // struct.calcsize(code)}{code}", value)
-        return {"vr": vr, "Value": list(numbers)} if all(map(math.isfinite, numbers)) else None
-    return None
-
-
-def _value_from_json(body: dict[str, Any], charset: str, depth: int) -> bytes:
-    vr = body["vr"]
-    if len(body) == 1:
-        return b""
-    if len(body) > 2:
-        raise ElementsError(f"An attribute has unknown keys: {', '.join(sorted(body))}")
-    if "InlineBinary" in body:
-        return base64.b64decode(body["InlineBinary"], validate=True)
-    values = body["Value"]
-    if vr in _ASCII_VRS:
-        return "\\".join(["" if v is None else v for v in values]).encode("ascii")
-    if vr == "PN":
-        return "\\".join(map(_name_from_json, values)).encode(_codec("PN", charset))
-    if vr in CHARSET_VRS:
-        return "\\".join(["" if v is None else v for v in values]).encode(_codec(vr, charset))
-    if vr == "SQ":
-        return encode_items(from_json(item, charset, depth + 1) for item in values)
-    if vr == "AT":
-        tags = [_tag_from_json(v) for v in values]
-        return b"".join(struct.pack("<HH", tag >> 16, tag & 0xFFFF) for tag in tags)
-    if code := _NUMBER_FORMATS.get(vr):
-        return struct.pack(f"<{len(values)}{code}", *values)
-    raise ElementsError(f"VR {vr} takes InlineBinary, not Value")
-
-
-def _codec(vr: str, charset: str) -> str:
-    return _CODECS.get(charset, "ascii") if vr in CHARSET_VRS else "ascii"
-
-
-def _decode(vr: str, value: bytes, charset: str) -> str | None:
-    """Return the text of `value` less one padding character, ``None`` where it has none."""
-    padding = 0 if vr == "UI" else 0x20
-    if value[-1] == padding:
-        value = value[:-1]
-    try:
-        text = value.decode(_codec(vr, charset) if charset else "ascii")
-    except UnicodeDecodeError:
-        return None
-    # An escape sequence switches repertoires (ISO 2022), whatever the codec makes of it.
-    return None if "\x1b" in text else text
-
-
-_NAME_GROUPS: Final = ("Alphabetic", "Ideographic", "Phonetic")
-
-
-def _name_to_json(text: str) -> dict[str, str] | None:
-    """Return a person name's component groups (PS3.18 Section F.2.2)."""
-    groups = zip(_NAME_GROUPS, text.split("="), strict=False)
-    return {name: group for name, group in groups if group} or None
-
-
-def _name_from_json(name: dict[str, str] | None) -> str:
-    if name is None:
-        return ""
-    if not name.keys() <= set(_NAME_GROUPS):
-        raise ElementsError("A person name has unknown component groups")
-    return "=".join(name.get(group, "") for group in _NAME_GROUPS).rstrip("=")

@@ -11,7 +11,7 @@ class LedgerError(Exception):
 
 
 class InstanceError(LedgerError, ValueError):
-    """A file or dataset can't be taken as a SOP Instance: ``name`` says which, the message why."""
+    """A file or dataset can't be taken as a SOP Instance: `name` says which, the message why."""
 
     def __init__(self, message: str, *, name: str | None = None) -> None:
         super().__init__(f"{name}: {message}" if name else message)
@@ -38,6 +38,10 @@ class RecordError(InstanceError):
         self.name = name
 
 
+class TemporaryFolderError(LedgerError):
+    """The temporary folder is full or can't be used, which is no fault of the file that is read."""
+
+
 class ElementsError(LedgerError, ValueError):
     """Encoded data elements are malformed."""
 
@@ -59,7 +63,7 @@ class ConflictError(JournalError):
 
 
 class JournalDamagedError(JournalError):
-    """The journal holds what was not appended; ``position`` is the first bad one, if known."""
+    """The journal holds what was not appended; `position` is the first bad one, if known."""
 
     def __init__(self, message: str, *, position: int | None = None) -> None:
         super().__init__(message)

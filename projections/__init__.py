@@ -1,5 +1,4 @@
-"""What it amounts to: pure folds over the journal's events, and the File-set they describe.
+"""What the journal's events amount to: the state of the File-set, and what follows from it.
 
-Only :mod:`projections.materializer` touches a file system; everything else here maps values to
-values.
+Everything here is pure: values in, values out, with no clock, file system, network or process.
 """

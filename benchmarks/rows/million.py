@@ -40,5 +40,5 @@ ROWS: Final = [
         Limit(3, "within 3 GB of memory"),
         _million,
         opt_in=True,
-    ),
+    )
 ]

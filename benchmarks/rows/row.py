@@ -36,12 +36,12 @@ class Row:
 
 
 def cpu(costs: list[Cost]) -> Figure | None:
-    """Return the least CPU time of `costs`, ``None`` if there are none."""
+    """Return the least CPU time of `costs`, `None` if there are none."""
     return Figure.least([cost.cpu for cost in costs]) if costs else None
 
 
 def wall(costs: list[Cost]) -> Figure | None:
-    """Return the least wall time of `costs`, ``None`` if there are none."""
+    """Return the least wall time of `costs`, `None` if there are none."""
     return Figure.least([cost.wall for cost in costs]) if costs else None
 
 

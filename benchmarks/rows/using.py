@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from benchmarks import ours, peers
 from benchmarks.goals import Faster, Limit, Measured, Within
 from benchmarks.inputs import values
-from benchmarks.measuring import Figure, alternate, command, in_child
+from benchmarks.measuring import Cost, Figure, alternate, command, in_child
 from benchmarks.rows.row import Row, compared, cpu, wall
 from benchmarks.workbench import Workbench
 
 _KEYWORDS: Final = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+_ATTRIBUTES: Final = ("PatientID", "StudyInstanceUID", "Modality", "InstanceNumber")
+_PASSES: Final = 3
 _SEARCHES: Final = 5
 _MANY_CALLS: Final = 1_000_000
 _MORE_CALLS: Final = 1.5  # times: a scan of a hundred times as many instances takes a hundred
@@ -34,20 +37,6 @@ def _load(bench: Workbench) -> Measured:
 def _undo(bench: Workbench) -> Measured:
     lives = bench.archive(bench.sizes.instances).lives
     return compared(wall, ([life.undo for life in lives], [life.add for life in lives]))
-
-
-def _status(bench: Workbench) -> Measured:
-    repository = bench.archive(bench.sizes.most).repository
-    status: list[str | Path] = [ours.program(), "--repo", repository, "status"]
-    command(status)
-    return compared(
-        wall,
-        alternate(
-            3 * bench.sizes.repeat,
-            lambda: command(status),
-            lambda: command([sys.executable, "-c", "import pydicom"]),
-        ),
-    )
 
 
 def _memory(bench: Workbench) -> Measured:
@@ -91,6 +80,57 @@ def _find(bench: Workbench) -> Measured:
     return measured
 
 
+def _attributes(bench: Workbench) -> Measured:
+    dicomdir = bench.archive(bench.sizes.instances).medium / "DICOMDIR"
+    turns = [
+        (
+            in_child(ours.attributes, dicomdir, _ATTRIBUTES, _PASSES),
+            in_child(peers.pydicom_attributes, dicomdir, _ATTRIBUTES, _PASSES),
+        )
+        for _ in range(bench.sizes.repeat)
+    ]
+
+    def of_pass(number: int) -> Measured:
+        return compared(
+            cpu, ([our[number] for our, _ in turns], [their[number] for _, their in turns])
+        )
+
+    first, last = of_pass(0), of_pass(-1)
+    assert last.peer is not None
+    last.notes.insert(0, f"a later pass: {last.ours.value:.3f} s, the peer {last.peer.value:.3f} s")
+    first.notes.extend(last.notes)
+    return first
+
+
+def _against_pydicom(
+    *argv: str, choose: Callable[[list[Cost]], Figure | None] = cpu, times: int = 1
+) -> Callable[[Workbench], Measured]:
+    """Return what measures a command on the largest File-set against importing pydicom.
+
+    It is run once before, and then so many `times` as often as others.
+    """
+
+    def measure(bench: Workbench) -> Measured:
+        repository = bench.archive(bench.sizes.most).repository
+        known = values(bench.seed, 0)
+        asked: list[str | Path] = [ours.program(), "--repo", repository]
+        asked += [part.format_map(known) for part in argv]
+        command(asked)
+        return compared(
+            choose,
+            alternate(
+                times * bench.sizes.repeat,
+                lambda: command(asked),
+                lambda: command([sys.executable, "-c", "import pydicom"]),
+            ),
+        )
+
+    return measure
+
+
+_IMPORTING: Final = '`python -c "import pydicom"`'
+_WHOLE: Final = "CPU of the command from start to end; warm cache"
+
 ROWS: Final = [
     Row(
         "load",
@@ -111,10 +151,10 @@ ROWS: Final = [
     Row(
         "status",
         "`fileset status` on {s.most:,} instances, new process",
-        '`python -c "import pydicom"`',
+        _IMPORTING,
         "wall of the command from start to end; warm cache; nothing changed since the last command",
         Within(4),
-        _status,
+        _against_pydicom("status", choose=wall, times=3),
     ),
     Row(
         "memory",
@@ -123,6 +163,38 @@ ROWS: Final = [
         "resident bytes after opening less those before, garbage collected",
         Limit(2048, "at most 2 KB an instance"),
         _memory,
+    ),
+    Row(
+        "attributes",
+        "read " + ", ".join(_ATTRIBUTES) + " of each of {s.instances:,} instances",
+        "pydicom",
+        "CPU of the first pass in a new process, loading aside; warm cache",
+        Faster(1),
+        _attributes,
+    ),
+    Row(
+        "find-command",
+        "`fileset find SOPInstanceUID=...` on {s.most:,} instances, new process",
+        _IMPORTING,
+        _WHOLE,
+        Within(4),
+        _against_pydicom("find", "SOPInstanceUID={SOPInstanceUID}"),
+    ),
+    Row(
+        "values",
+        "`fileset values Modality` on {s.most:,} instances, new process",
+        _IMPORTING,
+        _WHOLE,
+        Within(20),
+        _against_pydicom("values", "Modality"),
+    ),
+    Row(
+        "tree",
+        "`fileset tree` on {s.most:,} instances, new process",
+        _IMPORTING,
+        _WHOLE,
+        Within(20),
+        _against_pydicom("tree"),
     ),
     Row(
         "find",

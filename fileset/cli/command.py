@@ -6,17 +6,15 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, cast
 
 import click
+from click.core import ParameterSource
 
-from fileset.cli.output import Answer
 from fileset.cli.running import USAGE, OutputError, run
+from fileset.cli.screen.output import Answer, Shape
 from fileset.cli.session import ENVIRONMENT_VARIABLE, Session
-from fileset.cli.text import storable
-
-Shape: TypeAlias = Mapping[str, str]
-"""What each key of a command's JSON document holds."""
+from ledger.phrases import storable
 
 WARNINGS: Final[Shape] = {"warnings": "a list of texts"}
 """What every document holds besides its own."""
@@ -27,6 +25,24 @@ ERROR: Final[Shape] = {
     "message": "the same text as people get",
     "exit_code": "2, 3 or 130",
 }
+
+DRY_RUN: Final = click.option("--dry-run", is_flag=True, help="Tell what it would do, and stop.")
+COMPLETE: Final = click.option(
+    "--complete",
+    is_flag=True,
+    help="Invent values that directory records must have and an instance lacks: in the DICOMDIR "
+    "only, and told in the report.",
+)
+
+REJECT: Final = "reject"
+ON_MISMATCH: Final = click.option(
+    "--on-mismatch",
+    type=click.Choice([REJECT, "accept"]),
+    default="accept",
+    show_default=True,
+    help="What becomes of a file that may be of another person than others with its Patient ID: "
+    "another name, birth date, sex or issuer of the ID. It is reported either way.",
+)
 
 pass_session = click.make_pass_decorator(Session)
 
@@ -45,14 +61,26 @@ class PathType(click.Path):
         super().__init__(path_type=Path, **options)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return `value` as a :class:`~pathlib.Path`."""
+        """Return `value` as a `Path`."""
         if value == "":
             self.fail("An empty path names nothing.", param, ctx)
         return super().convert(value, param, ctx)
 
 
+class Number(click.FloatRange):
+    """A number in a range; messages call it so."""
+
+    name = "number"
+
+
+class WholeNumber(click.IntRange):
+    """A whole number in a range; messages call it so."""
+
+    name = "whole number"
+
+
 class Command(click.Command):
-    """A command whose function takes a session and returns an :class:`Answer`.
+    """A command whose function takes a session and returns an `Answer`.
 
     Attributes
     ----------
@@ -79,8 +107,8 @@ def command(
 ) -> Callable[[Callable[..., Answer]], Command]:
     """Declare a command; its function's docstring is its help.
 
-    It takes ``--repo`` if it works on a `repository` that is there already, ``--reason`` and
-    ``--actor`` if it `changes` it.
+    It takes `--repo` if it works on a `repository` that is there already, `--reason` and
+    `--actor` if it `changes` it.
     """
 
     def declare(function: Callable[..., Answer]) -> Command:
@@ -105,10 +133,13 @@ def _store(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     """Return a callback that puts an option's value into the session, if it was given."""
 
     def callback(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-        del param
         if value:
             kept = storable(value) if isinstance(value, str) else value
-            setattr(ctx.ensure_object(Session), name, kept)
+            session = ctx.ensure_object(Session)
+            setattr(session, name, kept)
+            if name == "path":
+                source = ctx.get_parameter_source(param.name or "")
+                session.is_path_from_environment = source is ParameterSource.ENVIRONMENT
 
     return callback
 
@@ -138,7 +169,7 @@ def _actor() -> click.Option:
 def _wait() -> click.Option:
     return click.Option(
         ["--wait"],
-        type=click.FloatRange(min=0, min_open=True),
+        type=Number(min=0, min_open=True),
         metavar="SECONDS",
         expose_value=False,
         callback=_store("wait"),
@@ -159,12 +190,10 @@ def _json() -> click.Option:
 class Commands(click.Group):
     """The group of all commands, each imported when it is needed."""
 
-    def __init__(
-        self, homes: Mapping[str, Mapping[str, tuple[str, str]]], **attributes: Any
-    ) -> None:
-        """Make the group; `homes` gives module and summary of each command, by section."""
+    def __init__(self, summaries: Mapping[str, Mapping[str, str]], **attributes: Any) -> None:
+        """Make the group; `summaries` tells what each command does, by section."""
         super().__init__(**attributes)
-        self.homes = homes
+        self.summaries = summaries
         self.params += [
             _repo(envvar=ENVIRONMENT_VARIABLE, show_envvar=True),
             _actor(),
@@ -182,23 +211,21 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands' names, in the order of the sections."""
         del ctx
-        return [name for section in self.homes.values() for name in section]
+        return [name for section in self.summaries.values() for name in section]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return a command."""
-        del ctx
-        for section in self.homes.values():
-            if cmd_name in section:
-                module = import_module(section[cmd_name][0])
-                return cast("click.Command", module.COMMANDS[cmd_name])
-        return None
+        """Import and return a command: what is called as the module that it is in."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        name = cmd_name.replace("-", "_")
+        return cast("click.Command", getattr(import_module(f"fileset.cli.commands.{name}"), name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by section, without importing any."""
         del ctx
-        for title, section in self.homes.items():
+        for title, section in self.summaries.items():
             with formatter.section(title):
-                formatter.write_dl([(name, summary) for name, (_, summary) in section.items()])
+                formatter.write_dl(list(section.items()))
 
     def main(
         self,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import re
 import warnings
 from collections.abc import Callable
 from typing import Any, Final
 
 import click
+
+from projections.dicomdir.definitions import FileSetIdentity
+from projections.dicomdir.form_checks import identity_faults
+from projections.dicomdir.record_checks import CHARACTERS
+from projections.dicomdir.values import fault_of_uid
 
 FIELDS: Final = {
     "id": "id",
@@ -18,40 +22,33 @@ FIELDS: Final = {
 }
 """The names that a user types, and those of the identity's fields."""
 
-_CODE_STRING: Final = re.compile(r"[A-Z0-9_ ]*")
-_COMPONENT: Final = re.compile(r"[A-Z0-9_]*")
+_ALLOWED: Final = "PS3.10 Section 8.5 allows A-Z, 0-9 and _"
+_ANY_UID: Final = "1.2"
 
 
 def check_id(text: str) -> str | None:
-    """Return a File-set ID, ``None`` for no value; a usage error if it can't be one."""
+    """Return a File-set ID, `None` for no value; a usage error if it can't be one."""
     _check_characters("File-set ID", text)
     if len(text) > 16:
+        also = "" if CHARACTERS.issuperset(text) else f" And {_ALLOWED}."
         raise click.UsageError(
-            f"A File-set ID has at most 16 characters; '{text}' has {len(text)}."
+            f"A File-set ID has at most 16 characters; '{text}' has {len(text)}.{also}"
         )
-    if not _CODE_STRING.fullmatch(text):
-        warnings.warn(
-            f"The File-set ID '{text}' does not conform to PS3.3 Annex F, which allows A-Z, 0-9, _ "
-            "and space: some readers will not take it",
-            stacklevel=2,
-        )
+    _warn_of(FileSetIdentity(_ANY_UID, id=text))
     return text or None
 
 
 def check_uid(text: str) -> str:
     """Return a UID; a usage error if it can't be one."""
-    from pydicom import config  # noqa: PLC0415 - init without --uid does without pydicom
-    from pydicom.uid import UID  # noqa: PLC0415 - as above
-
     if not text:
         raise click.UsageError("A File-set always has a UID; give another one.")
-    if not UID(text, config.IGNORE).is_valid:
-        raise click.UsageError(f"'{text}' is not a valid UID (PS3.5 Section 9).")
+    if (why := fault_of_uid(text)) is not None:
+        raise click.UsageError(f"'{text}' is not a valid UID (PS3.5 Section 9): {why}.")
     return text
 
 
 def check_descriptor(text: str) -> tuple[str, ...] | None:
-    """Return the components of a descriptor's File ID, ``None`` for no value."""
+    """Return the components of a descriptor's File ID, `None` for no value."""
     _check_characters("Descriptor file ID", text)
     parts = tuple(part for part in text.split("/") if part)
     if len(parts) > 8 or any(len(part) > 16 for part in parts):
@@ -61,17 +58,19 @@ def check_descriptor(text: str) -> tuple[str, ...] | None:
         )
     if any(part in {".", ".."} for part in parts) or parts == ("DICOMDIR",):
         raise click.UsageError(f"'{text}' can't be the descriptor file of a File-set.")
-    if not all(_COMPONENT.fullmatch(part) for part in parts):
-        warnings.warn(
-            f"The descriptor file ID '{text}' does not conform to PS3.10 Section 8.5, which allows "
-            "A-Z, 0-9 and _: some readers will not take it",
-            stacklevel=2,
-        )
+    if parts:
+        _warn_of(FileSetIdentity(_ANY_UID, descriptor_file_id=parts))
     return parts or None
 
 
+def _warn_of(identity: FileSetIdentity) -> None:
+    """Warn of what a check of the File-set will find wrong with its identity."""
+    for each in identity_faults(identity):
+        warnings.warn(each.message, stacklevel=3)
+
+
 def check_charset(text: str) -> str | None:
-    """Return a defined term of Specific Character Set, ``None`` for no value."""
+    """Return a defined term of Specific Character Set, `None` for no value."""
     from pydicom.charset import python_encoding  # noqa: PLC0415 - as above
 
     if not text:
@@ -92,7 +91,7 @@ _CHECKS: Final[dict[str, Callable[[str], Any]]] = {
 
 
 def parse_settings(arguments: tuple[str, ...]) -> dict[str, Any]:
-    """Return ``NAME=VALUE`` arguments as values of the identity's fields."""
+    """Return `NAME=VALUE` arguments as values of the identity's fields."""
     settings: dict[str, Any] = {}
     for argument in arguments:
         name, equals, value = argument.partition("=")

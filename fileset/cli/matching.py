@@ -1,26 +1,34 @@
-"""Finding instances by ``KEYWORD=VALUE``, the values as people type them."""
+"""Finding instances by `KEYWORD=VALUE`, the values as people type them."""
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import click
 from attrs import define, field
-from pydicom.datadict import keyword_dict, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.multival import MultiValue
 
+from fileset.cli.screen.output import Line, Shape, Span
+from fileset.errors import NoSuchKeywordError
 from fileset.fileset import FileSet
-from fileset.instance import FileInstance
-from fileset.search import NUMBERS, has_value, value_text
+from fileset.values import NUMBERS, has_value, known_tag, value_text
+from fileset.views.instance import LARGE_VALUE, FileInstance
 from ledger.errors import LedgerError
+from projections.state.search import candidates
 
 Elements: TypeAlias = Dataset | FileInstance
+
+LOAD: Final = click.option(
+    "--load", is_flag=True, help="Search all elements of the instances, not their records alone."
+)
+UNREADABLE: Final[Shape] = {
+    "unreadable": "[{sop_instance_uid, reason}] of files that --load could not read"
+}
 
 
 @define
@@ -47,7 +55,13 @@ class Search:
             hits = [self._has(elements, key, text) for key, text in query.items()]
             return all(hits)
 
-        return [instance for instance in fs if self._look(instance, matches)]
+        leaves = None if self.load else candidates(fs.state, query)
+        may_match = fs if leaves is None else [fs.instance(leaf.handle) for leaf in leaves]
+        found = [instance for instance in may_match if self._look(instance, matches)]
+        if leaves is not None:  # others may have what none of these has; mostly the first one tells
+            unmet = query.keys() - self.met
+            self.met.update(keyword for keyword in unmet if any(keyword in each for each in fs))
+        return found
 
     def values(self, fs: FileSet, keywords: Iterable[str]) -> dict[str, list[DataElement]]:
         """Return elements with the distinct values of `keywords`, in the order of the instances."""
@@ -65,14 +79,24 @@ class Search:
             self._look(instance, collect)
         return {keyword: list(values.values()) for keyword, values in found.items()}
 
-    def advice(self, keywords: Iterable[str]) -> list[str]:
-        """Return what to tell about keywords that no directory record had."""
+    def advice(self, keywords: Iterable[str], option: str = "--load") -> list[str]:
+        """Return what to tell about keywords that no directory record had.
+
+        `option` is what searches the instances themselves.
+        """
         unmet = [keyword for keyword in keywords if keyword not in self.met]
         if self.load or not unmet:
             return []
-        return [
-            f"no directory record has {', '.join(unmet)}: --load searches the instances themselves"
-        ]
+        what = f"no directory record has {', '.join(unmet)}"
+        return [f"{what}: {option} searches the instances themselves"]
+
+    def unreadable_document(self) -> list[dict[str, str]]:
+        """Return the instances that could not be read, as `UNREADABLE` says."""
+        return [{"sop_instance_uid": uid, "reason": reason} for uid, reason in self.unreadable]
+
+    def notes(self) -> list[Line]:
+        """Return a line for each instance that could not be read."""
+        return [(Span(uid, "bad"), f": can't be read: {reason}") for uid, reason in self.unreadable]
 
     def _has(self, elements: Elements, keyword: str, text: str) -> bool:
         if keyword not in elements:
@@ -85,7 +109,7 @@ class Search:
         if not self.load:
             return judge(instance)
         try:
-            return judge(instance.load())
+            return judge(instance.load(defer_size=LARGE_VALUE))
         except OSError as exc:
             self.unreadable.append((instance.SOPInstanceUID, exc.strerror or str(exc)))
         except (LedgerError, InvalidDicomError) as exc:
@@ -94,7 +118,7 @@ class Search:
 
 
 def parse_query(arguments: Iterable[str]) -> dict[str, str]:
-    """Return ``KEYWORD=VALUE`` arguments as a dict; a usage error if one is none."""
+    """Return `KEYWORD=VALUE` arguments as a dict; a usage error if one is none."""
     query: dict[str, str] = {}
     for keyword, value in parse_criteria(arguments):
         if query.setdefault(keyword, value) != value:
@@ -103,7 +127,7 @@ def parse_query(arguments: Iterable[str]) -> dict[str, str]:
 
 
 def parse_criteria(arguments: Iterable[str]) -> list[tuple[str, str]]:
-    """Return ``KEYWORD=VALUE`` arguments as pairs; a usage error if one is none."""
+    """Return `KEYWORD=VALUE` arguments as pairs; a usage error if one is none."""
     criteria = []
     for argument in arguments:
         keyword, equals, value = argument.partition("=")
@@ -115,14 +139,11 @@ def parse_criteria(arguments: Iterable[str]) -> list[tuple[str, str]]:
 
 def check_keyword(keyword: str) -> str:
     """Return `keyword` if it is that of a data element; a usage error naming near ones if not."""
-    if keyword and tag_for_keyword(keyword) is not None:
-        return keyword
-    lower = {known.lower(): known for known in keyword_dict if known}
-    near = [
-        lower[name] for name in difflib.get_close_matches(keyword.lower(), lower, n=3, cutoff=0.7)
-    ]
-    hint = f" Did you mean {', '.join(near)}?" if near else ""
-    raise click.UsageError(f"There is no data element with the keyword '{keyword}'.{hint}")
+    try:
+        known_tag(keyword)
+    except NoSuchKeywordError as exc:
+        raise click.UsageError(str(exc)) from exc
+    return keyword
 
 
 def value_json(element: DataElement) -> Any:

@@ -1,4 +1,4 @@
-"""``--at``: the option of every command that can look at the past."""
+"""`--at`: the option of every command that can look at the past."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import click
 
 from fileset.cli.session import Session
 from fileset.errors import NoSuchMomentError
-from fileset.moments import position_of
-from fileset.repository import Repository
-from projections.state import FileSetState
+from fileset.repository.repository import Repository
+from fileset.timeline.moments import position_of
+from projections.state.state import FileSetState
 
 if TYPE_CHECKING:
     from fileset.fileset import FileSet
@@ -21,13 +21,14 @@ AT: Final = click.option(
     "--at",
     "moment",
     metavar="MOMENT",
-    help="As of then: a position, tag, change or date, such as 12, sent or 2026-11-22T14:30+01:00.",
+    help="As of then: a position, tag, change or date, such as 12, sent or 2026-11-22T14:30+01:00, "
+    "or now.",
 )
-"""Gives a command the parameter `moment`, ``None`` for now."""
+"""Gives a command the parameter `moment`, `None` for now."""
 
 
 def state_at(repository: Repository, moment: str | None) -> FileSetState:
-    """Return the state at `moment`, the present one for ``None``; a usage error if it is none."""
+    """Return the state at `moment`, the present one for `None`; a usage error if it is none."""
     if moment is None:
         return repository.refresh()
     with usage_of_moments():
@@ -35,7 +36,7 @@ def state_at(repository: Repository, moment: str | None) -> FileSetState:
 
 
 def file_set_at(session: Session, moment: str | None) -> FileSet:
-    """Return the File-set as of `moment`, as :func:`state_at` does."""
+    """Return the File-set as of `moment`, as `state_at` does."""
     fs = session.file_set()
     if moment is None:
         return fs
@@ -45,7 +46,7 @@ def file_set_at(session: Session, moment: str | None) -> FileSet:
 
 @contextmanager
 def usage_of_moments() -> Iterator[None]:
-    """Have what names no moment be a usage error."""
+    """Turn the error of what names no moment into a usage error."""
     try:
         yield
     except NoSuchMomentError as exc:

@@ -1,6 +1,6 @@
 """The reference of the commands, made from the commands.
 
-``python -m fileset.cli.reference docs/reference/cli.md`` writes it.
+`python -m fileset.cli.reference docs/reference/cli.md` writes it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from pathlib import Path
 import click
 
 from fileset.cli import main
-from fileset.cli.command import ERROR, WARNINGS, Command, Shape
-from fileset.cli.documents import CHANGE, DAMAGE, FINDING, INSTANCE, PLAN, STAGED
-from fileset.cli.watching import WATCHER
+from fileset.cli.command import ERROR, WARNINGS, Command
+from fileset.cli.screen.documents import CHANGE, INSTANCE, STAGED, WATCHER
+from fileset.cli.screen.findings import FINDING
+from fileset.cli.screen.output import Shape
+from fileset.cli.screen.writing import DAMAGE, PLAN
 
 _INTRODUCTION = """\
 <!-- Made by `python -m fileset.cli.reference docs/reference/cli.md`: change the commands. -->
@@ -73,7 +75,7 @@ def _lines() -> Iterator[str]:
     yield _AFTER_ERROR
     yield from _table({f"error.{key}": what for key, what in ERROR.items()})
     context = click.Context(main, info_name="fileset")
-    for section, commands in main.homes.items():
+    for section, commands in main.summaries.items():
         yield f"## {section}\n"
         for name in commands:
             made = main.get_command(context, name)
@@ -95,6 +97,7 @@ def _command(made: Command, context: click.Context) -> Iterator[str]:
         record = option.get_help_record(context) if isinstance(option, click.Option) else None
         if record is not None:
             names, what = (" ".join(text.split()).replace("|", "\\|") for text in record)
+            what = what.replace("[", "\\[")  # or it would be a reference
             yield f"| `{names}` | {what} |"
     yield ""
     yield "With `--json`:\n"

@@ -16,8 +16,10 @@ from typing import Any, Final
 
 import click
 
-from fileset.cli.output import Span, print_lines
+from fileset.cli.screen.output import Span, print_lines
+from fileset.cli.screen.text import in_commands
 from fileset.cli.session import Session
+from fileset.errors import with_remedy
 from ledger.errors import JournalDamagedError, LedgerError
 
 OK: Final = 0
@@ -53,9 +55,9 @@ def _unprinted(why: BaseException) -> int:
     """Return the exit code of a command that has done what it was asked and can't say so."""
     if isinstance(why, BrokenPipeError):
         return BROKEN_PIPE
-    told = f"the answer can't be printed: {getattr(why, 'strerror', why)}"
+    message = f"the answer can't be printed: {getattr(why, 'strerror', why)}"
     with suppress(OSError):
-        print_lines([(Span("error: ", "bad"), told)], err=True)
+        print_lines([(Span("error: ", "bad"), message)], err=True)
     return INCOMPLETE
 
 
@@ -81,7 +83,8 @@ def _usage(session: Session, exc: click.ClickException) -> int:
     if ctx is not None and not session.as_json:
         hint = f"Try '{ctx.command_path} --help' for help."
         print_lines([*ctx.get_usage().splitlines(), hint, ""], err=True)
-    return _fail(session, "usage", "UsageError", exc.format_message(), USAGE)
+    message = exc.format_message().replace("\n\t", " ")  # before each choice of several
+    return _fail(session, "usage", "UsageError", message, USAGE)
 
 
 def _fail(session: Session, kind: str, name: str, message: str, status: int) -> int:
@@ -91,14 +94,12 @@ def _fail(session: Session, kind: str, name: str, message: str, status: int) -> 
 
 
 def _message(exc: LedgerError) -> str:
-    if isinstance(exc, JournalDamagedError) and "`fileset recover`" not in str(exc):
-        return f"{exc} `fileset recover` rebuilds what can be proven."
-    return str(exc)
+    return in_commands(with_remedy(exc) if isinstance(exc, JournalDamagedError) else str(exc))
 
 
 def _os_message(exc: OSError) -> str:
-    told = exc.strerror or str(exc) or type(exc).__name__
-    return f"{exc.filename}: {told}." if exc.filename is not None else f"{told}."
+    what = exc.strerror or str(exc) or type(exc).__name__
+    return f"{exc.filename}: {what}." if exc.filename is not None else f"{what}."
 
 
 @contextmanager
@@ -106,7 +107,7 @@ def _collecting(messages: list[str]) -> Iterator[None]:
     """Keep the text of every warning in `messages`, for the session to print."""
 
     def keep(message: Warning | str, *_: object, **__: object) -> None:
-        messages.append(str(message))
+        messages.append(in_commands(str(message)))
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
@@ -121,7 +122,7 @@ def _asks_for_json(arguments: Sequence[str]) -> bool:
 
 
 def _open_streams() -> None:
-    """Have somewhere to print to where the streams were closed (``>&-``)."""
+    """Have somewhere to print to where the streams were closed (`>&-`)."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115

@@ -3,91 +3,34 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Final
 
 import click
 from attrs import frozen
 
-from fileset.changelog import Entry
-from fileset.repository import Repository
+from fileset.cli.moments import usage_of_moments
+from fileset.repository.repository import Repository
+from fileset.timeline.changelog import ChangeEntry
+from fileset.timeline.times import span
 from ledger.errors import UnknownFormatError
-from ledger.events import (
-    EVENT_TYPES,
-    ChangeRedone,
-    ChangeReverted,
-    ChangeUndone,
-    ConflictNoted,
-    ContentRecorded,
-    DamageNoted,
-    DamageRepaired,
-    DescriptorCharacterSetChanged,
-    DescriptorFileIDChanged,
-    ErasureCompleted,
-    Event,
-    FileSetCreated,
-    FileSetIDChanged,
-    FileSetImported,
-    FileSetUIDChanged,
-    Handle,
-    InstanceAdded,
-    InstanceRejected,
-    InstanceRemoved,
-    InstanceRestored,
-    JournalRecovered,
-    MediumLost,
-    PatientNameNoted,
-    PayloadErased,
-    PositionTagged,
-    RecordMended,
-    RecordsKept,
-    StrangerKept,
-    TagDeleted,
-    WriteAbandoned,
-    WriteCompleted,
-    WriteExported,
-    WriteStarted,
-)
-from ledger.journal import Change, Stored, decoded, timestamp
-from projections.hierarchy import Branch
-from projections.provenance import named_in
-from projections.state import FileSetState
+from ledger.events import EVENT_TYPES, ChangeStep, Handle, InstanceAdded, WriteEnded
+from ledger.journal.clocks import timestamp
+from ledger.journal.entries import Change, Stored
+from ledger.journal.protocol import decoded
+from projections.state.hierarchy import Branch
+from projections.state.state import FileSetState
 
-_CLASSES: Final[dict[str, tuple[type[Event], ...]]] = {
-    "create": (FileSetCreated,),
-    "adopt": (FileSetImported,),
-    "add": (InstanceAdded, InstanceRestored),
-    "remove": (InstanceRemoved,),
-    "set": (
-        FileSetIDChanged,
-        FileSetUIDChanged,
-        DescriptorFileIDChanged,
-        DescriptorCharacterSetChanged,
-    ),
-    "undo": (ChangeUndone,),
-    "redo": (ChangeRedone,),
-    "revert": (ChangeReverted,),
-    "tag": (PositionTagged, TagDeleted),
-    "write": (WriteStarted, WriteCompleted, WriteAbandoned, WriteExported, MediumLost),
-    "reject": (InstanceRejected, ConflictNoted),
-    "erase": (PayloadErased, RecordsKept, ErasureCompleted),
-    "recover": (JournalRecovered,),
-    "note": (
-        PatientNameNoted,
-        ContentRecorded,
-        StrangerKept,
-        DamageNoted,
-        DamageRepaired,
-        RecordMended,
-    ),
+_WORDS: Final = (
+    "create", "adopt", "add", "remove", "set", "undo", "redo", "revert", "tag", "write", "reject",
+    "erase", "recover", "settle", "note",
+)  # fmt: skip
+KINDS: Final = {
+    word: tuple(name for name, cls in EVENT_TYPES.items() if word == cls.GROUP) for word in _WORDS
 }
-KINDS: Final = {word: tuple(cls.TYPE for cls in classes) for word, classes in _CLASSES.items()}
 """Words for event types, as people type them."""
-
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?")
 
 
 @frozen
@@ -100,20 +43,14 @@ class Selection:
     since: str | None = None
     until: str | None = None
 
-    def __bool__(self) -> bool:
-        """Whether not every change is wanted."""
-        return bool(
-            self.patient is not None or self.actors or self.kinds or self.since or self.until
-        )
-
-    def judge(self, repository: Repository) -> Callable[[Entry], bool]:
+    def judge(self, repository: Repository) -> Callable[[ChangeEntry], bool]:
         """Return what tells whether a change is wanted; a usage error if it can't be told."""
         types = {name for kind in self.kinds for name in _types_of(kind)}
         first = None if self.since is None else _stamp(_span(self.since)[0])
         end = None if self.until is None else _stamp(_span(self.until)[1])
         concerns = None if self.patient is None else _concerning(repository, self.patient)
 
-        def wanted(entry: Entry) -> bool:
+        def wanted(entry: ChangeEntry) -> bool:
             change = entry.change
             return (
                 (not self.actors or change.actor in self.actors)
@@ -139,30 +76,20 @@ def _types_of(kind: str) -> tuple[str, ...]:
     )
 
 
-# --- time ----------------------------------------------------------------------------------------
-
-
 def _span(text: str) -> tuple[datetime, datetime]:
-    """Return the day, minute, second or instant that `text` names, as its beginning and end."""
-    if _TIME.fullmatch(text) is None:
+    """Return the beginning and end of the date or time `text`."""
+    with usage_of_moments():
+        found = span(text)
+    if found is None:
         raise click.UsageError(
             f"'{text}' is no date or time: write YYYY-MM-DD, or YYYY-MM-DDTHH:MM, with seconds or "
             "a time zone behind it if they matter."
         )
-    try:
-        begin = datetime.fromisoformat(text).astimezone()
-        if "." in text:
-            return begin, begin + timedelta(microseconds=1)
-        if len(text) == len("2026-11-22"):  # a day may have 23 hours
-            return begin, (datetime.fromisoformat(text) + timedelta(days=1)).astimezone()
-        has_seconds = len(text) > 16 and text[16] == ":"
-        return begin, begin + timedelta(seconds=1 if has_seconds else 60)
-    except (ValueError, OverflowError) as exc:
-        raise click.UsageError(f"'{text}' is no date or time: {exc}.") from exc
+    return found
 
 
 def _stamp(moment: datetime) -> str:
-    return timestamp(lambda: moment.astimezone(UTC))
+    return timestamp(lambda: moment)
 
 
 # --- a patient -----------------------------------------------------------------------------------
@@ -187,11 +114,11 @@ def _concerning(
         except UnknownFormatError:
             return False
         match event:
-            case ChangeUndone(change=id_) | ChangeRedone(change=id_) | ChangeReverted(change=id_):
+            case ChangeStep(change=id_):
                 return concerns(id_)
-            case WriteCompleted(started=started) | WriteAbandoned(started=started):
+            case WriteEnded(started=started):
                 return any(map(touches, journal.stored(after=started - 1, upto=started)))
-        return any(handle in handles for handle in named_in(event))
+        return any(handle in handles for handle in event.handles())
 
     @cache
     def concerns(id_: str) -> bool:

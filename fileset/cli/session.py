@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from fileset.cli.output import Answer, Span, print_document, print_lines
-from fileset.cli.text import count
+from fileset.cli.screen.output import Answer, Span, print_document, print_lines
 from ledger.errors import LedgerError
-from ledger.events import WriteAbandoned
+from ledger.phrases import count
 
 if TYPE_CHECKING:
     from fileset.fileset import FileSet
-    from fileset.repository import Repository
+    from fileset.repository.repository import Repository
 
 ENVIRONMENT_VARIABLE = "FILESET_REPO"
 
@@ -28,11 +29,13 @@ class Session:
     Attributes
     ----------
     path : Path or None
-        The repository that was named; ``None`` to look for the nearest one.
+        The repository that was named; `None` to look for the nearest one.
+    is_path_from_environment : bool
+        Whether the environment named it, and not an option.
     actor : str or None
         Who the changes are recorded as made by.
     wait : float or None
-        Seconds to wait for others who are changing the repository; ``None`` for the usual minute.
+        Seconds to wait for others who are changing the repository; `None` for the usual minute.
     as_json : bool
         Whether the answer is one JSON document.
     warnings : list of str
@@ -40,6 +43,7 @@ class Session:
     """
 
     path: Path | None = None
+    is_path_from_environment: bool = False
     actor: str | None = None
     wait: float | None = None
     as_json: bool = False
@@ -50,16 +54,29 @@ class Session:
     _opened_at: int = 0
 
     def repository(self, *, newer_too: bool = False) -> Repository:
-        """Open the repository; :class:`~fileset.errors.RepositoryError` if there is none.
+        """Open the repository; `RepositoryError` if there is none.
 
-        With `newer_too` also one of a newer version, of which only the events can be read.
+        With `newer_too` also one of a newer version, whose events alone can be read.
         """
         if self._repository is None:
-            from fileset.repository import Repository  # noqa: PLC0415 - --help can do without
+            from fileset.repository.repository import Repository  # noqa: PLC0415 - --help can do without
 
-            self.use(Repository.open(self._find(), origin=origin(), newer_too=newer_too))
+            with self.telling_who_named_it():
+                self.use(Repository.open(self._find(), origin=origin(), newer_too=newer_too))
         assert self._repository is not None  # noqa: S101 - use() has set it
         return self._repository
+
+    @contextmanager
+    def telling_who_named_it(self) -> Iterator[None]:
+        """Add to an error of a repository that can't be opened that the environment named it."""
+        from fileset.errors import RepositoryError  # noqa: PLC0415 - --help can do without
+
+        try:
+            yield
+        except RepositoryError as exc:
+            if self.is_path_from_environment:
+                exc.args = (f"{ENVIRONMENT_VARIABLE} names {self.path}. {exc}", *exc.args[1:])
+            raise
 
     def use(self, repository: Repository) -> None:
         """Work on `repository`, which is closed at the end."""
@@ -77,7 +94,7 @@ class Session:
 
     def _find(self) -> Path:
         from fileset.errors import RepositoryError  # noqa: PLC0415 - as above
-        from fileset.repository_folder import find_repository  # noqa: PLC0415
+        from fileset.repository.folder import find_repository  # noqa: PLC0415
 
         path = self.path or find_repository(Path.cwd())
         if path is None:
@@ -88,7 +105,7 @@ class Session:
         return path
 
     def close(self) -> None:
-        """Let go of the repository."""
+        """Close the repository."""
         if self._repository is not None:
             self._repository.close()
             self._repository = None
@@ -126,9 +143,10 @@ class Session:
         try:
             done = repository.journal.position - self._opened_at
             writing = repository.refresh().writing
-        except LedgerError:
+            is_known = writing is not None and repository.roots.knows(writing.event.root)
+        except (LedgerError, OSError):
             return "Interrupted; `fileset log` tells what was recorded."
-        if writing is not None:
+        if writing is not None and is_known:
             return (
                 f"Interrupted while writing to {writing.event.root}: the medium is consistent, "
                 "and `fileset write` completes it."
@@ -137,6 +155,8 @@ class Session:
             return "Interrupted; nothing was changed."
         if repository.state.erasing is not None:
             return "Interrupted; `fileset erase --complete` completes what was begun."
+        from ledger.events import WriteAbandoned  # noqa: PLC0415 - --version can do without
+
         *_, last = repository.journal.read(after=repository.journal.position - 1)
         if isinstance(last.event, WriteAbandoned):
             return (
@@ -144,6 +164,25 @@ class Session:
                 "The log tells of it."
             )
         return f"Interrupted; {count(done, 'event')} had been recorded: see `fileset log`."
+
+
+class Recording:
+    """One change; `id` is `None` afterwards if nothing was recorded in it."""
+
+    def __init__(self, repository: Repository, reason: str | None) -> None:
+        self._repository = repository
+        self._change = repository.change(reason)
+        self.id: str | None = None
+
+    def __enter__(self) -> Recording:
+        self.id = self._change.__enter__()
+        self._position = self._repository.state.position
+        return self
+
+    def __exit__(self, *exc: Any) -> bool | None:
+        if self._repository.state.position == self._position:
+            self.id = None
+        return self._change.__exit__(*exc)
 
 
 def origin() -> str:

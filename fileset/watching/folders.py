@@ -1,26 +1,19 @@
-"""The watched folders: which may be watched, and that nobody else watches them."""
+"""The watched folders: which may be watched, and what is known of each."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import os
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
-from typing import Final
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 from fileset.errors import RefusedError
-from fileset.watching import locks
-from fileset.watching.looking import Observation
+from fileset.watching.hints import FolderWatch
+from fileset.watching.locks import WatchedFolderLock
 from fileset.watching.mounts import is_below, mount_point, network_file_system, overlap
-
-STATE: Final = "watch"
-"""The folder in the repository for locks, status and what is remembered."""
 
 
 @define
@@ -32,10 +25,10 @@ class Folder:
     path : str
         Where it is, links resolved.
     identity : tuple or None
-        Device and inode numbers of what is there, ``None`` while nothing is.
+        Device and inode numbers of what is there, `None` while nothing is.
     network : str or None
-        The type of its file system if that tells of no changes.
-    observation : Observation or None
+        The type of its file system if that reports no changes.
+    watch : FolderWatch or None
         The system's watch over it.
     trouble : str or None
         Why it can't be looked at.
@@ -49,12 +42,14 @@ class Folder:
         How many there were since.
     has_more : bool
         Whether files had to be left for a later look.
+    lock : WatchedFolderLock
+        That which keeps other watchers away.
     """
 
     path: str
     identity: tuple[int, int] | None = None
     network: str | None = None
-    observation: Observation | None = None
+    watch: FolderWatch | None = None
     trouble: str | None = None
     mounted_at: str | None = None
     polled: bool = False
@@ -62,12 +57,19 @@ class Folder:
     scan_seconds: float = 0.0
     hints: int = 0
     has_more: bool = False
-    _locks: list[int] = field(factory=list)
+    lock: WatchedFolderLock = field(
+        default=Factory(lambda self: WatchedFolderLock(self.path), takes_self=True)
+    )
 
     @property
     def name(self) -> str:
-        """What the journal calls it: the origin of a change is ``watch:NAME``."""
+        """What the journal calls it."""
         return os.path.basename(self.path) or "/"
+
+    @property
+    def origin(self) -> str:
+        """The origin of changes that come from it."""
+        return f"watch:{self.name}"
 
     @property
     def key(self) -> str:
@@ -76,13 +78,18 @@ class Folder:
 
     @property
     def state(self) -> str:
-        """What is to be told: ``watching``, ``polling`` or ``away``."""
+        """What the status says: `watching`, `polling` or `away`."""
         if self.identity is None:
             return "away"
         return "polling" if self.polled else "watching"
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether a change in it will be noticed."""
+        return self.polled or (self.watch is not None and self.watch.is_alive)
+
     def look(self) -> tuple[int, int] | None:
-        """Return the identity of what is there now, ``None`` for nothing.
+        """Return the identity of what is there now, `None` for nothing.
 
         A mount point that nothing is mounted at any more is nothing.
         """
@@ -116,72 +123,33 @@ class Folder:
                 return f"nothing is mounted at {self.mounted_at}"
         return "the folder is not there"
 
-    def lock(self) -> None:
-        """Have this folder to ourselves; RefusedError if another watcher has it.
+    def unwatch(self) -> None:
+        """End the system's watch over it."""
+        if self.watch is not None:
+            self.watch.close()
+            self.watch = None
 
-        The lock is on the folder itself (flock(2)), so that nothing has to be put into it. Where
-        the file system knows no such locks, as NFS does not for folders, only the lock in the
-        repository tells. On the folders above, as far as they may be read, is a shared lock of
-        another kind, which tells those that would watch one of them.
-        """
-        self.unlock()
-        try:
-            self._lock_own()
-            self._lock_above()
-        except BaseException:
-            self.unlock()
-            raise
+    def scan_soon(self, now: float) -> None:
+        """Have everything in it looked at before long, but not one time after the other."""
+        self.next_scan = min(self.next_scan, now + max(1.0, self.scan_seconds * 5))
 
-    def _lock_own(self) -> None:
-        fd = self._open(self.path)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RefusedError(
-                f"{self.path} is being watched already: a folder has one watcher."
-            ) from None
-        except OSError as exc:
-            if exc.errno not in {errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}:
-                raise
 
-    def _lock_above(self) -> None:
-        """Tell the folders above first, and then ask: of two that start, one sees the other."""
-        for parent in Path(self.path).parents:
-            with suppress(OSError):
-                locks.lock(self._open(parent), shared=True)
-        for parent in Path(self.path).parents:
-            if _is_watched(parent):
-                raise RefusedError(f"{self.path} lies in {parent}, which is being watched already.")
-        with suppress(OSError):
-            if locks.is_locked(self._locks[0]):
-                raise RefusedError(
-                    f"A folder in {self.path} is being watched already: `fileset watch --status` "
-                    "of its repository tells which."
-                )
-
-    def _open(self, path: str | Path) -> int:
-        """Open a folder for as long as this one is ours."""
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._locks.append(fd)
-        return fd
-
-    def unlock(self) -> None:
-        """Let others have it."""
-        while self._locks:
-            os.close(self._locks.pop())
+def folder_of(path: str, folders: Iterable[Folder]) -> Folder:
+    """Return that of `folders` which `path` lies in; StopIteration if it lies in none."""
+    return next(folder for folder in folders if is_below(path, folder.path))
 
 
 def open_folders(paths: Iterable[str | os.PathLike[str]], *, wait: bool = False) -> list[Folder]:
-    """Return the folders at `paths`; RefusedError for what is none, or lies in another.
+    """Return the folders at `paths`; RefusedError for what is not one, or overlaps another.
 
-    With `wait`, there may be nothing yet.
+    With `wait`, a folder need not be there yet.
     """
     folders: list[Folder] = []
     for given in paths:
         path = os.path.realpath(given)
         if not os.path.isdir(path) and (os.path.lexists(path) or not wait):
             waiting = "" if os.path.lexists(path) else " To wait for it: --await-folders."
-            raise RefusedError(f"{os.fspath(given)} is no folder that could be watched.{waiting}")
+            raise RefusedError(f"{os.fspath(given)} is not a folder.{waiting}")
         for other in folders:
             if overlap(path, other.path):
                 raise RefusedError(
@@ -203,56 +171,3 @@ def refuse_overlap(folders: Iterable[Folder], others: Iterable[tuple[str, str]])
                     f"{folder.path} can't be watched: it overlaps {what}, {path}. What the watcher "
                     "itself writes would arrive as new files."
                 )
-
-
-class StateLock:
-    """The lock in the repository that a watcher of a folder holds while it runs."""
-
-    def __init__(self, repository: Path, folder: Folder) -> None:
-        state = repository / STATE
-        state.mkdir(mode=0o700, exist_ok=True)
-        self._fd = os.open(
-            state / f"{folder.key}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
-        try:
-            is_ours = locks.lock(self._fd)
-        except BaseException:
-            os.close(self._fd)
-            raise
-        if not is_ours:
-            os.close(self._fd)
-            raise RefusedError(f"{folder.path} is being watched already: a folder has one watcher.")
-
-    def close(self) -> None:
-        """Let go of it."""
-        os.close(self._fd)
-
-
-def is_held(lock: Path) -> bool:
-    """Whether a watcher that holds the lock at `lock` runs; asking is in nobody's way."""
-    try:
-        fd = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        return locks.is_locked(fd)
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
-
-
-def _is_watched(folder: Path) -> bool:
-    try:
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
-    return False

@@ -1,7 +1,7 @@
-"""What a watcher says: events by name, with fields, and no data of patients.
+"""The log of a watcher: events by name, with fields, and no data of patients.
 
-Paths of files and reasons of rejections, which may hold names and UIDs, are told at DEBUG alone.
-The watched folders themselves are the administrator's choice, and are told.
+Paths of files and reasons of rejections, which may hold names and UIDs, are logged at DEBUG only.
+The paths of the watched folders are the administrator's choice, and are logged.
 """
 
 from __future__ import annotations
@@ -13,10 +13,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from fileset.errors import RefusedError
-from projections.materializer import MediumError
+from fileset.medium.errors import MediumError
+from ledger.errors import LedgerError, TemporaryFolderError
 
 LOGGER: Final = logging.getLogger("fileset.watching")
 LOGGER.addHandler(logging.NullHandler())
+
+FAILURES: Final = (LedgerError, OSError, sqlite3.Error)
+"""Errors of disks and repositories, which may occur at any time: the watcher goes on."""
 
 
 def tell(level: int, event: str, **fields: Any) -> None:
@@ -41,17 +45,17 @@ def debug(event: str, **fields: Any) -> None:
 
 
 class Lines(logging.Formatter):
-    """A line for people: time, level, event, and the fields as ``name=value``."""
+    """A line for people: time, level, event, and the fields as `name=value`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of `record`."""
         fields = getattr(record, "fields", {})
-        told = " ".join(f"{name}={_plain(value)}" for name, value in fields.items())
-        return f"{_time(record)} {record.levelname:<7} {record.getMessage()} {told}".rstrip()
+        shown = " ".join(f"{name}={_plain(value)}" for name, value in fields.items())
+        return f"{_time(record)} {record.levelname:<7} {record.getMessage()} {shown}".rstrip()
 
 
 class JsonLines(logging.Formatter):
-    """A JSON object a line: ``time``, ``level``, ``event`` and the fields."""
+    """A JSON object a line: `time`, `level`, `event` and the fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of `record`."""
@@ -77,15 +81,15 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def reason_of(exc: BaseException) -> str:
-    """Return what went wrong without the path it went wrong with: of the system, if it said so.
+    """Return what went wrong without the path of a file, which may hold names.
 
-    What is wrong with a medium is told whole.
+    What is wrong with a medium, a repository or the temporary folder is told with its path.
     """
     if isinstance(exc, OSError):
         return exc.strerror or type(exc).__name__
     if isinstance(exc, sqlite3.Error):
         return f"{type(exc).__name__}: {exc}"
-    if isinstance(exc, RefusedError | MediumError):
-        return str(exc)  # paths of the medium and of the repository, and no patient's data
+    if isinstance(exc, RefusedError | MediumError | TemporaryFolderError):
+        return str(exc)  # paths of the medium, the repository and the system, no patient's data
     cause = exc.__cause__ or exc.__context__
     return type(exc).__name__ if cause is None else f"{type(exc).__name__}: {reason_of(cause)}"

@@ -15,7 +15,9 @@ _METRICS: Final = {
     "seen": ("files_seen_total", "counter", "Files met and not known."),
     "ingested": ("files_ingested_total", "counter", "Files added to the File-set."),
     "duplicates": ("files_duplicate_total", "counter", "Files that the File-set had already."),
-    "taken_back": ("files_taken_back_total", "counter", "Files ingested before and undone since."),
+    "taken_back": ("files_taken_back_total", "counter", "Files of instances withdrawn before."),
+    "mismatched": ("files_mismatched_total", "counter", "Files of other persons with a known ID."),
+    "faulty": ("files_faulty_total", "counter", "Files that break the Standard."),
     "quarantined": ("files_quarantined_total", "counter", "Files put into the quarantine."),
     "vanished": ("files_vanished_total", "counter", "Files gone before they were taken."),
     "changes": ("changes_total", "counter", "Changes recorded."),
@@ -38,9 +40,9 @@ _METRICS: Final = {
 def render(document: dict[str, Any]) -> str:
     """Return a status document as Prometheus' text format, version 0.0.4."""
     lines = []
-    for key, (name, kind, told) in _METRICS.items():
+    for key, (name, kind, text) in _METRICS.items():
         full = f"fileset_watch_{name}"
-        lines += [f"# HELP {full} {told}", f"# TYPE {full} {kind}", f"{full} {document[key]}"]
+        lines += [f"# HELP {full} {text}", f"# TYPE {full} {kind}", f"{full} {document[key]}"]
     full = "fileset_watch_last_turn_timestamp_seconds"
     last = document["last_turn"]
     at = datetime.fromisoformat(last).timestamp() if last else 0.0
@@ -56,7 +58,7 @@ def render(document: dict[str, Any]) -> str:
 
 
 class MetricsServer:
-    """Serves ``/metrics`` on 127.0.0.1 at `port`, 0 for any; OSError if it is taken."""
+    """Serves `/metrics` on 127.0.0.1 at `port`, 0 for any; OSError if it is taken."""
 
     def __init__(self, port: int, document: Callable[[], dict[str, Any]]) -> None:
         class Handler(BaseHTTPRequestHandler):

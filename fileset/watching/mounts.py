@@ -1,4 +1,7 @@
-"""Which file systems tell of no change: those whose files other machines change."""
+"""Where a path lies: in which folder, and on what file system.
+
+Network file systems tell of no change that another machine makes.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 def network_file_system(path: str) -> str | None:
     """Return the type of the file system at `path` if others may change its files unnoticed.
 
-    ``None`` for a local one, and where the system does not tell (proc(5), mountinfo).
+    `None` for a local one, and where the system does not tell (proc(5), mountinfo).
     """
     try:
         with open(_MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
@@ -33,7 +36,7 @@ def network_file_system(path: str) -> str | None:
 
 
 def file_system(path: str, mounts: Iterable[str]) -> str:
-    """Return the type of the file system at `path` by the lines of a mountinfo, or ``""``."""
+    """Return the type of the file system at `path` by the lines of a mountinfo, or `""`."""
     found, kind = "", ""
     for line in mounts:
         before, _, behind = line.partition(" - ")
@@ -72,3 +75,9 @@ def is_below(path: str, folder: str) -> bool:
 def overlap(one: str, other: str) -> bool:
     """Whether one of two folders is the other or lies in it."""
     return is_below(one, other) or is_below(other, one)
+
+
+def below(path: str, root: str) -> str:
+    """Return the path below `root`, empty for itself and what is not below it."""
+    prefix = os.path.join(root, "")
+    return path[len(prefix) :] if path.startswith(prefix) else ""

@@ -1,4 +1,4 @@
-"""What a watcher is told to do."""
+"""How a watcher works: its settings."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ IGNORED: Final = (
     "$RECYCLE.BIN",
     "System Volume Information",
 )
-"""Names that are never taken: of files that others are still writing, and of no instances."""
+"""Names that are never taken: files that others are still writing, and what is no instance."""
 
 
 class After(Enum):
@@ -45,20 +45,20 @@ class After(Enum):
 
 
 POLL: Final = 10.0
-"""Seconds between two looks at a folder of whose changes the system does not tell."""
+"""Seconds between two scans of a folder whose changes the system does not report."""
 
 
 def _number(value: float) -> float:
-    """Return `value`; TypeError if it is no number."""
+    """Return `value`; TypeError if it is not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{value!r} is no number")
+        raise TypeError(f"{value!r} is not a number")
     return float(value)
 
 
 def _whole(value: int) -> int:
-    """Return `value`; TypeError if it is no whole number."""
+    """Return `value`; TypeError if it is not a whole number."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{value!r} is no whole number")
+        raise TypeError(f"{value!r} is not a whole number")
     return value
 
 
@@ -89,35 +89,37 @@ def _texts(values: Iterable[str]) -> tuple[str, ...]:
     texts = tuple(values)
     for text in texts:
         if not isinstance(text, str):
-            raise TypeError(f"{text!r} is no text")
+            raise TypeError(f"{text!r} is not a string")
     return texts
 
 
 @frozen(kw_only=True)
 class Settings:
-    """How folders are watched. TypeError or ValueError for what can't be meant.
+    """How folders are watched. TypeError or ValueError for values that make no sense.
 
     Attributes
     ----------
     settle : float
         Seconds between the two looks over which a file has to stay the same.
     quiet : float
-        Seconds without a new file after which what came of a study is committed; after ten times
-        as long, and ten minutes at least, it is even if files still come.
+        Seconds without a new file after which what has arrived of a study is committed. If files
+        keep coming, it is committed after ten times as long, and at least ten minutes.
     max_study : int
-        Files of a study that are committed without waiting any longer.
+        Number of files of a study that are committed without waiting any longer.
     poll : float or None
-        Look at the folders every so many seconds, with no help of the system. ``None``: do so only
-        where that can't help, as on network file systems.
+        Scan the folders every so many seconds, without relying on notifications of the system.
+        `None`: do so only where there are none, as on network file systems.
     after : After or str
         What becomes of files that were taken, or put in the quarantine.
     move_to : path or None
-        The folder for ``After.MOVE``.
+        The folder for `After.MOVE`.
     ignore : str or strs
-        Patterns (:mod:`fnmatch`, in any case) of names to pass over besides :data:`IGNORED`; one
-        with a ``/`` is of a path below the watched folder.
+        Patterns (`fnmatch`, in any case) of names to pass over besides `IGNORED`; one
+        with a `/` is of a path below the watched folder.
     complete : bool
-        Invent values that directory records must have and an instance lacks.
+        Invent values that directory records require and an instance lacks.
+    reject_mismatched : bool
+        Put into the quarantine what may be of another person than others with its Patient ID.
     tries : int
         How often a file that can't be taken is read before it goes into the quarantine.
     write : path or None
@@ -127,17 +129,17 @@ class Settings:
     on_study : str or strs
         A program and its arguments, to be run after each study.
     hook_timeout : float
-        Seconds after which it is ended.
+        Seconds after which that program is ended.
     once : bool
-        Take what is there, without waiting for quiet, and end.
+        Take what is there, without waiting until studies are quiet, and end.
     wait : bool
-        Wait for folders that are not there at the start, as for those that go later.
+        Wait for folders that are not there at the start, as for those that disappear later.
     rescan : float
-        Seconds between two looks at everything, at least: more where a look takes long.
+        Seconds between two scans of everything, at least: more where a scan takes long.
     max_pending : int
-        Files that are kept in mind at a time; more are met again by a later look.
+        Number of pending files in memory; others are found again by a later scan.
     max_hints : int
-        Hints of the system kept at a time; with more, everything is looked at.
+        Number of notifications in memory; with more, everything is scanned.
     """
 
     settle: float = field(default=5.0, converter=_number, validator=ge(0))
@@ -148,6 +150,7 @@ class Settings:
     move_to: Path | None = field(default=None, converter=optional(_path))
     ignore: tuple[str, ...] = field(default=(), converter=_patterns)
     complete: bool = field(default=False, validator=instance_of(bool))
+    reject_mismatched: bool = field(default=False, validator=instance_of(bool))
     tries: int = field(default=4, converter=_whole, validator=gt(0))
     write: Path | None = field(default=None, converter=optional(_path))
     write_every: float = field(default=0.0, converter=_number, validator=ge(0))
@@ -162,9 +165,6 @@ class Settings:
     def __attrs_post_init__(self) -> None:
         """Refuse what makes no sense together."""
         if (self.after is After.MOVE) != (self.move_to is not None):
-            raise ValueError("A folder to move files to goes with After.MOVE, and only with that")
-
-
-def real(path: str | os.PathLike[str]) -> str:
-    """Return the absolute path of a folder, links resolved: what the system tells of it."""
-    return os.path.realpath(path)
+            raise ValueError(
+                "A folder to move files to is needed for After.MOVE and for nothing else"
+            )

@@ -9,17 +9,17 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from fileset.watching.signature import Signature
+from ledger.files import FileStamp
 
 
-class Look(NamedTuple):
+class Observation(NamedTuple):
     """A file as it was when it was looked at: `at` then, and `first` of all.
 
     `tried` is how often it was read as it is, and could not be taken.
     """
 
     path: str
-    signature: Signature
+    stamp: FileStamp
     first: float
     at: float
     tried: int = 0
@@ -34,70 +34,71 @@ class Settling:
     def __init__(self, delay: float) -> None:
         self._delay = delay
         # By the time of the look, since all wait equally long. Plain dicts are slow at the front.
-        self._looks: OrderedDict[str, Look] = OrderedDict()
+        self._files: OrderedDict[str, Observation] = OrderedDict()
 
     def __len__(self) -> int:
         """Return how many there are."""
-        return len(self._looks)
+        return len(self._files)
 
     def __contains__(self, path: str) -> bool:
         """Return whether the file at `path` is one of them."""
-        return path in self._looks
+        return path in self._files
 
-    def see(self, path: str, signature: Signature, now: float, first: float | None = None) -> bool:
-        """Take note that the file at `path` looks so; return whether it is a new one.
+    def see(self, path: str, stamp: FileStamp, now: float, first: float | None = None) -> bool:
+        """Remember how the file at `path` looks; return whether it is a new one.
 
         `first` is when it was seen first, if it has been elsewhere meanwhile.
         """
-        known = self._looks.get(path)
+        known = self._files.get(path)
         if known is None:
-            self._looks[path] = Look(path, signature, now if first is None else first, now)
+            self._files[path] = Observation(path, stamp, now if first is None else first, now)
             return True
-        if known.signature != signature:
-            del self._looks[path]
-            self._looks[path] = Look(path, signature, known.first, now)
+        if known.stamp != stamp:
+            del self._files[path]
+            self._files[path] = Observation(path, stamp, known.first, now)
         return False
 
-    def take_due(self, now: float) -> Iterator[Look]:
+    def take_due(self, now: float) -> Iterator[Observation]:
         """Yield, and let go of, files that it is time to look at again.
 
         One that looks as it did has settled; any other is to be seen anew.
         """
-        while self._looks:
-            path, look = self._looks.popitem(last=False)
-            if now - look.at < self._delay:
-                self._looks[path] = look
-                self._looks.move_to_end(path, last=False)
+        while self._files:
+            path, file = self._files.popitem(last=False)
+            if now - file.at < self._delay:
+                self._files[path] = file
+                self._files.move_to_end(path, last=False)
                 return
-            yield look
+            yield file
 
-    def see_again(self, look: Look, signature: Signature, now: float) -> None:
-        """Take note that the file of `look` has changed since."""
-        self._looks[look.path] = Look(look.path, signature, look.first, now)
+    def see_again(self, file: Observation, stamp: FileStamp, now: float) -> None:
+        """Remember that the file of `file` has changed since."""
+        self._files[file.path] = Observation(file.path, stamp, file.first, now)
 
     def forget(self, path: str) -> None:
-        """Let go of a file that is no more."""
-        self._looks.pop(path, None)
+        """Forget a file that is gone."""
+        self._files.pop(path, None)
 
     def next_due(self) -> float | None:
         """Return when there is something to look at again."""
-        for look in self._looks.values():
-            return look.at + self._delay
+        for file in self._files.values():
+            return file.at + self._delay
         return None
 
     def oldest(self) -> float | None:
         """Return when the one was seen that has been here longest."""
-        return min((look.first for look in self._looks.values()), default=None)
+        return min((file.first for file in self._files.values()), default=None)
 
 
-class Trouble(NamedTuple):
+class FailedAttempt(NamedTuple):
     """A file that could not be taken: how often it was tried, why not, when it is tried again."""
 
-    look: Look
+    file: Observation
     tried: int
     outcome: str
     reason: str
     due: float
+    sop_instance_uid: str | None = None
 
 
 class Retries:
@@ -105,53 +106,57 @@ class Retries:
 
     def __init__(self, delays: Sequence[float]) -> None:
         self._delays = delays
-        self._waiting: dict[str, Trouble] = {}
+        self._waiting: dict[str, FailedAttempt] = {}
 
     def __len__(self) -> int:
         """Return how many there are."""
         return len(self._waiting)
 
-    def get(self, path: str) -> Trouble | None:
+    def get(self, path: str) -> FailedAttempt | None:
         """Return what there is about the file at `path`."""
         return self._waiting.get(path)
 
     def fail(
-        self, look: Look, outcome: str, reason: str, now: float, before: int
-    ) -> Trouble | None:
-        """Take note of one more failure after `before` others.
+        self, file: Observation, outcome: str, reason: str, now: float, before: int
+    ) -> FailedAttempt | None:
+        """Count one more failure after `before` others.
 
-        Returns what to do about the file if it is not to be tried any more, else ``None``.
+        Returns what to do about the file if it is not to be tried any more, else `None`.
         """
-        trouble = Trouble(look, before + 1, outcome, reason, now)
+        attempt = FailedAttempt(file, before + 1, outcome, reason, now)
         if before >= len(self._delays):
-            return trouble
-        self._waiting[look.path] = trouble._replace(due=now + self._delays[before])
+            return attempt
+        self._waiting[file.path] = attempt._replace(due=now + self._delays[before])
         return None
 
-    def postpone(self, trouble: Trouble, due: float) -> None:
-        """Have a file wait whose time was up, because it could not be dealt with."""
-        self._waiting[trouble.look.path] = trouble._replace(due=due)
+    def postpone(self, attempt: FailedAttempt, due: float) -> None:
+        """Let a file wait again whose time was up, because it could not be dealt with."""
+        self._waiting[attempt.file.path] = attempt._replace(due=due)
 
-    def take_due(self, now: float) -> list[Trouble]:
+    def take_due(self, now: float) -> list[FailedAttempt]:
         """Return, and let go of, what is to be tried now."""
-        due = [trouble for trouble in self._waiting.values() if trouble.due <= now]
-        for trouble in due:
-            del self._waiting[trouble.look.path]
+        due = [attempt for attempt in self._waiting.values() if attempt.due <= now]
+        for attempt in due:
+            del self._waiting[attempt.file.path]
         return due
 
     def forget(self, path: str) -> None:
-        """Let go of a file that has changed or is no more."""
+        """Forget a file that has changed or is gone."""
         self._waiting.pop(path, None)
 
     def next_due(self) -> float | None:
         """Return when there is something to try again."""
-        return min((trouble.due for trouble in self._waiting.values()), default=None)
+        return min((attempt.due for attempt in self._waiting.values()), default=None)
 
     def oldest(self) -> float | None:
         """Return when the one was seen that has been here longest."""
-        return min((trouble.look.first for trouble in self._waiting.values()), default=None)
+        return min((attempt.file.first for attempt in self._waiting.values()), default=None)
 
 
-def delays(settle: float, tries: int) -> list[float]:
-    """Return the waits before each further try: twice the quiet delay, then four times longer."""
-    return [settle * 2 * 4**n for n in range(tries - 1)]
+def delays(settle: float, tries: int, *, once: bool = False) -> list[float]:
+    """Return the waits before each further try: twice the quiet delay, then four times longer.
+
+    With `once` somebody waits for the end: a file that stays the same over as many looks is no
+    other after minutes, and each wait is one quiet delay.
+    """
+    return [settle if once else settle * 2 * 4**n for n in range(tries - 1)]

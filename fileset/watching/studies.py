@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from attrs import define, field
 
-from fileset.watching.settling import Look
+from fileset.watching.settling import Observation
 
 _TIMES: Final = 10
 _LONGEST: Final = 600.0  # seconds
@@ -34,7 +34,7 @@ class Study:
     key: StudyKey
     begun: float
     last: float
-    files: dict[str, Look] = field(factory=dict)
+    files: dict[str, Observation] = field(factory=dict)
     tried: int = 0
     due: float = 0.0
 
@@ -42,7 +42,7 @@ class Study:
 class Studies:
     """Studies that wait until nothing more of them arrives for `quiet` seconds, or are full.
 
-    One of which files go on arriving waits ten times as long, and ten minutes at least.
+    A study whose files keep arriving waits ten times as long, and at least ten minutes.
     """
 
     def __init__(self, quiet: float, limit: int) -> None:
@@ -61,23 +61,28 @@ class Studies:
         """How many studies wait."""
         return len(self._studies)
 
-    def get(self, path: str) -> Look | None:
+    @property
+    def is_any_failing(self) -> bool:
+        """Whether one waits that could not be committed."""
+        return any(study.tried for study in self._studies.values())
+
+    def get(self, path: str) -> Observation | None:
         """Return the file at `path` as it waits."""
         key = self._homes.get(path)
         return None if key is None else self._studies[key].files[path]
 
-    def arrive(self, key: StudyKey, look: Look, now: float) -> None:
-        """Take note that a file of the study has arrived."""
-        self.forget(look.path)
+    def arrive(self, key: StudyKey, file: Observation, now: float) -> None:
+        """Remember that a file of the study has arrived."""
+        self.forget(file.path)
         study = self._studies.get(key)
         if study is None:
             study = self._studies[key] = Study(key, now, now)
         study.last = now
-        study.files[look.path] = look
-        self._homes[look.path] = key
+        study.files[file.path] = file
+        self._homes[file.path] = key
 
     def forget(self, path: str) -> None:
-        """Let go of a file that has changed or is no more."""
+        """Forget a file that has changed or is gone."""
         key = self._homes.pop(path, None)
         if key is not None:
             study = self._studies[key]
@@ -101,17 +106,18 @@ class Studies:
                 del self._homes[path]
         return due
 
-    def leave(self, studies: Iterable[Study]) -> None:
+    def put_back(self, studies: Iterable[Study]) -> None:
         """Have studies wait again that were not tried."""
         for study in studies:
-            for look in study.files.values():
-                self.arrive(study.key, look, study.last)
-            self._studies[study.key].begun = study.begun
+            for file in study.files.values():
+                self.arrive(study.key, file, study.last)
+            waiting = self._studies[study.key]
+            waiting.begun, waiting.tried, waiting.due = study.begun, study.tried, study.due
 
-    def put_back(self, study: Study, now: float, wait: float) -> None:
-        """Have a study wait that could not be committed, for `wait` seconds at least."""
-        for look in study.files.values():
-            self.arrive(study.key, look, now)
+    def postpone(self, study: Study, now: float, wait: float) -> None:
+        """Let a study that could not be committed wait for at least `wait` seconds."""
+        for file in study.files.values():
+            self.arrive(study.key, file, now)
         if (waiting := self._studies.get(study.key)) is not None:
             waiting.tried, waiting.due = study.tried + 1, now + wait
 
@@ -129,6 +135,6 @@ class Studies:
     def oldest(self) -> float | None:
         """Return when the file was seen that has waited longest."""
         return min(
-            (look.first for study in self._studies.values() for look in study.files.values()),
+            (file.first for study in self._studies.values() for file in study.files.values()),
             default=None,
         )

@@ -14,12 +14,14 @@ from typing import Any, Self
 from fileset.errors import RefusedError
 from fileset.fileset import FileSet
 from fileset.watching import log
-from fileset.watching.folders import StateLock, open_folders, refuse_overlap
+from fileset.watching.folders import open_folders, refuse_overlap
+from fileset.watching.host import HostState
+from fileset.watching.locks import WatcherLock
 from fileset.watching.mounts import overlap
-from fileset.watching.rounds import OnChange, OnStatus, Rounds
+from fileset.watching.publishing import OnChange, OnStatus
+from fileset.watching.rounds import Rounds
 from fileset.watching.settings import Settings
-from fileset.watching.status import statuses
-from fileset.watching.wake import Wake
+from fileset.watching.wakeup import WakeUp
 
 _GATHER = 0.02  # seconds, in which more hints come where one came
 
@@ -28,7 +30,7 @@ class Watcher:
     """Watches folders and adds what arrives there to the File-set kept in a repository.
 
     It opens the repository for itself: `file_set` can be used on meanwhile, and sees what arrived
-    after each :meth:`~fileset.fileset.FileSet.refresh`. Used in a ``with`` block, it watches in a
+    after each `refresh`. Used in a `with` block, it watches in a
     thread as long as that runs.
 
     Parameters
@@ -40,13 +42,16 @@ class Watcher:
     settings : Settings, optional
         How they are watched.
     on_change, on_status : optional
-        Called in the watcher's thread with a :class:`~fileset.watching.taking.Committed` for each
-        study, and some times a second with the :attr:`status`. What they raise is logged.
+        Called in the watcher's thread with a `Committed` for each
+        study, and some times a second with the `status`. What they raise is logged.
     clock : optional
         Seconds that only go forward.
 
-    Raises :class:`~fileset.errors.RefusedError`, when it is started, for folders that can't be
-    watched: those of the repository or the medium, and those that another watcher has.
+    Raises
+    ------
+    RefusedError
+        For folders that can't be watched: those of the repository or the medium, and, when it is
+        started, those that another watcher has.
     """
 
     def __init__(
@@ -66,18 +71,27 @@ class Watcher:
         self._path = repository.path
         self._settings = settings or Settings()
         self._clock = clock
-        self._wake = Wake()
-        self._locks: list[StateLock] = []
+        self._wakeup = WakeUp()
+        self._locks: list[WatcherLock] = []
         self._thread: threading.Thread | None = None
         self._was_started = False
         given = [folders] if isinstance(folders, str | os.PathLike) else folders
         self._folders = open_folders(given, wait=self._settings.wait)
         self._refuse_own_folders()
         self._refuse_missing_program()
+        self._host = HostState(self._path)
         self._rounds = Rounds(
-            self._path, repository.actor, self._folders, self._settings, clock, self._wake.ring
+            self._path,
+            self._host,
+            repository.actor,
+            self._folders,
+            self._settings,
+            clock,
+            self._wakeup.wake,
         )
-        self._rounds.on_change, self._rounds.on_status = on_change, on_status
+        self._status = self._rounds.status
+        publisher = self._rounds.publisher
+        publisher.on_change, publisher.on_status = on_change, on_status
 
     def _refuse_own_folders(self) -> None:
         """Refuse folders that the watcher itself, or a write, puts files into."""
@@ -98,7 +112,9 @@ class Watcher:
     def _refuse_missing_program(self) -> None:
         command = self._settings.on_study
         if command and shutil.which(command[0]) is None:
-            raise RefusedError(f"{command[0]} is no program that could be run after each study.")
+            raise RefusedError(
+                f"{command[0]} can't be run after each study: there is no such program."
+            )
 
     def start(self) -> None:
         """Begin to watch, in a thread of its own.
@@ -110,24 +126,25 @@ class Watcher:
         self._thread.start()
 
     def run(self) -> bool:
-        """Watch until :meth:`stop`, or with ``once`` until all is taken.
+        """Watch until `stop`, or with `once` until all is taken.
 
-        Return whether every file was taken that was seen and is not pending, and with ``once``
-        none is. RefusedError as for :meth:`start`.
+        Return whether every file was taken that was seen and is not pending, none of another
+        person than others with its Patient ID, and with `once` none is. RefusedError as for
+        `start`.
         """
         self._lock()
         self._run()
         return self.went_well
 
     def stop(self, *, wait: bool = True) -> None:
-        """Have it end when the change in hand is made; what is pending is found again later.
+        """Stop when the change in hand is made; what is pending is found again later.
 
         It may be called from any thread, and from a signal handler if it does not `wait`; from a
         callback it never waits. A watcher
         that was stopped is not started again.
         """
-        self._rounds.stop()
-        self._wake.ring()
+        self._status.stopping = True
+        self._wakeup.wake()
         if wait and self._thread not in {None, threading.current_thread()}:
             assert self._thread is not None  # noqa: S101 - as was asked
             self._thread.join()
@@ -149,22 +166,24 @@ class Watcher:
     @property
     def status(self) -> dict[str, Any]:
         """The status document: numbers, folders and the last error."""
-        return self._rounds.status.document()
+        return self._status.document()
 
     @property
     def went_well(self) -> bool:
-        """Whether nothing had to be put into the quarantine or was given up."""
-        return not (self._rounds.status.quarantined or self._rounds.failed)
+        """Whether nothing has to be looked at: quarantined, mismatched, faulty, given up."""
+        status = self._status
+        return not (status.quarantined or status.mismatched or status.faulty or status.failed)
 
     def _lock(self) -> None:
         if self._was_started:
             raise RefusedError("This watcher was started before: make another one.")
         self._refuse_others()
+        self._host.refuse_other()
         try:
             for folder in self._folders:
-                self._locks.append(StateLock(self._path, folder))
+                self._locks.append(self._host.lock(folder))
                 if not self._settings.wait or os.path.isdir(folder.path):
-                    folder.lock()
+                    folder.lock.acquire()
         except BaseException:
             self._unlock()
             raise
@@ -173,33 +192,34 @@ class Watcher:
 
     def _refuse_others(self) -> None:
         """Refuse folders that hold one that another watcher of the repository has."""
-        running = (told for told in statuses(self._path) if told["running"])
-        for other in (each["path"] for told in running for each in told["folders"]):
+        running = [status for status in self._host.statuses() if status["running"]]
+        for other in (folder["path"] for status in running for folder in status["folders"]):
             for folder in self._folders:
                 if overlap(folder.path, other):
-                    raise RefusedError(f"{other} is being watched already: {folder.path} can't be.")
+                    overlap_ = "" if other == folder.path else f", which overlaps {folder.path},"
+                    raise RefusedError(f"{other}{overlap_} is being watched already.")
 
     def _unlock(self) -> None:
         for folder in self._folders:
-            folder.unlock()
+            folder.lock.release()
         while self._locks:
             self._locks.pop().close()
 
     def _run(self) -> None:
-        rounds = self._rounds
+        rounds, status = self._rounds, self._status
         log.info("started", pid=os.getpid(), folders=[folder.path for folder in self._folders])
         try:
-            while not rounds.is_stopping:
+            while not status.stopping:
                 rounds.turn()
                 if self._settings.once and rounds.is_drained:
                     break
-                if not rounds.is_stopping and self._wake.wait(rounds.next_due() - self._clock()):
+                if not status.stopping and self._wakeup.wait(rounds.next_due() - self._clock()):
                     time.sleep(_GATHER)
         finally:
             if self._settings.once and not rounds.is_drained:
-                rounds.failed = True
+                status.failed = True
             try:
                 rounds.close()
             finally:
                 self._unlock()
-        log.info("stopped", ingested=rounds.status.ingested, pending=rounds.status.pending)
+        log.info("stopped", ingested=status.ingested, pending=status.pending)

@@ -1,4 +1,4 @@
-"""``python -m tests.faults``: the whole matrix, or a part of it, and its table in Markdown."""
+"""`python -m tests.faults`: the whole matrix, or a part of it, and its table in Markdown."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -55,17 +56,17 @@ class Patching:
     name = "python"
 
     def calls(self, scenario: Scenario, folder: Path) -> list[Call]:
-        """See :class:`~.points.Form`."""
+        """See `Form`."""
         watch = _Watch(folder)
         told, calls = _acted(scenario, watch)
         if not told.done:
             raise HarnessError(f"{scenario.name} fails without a fault: {told}")
         return calls
 
-    def act(self, scenario: Scenario, folder: Path, point: Point, *, exact: bool = True) -> Told:
-        """See :class:`~.points.Form`."""
+    def act(self, scenario: Scenario, folder: Path, point: Point) -> Told:
+        """See `Form`."""
         told, calls = _acted(scenario, _Watch(folder, point))
-        if calls[-1:] != [point.call] and (exact or not calls):
+        if calls[-1:] != [point.call]:
             raise HarnessError(f"{point}: it did not come to pass: {told}")
         if (point.kind is Kind.KILL) != told.killed:
             raise HarnessError(f"{point}: it was {told}")
@@ -79,7 +80,8 @@ class _Watch:
     folder: Path
     point: Point | None = None
     report: Callable[[Call], object] = print
-    numbers: dict[str, int] = field(factory=dict)
+    numbers: Counter[str] = field(factory=Counter)
+    such: Counter[tuple[str, str]] = field(factory=Counter)
     paths: dict[int, str] = field(factory=dict)
     """Which file each open descriptor is of."""
 
@@ -90,8 +92,10 @@ class _Watch:
         text = without_random(" ".join(filter(None, map(self._below, things))))
         if not text:
             return
-        self.numbers[name] = number = self.numbers.get(name, 0) + 1
-        call = Call(name, number, text, changes, takes_space)
+        self.numbers[name] += 1
+        number = self.numbers[name]
+        call = Call(name, number, text, changes, takes_space, self.such[name, text])
+        self.such[name, text] += 1
         if not concerns(text):
             return
         if self.point is None:
@@ -160,10 +164,7 @@ def _wrapped(name: str, original: Callable[..., Any], watch: _Watch) -> Callable
         makes = name == "open" and bool(args[1] & (os.O_CREAT | os.O_TRUNC))
         things = args[:2] if name in {"rename", "replace", "link", "sendfile"} else args[:1]
         watch.meet(
-            name,
-            things,
-            changes=name in _CHANGE or makes,
-            takes_space=name in _TAKE_SPACE or makes,
+            name, things, changes=name in _CHANGE or makes, takes_space=name in _TAKE_SPACE or makes
         )
         result = original(*args, **kwargs)
         if name == "open":

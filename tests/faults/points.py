@@ -19,7 +19,7 @@ from ledger.errors import LedgerError
 
 from .scenarios import ACKNOWLEDGED, PartlyError, Scenario
 
-_RANDOM: Final = re.compile(r"(?<=[.-])[a-z0-9_]{8}(?=[/ ]|$)")
+_RANDOM: Final = re.compile(r"(?<=[.-])(?:[a-z0-9_]{4}){2,4}(?=[./ ]|$)")
 
 
 class HarnessError(Exception):
@@ -43,8 +43,10 @@ class Kind(Enum):
 class Call:
     """A file system call of an operation.
 
-    `name` and `number` tell which one it is: the `number`-th of that name, from 1. `text` is which
-    paths below the scenario's folder it concerns, without what differs from run to run.
+    `name` and `number` tell which one it is in one run: the `number`-th of that name, from 1.
+    `text` is which paths below the scenario's folder it concerns, without what differs from run to
+    run. `name`, `text` and `before`, how many of that name and text came before it, tell which one
+    it is in any run.
     """
 
     name: str
@@ -54,6 +56,11 @@ class Call:
     """Whether it changes anything on a disk. A kill before one that only reads is a kill before the
     next one that changes something, for nothing on the disk tells them apart."""
     takes_space: bool
+    before: int = 0
+
+    def is_same(self, other: Call) -> bool:
+        """Whether it is `other`, in another run perhaps."""
+        return (self.name, self.text, self.before) == (other.name, other.text, other.before)
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -104,11 +111,8 @@ class Form(Protocol):
     def calls(self, scenario: Scenario, folder: Path) -> list[Call]:
         """Act without a fault, and return the calls that concern `folder`."""
 
-    def act(self, scenario: Scenario, folder: Path, point: Point, *, exact: bool = True) -> Told:
-        """Act with a fault; HarnessError if it did not come to pass.
-
-        Unless it is to be `exact`, another call of that name for something in the folder will do.
-        """
+    def act(self, scenario: Scenario, folder: Path, point: Point) -> Told:
+        """Act with a fault; HarnessError if it did not come to pass at the call it is for."""
 
 
 def concerns(text: str) -> bool:
@@ -140,7 +144,7 @@ def told_by(act: Callable[[], object]) -> Told:
 
 
 def _problem(exc: Exception) -> str | None:
-    """Return why a user could do nothing with an error, ``None`` if it is a good one."""
+    """Return why a user could do nothing with an error, `None` if it is a good one."""
     if isinstance(exc, LedgerError) and str(exc):
         return None
     if isinstance(exc, OSError) and exc.filename is not None:

@@ -1,4 +1,4 @@
-"""What one operation did to the file system, recorded with ``strace`` as the system saw it.
+"""What one operation did to the file system, recorded with `strace` as the system saw it.
 
 The operation runs in a forked child, so all that Python imports is there already, and the trace
 begins before it does. All file system calls are recorded, SQLite's among them, with their data.
@@ -12,10 +12,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Final
 
 from attrs import frozen
@@ -45,7 +43,7 @@ class Call:
     """A system call that succeeded.
 
     `arguments` are as strace writes them, but for text, which is bytes; `data` is all of its text
-    in one, which for ``writev`` is what was written.
+    in one, which for `writev` is what was written.
     """
 
     name: str
@@ -71,7 +69,7 @@ class Call:
 
 
 def why_not() -> str | None:
-    """Return why nothing can be recorded here, ``None`` where it can."""
+    """Return why nothing can be recorded here, `None` where it can."""
     if not sys.platform.startswith("linux"):
         return "strace is there on Linux only"
     if shutil.which("strace") is None:
@@ -126,17 +124,16 @@ def _be_child(ready: int, act: Callable[[], object]) -> None:
 def _attach(child: int, trace: str, options: Iterable[str]) -> subprocess.Popen[str]:
     """Have strace follow `child`, and return when it does."""
     calls = ",".join(f"?{name}" for name in _CALLS)  # not every machine has all of them
-    command = ["strace", "-f", "-qq", "-xx", "-s", str(_LONGEST), "-o", trace]
+    command = ["strace", "-f", "-xx", "-s", str(_LONGEST), "-o", trace]
     command += ["-e", f"trace={calls}", "-e", f"raw={_RAW}", "-e", "signal=none", *options]
     tracer = subprocess.Popen([*command, "-p", str(child)], stderr=subprocess.PIPE, text=True)
-    status = Path(f"/proc/{child}/status")
-    deadline = time.monotonic() + _SECONDS
-    while "TracerPid:\t0\n" in status.read_text():
-        if tracer.poll() is not None or time.monotonic() > deadline:
-            tracer.kill()
-            _, told = tracer.communicate()
-            raise ReplayError(told.strip() or "strace did not attach")
-        time.sleep(0.002)
+    assert tracer.stderr is not None
+    # To be traced is not enough: until strace has stopped the child as well, its calls are missed.
+    told = tracer.stderr.readline()
+    if "attached" not in told:
+        tracer.kill()
+        _, more = tracer.communicate()
+        raise ReplayError(f"{told}{more}".strip() or "strace did not attach")
     return tracer
 
 

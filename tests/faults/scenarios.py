@@ -1,10 +1,11 @@
 """The operations that faults are tried on.
 
 A scenario works in one folder, which has to be at the same path whenever it acts, since a journal
-names media by their absolute paths::
+names media by their absolute paths:
 
     repository/     the repository, unless the operation makes it
     medium/, copy/  what is or will be written, with files that are not ours
+    inbox/          the watched folder
     inputs/         source files and all else that the operation reads
     temporary/      the folder for temporary files
     acknowledged    the id of each change, once the journal has said that it has it
@@ -31,25 +32,31 @@ from pydicom import dcmread, examples
 from pydicom.data import get_testdata_file
 
 from fileset import FileSet
-from fileset.contents import Contents
-from fileset.erasure import Eraser
-from fileset.exchange import import_journal, source_of
-from fileset.garbage import collect
-from fileset.indexing import Indexer
-from fileset.ingest import Outcome, Report
-from fileset.repository import Repository
-from fileset.repository_folder import is_repository
-from fileset.verification import FindingKind
-from fileset.writing import Writer
+from fileset.adding.candidate import AddReport, Outcome
+from fileset.adoption.index_journal import begin_index, complete_index, end_index, kept_index
+from fileset.adoption.make_dicomdir import Indexer
+from fileset.checking.findings import RepositoryFindingKind
+from fileset.erasure.erase import Eraser
+from fileset.medium.export import Exporter
+from fileset.medium.write import Writer
+from fileset.recovery.import_journal import import_journal, source_of
+from fileset.repository.contents import Contents
+from fileset.repository.folder import is_repository
+from fileset.repository.garbage import collect
+from fileset.repository.named_roots import Roots
+from fileset.repository.repository import Repository
+from fileset.watching import After, Settings, Watcher
+from fileset.watching.wakeup import WakeUp
 from ledger.errors import LedgerError
 from ledger.events import ChangeRedone, ChangeUndone, WriteExported
 from ledger.files import naming
-from ledger.journal import Draft, Recorded
-from ledger.journal_lines import write_journal
+from ledger.journal.entries import Draft, Recorded
+from ledger.journal.lines import write_journal
 
 REPOSITORY: Final = "repository"
 MEDIUM: Final = "medium"
 COPY: Final = "copy"
+INBOX: Final = "inbox"
 INPUTS: Final = "inputs"
 TEMPORARY: Final = "temporary"
 ACKNOWLEDGED: Final = "acknowledged"
@@ -91,8 +98,11 @@ class Scenario:
     name: str
     prepare: Callable[[Path], None]
     act: Callable[[Path], None]
-    finds: frozenset[FindingKind] = frozenset()
+    finds: frozenset[RepositoryFindingKind] = frozenset()
     """What `verify` finds before, and the operation mends."""
+
+    tries_again: bool = False
+    """Whether what fails is tried again: changes come in any order then, or once more."""
 
 
 # --- what operations are made of -----------------------------------------------------------------
@@ -216,7 +226,7 @@ def _foreign(folder: Path, names: Sequence[str]) -> None:
 
 def _write(folder: Path, layout: str = "pydicom", root: Path | None = None) -> None:
     with opened(folder) as fs:
-        writer = Writer(fs.repository, Contents(fs.repository))
+        writer = Writer(fs.repository)
         writer.resume()
         if fs.is_staged:
             writer.write(root, layout)
@@ -231,11 +241,9 @@ def _prepare_repair(folder: Path) -> None:
 
 def _repair(folder: Path) -> None:
     with opened(folder) as fs:
-        writer = Writer(fs.repository, Contents(fs.repository))
-        damage = writer.repair()
-        if damage.left:
-            raise PartlyError("; ".join(f"{each.path}: {each.why}" for each in damage.left))
-        writer.write(repaired=damage)
+        damage = Writer(fs.repository).write(repair=True).damage
+        if damage is not None and damage.unrepairable:
+            raise PartlyError("; ".join(f"{each.path}: {each.why}" for each in damage.unrepairable))
 
 
 def _write_new(folder: Path) -> None:
@@ -271,10 +279,15 @@ def _add(folder: Path) -> None:
         _complete(fs.add_many(folder / INPUTS))
 
 
-def _complete(report: Report) -> None:
+def _complete(report: AddReport) -> None:
     """Raise what stands for exit code 1."""
     if failed := report.of(Outcome.REJECTED):
         raise PartlyError("; ".join(f"{each.source}: {each.reason}" for each in failed))
+
+
+def _prepare_add_again(folder: Path) -> None:
+    with _made(folder) as fs:
+        fs.add_many(_inputs(folder, *_CT, *_MR), reference=True)
 
 
 def _prepare_add_large(folder: Path) -> None:
@@ -304,6 +317,23 @@ def _undo(folder: Path) -> None:
     with opened(folder) as fs:
         if not _last_is(fs, ChangeUndone):
             fs.undo()
+
+
+def _prepare_settle(folder: Path) -> None:
+    _prepare_undo(folder)
+    with opened(folder) as fs:
+        first = next(iter(fs))
+        ds = first.load()
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = "1.2.3.77"
+        ds.PatientName = "Another^Person"
+        ds.save_as(folder / "other.dcm")
+        fs.add_many([folder / "other.dcm"])
+
+
+def _settle(folder: Path) -> None:
+    with opened(folder) as fs:
+        for found in fs.mismatches:
+            fs.settle(found.patient_id)
 
 
 def _prepare_redo(folder: Path) -> None:
@@ -336,6 +366,9 @@ def _adopt(folder: Path) -> None:
     with _temporary(folder), FileSet(source, repository=path, progress=progress) as fs:
         if len(fs) < listed:
             raise PartlyError(f"{listed - len(fs)} instances left out")
+        if fs.doubts:
+            unread = ", ".join(name for names in fs.doubts.values() for name in names)
+            raise PartlyError(f"taken as listed: {unread}")
 
 
 def _prepare_import(folder: Path) -> None:
@@ -351,9 +384,9 @@ def _import(folder: Path) -> None:
     if is_repository(path):
         return
     exported = folder / INPUTS / "journal.jsonl"
-    source = source_of(folder / INPUTS / "archive" / REPOSITORY)
+    archive = source_of(folder / INPUTS / "archive" / REPOSITORY)
     # As the command opens it.
-    with _temporary(folder), naming(exported), exported.open("rb") as file:
+    with _temporary(folder), archive as source, naming(exported), exported.open("rb") as file:
         import_journal(path, file, str(exported), source=source).repository.close()
 
 
@@ -414,13 +447,26 @@ def _prepare_resume(folder: Path) -> None:
         fs.write()
 
 
+def _prepare_named(folder: Path) -> None:
+    """Leave the same behind as an import does: nobody has named the root."""
+    _prepare_resume(folder)
+    roots = Roots(folder / REPOSITORY)
+    roots.begin()
+    roots.keep()
+
+
+def _write_named(folder: Path) -> None:
+    with opened(folder) as fs:
+        Writer(fs.repository).write(folder / MEDIUM)
+
+
 class _Killed(BaseException):
     """Stands for a kill where no process is to end."""
 
 
 @contextmanager
 def _killed() -> Iterator[None]:
-    with mock.patch("projections.materializer.Materializer._roll_back", return_value=False):
+    with mock.patch("fileset.medium.made_files.MadeFiles.roll_back", return_value=False):
         try:
             yield
         except _Killed:
@@ -430,7 +476,7 @@ def _killed() -> Iterator[None]:
 
 def _abandon(folder: Path) -> None:
     with opened(folder) as fs:
-        Writer(fs.repository, Contents(fs.repository)).abandon(reason="of no use")
+        Writer(fs.repository).abandon(reason="of no use")
 
 
 def _prepare_export(folder: Path) -> None:
@@ -442,7 +488,7 @@ def _export(folder: Path) -> None:
     with opened(folder) as fs:
         if not _last_is(fs, WriteExported):
             state = fs.repository.at(fs.repository.journal.position)
-            Writer(fs.repository, Contents(fs.repository)).export(folder / COPY, state)
+            Exporter(fs.repository).export(folder / COPY, state)
 
 
 def _prepare_export_onto(folder: Path) -> None:
@@ -474,7 +520,7 @@ def _prepare_erase(folder: Path) -> None:
 
 def _erase(folder: Path) -> None:
     with opened(folder) as fs:
-        Writer(fs.repository, Contents(fs.repository)).resume()
+        Writer(fs.repository).resume()
         eraser = Eraser(fs.repository, Contents(fs.repository))
         eraser.erase({"PatientID": _PATIENT}, reason="asked for", take_off=True)
 
@@ -508,8 +554,16 @@ def _prepare_index(folder: Path) -> None:
     _strew(folder / MEDIUM)
 
 
+def _prepare_index_replace(folder: Path) -> None:
+    _prepare_index(folder)
+    shutil.copyfile(_TREE / "DICOMDIR", folder / MEDIUM / "dicomdir")
+
+
 def _index(folder: Path, **options: Any) -> None:
-    with _temporary(folder), mock.patch("fileset.indexing.new_uid", return_value=_UID):
+    with (
+        _temporary(folder),
+        mock.patch("fileset.adoption.make_dicomdir.new_uid", return_value=_UID),
+    ):
         repository = Repository.ephemeral()
         indexer = Indexer(repository, folder / MEDIUM, replace=True, **options)
         report = indexer.stage(file_set_id="CRASH")
@@ -519,17 +573,109 @@ def _index(folder: Path, **options: Any) -> None:
         _complete(report)
 
 
-_FINDS: Final = {"repair": frozenset((FindingKind.FILE_CHANGED,))}
+def _prepare_index_rename(folder: Path) -> None:
+    """Have one file to be renamed: what several would be called depends on which can be read."""
+    _prepare_index(folder)
+    path = folder / MEDIUM / _CT[0]
+    path.rename(path.with_name("the first.dcm"))
+
+
+def _index_rename(folder: Path) -> None:
+    root = folder / MEDIUM
+    with (
+        _temporary(folder),
+        mock.patch("fileset.adoption.make_dicomdir.new_uid", return_value=_UID),
+    ):
+        completed = complete_index(root)
+        repository = begin_index(root)
+        try:
+            indexer = Indexer(repository, root, rename=True, replace=True, completed=completed)
+            report = indexer.stage(file_set_id="CRASH")
+            if repository.state.live:
+                indexer.write()
+        finally:
+            end_index(root, repository)
+            repository.close()
+        _complete(report)
+
+
+def _index_keep(folder: Path) -> None:
+    root, keep = folder / MEDIUM, folder / REPOSITORY
+
+    def indexer(repository: Repository) -> Indexer:
+        return Indexer(repository, root, rename=True)
+
+    with (
+        _temporary(folder),
+        mock.patch("fileset.adoption.make_dicomdir.new_uid", return_value=_UID),
+    ):
+        repository = kept_index(keep, root)
+        if repository is None and is_repository(keep):
+            return
+        if repository is None:
+            repository = Repository.create(keep, lambda made: _complete(indexer(made).stage()))
+        try:
+            indexer(repository).write()
+        finally:
+            repository.close()
+
+
+def _prepare_new_medium(folder: Path) -> None:
+    _prepare_restructure(folder)
+    (folder / COPY).mkdir()
+    (folder / COPY / "README.TXT").write_bytes(b"not ours")
+
+
+def _write_new_medium(folder: Path) -> None:
+    with opened(folder) as fs, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            Writer(fs.repository).write(folder / COPY, "conformant", new_medium=True)
+        except UserWarning as exc:  # of a removed instance that can't be kept
+            raise PartlyError(str(exc)) from exc
+
+
+def _prepare_watch(folder: Path) -> None:
+    """Have a withdrawn instance arrive again with one byte changed, and another one."""
+    with _made(folder, *_CT[:1], *_CR) as fs:
+        fs.remove(fs.find(Modality="CT"))
+    for name, source in (("again", _CT[0]), ("new", _MR[0])):
+        path = folder / INBOX / name
+        path.parent.mkdir(exist_ok=True)
+        data = (_TREE / source).read_bytes()
+        path.write_bytes(data if name == "new" else data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def _watch(folder: Path) -> None:
+    """Take what is there and delete it, with a clock that goes on while the watcher waits."""
+    time = 0.0
+
+    def wait(_: WakeUp, seconds: float) -> bool:
+        nonlocal time
+        time += max(seconds, 0.1)
+        return False
+
+    settings = Settings(once=True, after=After.DELETE, poll=10.0)
+    with opened(folder) as fs, mock.patch.object(WakeUp, "wait", wait):
+        watcher = Watcher(fs, folder / INBOX, settings=settings, clock=lambda: time)
+        watcher.run()
+        if any((folder / INBOX).iterdir()):
+            raise PartlyError(f"{folder / INBOX}: {watcher.status['last_error']}")
+
+
+_FINDS: Final = {"repair": frozenset((RepositoryFindingKind.FILE_CHANGED,))}
 
 SCENARIOS: Final[dict[str, Scenario]] = {
-    name: Scenario(name, prepare, act, _FINDS.get(name, frozenset()))
+    name: Scenario(name, prepare, act, _FINDS.get(name, frozenset()), name == "watch")
     for name, prepare, act in (
         ("init", _prepare_empty, _init),
         ("add", _prepare_add, _add),
+        ("add-again", _prepare_add_again, _add),
         ("add-large", _prepare_add_large, _add),
         ("remove", _prepare_remove, _remove),
         ("undo", _prepare_undo, _undo),
         ("redo", _prepare_redo, _redo),
+        ("settle", _prepare_settle, _settle),
         ("import-file-set", partial(_foreign, names=(*_CT, *_MR)), _adopt),
         ("import-journal", _prepare_import, _import),
         ("write-new", _prepare_write_new, _write_new),
@@ -542,7 +688,9 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ("write-restructure", _prepare_restructure, _write),
         ("write-existing", _prepare_restructure, partial(_write, layout="existing")),
         ("write-resume", _prepare_resume, _write),
+        ("write-named", _prepare_named, _write_named),
         ("write-abandon", _prepare_resume, _abandon),
+        ("write-new-medium", _prepare_new_medium, _write_new_medium),
         ("repair", _prepare_repair, _repair),
         ("export", _prepare_export, _export),
         ("export-onto", _prepare_export_onto, _export),
@@ -550,6 +698,9 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ("erase", _prepare_erase, _erase),
         ("rebuild", _prepare_remove, _rebuild),
         ("snapshot", _prepare_snapshot, _snapshot),
-        ("index", _prepare_index, _index),
+        ("index", _prepare_index_replace, _index),
+        ("index-rename", _prepare_index_rename, _index_rename),
+        ("index-keep", _prepare_index_rename, _index_keep),
+        ("watch", _prepare_watch, _watch),
     )
 }

@@ -1,15 +1,15 @@
 """A simulated disk, which loses what was not made durable when its power fails.
 
-:class:`Disk` takes the calls that :mod:`tests.faults.replay` recorded, one after the other, and
+`Disk` takes the calls that `tests.faults.replay` recorded, one after the other, and
 knows at each point what a real disk may hold if the power fails there. What it guarantees is no
 more than POSIX and Linux's manual pages say:
 
 - The data, size and mode of a file are durable after fsync or fdatasync of that file, or syncfs.
 - A name is durable after fsync or fdatasync of the folder that it is in, or syncfs. So a file that
   was synced can be lost with its name; and fsync of a folder says nothing of the folder above it.
-- Changes of names that were not synced are kept in any subset, whatever their order (``names``
+- Changes of names that were not synced are kept in any subset, whatever their order (`names`
   below: each one for itself, even the two halves of a rename from one folder to another), or, as a
-  file system with a journal does it, up to a point in their order (``ordered``).
+  file system with a journal does it, up to a point in their order (`ordered`).
 - A name can be durable and the data of its file not: a new file is then empty, or as long as it
   should be and all zeros.
 - Data that was not synced is kept or lost by sectors of 512 bytes: torn writes, new before old,
@@ -19,8 +19,8 @@ One rename within one folder is one step: everything here, as elsewhere, relies 
 
 What is beyond this model, and not shown here: a disk that says that it has flushed and has not;
 sectors that are damaged beside those that were written (SQLite calls the contrary
-``POWERSAFE_OVERWRITE`` and relies on it, too); a sector that is torn in itself; a file system that
-forgets what it had long synced; names that a repair puts into ``lost+found``. What SQLite does is
+`POWERSAFE_OVERWRITE` and relies on it, too); a sector that is torn in itself; a file system that
+forgets what it had long synced; names that a repair puts into `lost+found`. What SQLite does is
 in the trace as it did it: its journal is torn, lost and kept as every other file.
 """
 
@@ -157,9 +157,9 @@ class Loss(Protocol):
 
 @frozen
 class Simple:
-    """Changes of names: ``all``, ``none``, or ``gone``, those by which one went.
+    """Changes of names: `all`, `none`, or `gone`, those by which one went.
 
-    And data: ``all``, ``none``, or ``zeros`` where files grew.
+    And data: `all`, `none`, or `zeros` where files grew.
     """
 
     names: str

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import re
 import shutil
 import subprocess
 import tempfile
+from collections import Counter
 from functools import cache, partial
 from pathlib import Path
 from typing import Final
+
+from attrs import evolve
+
+from fileset.repository.origin import default_actor
 
 from .points import (
     Call,
@@ -54,14 +60,14 @@ class Tracing:
     name = "strace"
 
     def calls(self, scenario: Scenario, folder: Path) -> list[Call]:
-        """See :class:`~.points.Form`."""
+        """See `Form`."""
         told, calls, _ = _traced(scenario, folder)
         if not told.done:
             raise HarnessError(f"{scenario.name} fails without a fault: {told}")
         return [call for call in calls if concerns(call.text)]
 
-    def act(self, scenario: Scenario, folder: Path, point: Point, *, exact: bool = True) -> Told:
-        """See :class:`~.points.Form`."""
+    def act(self, scenario: Scenario, folder: Path, point: Point) -> Told:
+        """See `Form`."""
         what = "signal=KILL" if point.kind is Kind.KILL else f"error={point.kind.value}"
         told, calls, lines = _traced(
             scenario, folder, f"--inject={point.call.name}:{what}:when={point.call.number}"
@@ -69,8 +75,7 @@ class Tracing:
         here = [
             line
             for call, line in zip(calls, lines, strict=True)
-            if (call.name, call.number) == (point.call.name, point.call.number)
-            and (call.text == point.call.text or (not exact and concerns(call.text)))
+            if call.number == point.call.number and call.is_same(point.call)
         ]
         happened = told.killed if point.kind is Kind.KILL else "(INJECTED)" in "".join(here)
         if not here or not happened:
@@ -82,7 +87,7 @@ class Tracing:
 
 @cache
 def why_not() -> str | None:
-    """Return why nothing can be traced here, ``None`` if it can."""
+    """Return why nothing can be traced here, `None` if it can."""
     if shutil.which("strace") is None:
         return "strace is not installed"
     try:
@@ -140,6 +145,8 @@ def _make_ready() -> None:
     # What the collector closes, it would close at another time in another run.
     gc.collect()
     gc.disable()
+    # Each hundredth time that it is asked for that, the C library closes a socket of its own.
+    os.environ["LOGNAME"] = default_actor()
     _allow_tracing()
 
 
@@ -151,13 +158,16 @@ def _allow_tracing() -> None:
 def _parsed(log: list[str], folder: Path) -> tuple[list[Call], list[str]]:
     calls, lines = [], []
     numbers: dict[str, int] = {}
+    such: Counter[tuple[str, str]] = Counter()
     for line in log:
         found = _LINE.match(line)
         if found is None:
             continue
         name, rest = found.groups()
         numbers[name] = number = numbers.get(name, 0) + 1
-        calls.append(_call(name, number, rest, folder))
+        call = _call(name, number, rest, folder)
+        calls.append(evolve(call, before=such[name, call.text]))
+        such[name, call.text] += 1
         lines.append(line)
     return calls, lines
 

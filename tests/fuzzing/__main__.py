@@ -1,4 +1,4 @@
-"""``python -m fuzzing``: fuzz for a time, print what was tried and keep what was found."""
+"""`python -m fuzzing`: fuzz for a time, print what was tried and keep what was found."""
 
 from __future__ import annotations
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pydicom.data
 
-from ledger import codec
 from ledger.events import EVENT_TYPES
-from projections.dicomdir_decoder import decode_dicomdir, link
-from projections.dicomdir_encoder import DirectoryRecord, encode_dicomdir
+from ledger.journal import codec
+from projections.dicomdir.decoder import decode_dicomdir
+from projections.dicomdir.encoder import DirectoryRecord, encode_dicomdir
+from projections.dicomdir.tree import link
 
 TESTS = Path(__file__).parent.parent
 LARGEST = 1 << 16

@@ -36,7 +36,7 @@ class Outcome:
 
 @contextmanager
 def alarm(seconds: int = SECONDS) -> Iterator[None]:
-    """Raise :class:`TooLongError` in the block after some time."""
+    """Raise `TooLongError` in the block after some time."""
 
     def ring(_: int, __: FrameType | None) -> None:
         raise TooLongError(f"not done in {seconds} s")
@@ -77,7 +77,7 @@ def fuzz(seconds: float, seed: int, names: list[str] | None = None) -> Outcome:
 
 
 def failure_of(name: str, data: bytes) -> tuple[tuple[str, ...], str] | None:
-    """Return where and how a target fails on an input, ``None`` if it doesn't."""
+    """Return where and how a target fails on an input, `None` if it doesn't."""
     try:
         with alarm():
             TARGETS[name].check(data)

@@ -14,21 +14,19 @@ from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
 
 from fuzzing import corpus
-from ledger import codec
-from ledger.elements import from_json, is_canonical, to_json
+from ledger.dicom_json import from_json, to_json
+from ledger.elements import is_canonical
 from ledger.errors import InstanceError, LedgerError, UnknownFormatError
-from ledger.instance import Instance, read_head, read_instance
-from ledger.journal_lines import JournalFile
-from ledger.record_keys import KEYS
-from ledger.recorders import build_records
-from ledger.scanner import Scan, Wanted, scan, scan_generally
-from projections.dicomdir_decoder import (
-    DecodedDirectory,
-    decode_dicomdir,
-    link,
-    read_item,
-)
-from projections.mending import salvage
+from ledger.instances.instance import Instance, read_head, read_instance
+from ledger.instances.make_records import build_records
+from ledger.instances.record_keys import KEYS
+from ledger.instances.scanner import Scan, Wanted, scan, scan_generally
+from ledger.journal import codec
+from ledger.journal.lines import JournalFile
+from projections.dicomdir.decoded_directory import DecodedDirectory
+from projections.dicomdir.decoder import decode_dicomdir, read_item
+from projections.dicomdir.mending import decode_damaged
+from projections.dicomdir.tree import link
 
 _TAGS = {tag: key.vr for tag, key in KEYS.items()}
 _WARM = Wanted(_TAGS)
@@ -58,12 +56,12 @@ def dicomdir(data: bytes) -> None:
     if not error:
         _check_directory(directory)
         _check_plain_records(data, directory)
-    _, salvaged = attempt(lambda: salvage(data, name="DICOMDIR"))
+    _, salvaged = attempt(lambda: decode_damaged(data, name="DICOMDIR"))
     if salvaged is not None:
         found, mends = salvaged
         _check_directory(found)
         assert bool(mends) == bool(error)
-        assert attempt(lambda: salvage(data, name="DICOMDIR"))[1] == salvaged
+        assert attempt(lambda: decode_damaged(data, name="DICOMDIR"))[1] == salvaged
 
 
 def _check_directory(directory: DecodedDirectory) -> None:
@@ -134,7 +132,8 @@ def _told(result: tuple[str, Scan | None]) -> Any:
     error, found = result
     if found is None:
         return error
-    return error, found.transfer_syntax_uid, {t: bytes(e.value) for t, e in found.elements.items()}
+    elements = {tag: bytes(element.value) for tag, element in found.elements.items()}
+    return error, found._replace(elements={}), elements
 
 
 def _of(instance: Instance) -> Any:

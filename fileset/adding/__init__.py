@@ -1,0 +1,1 @@
+"""Adding instances: finding files, reading them, and recording them as one change."""

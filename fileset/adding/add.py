@@ -1,0 +1,454 @@
+"""Adding instances: from what was read of a file to the event that records it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import takewhile
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from attrs import frozen
+
+from fileset.adding.candidate import (
+    LARGE,
+    AddReport,
+    Candidate,
+    Outcome,
+    Result,
+    absolute,
+    read_path,
+    same_data_set,
+)
+from fileset.adding.faults import Fault, faults_of
+from fileset.adding.find import FoundFile
+from fileset.adding.read_ahead import read_ahead
+from fileset.adding.recorders import overridden_recorders
+from fileset.python_gc import gc_seldom
+from fileset.repository.contents import Contents, take_in
+from fileset.repository.repository import Repository
+from ledger.errors import (
+    ConflictError,
+    ContentMissingError,
+    InstanceError,
+    LedgerError,
+    NotDicomError,
+    RecordError,
+)
+from ledger.events import (
+    ConflictNoted,
+    Content,
+    ContentRecorded,
+    Handle,
+    InstanceAdded,
+    InstanceRejected,
+    InstanceRestored,
+    MismatchNoted,
+    Placement,
+    Record,
+    Variant,
+)
+from ledger.files import file_content
+from ledger.instances.instance import differs
+from ledger.vault.protocol import Batch
+from projections.past.diff import above
+from projections.state.differences import differences, in_words, keyword_of
+from projections.state.hierarchy import Branch, Leaf
+from projections.state.keys import record_key
+from projections.state.namesakes import namesakes_above
+from projections.state.persons import other_person
+from projections.state.state import FileSetState
+
+_ATTEMPTS: Final = 20
+_PATIENT: Final = "PATIENT"
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+
+Offered: TypeAlias = Candidate | Result
+"""What reading a file gave: an instance that can be added, or the account of why not."""
+
+OnResult: TypeAlias = Callable[[Result], None]
+"""Called with the account of each file."""
+
+
+def offer(
+    files: Iterable[FoundFile],
+    *,
+    complete: bool = False,
+    contents: bool = True,
+    headers: bool = False,
+) -> Iterator[Offered]:
+    """Yield what reading each of `files` gives; a bad file is an account, not an exception.
+
+    With `complete`, what the directory records must have and an instance lacks is invented.
+    Without `contents` or `headers` the candidates may lack them: that makes it faster.
+    """
+    recorders = overridden_recorders()
+    if recorders or headers:
+        ahead: Iterable[tuple[FoundFile, Candidate | None]] = ((file, None) for file in files)
+    else:
+        ahead = read_ahead(files, complete=complete, contents=contents)
+    for (path, skipped), candidate in ahead:
+        if candidate is not None:
+            yield candidate
+            continue
+        if skipped is not None:
+            yield Result(path, Outcome.SKIPPED, reason=skipped)
+            continue
+        try:
+            # Values of elements that records don't hold may be asked for.
+            yield read_path(
+                path, complete=complete, contents=contents or headers, recorders=recorders
+            )
+        except NotDicomError as exc:
+            yield Result(path, Outcome.NOT_DICOM, reason=exc.reason)
+        except RecordError as exc:
+            yield Result(path, Outcome.REJECTED, reason=exc.reason, completable=not complete)
+        except InstanceError as exc:
+            yield Result(path, Outcome.REJECTED, reason=exc.reason)
+
+
+@frozen
+class Offers:
+    """What is offered, made anew each time that it is gone over."""
+
+    make: Callable[[], Iterable[Offered]]
+
+    def __iter__(self) -> Iterator[Offered]:
+        """Yield what is offered now."""
+        return iter(self.make())
+
+
+class Adder:
+    """Adds instances to a repository.
+
+    Those that may be of another person than others with their Patient ID are added and noted, or
+    rejected with `reject_mismatched`.
+    """
+
+    def __init__(self, repository: Repository, *, reject_mismatched: bool = False) -> None:
+        self._repository = repository
+        self._reject_mismatched = reject_mismatched
+        self._contents = Contents(repository)
+
+    @property
+    def state(self) -> FileSetState:
+        """The state of the repository."""
+        return self._repository.state
+
+    def add_in_place(
+        self, offered: Iterable[Offered], root: Path, *, progress: OnResult | None = None
+    ) -> AddReport:
+        """Add what is `offered` of files that lie below `root`, where they stay.
+
+        Their content is recorded if the repository is kept.
+        """
+
+        def add(candidate: Candidate) -> Result:
+            return self._add_one(candidate, lambda: self._in_place(candidate, root))
+
+        return self._account(offered, add, progress)
+
+    def _in_place(self, candidate: Candidate, root: Path) -> InstanceAdded:
+        content, source = None, candidate.source or ""
+        if self._repository.is_kept:
+            content = candidate.content
+        return added_event(
+            self._repository.state, candidate, content, Placement.ROOT, file_id=below(root, source)
+        )
+
+    def add(
+        self,
+        offered: Iterable[Offered],
+        *,
+        placement: Placement = Placement.VAULT,
+        reason: str | None = None,
+        progress: OnResult | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> AddReport:
+        """Add what is `offered` as one change and return the account of each.
+
+        Rejections are recorded in the same change. The content is durable in the vault before
+        the change is in the journal. `stop` is asked each time whether to leave all that follows.
+
+        Where a journal without a lock lets another writer in between, all is decided again on what
+        is there by then. `ConflictError` if that happens time and again, or
+        `offered` is an iterator, which can be gone over but once.
+        """
+        for _ in range(_ATTEMPTS if iter(offered) is not offered else 0):
+            try:
+                return self._add(offered, placement, reason, progress, stop)
+            except ConflictError:
+                progress = None  # it has been told
+        return self._add(offered, placement, reason, progress, stop)
+
+    def _add(
+        self,
+        offered: Iterable[Offered],
+        placement: Placement,
+        reason: str | None,
+        progress: OnResult | None,
+        stop: Callable[[], bool] | None,
+    ) -> AddReport:
+        with self._repository.change(reason), self._repository.vault.batch() as batch:
+
+            def add(candidate: Candidate) -> Result:
+                copies = placement is Placement.VAULT or candidate.source is None
+                return self._add_one(
+                    candidate,
+                    lambda: self._event(candidate, placement, batch),
+                    lambda leaf: self._secure(leaf, candidate, batch, copies=copies),
+                )
+
+            wanted = offered if stop is None else takewhile(lambda _: not stop(), offered)
+            return self._account(wanted, add, progress)
+
+    def _event(self, candidate: Candidate, placement: Placement, batch: Batch) -> InstanceAdded:
+        if placement is Placement.REFERENCE and candidate.source is not None:
+            content = candidate.content
+        else:
+            placement, content = Placement.VAULT, candidate.store(batch)
+        return added_event(self._repository.state, candidate, content, placement)
+
+    def _account(
+        self,
+        offered: Iterable[Offered],
+        add: Callable[[Candidate], Result],
+        progress: OnResult | None,
+    ) -> AddReport:
+        report = AddReport()
+        with gc_seldom():
+            for item in offered:
+                if isinstance(item, Result):
+                    result = item
+                    if item.outcome.is_failure:
+                        self._repository.emit(
+                            InstanceRejected(absolute(item.source), item.reason or "")
+                        )
+                else:
+                    result = self._added(item, add)
+                report.results.append(result)
+                if progress:
+                    progress(result)
+        return report
+
+    def _added(self, candidate: Candidate, add: Callable[[Candidate], Result]) -> Result:
+        """Add `candidate`; the file of a large one is read now, which may go wrong."""
+        try:
+            return add(candidate)
+        except InstanceError as exc:
+            source = candidate.name or candidate.source or ""
+            self._repository.emit(InstanceRejected(absolute(source), exc.reason))
+            return Result(source, Outcome.REJECTED, reason=exc.reason)
+
+    def _add_one(
+        self,
+        candidate: Candidate,
+        event: Callable[[], InstanceAdded],
+        secure: Callable[[Leaf], str | None] = lambda _: None,
+    ) -> Result:
+        emit, state = self._repository.emit, self._repository.state
+        uid = candidate.instance.sop_instance_uid
+        shown = candidate.name or f"SOP Instance {uid}"
+        if (standing := state.live.get(uid)) is not None:
+            how = self._differs(standing, candidate)
+            if how is None:
+                note = secure(standing)
+                return Result(shown, Outcome.ALREADY_THERE, standing.handle, note=note)
+            content = candidate.content
+            emit(ConflictNoted(standing.handle, candidate.source, content))
+            return Result(
+                shown,
+                Outcome.CONFLICTING,
+                standing.handle,
+                f"the File-set holds the SOP Instance {uid}{_whence(standing)} with other content "
+                f"({how}); remove that one first to have this one instead",
+            )
+        other = other_person(state, candidate.records[0])
+        if other is not None and self._reject_mismatched:
+            found = differences(candidate.records[0], other)
+            why = in_words(_PATIENT, found)
+            # The journal has no values of a person whom an erasure could not find by them.
+            noted = f"another person may have its Patient ID: {', '.join(map(keyword_of, found))}"
+            emit(InstanceRejected(absolute(candidate.name or candidate.source or ""), noted))
+            return Result(shown, Outcome.REJECTED, reason=why, mismatch=True)
+        removed = state.removals.get(uid)
+        faults: Iterable[Fault] = ()
+        if removed is not None and self._differs(removed, candidate) is None:
+            stored = secure(removed)
+            handle, invented = removed.handle, _NONE
+            emit(InstanceRestored(handle))
+        else:
+            stored, added, invented = None, event(), candidate.invented
+            handle = emit(added)
+            faults = faults_of(candidate, added)
+        faults = (*faults, *_namesakes(state, handle))
+        differing = self._note_mismatches(handle, candidate, other)
+        notes = [stored, *differing, *(fault for fault, _ in faults)]
+        note = "; ".join(filter(None, notes)) or None
+        return Result(
+            shown,
+            Outcome.ADDED,
+            handle,
+            invented=invented,
+            note=note,
+            mismatch=other is not None,
+            faulty=any(is_error for _, is_error in faults),
+        )
+
+    def _secure(
+        self, leaf: Leaf, candidate: Candidate, batch: Batch, *, copies: bool
+    ) -> str | None:
+        """Put the bytes of a known instance into the vault, if they should be there and are not.
+
+        With `copies` they should. They are the candidate's, or, where that holds the data set in
+        another encoding, those that lie where the instance was found.
+        """
+        content = self._contents.content(leaf)
+        is_kept = leaf.placement is Placement.VAULT
+        if not (is_kept or copies) or (is_kept and batch.has(content.digest)):
+            return None
+        if candidate.content == content:
+            candidate.store(batch)
+        elif is_kept or not self._take_in(leaf, content, batch):
+            return None
+        if is_kept:
+            return "its content in the vault was damaged or lost, and was stored anew"
+        self._repository.emit(ContentRecorded(leaf.handle, content, Placement.VAULT))
+        return "its content was not in the vault, and was stored there"
+
+    def _take_in(self, leaf: Leaf, content: Content, batch: Batch) -> bool:
+        """Put the instance's file where it lies into the vault; return whether it is `content`."""
+        try:
+            return take_in(self._contents.path(leaf), batch) == content
+        except (OSError, ContentMissingError):
+            return False
+
+    def _note_mismatches(
+        self, handle: Handle, candidate: Candidate, other: Record | None
+    ) -> Iterator[str]:
+        """Record it, and yield it in words, if the instance differs from the records above it.
+
+        Of the patient that is `other`, what another person with its Patient ID has.
+        """
+        for branch, said in zip(
+            above(self._repository.state.leaf(handle).home), candidate.records, strict=False
+        ):
+            standing = other if said.type == _PATIENT else branch.record
+            if standing is None or said == standing or said.type != standing.type:
+                continue
+            if found := differences(said, standing):
+                keywords = tuple(map(keyword_of, found))
+                self._repository.emit(MismatchNoted(handle, branch.ref, keywords))
+                yield in_words(said.type, found)
+
+    def _differs(self, leaf: Leaf, candidate: Candidate) -> str | None:
+        """Return how `candidate` differs from the instance that stands, `None` if it doesn't.
+
+        Files that hold the same data set in another encoding do not differ.
+        """
+        try:
+            content = self._contents.content(leaf)
+            if content.digest == candidate.content.digest:
+                return None
+            if max(content.size, candidate.content.size) >= LARGE:
+                return "it is too large to compare element by element"
+            there = self._read(leaf)
+        except (OSError, LedgerError):
+            return "it can't be read to compare"
+        how = differs(there, candidate.data)
+        if how == "nothing" or (how == "metadata" and same_data_set(there, candidate.data)):
+            return None
+        return f"its {how} differs"
+
+    def _read(self, leaf: Leaf) -> bytes:
+        """Return the instance's bytes, of one in the same batch from where they were just read."""
+        try:
+            return self._contents.read(leaf)
+        except ContentMissingError:
+            source = leaf.source
+            if source is None or leaf.content != file_content(Path(source)):
+                raise
+            return Path(source).read_bytes()
+
+
+def _namesakes(state: FileSetState, handle: Handle) -> Iterator[Fault]:
+    """Yield which records above an instance have the name of others, in other places."""
+    for each in namesakes_above(state, state.leaf(handle)):
+        yield f"its {each.branch.own.type} record {each.text}", each.is_error
+
+
+def _whence(leaf: Leaf) -> str:
+    if leaf.source:
+        return f", added from {leaf.source},"
+    return f", at {leaf.file_id}," if leaf.file_id else ""
+
+
+def below(root: Path, path: str) -> str:
+    """Return the File ID of the file at `path`, which lies below the folder `root`."""
+    folder = _with_separator(root)
+    if not path.startswith(folder):
+        raise ValueError(f"{path} is not below {root}")
+    return path[len(folder) :]
+
+
+@lru_cache(maxsize=16)
+def _with_separator(folder: Path) -> str:
+    return os.path.join(folder, "")
+
+
+def added_event(
+    state: FileSetState,
+    candidate: Candidate,
+    content: Content | None,
+    placement: Placement,
+    *,
+    file_id: str | None = None,
+) -> InstanceAdded:
+    """Return the event that adds `candidate`, below the records of `state` that it shares.
+
+    With a `file_id` it lies there on the medium already.
+    """
+    *parents, leaf = candidate.records
+    shared, new = share(state.hierarchy.root, parents)
+    instance = candidate.instance
+    return InstanceAdded(
+        sop_instance_uid=instance.sop_instance_uid,
+        sop_class_uid=instance.sop_class_uid,
+        transfer_syntax_uid=instance.transfer_syntax_uid,
+        record=leaf,
+        parents=new,
+        under=shared[-1].ref if shared else None,
+        content=content,
+        placement=placement,
+        source=candidate.source if file_id is None else None,
+        file_id=file_id,
+        invented=dict(candidate.invented),
+        differing=variants(shared, parents),
+    )
+
+
+def share(root: Branch, parents: list[Record]) -> tuple[list[Branch], tuple[Record, ...]]:
+    """Return the records in the tree that `parents` lead to, from the top, and those that are new.
+
+    Records of one type with the same key are one (PS3.3 F.5.1), whatever else they say.
+    """
+    shared: list[Branch] = []
+    branch = root
+    for depth, record in enumerate(parents):
+        known = branch.find(record.type, record_key(record) or "")
+        if known is None:
+            return shared, tuple(parents[depth:])
+        shared.append(known)
+        branch = known
+    return shared, ()
+
+
+def variants(shared: list[Branch], said: Sequence[Record]) -> tuple[Variant, ...]:
+    """Return what an instance says of the records `shared` that the journal holds otherwise."""
+    return tuple(
+        Variant(branch.ref, record)
+        for branch, record in zip(shared, said, strict=False)
+        if record != branch.own
+    )

@@ -1,0 +1,471 @@
+"""Files and datasets on their way in: reading them, and the account of each."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from enum import Enum
+from functools import cached_property, partial
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from attrs import Factory, define, evolve, field, frozen
+
+from fileset.adding.recorders import Recorder, overridden_recorders
+from ledger.digest import digest_of
+from ledger.errors import InstanceError, NotDicomError, RecordError
+from ledger.events import Content, Handle, Record
+from ledger.files import FileStamp, FileView, open_content
+from ledger.instances import completion
+from ledger.instances.file_meta import PREFIX_END, is_dicom
+from ledger.instances.instance import Instance, read_head, read_instance, read_large
+from ledger.instances.make_records import build_records
+from ledger.instances.persons import with_person
+from ledger.vault.protocol import Batch, Vault
+from projections.state.keys import record_key
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+_HEAD = 1 << 15  # bytes, in which most headers are
+_AT_ONCE = 1 << 20  # bytes of a file that is read whole, whatever it is
+LARGE = 1 << 24
+"""Bytes from which a file is not held in memory: it is read where it lies, piece by piece."""
+
+_KEY_NAMES = {
+    "PATIENT": "Patient ID",
+    "STUDY": "Study Instance UID",
+    "SERIES": "Series Instance UID",
+    "PRIVATE": "Private Record UID",
+}  # what records above a leaf are told apart by
+
+
+class Outcome(Enum):
+    """What became of one file that was offered."""
+
+    ADDED = "added"
+    ALREADY_THERE = "already there"
+    CONFLICTING = "conflicting"
+    REJECTED = "rejected"
+    NOT_DICOM = "not DICOM"
+    SKIPPED = "skipped"
+    EXCLUDED = "excluded"
+
+    @classmethod
+    def of(cls, exc: InstanceError) -> Outcome:
+        """Return the outcome for a file that could not be read."""
+        return cls.NOT_DICOM if isinstance(exc, NotDicomError) else cls.REJECTED
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the user has to look at it."""
+        return self is Outcome.CONFLICTING or self is Outcome.REJECTED or self is Outcome.NOT_DICOM
+
+
+@frozen
+class Result:
+    """The account of one file: `handle` is the instance concerned, `reason` says why not.
+
+    `invented` are the values that its directory records were given, by keyword; `note` is
+    something about an instance that was added all the same. `mismatch` is whether it may be of
+    another person than others with its Patient ID; `faulty` whether it was added and the File-set
+    breaks the Standard with it, which the note says. `completable` is a rejection over what
+    its directory records must have, which inventing it may avert.
+    """
+
+    source: str
+    outcome: Outcome
+    handle: Handle | None = None
+    reason: str | None = None
+    invented: Mapping[str, str] = Factory(dict)
+    note: str | None = None
+    mismatch: bool = False
+    faulty: bool = False
+    completable: bool = False
+
+
+@define(repr=False)
+class AddReport:
+    """The account of everything that was offered: found = the sum of all outcomes."""
+
+    results: list[Result] = field(factory=list)
+
+    def __repr__(self) -> str:
+        """Return how many files were found, and what became of them."""
+        counts = " + ".join(f"{number} {outcome.value}" for outcome, number in self.counts.items())
+        return f"<AddReport: found {len(self.results)} = {counts or 0}>"
+
+    def __iter__(self) -> Iterator[Result]:
+        """Yield the results in the order of the files."""
+        return iter(self.results)
+
+    @property
+    def counts(self) -> Mapping[Outcome, int]:
+        """How many files had each outcome."""
+        return Counter(result.outcome for result in self.results)
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether any file was offered and is not part of the File-set now."""
+        return any(result.outcome.is_failure for result in self.results)
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether the user has to look at any file: also at one that was added."""
+        return self.has_failures or self.mismatched > 0 or self.faulty > 0
+
+    @property
+    def mismatched(self) -> int:
+        """How many were added and may be of another person than others with their Patient ID."""
+        return sum(result.mismatch and not result.outcome.is_failure for result in self.results)
+
+    @property
+    def faulty(self) -> int:
+        """How many were added with which the File-set breaks the Standard."""
+        return sum(result.faulty for result in self.results)
+
+    def of(self, outcome: Outcome) -> list[Result]:
+        """Return the results with `outcome`."""
+        return [result for result in self.results if result.outcome is outcome]
+
+
+@frozen
+class LargeFile:
+    """A file of `LARGE` bytes and more, at a path of its own and known by its stamp."""
+
+    path: str
+    stamp: FileStamp
+
+    @contextmanager
+    def view(self) -> Iterator[FileView]:
+        """Give the file's bytes; InstanceError as for `_opened`."""
+        with self._opened() as fd:
+            yield FileView(fd, self.stamp.size)
+
+    def content(self) -> Content:
+        """Return the file's digest and size; InstanceError as for `_opened`."""
+        with self._opened() as fd:
+            return open_content(fd)
+
+    def store(self, batch: Batch) -> Content:
+        """Add the file to a vault; InstanceError as for `_opened`."""
+        with self._opened() as fd:
+            return batch.add_file(fd)
+
+    def dataset(self) -> Dataset:
+        """Return what pydicom reads."""
+        return _parse(self.path)
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
+        """Give the open file; InstanceError if it can't be read, or is not as it was, or stays."""
+        with _opened(self.path) as fd:
+            self._compare(fd)
+            with _reading(self.path):
+                yield fd
+            self._compare(fd)
+
+    def _compare(self, fd: int) -> None:
+        if FileStamp.of(_status(fd, self.path)).of_content != self.stamp.of_content:
+            raise _changed(self.path)
+
+
+@frozen
+class LargeContent:
+    """Content of that size that the vault has, whole."""
+
+    vault: Vault
+    known: Content
+
+    def view(self) -> AbstractContextManager[FileView]:
+        """Give its bytes; VaultError where the vault fails."""
+        return self.vault.view(self.known.digest)
+
+    def content(self) -> Content:
+        """Return its digest and size."""
+        return self.known
+
+    def store(self, batch: Batch) -> Content:
+        """Return what it is: it is stored."""
+        return self.known
+
+    def dataset(self) -> Dataset:
+        """Return what pydicom reads, all of it."""
+        return _parse(self.vault.read(self.known.digest))
+
+
+@frozen
+class Candidate:
+    """An instance that can be added: its bytes, and the records that it asks for, top down.
+
+    `name` is what the user called the file, `source` its absolute path. Of a `large` file the bytes
+    are not held: it is read anew for whatever is asked.
+    """
+
+    name: str | None
+    source: str | None
+    _data: bytes | None
+    instance: Instance
+    records: tuple[Record, ...]
+    invented: Mapping[str, str] = Factory(dict)
+    large: LargeFile | LargeContent | None = None
+
+    @property
+    def data(self) -> bytes:
+        """The instance's file, whatever its size; InstanceError if it can't be read again."""
+        if self._data is not None:
+            return self._data
+        if self.large is not None:
+            with self.read() as whole:
+                return whole[:]
+        data, _, large = _read_file(self.source or "", head_will_do=False)
+        return evolve(self, data=data, large=large).data
+
+    @contextmanager
+    def read(self) -> Iterator[bytes | FileView]:
+        """Give the instance's file without reading all of a large one; raises as `data` does."""
+        if self.large is None:
+            yield self.data
+            return
+        with self.large.view() as view:
+            yield view
+
+    @cached_property
+    def content(self) -> Content:
+        """The digest and size of the instance's file; InstanceError as for `data`."""
+        if self.large is not None:
+            return self.large.content()
+        data = self.data
+        return Content(digest_of(data), len(data))
+
+    def store(self, batch: Batch) -> Content:
+        """Add the instance's file to a vault, and return what it is.
+
+        InstanceError as for `data`, VaultError where the vault fails.
+        """
+        return batch.add(self.data) if self.large is None else self.large.store(batch)
+
+    def dataset(self) -> Dataset:
+        """Return all of the instance, as pydicom reads it; large values when they are asked for."""
+        return _parse(self.data) if self.large is None else self.large.dataset()
+
+
+def read_path(
+    path: str | os.PathLike[str],
+    records: tuple[Record, ...] | None = None,
+    *,
+    complete: bool = False,
+    contents: bool = True,
+    recorders: Mapping[str, Recorder] | None = None,
+) -> Candidate:
+    """Return the instance in the file at `path`, with `records` or those made by default.
+
+    With `complete`, values that these must have and the instance lacks are invented. Without
+    `contents` only what that takes is read of the file. `recorders` are the overridden ones,
+    where the caller has asked for them already.
+
+    Raises `InstanceError` if the file can't be read, is no DICOM file or
+    lacks something that a directory record needs; the message begins with the path.
+    """
+    name = os.fspath(path)
+    if recorders is None:
+        recorders = overridden_recorders()
+    data, instance, large = _read_file(name, head_will_do=not contents and not recorders)
+    if instance is None:
+        instance = read_instance(data or b"", name)
+    try:
+        if records is None:
+            whole = partial(_parse, name if data is None else data)
+            invented, records = _records(instance, recorders, whole, complete)
+        else:
+            invented = {}
+        checked = _checked(records, instance)
+        return Candidate(name, absolute(name), data, instance, checked, invented, large)
+    except InstanceError as exc:
+        raise type(exc)(exc.reason, name=name) from exc
+
+
+def read_bytes(data: bytes, name: str) -> Candidate:
+    """Return the instance whose file `data` is; messages call it `name`. See `read_path`."""
+    instance = read_instance(data, name)
+    records = build_records(instance, overridden_recorders(), lambda: _parse(data))
+    return Candidate(None, None, data, instance, _checked(records, instance))
+
+
+def read_content(vault: Vault, content: Content, name: str) -> Candidate:
+    """Return the instance whose file the vault has; messages call it `name`. See `read_path`.
+
+    VaultError if the vault does not have it whole.
+    """
+    if content.size < LARGE:
+        return read_bytes(vault.read(content.digest), name)
+    with open(os.devnull, "wb", buffering=0) as nowhere:
+        vault.copy_to(content.digest, nowhere.fileno())  # all of it is checked
+    large = LargeContent(vault, content)
+    with large.view() as view:
+        instance = read_large(view)
+    records = build_records(instance, overridden_recorders(), large.dataset)
+    return Candidate(None, None, None, instance, _checked(records, instance), large=large)
+
+
+def read_dataset(ds: Dataset, records: tuple[Record, ...] | None = None) -> Candidate:
+    """Return the instance that `ds` is, as pydicom encodes it; see `read_path`."""
+    buffer = BytesIO()
+    ds.save_as(buffer, enforce_file_format=True)
+    data = buffer.getvalue()
+    filename = getattr(ds, "filename", None)
+    name = os.fspath(filename) if isinstance(filename, str | os.PathLike) else None
+    instance = read_instance(data, name or "the dataset")
+    if records is None:
+        records = build_records(instance, overridden_recorders(), lambda: ds)
+    source = absolute(name) if name else None
+    return Candidate(name, source, data, instance, _checked(records, instance))
+
+
+def _records(
+    instance: Instance,
+    recorders: Mapping[str, Recorder],
+    dataset: Callable[[], Dataset],
+    complete: bool,
+) -> tuple[Mapping[str, str], tuple[Record, ...]]:
+    """Return what was invented for the records of `instance`, by keyword, and the records."""
+    invented: Mapping[str, str] = {}
+    if complete:
+        instance, invented = completion.complete(instance)
+    return invented, build_records(instance, recorders, dataset)
+
+
+def _checked(records: tuple[Record, ...], instance: Instance) -> tuple[Record, ...]:
+    """Return `records` with what `instance` tells of its patient besides.
+
+    RecordError if one above the last lacks what it is told apart by.
+    """
+    for record in records[:-1]:
+        if record_key(record) is None:
+            raise RecordError(
+                f"The {record.type} directory record is missing a required element: "
+                f"{_KEY_NAMES[record.type]}"
+            )
+    return with_person(records, instance)
+
+
+def absolute(name: str) -> str:
+    """Return the path `name` from the root of the file system, links as the user wrote them."""
+    if name.startswith("/") and "//" not in name and "/." not in name:
+        return name
+    return os.path.abspath(name)
+
+
+def _parse(file: bytes | str) -> Dataset:
+    from pydicom import dcmread  # noqa: PLC0415 - only overridden recorders need it
+
+    return dcmread(file, defer_size=_AT_ONCE) if isinstance(file, str) else dcmread(BytesIO(file))
+
+
+def same_data_set(first: bytes, second: bytes) -> bool:
+    """Whether two files hold the same data set, however each encodes it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they would not say of which file they are
+        try:
+            return bool(_parse(first) == _parse(second))
+        except Exception:  # noqa: BLE001 - pydicom raises many things on values it can't decode
+            return False
+
+
+def _read_file(
+    name: str, *, head_will_do: bool
+) -> tuple[bytes | None, Instance | None, LargeFile | None]:
+    """Return the bytes of a regular file, which did not change while it was read.
+
+    If its head will do and does, the instance is returned instead. So it is of a large file, and
+    what to read it by.
+    """
+    instance = large = data = None
+    with _opened(name) as fd:
+        before = _status(fd, name)
+        size = before.st_size
+        if not stat.S_ISREG(before.st_mode) or not size:
+            raise _no_file(before.st_mode, name)
+        with _reading(name):
+            if head_will_do and size >= 2 * _HEAD:
+                instance = read_head(os.pread(fd, _HEAD, 0), size)
+            if instance is None and size >= LARGE:
+                instance = _read_large(fd, size, name)
+                large = LargeFile(absolute(name), FileStamp.of(before))
+            elif instance is None:
+                data = _read_all(fd, size)
+        after = _status(fd, name)
+    if (size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise _changed(name)
+    return data, instance, large
+
+
+def _read_large(fd: int, size: int, name: str) -> Instance:
+    try:
+        return read_large(FileView(fd, size))
+    except InstanceError as exc:
+        raise type(exc)(exc.reason, name=name) from exc
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[int]:
+    """Give the file to read it; InstanceError if it can't be opened."""
+    try:
+        # Opening a FIFO would wait for a writer.
+        fd = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as exc:
+        raise InstanceError(f"can't be read: {exc}", name=name) from exc
+    except OSError as exc:
+        if exc.errno == errno.ENXIO:  # a socket
+            raise NotDicomError("is not a regular file", name=name) from exc
+        raise InstanceError(f"can't be read: {exc.strerror}", name=name) from exc
+    try:
+        yield fd
+    finally:
+        with suppress(OSError):  # it was read
+            os.close(fd)
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Make an InstanceError of what goes wrong in reading the file."""
+    try:
+        yield
+    except OSError as exc:
+        raise InstanceError(f"can't be read: {exc.strerror}", name=name) from exc
+    except MemoryError as exc:
+        raise InstanceError("is too large for the memory", name=name) from exc
+
+
+def _changed(name: str) -> InstanceError:
+    return InstanceError("changed while it was read; add it when it is complete", name=name)
+
+
+def _status(fd: int, name: str) -> os.stat_result:
+    try:
+        return os.fstat(fd)
+    except OSError as exc:
+        raise InstanceError(f"can't be read: {exc.strerror}", name=name) from exc
+
+
+def _no_file(mode: int, name: str) -> InstanceError:
+    if stat.S_ISDIR(mode):
+        return InstanceError("is a folder: with recursive=True what is in it is added", name=name)
+    return NotDicomError("is empty" if stat.S_ISREG(mode) else "is not a regular file", name=name)
+
+
+def _read_all(fd: int, size: int) -> bytes:
+    """Return what an open file of `size` bytes holds; of a large one that is no DICOM file less."""
+    if size <= _AT_ONCE and len(data := os.read(fd, size)) == size:
+        return data
+    data = os.pread(fd, PREFIX_END, 0)
+    if not is_dicom(data):
+        return data
+    os.lseek(fd, 0, os.SEEK_SET)
+    with open(fd, "rb", buffering=0, closefd=False) as file:
+        return file.read()

@@ -1,0 +1,103 @@
+"""Finding the files to be read: those that are named, and those in folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from os.path import basename, isdir, islink
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from fileset.repository.folder import is_repository
+from ledger.files import dicomdirs
+from ledger.names import is_of_dicomdir
+from projections.dicomdir.definitions import LEFTOVER
+
+_DICOMDIR: Final = "a DICOMDIR indexes instances and is none itself"
+_LINK: Final = "a link to a folder, which is not followed"
+_REPOSITORY: Final = "a repository of fileset-ledger"
+_FILE_SET: Final = "a File-set of its own: it has a DICOMDIR, which names its files where they are"
+_LEFTOVER: Final = "what an interrupted write left"
+
+
+class FoundFile(NamedTuple):
+    """A file to be read, or what is passed over on the way, and then why."""
+
+    path: str
+    skipped: str | None = None
+
+    def __fspath__(self) -> str:
+        """Return the path."""
+        return self.path
+
+
+def find_files(
+    paths: Iterable[str | os.PathLike[str]], *, recursive: bool, in_place: bool = False
+) -> Iterator[FoundFile]:
+    """Yield the files at `paths`, and with `recursive` those in their folders, in a fixed order.
+
+    Every folder that is not gone into is yielded as it is: any without `recursive`, and then one
+    that can't be read, a link to a folder (unless it is one of `paths`), and a repository. Where
+    files are to be listed `in_place`, so are the File-sets that lie in folders of `paths`, and
+    what interrupted writes left.
+    """
+    for given in paths:
+        if isinstance(given, FoundFile):
+            yield given
+            continue
+        path = os.fspath(given)
+        if path and not isinstance(given, Path):
+            path = os.fspath(Path(path))
+        if not isdir(path):
+            yield FoundFile(path, _DICOMDIR if is_of_dicomdir(basename(path)) else None)
+        elif recursive and not _is_repository(path):
+            yield from _walk(path, in_place=in_place)
+        else:
+            yield FoundFile(path, _why_not_entered(path))
+
+
+def _walk(top: str, *, in_place: bool) -> Iterator[FoundFile]:
+    pending = [top]
+    while pending:
+        folder = pending.pop()
+        try:
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError:
+            yield FoundFile(folder)  # reading it says why
+            continue
+        if in_place:
+            if folder != top and dicomdirs(entries):
+                yield FoundFile(folder, _FILE_SET)
+                continue
+            leftovers = [entry for entry in entries if entry.name.startswith(LEFTOVER)]
+            yield from (FoundFile(entry.path, _LEFTOVER) for entry in leftovers)
+            entries = [entry for entry in entries if entry not in leftovers]
+        folders = [entry for entry in entries if _is_folder(entry)]
+        skipped = {entry.path: _why_not_entered(entry.path) for entry in folders}
+        yield from (FoundFile(path, why) for path, why in skipped.items() if why is not None)
+        for entry in entries:
+            if entry.path not in skipped:
+                yield FoundFile(entry.path, _DICOMDIR if is_of_dicomdir(entry.name) else None)
+        pending += reversed([path for path, why in skipped.items() if why is None])
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads nowhere: reading it says why
+        return False
+
+
+def _why_not_entered(path: str) -> str | None:
+    """Return why a folder is passed over on the way, `None` if it isn't."""
+    if islink(path):
+        return _LINK
+    return _REPOSITORY if _is_repository(path) else None
+
+
+def _is_repository(path: str) -> bool:
+    try:
+        return is_repository(Path(path))
+    except OSError:  # a folder that can't be looked into: reading it says why
+        return False

@@ -1,0 +1,1 @@
+"""Taking over what others made: File-sets with a DICOMDIR, and folders without one."""

@@ -1,6 +1,0 @@
-"""``python -m fileset.cli`` is the ``fileset`` command."""
-
-from fileset.cli import main
-
-if __name__ == "__main__":
-    main(prog_name="fileset")

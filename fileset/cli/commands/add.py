@@ -1,0 +1,126 @@
+"""`add`: files staged to be added."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from fileset.adding.candidate import AddReport, Outcome
+from fileset.adding.find import find_files
+from fileset.cli.command import COMPLETE, ON_MISMATCH, REJECT, PathType, command, pass_session
+from fileset.cli.running import INCOMPLETE, INTERRUPTED, OK
+from fileset.cli.screen.documents import staged_document, staged_line
+from fileset.cli.screen.output import Answer, Span
+from fileset.cli.screen.progress import counter
+from fileset.cli.screen.reports import (
+    FAULTY,
+    MISMATCHED,
+    RESULTS,
+    key_of,
+    reconciled,
+    report_document,
+    report_notes,
+)
+from fileset.cli.session import Recording, Session
+from fileset.interrupts import stop_at_interrupt
+from ledger.phrases import count
+from projections.state.state import FileSetState
+
+_OUTCOMES: Final = [outcome for outcome in Outcome if outcome is not Outcome.EXCLUDED]
+
+
+@command(
+    "add",
+    {
+        "found": "how many files were looked at; the sum of the six counts that follow",
+        **dict.fromkeys((key_of(outcome) for outcome in _OUTCOMES), "how many"),
+        "mismatched": MISMATCHED,
+        "faulty": FAULTY,
+        "left": "how many files were not looked at because of an interrupt",
+        "change": "the id of the change, or null if nothing was recorded",
+        "results": RESULTS,
+        "staged": "what is staged now, see below",
+    },
+    changes=True,
+)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PathType())
+@click.option("--recursive", "-r", is_flag=True, help="Go into folders, as is done anyway.")
+@click.option(
+    "--place",
+    type=click.Choice(["copy", "reference"]),
+    default="copy",
+    show_default=True,
+    help="Copy the files into the repository, or leave them where they are until they are written.",
+)
+@COMPLETE
+@ON_MISMATCH
+@pass_session
+def add(
+    session: Session,
+    paths: tuple[Path, ...],
+    recursive: bool,
+    place: str,
+    complete: bool,
+    on_mismatch: str,
+    reason: str | None,
+) -> Answer:
+    """Stage DICOM files to be added, and those in folders, all as one change.
+
+    A file that can't be added is reported on standard error and the others are added; the exit code
+    is then 1. So it is if a file may be of another person than others with its Patient ID. A
+    DICOMDIR met on the way is skipped. Ctrl-C ends it: what was added by then is staged, and the
+    exit code is 130.
+    """
+    del recursive  # scripts give it
+    for path in paths:
+        if not _is_there(path):
+            raise click.UsageError(f"'{path}' does not exist: nothing was added.")
+    fs = session.file_set()
+    files = list(find_files(paths, recursive=True))
+    with (
+        stop_at_interrupt() as stopped,
+        counter("Adding", len(files)) as one_more,
+        Recording(fs.repository, reason) as change,
+    ):
+        report = fs.add_many(
+            files,
+            recursive=False,
+            reference=place == "reference",
+            complete=complete,
+            reject_mismatched=on_mismatch == REJECT,
+            progress=one_more,
+            stop=stopped,
+        )
+    left = len(files) - len(report.results) if stopped() else 0
+    return _add_answer(report, fs.state, change.id, left)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether something is at `path`, as far as can be told."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:  # reading it says why
+        pass
+    return True
+
+
+def _add_answer(report: AddReport, state: FileSetState, change: str | None, left: int) -> Answer:
+    notes = report_notes(report)
+    if left:
+        left_out = f"{count(left, 'file')} not looked at; the others are accounted for"
+        notes.append((Span(f"Interrupted: {left_out}.", "careful"),))
+    return Answer(
+        {
+            **report_document(report, state, _OUTCOMES),
+            "left": left,
+            "change": change,
+            "staged": staged_document(state),
+        },
+        [*reconciled(report, _OUTCOMES), staged_line(state)],
+        notes,
+        INTERRUPTED if left else INCOMPLETE if report.is_incomplete else OK,
+    )

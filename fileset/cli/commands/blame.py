@@ -1,0 +1,313 @@
+"""`blame`: all that happened to a patient, study, series or instance, and where it went."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+import click
+from attrs import evolve
+
+from fileset.cli.command import command, pass_session
+from fileset.cli.screen.documents import change_document, sop_class_name
+from fileset.cli.screen.listing import record_label
+from fileset.cli.screen.output import Answer, Line, Span, first
+from fileset.cli.screen.wording import DIGITS, Wording, time_of
+from fileset.cli.session import Session
+from fileset.timeline.blame import blame as touches_of
+from fileset.timeline.blame import ever_known
+from ledger.digest import short
+from ledger.events import (
+    ArrivalWithheld,
+    ChangeStep,
+    ConflictNoted,
+    InstanceAdded,
+    MismatchNoted,
+    PatientNameNoted,
+)
+from ledger.phrases import count, some
+from projections.past.diff import above
+from projections.past.provenance import Touch, TouchKind
+from projections.state.hierarchy import Leaf
+from projections.state.state import FileSetState
+
+
+@command(
+    "blame",
+    {
+        "instances": "[{sop_instance_uid, sop_class, handle, live}], those that were found, also "
+        "ones that were removed; live is whether it is part of the File-set now",
+        "events": "[{position, event, instances, came, went, of, root, file_ids, dicomdir, source, "
+        "change}], oldest first, see below",
+        "media": "[{root, how, position, recorded_at, instances, file_ids, dicomdir, "
+        'still_there}], in order; how is "adopted", "written" or "exported", still_there how many '
+        "lie there still, as far as the journal knows, or null for a copy",
+    },
+)
+@click.argument("query", metavar="KEYWORD=VALUE...", nargs=-1, required=True)
+@click.option("--full", is_flag=True, help="List every event and File ID.")
+@pass_session
+def blame(session: Session, query: tuple[str, ...], full: bool) -> Answer:
+    """Tell who added, removed and wrote what, when and why.
+
+    The instances are found by the elements of their directory records, also those that are no part
+    of the File-set any more: by the whole value, in capital and small letters as it is. Every event
+    that touched one of them is listed, newest last, and then every medium that they were written
+    to. A file that was rejected is not known to be an instance, and not listed.
+    """
+    from fileset.cli.matching import parse_query  # noqa: PLC0415 - it needs pydicom
+
+    repository = session.repository()
+    wanted = parse_query(query)
+    state = repository.refresh()
+    leaves = ever_known(state, wanted)
+    found = list(touches_of(repository, [leaf.handle for leaf in leaves])) if leaves else []
+    wording = Wording(repository)
+    if session.as_json:
+        return Answer(
+            {
+                "instances": [_instance(leaf) for leaf in leaves],
+                "events": [_event(touch, state, wording) for touch in found],
+                "media": [_medium(touch, state) for touch in _placed(found)],
+            }
+        )
+    return Answer(
+        {},
+        [
+            *_heading(leaves),
+            *_event_lines(found, wording, full=full, alone=len(leaves) == 1),
+            *_media_lines(found, state, full),
+        ],
+        [] if leaves else [_nothing(state, query)],
+    )
+
+
+def _nothing(state: FileSetState, query: Sequence[str]) -> str:
+    compared = f"No instance has, or had, in its directory records just {' and '.join(query)}."
+    erased = " Of instances whose data was erased nothing is known." if state.erasures else ""
+    hint = " `fileset values KEYWORD` lists what values there are."
+    return f"{compared}{erased}{hint}"
+
+
+# --- for people ----------------------------------------------------------------------------------
+
+
+def _heading(leaves: list[Leaf]) -> Iterator[Line]:
+    """Yield what was found: the lowest record that all are below, and how many they are."""
+    if not leaves:
+        return
+    paths = [above(leaf.home) for leaf in leaves]
+    for level in zip(*paths, strict=False):
+        if any(branch is not level[0] for branch in level):
+            break
+        yield record_label(level[0])
+    if len(leaves) == 1:
+        (leaf,) = leaves
+        yield (
+            Span(leaf.record.type, "title"),
+            f": {leaf.uid}  {sop_class_name(leaf.sop_class_uid)}",
+        )
+    live = sum(leaf.is_live for leaf in leaves)
+    gone = len(leaves) - live
+    there = f"{count(live, 'instance')} in the File-set"
+    yield f"{there}, {gone:,} no longer" if gone else there
+    yield ""
+
+
+def _event_lines(
+    found: list[Touch], wording: Wording, *, full: bool, alone: bool
+) -> Iterator[Line]:
+    groups: Iterable[list[Touch]] = (
+        [[touch] for touch in found]
+        if full
+        else (list(g) for _, g in groupby(found, key=lambda t: (t.change.id, t.kind, t.of)))
+    )
+    for group in groups:
+        change = group[-1].change
+        line: list[str | Span] = [
+            Span(change.id, "command"),
+            f"  {group[-1].position:>{DIGITS}}  ",
+            Span(time_of(change), "faint"),
+            f"  {change.actor}  {_done(group, wording, alone=alone)}",
+        ]
+        if change.reason:
+            line.append(Span(f"  ({change.reason})", "faint"))
+        yield tuple(line)
+
+
+def _done(group: list[Touch], wording: Wording, *, alone: bool) -> str:
+    """Return in words what one or several events of a change and kind did.
+
+    If all is about one instance `alone`, it is not named again.
+    """
+    first = group[0]
+    if isinstance(first.event, ChangeStep):
+        return f"{_moved(first, alone=alone)}: {first.event.summary(wording)}"
+    handles = {handle for touch in group for handle in touch.instances}
+    return _TEMPLATES[first.kind].format(
+        what="" if alone else f"{count(len(handles), 'instance')} ",
+        root=first.root,
+        sources=_from(group),
+        names=_names(group),
+    )
+
+
+_TEMPLATES: Final = {
+    TouchKind.ADDED: "{what}added{sources}",
+    TouchKind.ADOPTED: "{what}adopted with the medium at {root}",
+    TouchKind.REMOVED: "{what}removed",
+    TouchKind.RESTORED: "{what}taken back in",
+    TouchKind.READ: "{what}read for the first time",
+    TouchKind.STRANGER: "{what}not found on the medium, but something else, which was kept",
+    TouchKind.CONFLICT: "{what}offered with other content{sources}, which was not taken",
+    TouchKind.WITHHELD: "{what}withheld, as it arrived again{sources}",
+    TouchKind.NAMED: "{what}came with another patient name{names}",
+    TouchKind.MISMATCH: "{what}came with other values than the records{names}",
+    TouchKind.SETTLED: "{what}accepted as of one of several persons with the Patient ID",
+    TouchKind.MENDED: "{what}repaired in the DICOMDIR",
+    TouchKind.WRITTEN: "{what}written to {root}",
+    TouchKind.TAKEN_OFF: "{what}taken off {root}",
+    TouchKind.ABANDONED: "{what}not written to {root}: the write was given up",
+    TouchKind.EXPORTED: "{what}copied to {root}",
+    TouchKind.MEDIUM_LEFT: "{what}left behind on the medium at {root}",
+    TouchKind.MEDIUM_LOST: "{what}lost with the medium at {root}",
+    TouchKind.DAMAGED: "{what}found damaged at {root}",
+    TouchKind.REPAIRED: "{what}repaired on the medium",
+}
+
+
+def _moved(touch: Touch, *, alone: bool) -> str:
+    """Return which instances came back and which went."""
+    moves = [("back in", touch.came), ("out again", touch.went)]
+    return ", ".join(
+        how if alone else f"{count(len(handles), 'instance')} {how}"
+        for how, handles in moves
+        if handles
+    )
+
+
+def _from(group: list[Touch]) -> str:
+    """Return where the files came from: the one file, or the folders."""
+    sources = [source for touch in group if (source := _source(touch))]
+    if not sources:
+        return ""
+    if len(sources) == 1:
+        return f" from {sources[0]}"
+    return f" from {some(list(dict.fromkeys(map(os.path.dirname, sources))), 3)}"
+
+
+_WITH_SOURCE: Final = (InstanceAdded, ConflictNoted, ArrivalWithheld)
+
+
+def _source(touch: Touch) -> str | None:
+    event = touch.event
+    return event.source if isinstance(event, _WITH_SOURCE) else None
+
+
+def _names(group: list[Touch]) -> str:
+    names: dict[str, None] = {}
+    for touch in group:
+        if isinstance(touch.event, PatientNameNoted):
+            names[f"'{touch.event.name}'"] = None
+        elif isinstance(touch.event, MismatchNoted):
+            names.update(dict.fromkeys(touch.event.keywords))
+    return f": {some(list(names), 3)}" if names else ""
+
+
+_HOW: Final = {
+    TouchKind.ADOPTED: "adopted",
+    TouchKind.WRITTEN: "written",
+    TouchKind.EXPORTED: "exported",
+}
+
+
+def _placed(found: list[Touch]) -> Iterator[Touch]:
+    """Yield the touches that put instances on media; those of one change and medium as one."""
+    placing = [touch for touch in found if touch.kind in _HOW]
+    for _, group in groupby(placing, key=lambda touch: (touch.change.id, touch.root)):
+        touches = list(group)
+        file_ids = {handle: path for touch in touches for handle, path in touch.file_ids.items()}
+        yield evolve(touches[-1], instances=tuple(file_ids), file_ids=file_ids)
+
+
+def _media_lines(found: list[Touch], state: FileSetState, full: bool) -> Iterator[Line]:
+    media = list(_placed(found))
+    if not media:
+        if found:
+            yield ""
+            yield "Never written to a medium."
+        return
+    yield ""
+    yield (Span("Media", "title"),)
+    for touch in media:
+        paths = list(touch.file_ids.values())
+        still = _still_there(touch, state)
+        line: list[str | Span] = [
+            f"{touch.root}  {_HOW[touch.kind]} ",
+            Span(time_of(touch.change), "faint"),
+            f"  {count(len(paths), 'instance')}",
+            f"  DICOMDIR {short(touch.dicomdir)}" if touch.dicomdir else "",
+        ]
+        if still is not None and still < len(paths):
+            line.append(
+                Span(f"  {still:,} still there" if still else "  no longer there", "careful")
+            )
+        yield tuple(line)
+        lines = [("  ", Span(path, "command")) for path in paths]
+        yield from first(lines, None if full else 1, "  and {:,} more: --full lists them")
+
+
+def _still_there(touch: Touch, state: FileSetState) -> int | None:
+    """Return how many of the instances lie there still, as far as the journal knows."""
+    if touch.kind is TouchKind.EXPORTED:
+        return None
+    if state.written is None or state.written.root != touch.root:
+        return 0
+    return sum(state.leaf(handle).file_id == path for handle, path in touch.file_ids.items())
+
+
+# --- for machines --------------------------------------------------------------------------------
+
+
+def _instance(leaf: Leaf) -> dict[str, Any]:
+    return {
+        "sop_instance_uid": leaf.uid,
+        "sop_class": sop_class_name(leaf.sop_class_uid),
+        "handle": leaf.handle,
+        "live": leaf.is_live,
+    }
+
+
+def _event(touch: Touch, state: FileSetState, wording: Wording) -> dict[str, Any]:
+    return {
+        "position": touch.position,
+        "event": touch.kind.value,
+        "instances": [state.leaf(handle).uid for handle in touch.instances],
+        "came": [state.leaf(handle).uid for handle in touch.came],
+        "went": [state.leaf(handle).uid for handle in touch.went],
+        "of": touch.of,
+        "root": touch.root,
+        "file_ids": _file_ids(touch, state),
+        "dicomdir": str(touch.dicomdir) if touch.dicomdir else None,
+        "source": _source(touch),
+        "change": change_document(touch.change, wording.change(touch.change)),
+    }
+
+
+def _medium(touch: Touch, state: FileSetState) -> dict[str, Any]:
+    return {
+        "root": touch.root,
+        "how": _HOW[touch.kind],
+        "position": touch.position,
+        "recorded_at": touch.change.recorded_at,
+        "instances": len(touch.file_ids),
+        "file_ids": _file_ids(touch, state),
+        "dicomdir": str(touch.dicomdir) if touch.dicomdir else None,
+        "still_there": _still_there(touch, state),
+    }
+
+
+def _file_ids(touch: Touch, state: FileSetState) -> dict[str, str]:
+    return {state.leaf(handle).uid: path for handle, path in touch.file_ids.items()}

@@ -1,0 +1,282 @@
+"""`diff`: what differs between two states, or between a state and a medium."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from fileset.cli.command import command, pass_session
+from fileset.cli.moments import usage_of_moments
+from fileset.cli.roots import RootType
+from fileset.cli.screen.documents import (
+    element_lines,
+    identity_difference,
+    identity_lines,
+    instance_document,
+    record_difference,
+    sop_class_name,
+)
+from fileset.cli.screen.listing import leaf_line, record_label
+from fileset.cli.screen.output import Answer, Line, Node, Span
+from fileset.cli.session import Session, absolute
+from fileset.errors import NoSuchMomentError
+from fileset.repository.repository import Repository
+from fileset.timeline.compare import medium, sides
+from fileset.timeline.moments import position_of
+from ledger.digest import short
+from ledger.phrases import count
+from projections.past.diff import Diff, Side, compare
+from projections.past.diff_tree import INSTANCES, KINDS, OTHER, DiffNode, InstanceDifference, tree
+from projections.state.hierarchy import Leaf
+from projections.state.state import FileSetState
+
+_FEW: Final = 5
+"""Instances of a kind in one record that are listed, rather than counted, without `--full`."""
+
+_SIGNS: Final[dict[str | None, Span]] = {
+    "added": Span("+ ", "good"),
+    "removed": Span("- ", "bad"),
+    "changed": Span("~ ", "careful"),
+}
+_NOUNS: Final = {
+    "patients": ("patient", "patients"),
+    "studies": ("study", "studies"),
+    "series": ("series", "series"),
+    OTHER: ("other record", "other records"),
+    INSTANCES: ("instance", "instances"),
+}
+
+
+@command(
+    "diff",
+    {
+        "from": "a position",
+        "to": "a position, or null for a medium",
+        "root": "the medium that is compared, or null",
+        "identity": "the fields that differ: {name: {from, to}}",
+        "counts": "by level (patients, studies, series, other_records, instances): "
+        "{added, removed, changed}",
+        "records": "nested: {record_type, key, change, elements, records}; change is "
+        '"added", "removed", "changed" or null, elements are those that differ by tag: '
+        "{keyword, from, to}, in the DICOM JSON model",
+        "erased": "{from, to}: how many instances more there were, whose data was erased since",
+        "added": "the instances that only the later state has, see below; where they are and what "
+        "is staged for them is as of now",
+        "removed": "the instances that only the earlier state has, likewise",
+        "changed": "the instances that both have in different forms: [{from, to}], likewise",
+    },
+)
+@click.argument("earlier", metavar="[A]", required=False)
+@click.argument("later", metavar="[B]", required=False)
+@click.option(
+    "--root",
+    type=RootType(),
+    metavar="FOLDER",
+    help="Compare with what the DICOMDIR of a medium lists, in the place of B.",
+)
+@click.option("--full", is_flag=True, help="List every record and instance.")
+@pass_session
+def diff(
+    session: Session, earlier: str | None, later: str | None, root: Path | None, full: bool
+) -> Answer:
+    """Compare the File-set at A and B, or A and now; or with a medium.
+
+    The folder of a medium or its DICOMDIR, in the place of B or alone, is as good as --root, unless
+    a moment has that name.
+
+    A and B are positions, tags, changes or dates, as `fileset tree --at` takes them. What was added
+    is marked with +, what was removed with -, and with ~ what is there with other content or other
+    elements in its record. A record that is new as a whole is one line.
+
+    With --root the medium is compared with the File-set at A, or now: + is what the medium's
+    DICOMDIR lists and the File-set doesn't have. Whether its files are what they should be is for
+    `fileset verify` to tell.
+    """
+    if earlier is None and root is None:
+        raise click.UsageError("Name what to compare: a position A, or a medium with --root.")
+    if later is not None and root is not None:
+        raise click.UsageError("--root is compared with A: give no B.")
+    repository = session.repository()
+    if root is None and (path := _root_named(repository, later or earlier or "")) is not None:
+        earlier, later, root = earlier if later else None, None, path
+    before, after = _sides(repository, earlier, later, root)
+    found = compare(before, after)
+    differences = tree(found)
+    identity = identity_difference(before.identity, after.identity, only=found.identity)
+    state = repository.state
+    counts = differences.counted()
+    return Answer(
+        {
+            "from": before.position,
+            "to": after.position,
+            "root": None if root is None else os.fspath(absolute(root)),
+            "identity": identity,
+            "counts": counts,
+            "records": _records_document(differences),
+            "erased": {"from": before.erased, "to": after.erased},
+            **_instances_document(found, state),
+        },
+        [
+            *identity_lines(identity),
+            Node(
+                (_title(before, after, root), *_counted(counts, bool(identity))),
+                _nodes(differences, state, full=full),
+            ),
+        ],
+        [
+            f"Position {side.position}: {count(side.erased, 'instance')} not compared, whose data "
+            "was erased since"
+            for side in (before, after)
+            if side.erased
+        ],
+    )
+
+
+def _root_named(repository: Repository, text: str) -> Path | None:
+    """Return the folder of the medium that `text` names, `None` if it names a moment or nothing."""
+    try:
+        position_of(repository, text)
+    except NoSuchMomentError:
+        return RootType().convert(text, None, None) if text and Path(text).exists() else None
+    return None
+
+
+def _sides(
+    repository: Repository, earlier: str | None, later: str | None, root: Path | None
+) -> tuple[Side, Side]:
+    with usage_of_moments():
+        positions = [
+            None if named is None else position_of(repository, named) for named in (earlier, later)
+        ]
+    if root is not None:
+        (before,) = sides(repository, positions[0])
+        return before, medium(absolute(root))
+    before, after = sides(repository, *positions)
+    return before, after
+
+
+# --- for people ----------------------------------------------------------------------------------
+
+
+def _title(before: Side, after: Side, root: Path | None) -> str:
+    if root is not None:
+        return f"Position {before.position} to the medium at {absolute(root)}: "
+    return f"Position {before.position} to {after.position}: "
+
+
+def _counted(counts: dict[str, dict[str, int]], others_differ: bool) -> Iterator[str | Span]:
+    """Yield what differs in numbers, by kind."""
+    between = ""
+    for kind in KINDS:
+        *numbers, last = _numbers({level: kinds[kind] for level, kinds in counts.items()}) or [""]
+        if last:
+            yield between
+            listed = f"{', '.join(numbers)} and {last}" if numbers else last
+            yield Span(f"{listed} {kind}", _SIGNS[kind].style)
+            between = "; "
+    if not between:
+        yield "the same instances" if others_differ else "no difference"
+
+
+def _numbers(by_level: dict[str, int]) -> list[str]:
+    return [
+        f"{number:,} {_NOUNS[level][number != 1]}" for level, number in by_level.items() if number
+    ]
+
+
+def _nodes(node: DiffNode, state: FileSetState, *, full: bool) -> Iterator[Node]:
+    """Yield what is to be printed below a node."""
+    for below in node.below.values():
+        assert below.branch is not None  # noqa: S101 - all but the root have one
+        kind = below.kind
+        label = (*((_SIGNS[kind],) if kind else ()), *record_label(below.branch))
+        if kind in {"added", "removed"} and not full:
+            yield Node((*label, f": {_contents(below)}"))
+            continue
+        elements = map(Node, _element_lines(below))
+        yield Node(label, [*elements, *_nodes(below, state, full=full)])
+    for kind in KINDS:
+        instances = [found for found in node.instances if found.kind == kind]
+        if len(instances) > _FEW and not full and node.branch is not None:
+            types = Counter(found.leaf.record.type for found in instances)
+            for record_type, number in types.items():
+                yield Node((_SIGNS[kind], f"{record_type}: {count(number, 'instance')}"))
+        else:
+            for found in instances:
+                yield _instance_node(found, state)
+
+
+def _contents(node: DiffNode) -> str:
+    """Return how much is in a record that came or went as a whole."""
+    counts = {level: sum(kinds.values()) for level, kinds in node.counted().items()}
+    return ", ".join(_numbers(counts))
+
+
+def _element_lines(node: DiffNode) -> list[str]:
+    difference = node.difference
+    if difference is None or difference.before is None or difference.after is None:
+        return []
+    return element_lines(record_difference(difference.before.record, difference.after.record))
+
+
+def _instance_node(found: InstanceDifference, state: FileSetState) -> Node:
+    parts = leaf_line(found.leaf, state, staged=False)
+    below: list[Node] = []
+    if found.before is not None and found.after is not None:
+        below = [Node(line) for line in _changes_of(found.before, found.after)]
+    return Node((_SIGNS[found.kind], *parts), below)
+
+
+def _changes_of(before: Leaf, after: Leaf) -> Iterator[Line]:
+    """Yield how an instance differs that both sides have."""
+    if before.content and after.content and before.content != after.content:
+        yield f"content: {short(before.content.digest)} -> {short(after.content.digest)}"
+    if before.sop_class_uid != after.sop_class_uid:
+        one, other = (sop_class_name(leaf.sop_class_uid) for leaf in (before, after))
+        yield f"SOP class: {one} -> {other}"
+    if before.transfer_syntax_uid != after.transfer_syntax_uid:
+        one, other = (sop_class_name(leaf.transfer_syntax_uid) for leaf in (before, after))
+        yield f"transfer syntax: {one} -> {other}"
+    yield from element_lines(record_difference(before.record, after.record))
+
+
+# --- for machines --------------------------------------------------------------------------------
+
+
+def _records_document(node: DiffNode) -> list[dict[str, Any]]:
+    found = []
+    for below in node.below.values():
+        assert below.branch is not None  # noqa: S101 - all but the root have one
+        difference = below.difference
+        changed = difference is not None and difference.kind == "changed"
+        found.append(
+            {
+                "record_type": below.branch.record.type,
+                "key": below.branch.key,
+                "change": below.kind,
+                "elements": record_difference(
+                    difference.before.record,  # type: ignore[union-attr]  # both are there
+                    difference.after.record,  # type: ignore[union-attr]
+                )
+                if changed
+                else {},
+                "records": _records_document(below),
+            }
+        )
+    return found
+
+
+def _instances_document(found: Diff, state: FileSetState) -> dict[str, Any]:
+    return {
+        "added": [instance_document(leaf, state) for leaf in found.added],
+        "removed": [instance_document(leaf, state) for leaf in found.removed],
+        "changed": [
+            {"from": instance_document(before, state), "to": instance_document(after, state)}
+            for before, after in found.changed
+        ],
+    }

@@ -1,0 +1,189 @@
+"""`erase`: a person's data, for good."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import click
+from attrs import asdict
+
+from fileset.cli.command import command, pass_session
+from fileset.cli.matching import parse_query
+from fileset.cli.running import INCOMPLETE
+from fileset.cli.screen.output import Answer, Line, Span, first
+from fileset.cli.screen.progress import spinner
+from fileset.cli.screen.reports import EXCESS, excess_document, excess_line
+from fileset.cli.session import Session
+from fileset.erasure.erase import Eraser
+from fileset.erasure.mentions import Mention
+from fileset.erasure.plan import Erasure
+from fileset.repository.contents import Contents
+from ledger.phrases import count, some
+from projections.state.erasing import KEYWORDS
+
+_MENTIONS: Final = 20  # of what stays that are told to people
+
+
+@command(
+    "erase",
+    {
+        "dry_run": "whether this only tells what would be",
+        "completed": "whether an erasure that was interrupted before was completed",
+        "change": "the id of the change that states it, or null if nothing was erased",
+        "instances": "how many, of all that ever were part of the File-set",
+        "present": "how many of them are, or were, part of it or on its medium",
+        "events": "how many events lose their payload",
+        "records": "how many records above them are carried on for others that stand under them",
+        "tags": "the tags that go, since their names tell who the person is",
+        "rejected": "the paths of rejected files whose events are among them",
+        **EXCESS,
+        "quarantined": "where the files came from that go from the quarantine",
+        "unclear": "how many others there nobody can tell whose they are: they stay",
+        "media": "where they were written to besides the medium of the File-set",
+        "mentions": "[{position, what, text, certain}]: texts and files that stay and hold the "
+        "Patient ID, the name or a UID, or may hold them; the position is null for a file",
+        "too_short": "Patient IDs that are too short to be looked for in texts",
+        "room": "[{folder, needed, free}]: the bytes that have to be free on which disk, and are",
+    },
+    changes=True,
+)
+@click.argument("query", metavar="KEYWORD=VALUE...", nargs=-1)
+@click.option(
+    "--take-off",
+    is_flag=True,
+    help="Remove the instances from the File-set first, and write the medium without them.",
+)
+@click.option("--dry-run", is_flag=True, help="Tell what would go, and stop.")
+@click.option("--complete", is_flag=True, help="Only complete an erasure that was interrupted.")
+@pass_session
+def erase(
+    session: Session,
+    query: tuple[str, ...],
+    take_off: bool,
+    dry_run: bool,
+    complete: bool,
+    reason: str | None,
+) -> Answer:
+    """Erase a person's data from the repository for good: no undo brings it back.
+
+    KEYWORD is PatientID, StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID; all instances count
+    that ever were part of the File-set. Their events keep their place in the journal and lose what
+    they held, and their bytes go from the vault. --reason is required and stays in the journal:
+    don't name the person in it. If no instance matches, the exit code is 1.
+
+    What is still part of the File-set or on its medium is refused without --take-off. What is on
+    other media and in backups stays there; media that were written are listed. So is every text
+    that stays and tells who the person is. Nothing is erased unless each disk has the room for
+    all of it: --dry-run tells how much that is.
+    """
+    wanted = parse_query(query)
+    _check(wanted, reason, dry_run=dry_run, complete=complete)
+    repository = session.repository()
+    eraser = Eraser(repository, Contents(repository))
+    if complete:
+        done = Erasure(completed=eraser.complete())
+    elif dry_run:
+        done = eraser.foresee(wanted)
+    else:
+        with spinner("Erasing"):
+            done = eraser.erase(wanted, reason=reason or "", take_off=take_off)
+    document = {"dry_run": dry_run, **_document(done)}
+    if complete:
+        return Answer(
+            document,
+            ["The erasure is complete." if done.completed else "No erasure was interrupted."],
+        )
+    if not done.events and not done.quarantined:
+        notes: list[Line] = ["No instance matches."]
+        notes += ["An interrupted erasure was completed."] if done.completed else []
+        return Answer(document, notes=[*notes, *_notes(done)], status=INCOMPLETE)
+    return Answer(document, _lines(done, dry_run=dry_run), _notes(done))
+
+
+def _check(wanted: dict[str, str], reason: str | None, *, dry_run: bool, complete: bool) -> None:
+    """Raise a usage error where what was asked for makes no sense."""
+    if complete:
+        if wanted or dry_run:
+            raise click.UsageError("--complete takes no KEYWORD=VALUE and no --dry-run.")
+        return
+    if not wanted or any(not value.strip() for value in wanted.values()):
+        raise click.UsageError("Name whose data is to be erased, as in PatientID=1CT1.")
+    for keyword in wanted.keys() - KEYWORDS.keys():
+        raise click.UsageError(f"'{keyword}' tells not whose data it is: {', '.join(KEYWORDS)} do.")
+    if not dry_run and not (reason and reason.strip()):
+        raise click.UsageError("An erasure needs a --reason: it is all that will tell of it.")
+
+
+def _document(done: Erasure) -> dict[str, Any]:
+    return {
+        "completed": done.completed,
+        "change": done.change,
+        "instances": done.instances,
+        "present": done.present,
+        "events": done.events,
+        "records": done.records,
+        "tags": list(done.tags),
+        "rejected": list(done.rejected),
+        **excess_document(done.excess),
+        "quarantined": list(done.quarantined),
+        "unclear": done.unclear,
+        "media": list(done.media),
+        "mentions": [asdict(mention) for mention in done.mentions],
+        "too_short": list(done.too_short),
+        "room": [asdict(room) for room in done.room],
+    }
+
+
+def _lines(done: Erasure, *, dry_run: bool) -> list[Line]:
+    verb = "Would erase" if dry_run else "Erased"
+    what = f"{count(done.instances, 'instance')}, with what {count(done.events, 'event')} held"
+    lines: list[Line] = [(Span(f"{verb} {what}.", "title"),)]
+    if done.present:
+        gone = "--take-off takes them from there" if dry_run else "they were taken from there"
+        lines.append(f"Part of the File-set or on its medium: {done.present:,}; {gone}.")
+    if done.rejected:
+        lines.append(f"{count(len(done.rejected), 'rejected file')}: {some(done.rejected, 3)}.")
+    if done.tags:
+        lines.append(f"{count(len(done.tags), 'tag')} deleted: {some(done.tags, 3)}.")
+    if done.quarantined:
+        files = f"{count(len(done.quarantined), 'file')} in the quarantine"
+        lines.append(f"{files}: {some(done.quarantined, 3)}.")
+    if done.records:
+        lines.append(f"{count(done.records, 'record')} above them carried on for other instances.")
+    lines.append(excess_line(done.excess, dry_run=dry_run))
+    if dry_run:
+        lines += [
+            (Span(f"It takes {room.in_words()}.", "title" if room.suffices else "bad"),)
+            for room in done.room
+        ]
+    return lines
+
+
+def _notes(done: Erasure) -> list[Line]:
+    notes: list[Line] = [
+        f"{root} was written with them: what is there, and was copied from there, stays."
+        for root in done.media
+    ]
+    if done.unclear:
+        notes.append(
+            f"{count(done.unclear, 'file')} in the quarantine may be theirs: nothing tells whose. "
+            "Look with `fileset quarantine list`, and drop what is."
+        )
+    notes += [
+        f"The Patient ID {patient} is too short to be looked for in texts but as the name of a "
+        "file or folder: look through the paths and reasons with `fileset log --events`."
+        for patient in done.too_short
+    ]
+    mentions = [_mention_line(mention) for mention in done.mentions]
+    return [*notes, *first(mentions, _MENTIONS, "and {:,} more: --json lists them all")]
+
+
+_OF_CHANGES: Final = {"reason", "actor", "origin"}
+
+
+def _mention_line(mention: Mention) -> str:
+    tells = "tells" if mention.certain else "may tell"
+    if mention.position is None:
+        return f"{mention.what} {tells} who it is, and stays: {mention.text}"
+    what = mention.what if mention.what in _OF_CHANGES else f"event '{mention.what}'"
+    return f"position {mention.position}: the {what} {tells} who it is, and stays: {mention.text}"

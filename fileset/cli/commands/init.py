@@ -1,0 +1,289 @@
+"""`init`: a repository, new or of a File-set that exists."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from attrs import asdict
+
+from fileset.cli.command import PathType, command, pass_session
+from fileset.cli.identity import check_id, check_uid
+from fileset.cli.roots import dicomdir_at
+from fileset.cli.running import INCOMPLETE, OK
+from fileset.cli.screen.documents import staged_line
+from fileset.cli.screen.output import Answer, Line, Span, columns
+from fileset.cli.screen.progress import bar
+from fileset.cli.screen.reports import MISMATCHES, mismatch_document, mismatch_line
+from fileset.cli.session import Session, absolute, origin
+from fileset.errors import RefusedError
+from fileset.repository.repository import Repository
+from ledger.errors import InstanceError, LedgerError, NotDicomError
+from ledger.phrases import count, some
+from projections.dicomdir.definitions import DICOMDIR, NotDicomdirError
+from projections.dicomdir.form_checks import identity_faults
+from projections.dicomdir.mending import MendKind
+from projections.kept.summary import MismatchSummary
+from projections.medium.layouts import is_conformant
+
+if TYPE_CHECKING:
+    from fileset.fileset import FileSet
+
+MEND_WORDS: Final[dict[MendKind, str]] = {
+    MendKind.UNREADABLE: "DICOMDIR that can't be read: its whole records were taken",
+    MendKind.ENCODING: "DICOMDIR in another encoding than Explicit VR Little Endian",
+    MendKind.FILE_SET_UID: "File-set without UID: given one",
+    MendKind.CONSISTENCY: "File-set Consistency Flag that was set",
+    MendKind.FORM: "wrong or missing element of the DICOMDIR's own",
+    MendKind.OFFSET: "wrong offset",
+    MendKind.ORPHAN: "record that no offset led to: put where its file belongs",
+    MendKind.PLACE: "record in a wrong place: put where its file belongs",
+    MendKind.MERGED: "record with the key of another: merged with it",
+    MendKind.RECORD_TYPE: "wrong record type",
+    MendKind.MISSING_KEY: "record without elements that it has to have: taken from its file",
+    MendKind.PRIVATE_RECORD_UID: "PRIVATE record without UID: given one",
+    MendKind.SOP_CLASS_UID: "SOP Class UID that was not its file's",
+    MendKind.SOP_INSTANCE_UID: "SOP Instance UID that was not its file's",
+    MendKind.TRANSFER_SYNTAX_UID: "Transfer Syntax UID that was not its file's",
+    MendKind.FILE_ID: "File ID of a file that lies elsewhere: found by its SOP Instance UID",
+    MendKind.FILE_ID_FORM: "File ID that is not one component for each folder and the name",
+    MendKind.UNLISTED: "file that no record named: added",
+    MendKind.FILE_MISSING: "record without its file: dropped",
+    MendKind.FILE_OUTSIDE: "record of a file outside the root: dropped",
+    MendKind.FILE_UNREADABLE: "record of a file that can't be read: dropped",
+    MendKind.NAME_OF_DICOMDIR: "record of a file or folder with the DICOMDIR's name: dropped",
+    MendKind.SAME_FILE: "second record of a file: dropped",
+    MendKind.SAME_INSTANCE: "second record of an instance: dropped, and its file left alone",
+}
+
+
+@command(
+    "init",
+    {
+        "repository": "the path of its folder",
+        "id": "the File-set ID, or null",
+        "uid": "the File-set UID",
+        "root": "where the adopted File-set is, or null",
+        "instances": "how many were adopted",
+        "left_out": "how many the DICOMDIR lists that were not",
+        "doubts": "without --repair: how many files are not what their records say, by kind: "
+        "file-unreadable, sop-instance-uid, place, orphan",
+        "mismatches": MISMATCHES,
+        "mends": "how many things were repaired, by kind",
+        "mended": "[{kind, offset, file_id, was, now, instance}], one for each of "
+        "them; instance is the position of the event that added it, or null",
+    },
+    repository=False,
+)
+@click.argument("path", metavar="REPO", type=PathType())
+@click.option("--id", "id_", metavar="ID", help="The File-set ID.")
+@click.option("--uid", metavar="UID", help="The File-set UID.  [default: a new one]")
+@click.option(
+    "--from",
+    "dicomdir",
+    type=PathType(),
+    metavar="DICOMDIR",
+    help="Adopt the File-set that this file lists, or that of a folder; its files stay where they "
+    "are.",
+)
+@click.option(
+    "--repair", is_flag=True, help="Repair what is wrong with that DICOMDIR by what the files say."
+)
+@pass_session
+def init(
+    session: Session,
+    path: Path,
+    id_: str | None,
+    uid: str | None,
+    dicomdir: Path | None,
+    repair: bool,
+) -> Answer:
+    """Make a repository in the new folder REPO.
+
+    It begins with an empty File-set, or with one that exists: every file that its DICOMDIR lists is
+    read, and its digest recorded. Files that are missing are warned about and left out; those that
+    can't be read, are not what their records say, or whose records no offset leads to are warned
+    about and taken. Either gives the exit code 1. So does it if several persons seem to have one
+    Patient ID, until somebody settles that.
+
+    A DICOMDIR may be damaged, or not be right about its files. With --repair the whole records of
+    one that can't be read are taken, records are put where their files belong, given what they lack
+    and corrected, and files that no record names are added. Each repair is an event, which `fileset
+    log --events` shows. The files are not touched, and the DICOMDIR only by `fileset write`.
+    """
+    if repair and dicomdir is None:
+        raise click.UsageError("--repair is for the DICOMDIR that --from names.")
+    settings: dict[str, Any] = {}
+    if id_ is not None:
+        settings["id"] = check_id(id_)
+    if uid is not None:
+        settings["uid"] = check_uid(uid)
+    path = absolute(path)
+    if dicomdir is None:
+        return _init_empty(session, path, settings)
+    return _init_from(session, path, dicomdir, settings, repair=repair)
+
+
+def _init_from(
+    session: Session, path: Path, dicomdir: Path, settings: dict[str, Any], *, repair: bool
+) -> Answer:
+    dicomdir = dicomdir_at(dicomdir)
+    fs, listed = _adopt(session, path, dicomdir, repair=repair)
+    with fs.repository.change():
+        for name, value in settings.items():
+            fs.repository.set_identity(name, value)
+    mended = fs.mends
+    lost = sum(MendKind(mend.kind).is_loss for mend in mended)
+    left_out = lost if repair else listed - len(fs)
+    doubts = {doubt.value: len(file_ids) for doubt, file_ids in fs.doubts.items()}
+    kinds = Counter(mend.kind for mend in mended)
+    title = f" from the File-set at {fs.path}: {count(len(fs), 'instance')}"
+    lines = [staged_line(fs.state), *_adopted_lines(kinds, left_out, sum(doubts.values()), repair)]
+    answer = _answer(path, fs.repository, title, lines)
+    mismatches = list(map(MismatchSummary.of, fs.mismatches))
+    answer.lines = [*answer.lines, *map(mismatch_line, mismatches)]
+    answer.document |= {
+        "mismatches": list(map(mismatch_document, mismatches)),
+        "left_out": left_out,
+        "doubts": doubts,
+        "mends": dict(kinds),
+        "mended": [asdict(mend) for mend in mended],
+    }
+    if repair:
+        session.warnings += _not_mended(fs)
+    session.warnings += [
+        f"{each.message} `fileset set` does that." for each in identity_faults(fs.state.identity)
+    ]
+    answer.status = INCOMPLETE if left_out or doubts or mismatches else OK
+    return answer
+
+
+def _adopted_lines(
+    kinds: Counter[str], left_out: int, doubtful: int, repair: bool
+) -> Iterator[Line]:
+    """Yield what was not as it should be, and what was done about it."""
+    if kinds:
+        yield f"Repaired: {count(kinds.total(), 'thing')}; `fileset log --events` shows each."
+        yield from columns(
+            (f"  {number:,}", MEND_WORDS[MendKind(kind)]) for kind, number in kinds.items()
+        )
+    elif repair:
+        yield "There was nothing to repair."
+    if left_out:
+        hint = "" if repair else " --repair takes them where their files can be found."
+        yield (Span(f"{count(left_out, 'instance')} left out.", "bad"), hint)
+    if doubtful:
+        found = f"{count(doubtful, 'file')} not as the DICOMDIR says."
+        yield (Span(found, "bad"), " --repair goes by the files.")
+
+
+def _not_mended(fs: FileSet) -> Iterator[str]:
+    """Yield what does not conform and is not for an adoption to change: names, that is."""
+    odd = [
+        leaf.file_id
+        for leaf in fs.state.hierarchy.walk_leaves()
+        if leaf.file_id is not None and not is_conformant(leaf.file_id)
+    ]
+    if odd:
+        yield (
+            f"{count(len(odd), 'file')} whose name is no File ID (PS3.10 Section 8.5): "
+            f"{some(odd, 3)}. `fileset write --layout conformant` gives them names that are"
+        )
+
+
+def _init_empty(session: Session, path: Path, settings: dict[str, Any]) -> Answer:
+    uid = settings.get("uid")
+    if uid is None:
+        from pydicom.uid import generate_uid  # noqa: PLC0415 - not needed with --uid
+
+        uid = str(generate_uid())
+
+    def begin(repository: Repository) -> None:
+        repository.actor = session.actor
+        repository.begin(uid, settings.get("id"))
+
+    repository = Repository.create(path, begin, origin=origin())
+    session.use(repository)
+    return _answer(path, repository)
+
+
+def _adopt(session: Session, path: Path, dicomdir: Path, *, repair: bool) -> tuple[FileSet, int]:
+    """Return the adopted File-set, and how many instances its DICOMDIR lists."""
+    from fileset.fileset import FileSet  # noqa: PLC0415 - a new File-set needs no pydicom
+
+    listed = 0
+    with bar("Reading instances") as advance:
+
+        def progress(done: int, total: int) -> None:
+            nonlocal listed
+            listed = total
+            advance(done, total)
+
+        try:
+            fs = FileSet(dicomdir, repository=path, progress=progress, repair=repair)
+        except NotDicomdirError as exc:
+            raise RefusedError(f"{dicomdir} can't be adopted: {exc.reason}.") from exc
+        except InstanceError as exc:
+            if isinstance(exc, NotDicomError) and dicomdir.name.upper() != DICOMDIR:
+                raise
+            raise _refused(dicomdir, exc.reason, repair=repair) from exc
+        except LedgerError:
+            raise
+        except (ValueError, OSError) as exc:  # pydicom's types for what can't be followed
+            why = str(exc)
+            if isinstance(exc, OSError) and exc.errno is not None:
+                if not _is_listed(exc.filename, dicomdir, path):
+                    raise
+                why = f"{exc.filename}: {exc.strerror}"
+            raise _refused(dicomdir, why, repair=repair) from exc
+    fs.repository.origin = origin()
+    session.use(fs.repository)
+    return fs, listed
+
+
+def _is_listed(filename: str | None, dicomdir: Path, repository: Path) -> bool:
+    """Whether a file may be one that the DICOMDIR lists, and is neither that nor one of ours."""
+    file = Path(filename or os.sep).absolute()
+    dicomdir = Path(os.path.realpath(dicomdir))  # resolve() raises RuntimeError for a loop of links
+    return (
+        file.is_relative_to(dicomdir.parent)
+        and not file.is_relative_to(repository)
+        and file != dicomdir
+    )
+
+
+def _refused(dicomdir: Path, why: str, *, repair: bool) -> RefusedError:
+    hint = "" if repair else " --repair takes what can be made of it."
+    return RefusedError(f"{dicomdir} can't be adopted: {why}.{hint}")
+
+
+def _answer(
+    path: Path, repository: Repository, title: str = "", lines: Iterable[Line] = ()
+) -> Answer:
+    """Return the answer about a repository that was just made."""
+    state = repository.state
+    identity = state.identity
+    return Answer(
+        {
+            "repository": str(path),
+            "id": identity.id,
+            "uid": identity.uid,
+            "root": state.written.root if state.written else None,
+            "instances": len(state.live),
+            "left_out": 0,
+            "doubts": {},
+            "mismatches": [],
+            "mends": {},
+            "mended": [],
+        },
+        [
+            (Span(f"Made the repository {path}{title}.", "title"),),
+            *([f"File-set ID: {identity.id}"] if identity.id else []),
+            f"File-set UID: {identity.uid}",
+            *lines,
+        ],
+    )

@@ -1,0 +1,123 @@
+"""`status`: the File-set at a glance, answered from the summary where nothing has changed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fileset.cli.command import command, pass_session
+from fileset.cli.moments import AT, state_at
+from fileset.cli.running import INCOMPLETE, OK
+from fileset.cli.screen.documents import staged_numbers
+from fileset.cli.screen.output import Answer, Line, Span
+from fileset.cli.screen.reports import (
+    MISMATCHES,
+    UNNAMED_ROOTS,
+    error_line,
+    mismatch_document,
+    mismatch_line,
+    unnamed_line,
+)
+from fileset.cli.screen.text import in_commands
+from fileset.cli.session import Session
+from fileset.quarantine.quarantine import WITHHELD_OTHER, Quarantine, Quarantined
+from fileset.repository.repository import Repository
+from ledger.phrases import count
+from projections.kept.summary import summarise
+
+_HOW_TO_TAKE: Final = "see `fileset quarantine list`; `fileset quarantine retry ID` adds one"
+
+
+@command(
+    "status",
+    {
+        "repository": "the path of its folder",
+        "position": "that of the journal's last event, or of --at",
+        "root": "where the File-set was written or adopted, or null",
+        "id": "the File-set ID, or null",
+        "uid": "the File-set UID",
+        "descriptor_file_id": "with / between its components, or null",
+        "descriptor_character_set": "a defined term, or null",
+        "instances": "how many there are, as staged",
+        "staged": "what is staged, see below",
+        "mismatches": MISMATCHES,
+        "errors": "what of its patients, studies and series breaks the Standard, in words",
+        "late": "{instances, studies}: additions to studies that are on the medium already",
+        "withheld": "{files, other_content}: files that arrived of instances that were undone or "
+        "removed, and are in the quarantine; how many of them have other content",
+        "undo": "how many changes can be undone",
+        "redo": "how many changes can be redone",
+        "write_interrupted": "the root of a write that did not end, or null",
+        "unnamed_roots": UNNAMED_ROOTS,
+    },
+)
+@AT
+@pass_session
+def status(session: Session, moment: str | None) -> Answer:
+    """Show the File-set as it would be written, and what is staged.
+
+    As long as several persons seem to have one Patient ID, and nobody has settled that, the exit
+    code is 1. So it is if a study belongs to two patients, or a series to two studies.
+    """
+    repository = session.repository()
+    past = moment is not None
+    summary = summarise(state_at(repository, moment)) if past else repository.summary()
+    now = summary.identity
+    withheld = [] if past else _withheld(repository)
+    others = [entry for entry in withheld if entry.outcome == WITHHELD_OTHER]
+    lines: list[Line] = [f"As of position {summary.position}:"] if past else []
+    if others:
+        have = f"{count(len(others), 'file')} of withdrawn instances with other content"
+        lines.append(
+            (Span("Withheld: ", "bad"), f"{have}, maybe a corrected study: {_HOW_TO_TAKE}.")
+        )
+    lines += map(in_commands, summary.lines())
+    if summary.late.instances:
+        additions = count(summary.late.instances, "addition")
+        lines.append((Span("Late: ", "careful"), f"{additions} to studies already on the medium"))
+    if len(withheld) > len(others):
+        again = count(len(withheld) - len(others), "file")
+        what = f"{again} of instances that were undone or removed arrived again: {_HOW_TO_TAKE}."
+        lines.append((Span("Withheld: ", "careful"), what))
+    lines += map(mismatch_line, summary.mismatches)
+    lines += map(error_line, summary.errors)
+    roots = [root for root in (summary.root, summary.interrupted) if root is not None]
+    unnamed_roots = [root for root in dict.fromkeys(roots) if not repository.roots.knows(root)]
+    if summary.interrupted and not past:
+        interrupted = f"A write to {summary.interrupted} was interrupted"
+        how = "." if summary.interrupted in unnamed_roots else ": `fileset write` completes it."
+        lines.append((Span(interrupted, "bad"), how))
+    if not past:
+        lines += map(unnamed_line, unnamed_roots)
+    return Answer(
+        {
+            "repository": str(repository.path),
+            "position": summary.position,
+            "root": summary.root,
+            "id": now.id,
+            "uid": now.uid,
+            "descriptor_file_id": "/".join(now.descriptor_file_id or ()) or None,
+            "descriptor_character_set": now.descriptor_character_set,
+            "instances": summary.instances,
+            "staged": staged_numbers(summary.staged, summary.written or now, now),
+            "mismatches": list(map(mismatch_document, summary.mismatches)),
+            "errors": list(summary.errors),
+            "late": {"instances": summary.late.instances, "studies": summary.late.studies},
+            "withheld": {"files": len(withheld), "other_content": len(others)},
+            "undo": summary.undo,
+            "redo": summary.redo,
+            "write_interrupted": summary.interrupted,
+            "unnamed_roots": unnamed_roots,
+        },
+        lines,
+        status=INCOMPLETE if (summary.mismatches or summary.errors) and not past else OK,
+    )
+
+
+def _withheld(repository: Repository) -> list[Quarantined]:
+    """Return what is in the quarantine of instances that are no part of the File-set."""
+    assert repository.path is not None  # noqa: S101 - the command line opens none in memory
+    withheld = [entry for entry in Quarantine(repository.path) if entry.is_withheld]
+    if not withheld:
+        return []
+    live = repository.refresh().live
+    return [entry for entry in withheld if entry.sop_instance_uid not in live]

@@ -1,0 +1,367 @@
+"""`write`: from what is staged to files and a DICOMDIR."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from attrs import define, evolve
+
+from fileset.cli.command import DRY_RUN, PathType, command, pass_session
+from fileset.cli.moments import AT, state_at
+from fileset.cli.running import INCOMPLETE, OK
+from fileset.cli.screen.output import Answer, Line, Span
+from fileset.cli.screen.progress import bar
+from fileset.cli.screen.reports import error_line
+from fileset.cli.screen.writing import (
+    damage_document,
+    damage_lines,
+    file_ids,
+    plan_document,
+    plan_lines,
+    written_lines,
+)
+from fileset.cli.session import Session, absolute
+from fileset.errors import RefusedError
+from fileset.medium.damage import MediumDamage
+from fileset.medium.export import Exporter
+from fileset.medium.write import Writer
+from fileset.repository.find_change import change_at
+from fileset.repository.repository import Repository
+from ledger.digest import Digest
+from ledger.events import Handle
+from projections.medium.layouts import LAYOUTS, usual_layout
+from projections.medium.pending import pending
+from projections.medium.plan import Plan
+from projections.state.namesakes import namesakes
+from projections.state.state import FileSetState
+
+
+@command(
+    "write",
+    {
+        "root": "a path",
+        "written": "whether anything was written",
+        "dry_run": "whether this only tells what would be",
+        "export": "whether it is a copy of the state at a moment, which leaves what is staged as "
+        "it was",
+        "unwritten": "of a copy, what it has that the medium had not at that moment: such as "
+        "1 addition; null if that is nothing",
+        "completed": "the root of an interrupted write that this one completed first, or null",
+        "abandoned": "the root of an interrupted write that was given up, or null",
+        "dicomdir": "sha256:... of the DICOMDIR that was written, or null",
+        "damage": "with --repair, what was found on the medium, see below; else null",
+        "errors": "what of the patients, studies and series that were or would be written breaks "
+        "the Standard, in words",
+        "plan": "what was or would be done, see below; null if nothing is staged",
+    },
+    changes=True,
+)
+@click.argument("root", required=False, type=PathType(file_okay=False))
+@click.option(
+    "--layout",
+    type=click.Choice(list(LAYOUTS)),
+    help="Where the files go. pydicom: as pydicom would number them, so that those after one that "
+    "is removed move up. existing: nothing that is on the medium moves, and new files get free "
+    "names. conformant: the same, but files whose names are no File IDs get names that are.  "
+    "[default: as the last write; conformant after `fileset init --from`, else pydicom; with --at "
+    "pydicom]",
+)
+@AT
+@click.option(
+    "--new-medium",
+    is_flag=True,
+    help="Leave the medium that was written before as it is, and write everything to ROOT.",
+)
+@click.option(
+    "--abandon",
+    is_flag=True,
+    help="Give up an interrupted write that can't be completed, and take back what it did.",
+)
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Repair first what was lost or damaged on the medium since the last write.",
+)
+@DRY_RUN
+@click.option("--all", "show_all", is_flag=True, help="Have a dry run list every path.")
+@pass_session
+def write(
+    session: Session,
+    root: Path | None,
+    layout: str | None,
+    moment: str | None,
+    new_medium: bool,
+    abandon: bool,
+    repair: bool,
+    dry_run: bool,
+    show_all: bool,
+    reason: str | None,
+) -> Answer:
+    """Write what is staged to the folder ROOT, with a DICOMDIR.
+
+    ROOT is remembered: later writes need none. A write that was interrupted is completed first.
+    A root that only an imported journal names is left alone until it is given here as ROOT.
+    With --at, a copy of a past state, or of the present one with what is staged (--at now), goes to
+    a ROOT of its own, and what is staged stays staged.
+
+    With --repair, every file on the medium is read, and those that are not as they were written
+    come back from the vault. What lay in their place is kept there. The exit code is 1 if the bytes
+    of some are lost.
+
+    A study of two patients or a series of two studies is written as it is, and told; the exit code
+    is then 1.
+    """
+    root = absolute(root) if root is not None else None
+    if abandon:
+        if layout or moment is not None or new_medium or dry_run or repair:
+            raise click.UsageError("--abandon writes nothing: give it alone.")
+        return _abandon(session, root, reason)
+    if new_medium and (root is None or moment is not None):
+        raise click.UsageError("--new-medium needs the ROOT to write to, and no --at.")
+    if repair and (new_medium or moment is not None):
+        raise click.UsageError("--repair is for the medium that was written before.")
+    if moment is not None:
+        return _export(session, root, layout, moment, dry_run, show_all, reason)
+    repository = session.repository()
+    wanted = _Wanted(repository, root, layout, new_medium, repair)
+    answer = wanted.foresee(show_all) if dry_run else wanted.write(reason)
+    return _with_errors(answer, repository.refresh())
+
+
+def _with_errors(answer: Answer, state: FileSetState) -> Answer:
+    """Tell what of a `state` that was or would be written breaks the Standard."""
+    if answer.document["plan"] is not None:
+        errors = [each.sentence for each in namesakes(state) if each.is_error]
+        answer.document["errors"] = errors
+        answer.notes = [*answer.notes, *map(error_line, errors)]
+        answer.status = INCOMPLETE if errors else answer.status
+    return answer
+
+
+@define
+class _Wanted:
+    """A write that was asked for."""
+
+    repository: Repository
+    root: Path | None
+    layout: str | None
+    new_medium: bool
+    repair: bool
+
+    @property
+    def writer(self) -> Writer:
+        writer = Writer(self.repository)
+        writer.name(self.root)
+        return writer
+
+    def foresee(self, show_all: bool) -> Answer:
+        """Return what it would do."""
+        writer = self.writer
+        resumed = self._resumed(writer)
+        if resumed is not None:
+            plan = plan_document(resumed, file_ids(resumed.placed))
+            hint = (Span("A write was interrupted and would be completed first:", "careful"),)
+            return Answer(_document(plan, dry_run=True), [hint, *plan_lines(plan, show_all)])
+        damage = None
+        if self.repair:
+            with bar("Reading") as advance:
+                damage = writer.damage(self.root, progress=advance)
+        planned = self._plan()
+        plan = plan_document(planned, self._before())
+        lines, status = damage_lines(damage, dry_run=True), _status(damage)
+        if not self._has_to_write() and not self.writer.is_untrue(planned):
+            return _nothing(planned.root, lines, dry_run=True)
+        document = _document(plan, dry_run=True, damage=damage)
+        return Answer(document, [*lines, *plan_lines(plan, show_all)], status=status)
+
+    def write(self, reason: str | None) -> Answer:
+        """Carry it out, and return what was done."""
+        writer = self.writer
+        resumed = self._resumed(writer)
+        completed = resumed.root if resumed is not None else None
+        done: list[Line] = [f"Completed the interrupted write to {completed}."] if completed else []
+        with bar("Writing") as advance:
+            if resumed is not None:
+                writer.resume(progress=advance, repair=self.repair)
+                self.new_medium = False  # it was written just now
+            before = self._before()
+            if not self._has_to_write() and not writer.is_untrue(planned := self._plan()):
+                writer.keep_named()
+                writer.clear_leftovers()
+                return _nothing(planned.root, done, completed=completed)
+            result = writer.write(
+                self.root,
+                self._layout(),
+                new_medium=self.new_medium,
+                repair=self.repair,
+                reason=reason,
+                progress=advance,
+            )
+        damage = result.damage
+        done += damage_lines(damage, dry_run=False)
+        if damage is not None and damage.unrepairable:
+            return _left(damage, done, completed)
+        if result.plan is None:
+            return _nothing(result.root, done, completed=completed, damage=damage)
+        plan = plan_document(result.plan, before)
+        return Answer(
+            _document(plan, dicomdir=result.dicomdir, completed=completed, damage=damage),
+            [*done, *written_lines(plan, result.dicomdir)],
+        )
+
+    def _has_to_write(self) -> bool:
+        state = self.repository.refresh()
+        return self.new_medium or self.repair or _is_staged(state, self._layout())
+
+    def _before(self) -> Mapping[Handle, str]:
+        return (
+            {} if self.new_medium else file_ids(self.repository.refresh().hierarchy.walk_leaves())
+        )
+
+    def _plan(self) -> Plan:
+        """Return what is to be done, which checks the root, too."""
+        return self.writer.plan(
+            self.root, self._layout(), new_medium=self.new_medium, repair=self.repair
+        )
+
+    def _layout(self) -> str | None:
+        """Return the layout asked for, else that of the last write; a repair has its own."""
+        if self.layout is not None or self.repair:
+            return self.layout
+        return usual_layout(self.repository.refresh())
+
+    def _resumed(self, writer: Writer) -> Plan | None:
+        """Return the plan of an interrupted write that has to be completed first.
+
+        If a new medium is asked for, that is one to there; any other is not in its way.
+        """
+        if self.new_medium and self.root is not None and not writer.can_resume_at(self.root):
+            return None
+        return writer.plan_resume()
+
+
+def _status(damage: MediumDamage | None) -> int:
+    return INCOMPLETE if damage and damage.unrepairable else OK
+
+
+def _left(damage: MediumDamage, done: Sequence[Line], completed: str | None) -> Answer:
+    """Return the answer where damage is left, so that nothing more was written."""
+    advice = "put these files back or remove their instances, and repair again"
+    root = os.fspath(damage.root)
+    return Answer(
+        _document(None, root=root, completed=completed, damage=damage),
+        [*done, f"Nothing else was written: {advice}."],
+        status=INCOMPLETE,
+    )
+
+
+def _nothing(
+    root: str,
+    done: Sequence[Line],
+    *,
+    dry_run: bool = False,
+    completed: str | None = None,
+    damage: MediumDamage | None = None,
+) -> Answer:
+    """Return the answer where there was nothing to write, or nothing more."""
+    more = "more " if completed or (damage and damage.repairable) else ""
+    return Answer(
+        _document(None, root=root, dry_run=dry_run, completed=completed, damage=damage),
+        [*done, f"Nothing {more}to write to {root}."],
+    )
+
+
+def _abandon(session: Session, root: Path | None, reason: str | None) -> Answer:
+    repository = session.repository()
+    writer = Writer(repository)
+    interrupted = repository.refresh().writing
+    if root is not None:
+        if interrupted is None or repository.roots.knows(interrupted.event.root):
+            raise click.UsageError(
+                "--abandon writes nothing: give it alone, or with the ROOT that an imported "
+                "journal names."
+            )
+        writer.name(root)
+    if interrupted is None or not writer.abandon(reason=reason):
+        raise RefusedError("No write was interrupted: there is none to give up.")
+    at = interrupted.event.root
+    return Answer(
+        _document(None, root=at, abandoned=at),
+        [(Span(f"Gave up the interrupted write to {at}.", "good"),), "What was staged still is."],
+    )
+
+
+def _export(
+    session: Session,
+    root: Path | None,
+    layout: str | None,
+    moment: str,
+    dry_run: bool,
+    show_all: bool,
+    reason: str | None,
+) -> Answer:
+    if root is None:
+        raise click.UsageError("--at writes a copy: name the ROOT for it.")
+    layout = layout or "pydicom"
+    repository = session.repository()
+    exporter = Exporter(repository)
+    state = state_at(repository, moment)
+    change = change_at(repository.journal, state.position)
+    if state.position < change.last:
+        session.warnings.append(
+            f"position {state.position} is within the change {change.id}, positions "
+            f"{change.first} to {change.last}: a copy has the first part of it"
+        )
+    unwritten = ""
+    if state.written is not None:  # a copy has a layout of its own: what would move doesn't count
+        unwritten = evolve(pending(state, layout).counted(), moves=0).summary()
+    notes = [f"It has what the medium had not then: {unwritten}."] if unwritten else []
+    if dry_run:
+        plan = plan_document(exporter.plan(root, state, layout), {})
+        document = _document(plan, dry_run=True, export=True, unwritten=unwritten)
+        return _with_errors(Answer(document, [*plan_lines(plan, show_all), *notes]), state)
+    with bar("Writing") as advance:
+        result = exporter.export(root, state, layout, reason=reason, progress=advance)
+    plan = plan_document(result.plan, {})
+    lines = written_lines(plan, result.dicomdir)
+    answer = Answer(
+        _document(plan, dicomdir=result.dicomdir, export=True, unwritten=unwritten),
+        [f"The File-set as of position {state.position}:", *lines, *notes],
+    )
+    return _with_errors(answer, state)
+
+
+def _is_staged(state: FileSetState, layout: str | None) -> bool:
+    """Whether a write in `layout` would do anything."""
+    return bool(pending(state, layout or "pydicom"))
+
+
+def _document(
+    plan: dict[str, Any] | None,
+    *,
+    root: str | None = None,
+    abandoned: str | None = None,
+    dicomdir: Digest | None = None,
+    dry_run: bool = False,
+    export: bool = False,
+    unwritten: str = "",
+    completed: str | None = None,
+    damage: MediumDamage | None = None,
+) -> dict[str, Any]:
+    return {
+        "root": plan["root"] if plan else root,
+        "written": dicomdir is not None,
+        "dry_run": dry_run,
+        "export": export,
+        "unwritten": unwritten or None,
+        "completed": completed,
+        "abandoned": abandoned,
+        "dicomdir": str(dicomdir) if dicomdir else None,
+        "damage": damage_document(damage) if damage else None,
+        "errors": [],
+        "plan": plan,
+    }

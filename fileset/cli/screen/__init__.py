@@ -1,0 +1,1 @@
+"""How answers are worded, laid out and printed."""

@@ -1,0 +1,245 @@
+"""The parts that several commands' JSON documents have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cache
+from typing import Any, Final
+
+from attrs import fields
+
+from fileset.cli.screen.output import Shape
+from ledger.dicom_json import to_json
+from ledger.events import IDENTITY_EVENTS, Record
+from ledger.journal.entries import Change, Stored
+from ledger.journal.protocol import body_of
+from ledger.phrases import count
+from projections.dicomdir.definitions import FileSetIdentity
+from projections.medium.pending import Staged, is_usually_moved, usually_pending
+from projections.state.hierarchy import Leaf
+from projections.state.state import FileSetState
+
+CHANGE: Final[Shape] = {
+    "id": "what the change is called",
+    "first": "the position of its first event",
+    "last": "the position of its last event",
+    "recorded_at": "RFC 3339, UTC",
+    "actor": "who made it",
+    "origin": "the program and host",
+    "reason": "why, or null",
+    "summary": "what it did, in words",
+}
+
+INSTANCE: Final[Shape] = {
+    "sop_instance_uid": "a UID",
+    "sop_class_uid": "a UID",
+    "sop_class": "its name, or the UID again",
+    "transfer_syntax_uid": "a UID",
+    "record_type": "such as IMAGE",
+    "file_id": "where it is on the medium, or null",
+    "digest": "sha256:... of the file, or null",
+    "size": "in bytes, or null",
+    "staged": '"addition", "move", "removal" or null',
+    "handle": "the position of the event that added it",
+}
+
+STAGED: Final[Shape] = {
+    "summary": "in words; empty if nothing is",
+    "creation": "whether there is no DICOMDIR yet",
+    "metadata": "the fields that differ from the medium's: {name: {from, to}}",
+    "additions": "how many instances",
+    "removals": "how many instances",
+    "moves": "how many instances lie elsewhere than the default layout has them",
+}
+
+WATCHER: Final[Shape] = {
+    "running": "whether it runs",
+    "ready": "whether everything was looked at once",
+    "folders": "[{path, state, file_system, trouble}], the state being watching, polling or away",
+    "seen": "how many files were met and not known",
+    "pending": "how many were not taken yet: the sum of settling, waiting and retrying",
+    "ingested": "how many were added",
+    "duplicates": "how many the File-set had already",
+    "taken_back": "how many are of instances that were undone, removed or erased before, and are "
+    "not added again",
+    "mismatched": "how many of these may be of another person than others of their Patient ID",
+    "faulty": "how many of those added break the Standard",
+    "quarantined": "how many went into the quarantine",
+    "vanished": "how many were gone before they were taken",
+    "owed": "how many were taken and could not be deleted or moved yet",
+    "lag": "seconds since the file was seen that has been pending longest",
+    "changes, late": "how many changes were recorded, and to studies that had been written before",
+    "writes": "how often the medium was written",
+    "hooks, hooks_failed": "how often the program was run, and did not go well",
+    "scans, scan_seconds": "how often everything was looked at, and how long that took at last",
+    "overflows": "how often there were more hints than are kept",
+    "errors": "how many errors were met",
+    "last_error": "{at, event, reason} or null",
+    "failing": "what fails each time it is tried, until it goes well: {event: {since, reason}}",
+    "pid": "its process",
+    "since, updated, last_change_at": "times in RFC 3339, UTC",
+    "last_turn": "when it last went through all that it has to do",
+    "ended": "when it was stopped or done; null while it runs, and if it was killed",
+    "wrong": "why somebody should look at it, or null",
+}
+"""What the document of a watcher holds: `fileset.watching.watcher_status.Status.document`."""
+
+
+def change_document(change: Change, summary: str) -> dict[str, Any]:
+    """Return a change and what it did."""
+    return {
+        "id": change.id,
+        "first": change.first,
+        "last": change.last,
+        "recorded_at": change.recorded_at,
+        "actor": change.actor,
+        "origin": change.origin,
+        "reason": change.reason,
+        "summary": summary,
+    }
+
+
+def event_document(stored: Stored) -> dict[str, Any]:
+    """Return an event as the journal keeps it."""
+    return {
+        "position": stored.position,
+        "type": stored.type,
+        "version": stored.version,
+        "digest": f"sha256:{stored.digest.hex()}",
+        "hash": f"sha256:{stored.hash.hex()}",
+        "payload": body_of(stored) if stored.payload else None,
+    }
+
+
+def instance_document(leaf: Leaf, state: FileSetState) -> dict[str, Any]:
+    """Return an instance of `state`."""
+    return {
+        "sop_instance_uid": leaf.uid,
+        "sop_class_uid": leaf.sop_class_uid,
+        "sop_class": sop_class_name(leaf.sop_class_uid),
+        "transfer_syntax_uid": leaf.transfer_syntax_uid,
+        "record_type": leaf.record.type,
+        "file_id": leaf.file_id,
+        "digest": str(leaf.content.digest) if leaf.content else None,
+        "size": leaf.content.size if leaf.content else None,
+        "staged": standing(leaf, state),
+        "handle": leaf.handle,
+    }
+
+
+def standing(leaf: Leaf, state: FileSetState) -> str | None:
+    """Return what is staged for an instance."""
+    if leaf.is_addition:
+        return "addition"
+    if leaf.is_removal:
+        return "removal"
+    if leaf.is_live and leaf.parent is not None and is_usually_moved(leaf, state):
+        return "move"
+    return None
+
+
+def staged_document(state: FileSetState) -> dict[str, Any]:
+    """Return what is staged in `state`, in numbers."""
+    there = state.written.identity if state.written else state.identity
+    return staged_numbers(usually_pending(state).counted(), there, state.identity)
+
+
+def staged_numbers(staged: Staged, there: FileSetIdentity, now: FileSetIdentity) -> dict[str, Any]:
+    """Return what is staged, and what the identity is `there` on the medium and `now`."""
+    return {
+        "summary": staged.summary(),
+        "creation": staged.creation,
+        "metadata": identity_difference(there, now),
+        "additions": staged.additions,
+        "removals": staged.removals,
+        "moves": staged.moves,
+    }
+
+
+def staged_line(state: FileSetState) -> str:
+    """Return what is staged in `state`, in words."""
+    summary = usually_pending(state).summary()
+    return f"Staged for write: {summary}" if summary else "Nothing is staged."
+
+
+def identity_difference(
+    before: FileSetIdentity, now: FileSetIdentity, *, only: Collection[str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return the fields that differ, or `only` some of them, with both values."""
+    return {
+        field.name: {
+            "from": _plain(getattr(before, field.name)),
+            "to": _plain(getattr(now, field.name)),
+        }
+        for field in fields(FileSetIdentity)
+        if getattr(before, field.name) != getattr(now, field.name)
+        and (only is None or field.name in only)
+    }
+
+
+def identity_lines(difference: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the fields that differ, a line each."""
+    return [
+        f"{IDENTITY_NAMES.get(name, name)}: {_shown(values['from'])} -> {_shown(values['to'])}"
+        for name, values in difference.items()
+    ]
+
+
+def record_difference(before: Record, after: Record) -> dict[str, dict[str, Any]]:
+    """Return the elements that two records have not in common, by tag, in the DICOM JSON model."""
+    from pydicom.datadict import keyword_for_tag  # noqa: PLC0415 - others do without pydicom
+
+    was, is_ = (to_json(record.elements) for record in (before, after))
+    return {
+        tag: {"keyword": keyword_for_tag(tag) or None, "from": was.get(tag), "to": is_.get(tag)}
+        for tag in sorted({*was, *is_})
+        if was.get(tag) != is_.get(tag)
+    }
+
+
+def element_lines(difference: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the elements that differ, a line each."""
+    return [
+        f"{values['keyword'] or tag}: {_model_text(values['from'])} -> {_model_text(values['to'])}"
+        for tag, values in difference.items()
+    ]
+
+
+def _model_text(element: dict[str, Any] | None) -> str:
+    """Return an element of the DICOM JSON model as people read it."""
+    if element is None:
+        return "(no element)"
+    if "InlineBinary" in element:
+        return f"(bytes {element['InlineBinary']})"
+    values = element.get("Value", [])
+    if element["vr"] == "SQ":
+        return f"({count(len(values), 'item')})"
+    if element["vr"] == "PN":
+        values = ["=".join(v for v in (value or {}).values()) for value in values]
+    return _shown("\\".join("" if value is None else str(value) for value in values) or None)
+
+
+IDENTITY_NAMES: Final = {
+    **{name: cls.NAME for name, cls in IDENTITY_EVENTS.items()},
+    "elements": "Other elements of the DICOMDIR",
+}
+
+
+@cache
+def sop_class_name(uid: str) -> str:
+    """Return the name of a SOP class, or the UID of one that has none."""
+    from pydicom.uid import UID  # noqa: PLC0415 - the log does without pydicom
+
+    return UID(uid).name or uid
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return "/".join(value)
+    if isinstance(value, bytes):
+        return to_json(value)
+    return value
+
+
+def _shown(value: Any) -> str:
+    return "(no value)" if value is None else f"'{value}'" if isinstance(value, str) else str(value)

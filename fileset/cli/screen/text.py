@@ -1,0 +1,59 @@
+"""Text as it is printed: safe whatever a file name or DICOM value holds, and in our words."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+_NO_RECORD: Final = re.compile(
+    r"Unable to use the default '(?P<type>[^']*)' record creator: (?P<why>.*?)\. "
+    r"See DICOM PS3\.3 Section F\.5\. Either .*? or use 'FileSet\.add_custom\(\)' instead",
+    re.DOTALL,
+)
+
+
+def clean(text: str) -> str:
+    """Return `text` with every character that could act on a terminal or break a line escaped.
+
+    Those are the control, format and separator characters other than spaces, and the bytes of a
+    file name that is not UTF-8.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if _is_harmless(char) else _escape(char) for char in text)
+
+
+def instant(time: str) -> str:
+    """Return a time of the journal, quarantine or watcher, which is in UTC, to the second."""
+    return f"{time[:19]}Z"
+
+
+def _is_harmless(char: str) -> bool:
+    return char.isprintable() or unicodedata.category(char) == "Zs"
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that Python could not decode (PEP 383)
+        return f"\\x{code - 0xDC00:02x}"
+    if char in "\n\r\t":
+        return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}[char]
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def in_commands(text: str) -> str:
+    """Return what the library says in the words of the command line.
+
+    Some of it is pydicom's to the letter, and names what Python programs would call.
+    """
+    text = _NO_RECORD.sub(_no_record, text)
+    return text.replace("Changes staged for write():", "Changes staged for write:")
+
+
+def _no_record(found: re.Match[str]) -> str:
+    why = found["why"]
+    why = f"t{why[1:]}" if why.startswith("The ") else why
+    return f"no {found['type']} record can be made of it: {why} (PS3.3 Section F.5)"

@@ -1,0 +1,107 @@
+"""What stays though it tells of a person: texts in the journal, and files that are not ours."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Container, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from fileset.erasure.content import file_tells
+from fileset.erasure.mentions import Mention, Mentions, decoded
+from fileset.quarantine.quarantine import FOLDER as QUARANTINE
+from fileset.repository.folder import CACHE, JOURNAL, VAULT
+from ledger.journal.entries import Stored
+from ledger.journal.protocol import Journal, body_of
+from ledger.vault.packs import is_pack
+
+_RECORDS: Final = frozenset(("record", "parents", "differing", "elements", "file_meta"))
+_JOURNALS: Final = frozenset(f"{JOURNAL}{end}" for end in ("", "-journal", "-wal", "-shm"))
+_SHOWN: Final = 1000  # characters of a text that are told
+
+
+def mentions_that_stay(
+    journal: Journal, mentions: Mentions, erased: Container[int]
+) -> Iterator[Mention]:
+    """Yield what in the journal tells who the person is, or may tell it, though it stays."""
+    for stored in journal.stored():
+        change = stored.change
+        if stored.position == change.first:
+            for what, text in (
+                ("reason", change.reason), ("actor", change.actor), ("origin", change.origin),
+            ):  # fmt: skip
+                yield from _mention(stored.position, what, text or "", mentions)
+        if stored.payload and stored.position not in erased:
+            yield from _of_event(stored, mentions)
+
+
+def _of_event(stored: Stored, mentions: Mentions) -> Iterator[Mention]:
+    """Yield the first text of an event that tells of the person, or may."""
+    if not mentions.may_be_in(stored.payload):
+        return
+    perhaps: Mention | None = None
+    for key, value in body_of(stored).items():
+        # What a record of somebody else has in part is no hint.
+        hints = key not in _RECORDS
+        for text in _texts(value):
+            for found in _mention(stored.position, stored.type, text, mentions, hints=hints):
+                if found.certain:
+                    yield found
+                    return
+                perhaps = perhaps or found
+    if perhaps is not None:
+        yield perhaps
+
+
+def _mention(
+    position: int | None, what: str, text: str, mentions: Mentions, *, hints: bool = True
+) -> Iterator[Mention]:
+    certain = mentions.of_any(text)
+    if certain or (hints and mentions.hint(text)):
+        yield Mention(position, what, text[:_SHOWN], certain)
+
+
+def _texts(value: Any, before: str = "") -> Iterator[str]:
+    """Yield the texts in a value of a payload: File IDs whole, bytes as whatever they may say."""
+    match value:
+        case str():
+            yield value
+        case list():
+            for each in value:
+                yield from _texts(each)
+        case {"InlineBinary": str(encoded)}:
+            yield from decoded(base64.b64decode(encoded))
+        case dict():
+            for key, each in value.items():
+                path = f"{before}{key}"
+                yield path
+                yield from _texts(each, f"{path}/")
+
+
+def files_that_stay(path: Path | None, mentions: Mentions) -> Iterator[Mention]:
+    """Yield the files in the folder of a repository that are not its own, and tell of the person.
+
+    They may be exported journals, checkpoints or backups, put there by somebody.
+    """
+    for file in sorted(_foreign(path)) if path is not None else ():
+        try:
+            certain = mentions.of_any(str(file.relative_to(path or ""))) or file_tells(
+                file, mentions
+            )
+        except OSError:
+            continue  # nobody can read it
+        if certain:
+            yield Mention(None, "file", os.fspath(file))
+
+
+def _foreign(path: Path) -> Iterable[Path]:
+    """Yield the files in a repository's folder but for journal, packs, caches and quarantine."""
+    for folder, names, files in os.walk(path):
+        here = Path(folder)
+        if here == path:
+            names[:] = [name for name in names if name not in {CACHE, QUARANTINE}]
+        for name in files:
+            is_journal = here == path and name in _JOURNALS
+            if not is_journal and not (here == path / VAULT and is_pack(name)):
+                yield here / name

@@ -1,0 +1,1 @@
+"""Files and the DICOMDIR on a disk: writing, checking and repairing a medium."""

@@ -1,0 +1,235 @@
+"""How the medium differs from what the last write left there: files, the DICOMDIR, or another one.
+
+A medium that is mounted in the place of the right one must not be repaired. It is taken for that
+of the File-set if its DICOMDIR has the File-set UID, or none can be read and most of the files that
+are there have the content that they should have.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from attrs import define, field, frozen
+
+from fileset.errors import RefusedError
+from fileset.medium.check import GONE, Fault, check_files, is_as_written, owner_of
+from fileset.medium.dicomdir import leads_out, read_dicomdir
+from fileset.medium.errors import MediumError
+from fileset.medium.paths import is_within
+from fileset.progress import Progress
+from ledger.digest import Digest, digest_of
+from ledger.files import FileStamp, file_content
+from ledger.phrases import some
+from projections.dicomdir.definitions import DICOMDIR
+from projections.dicomdir.mending import decode_damaged
+from projections.state.hierarchy import Leaf
+from projections.state.state import FileSetState, Written
+
+
+@frozen
+class DamagedFile:
+    """An instance whose file is not what the last write left.
+
+    `why` it isn't repaired; `None` where it can be, and has been after a repair. `seen` is what
+    was in its place, `None` for nothing.
+    """
+
+    leaf: Leaf
+    path: Path
+    fault: Fault
+    why: str | None = None
+    seen: FileStamp | None = None
+
+
+@define
+class MediumDamage:
+    """What is wrong with the medium at `root`.
+
+    Attributes
+    ----------
+    files : list of DamagedFile
+        The files that are not as they were written.
+    replaced : bytes or None
+        Another DICOMDIR that is there.
+    no_dicomdir : bool
+        Whether there is none.
+    returned : list of tuple of Leaf and Path
+        Instances that a write had taken off the medium, and an older copy of it has again.
+    unkept : list of tuple of Leaf and Path
+        Instances whose copy in the vault is damaged or gone, and that the medium still has.
+    """
+
+    root: Path
+    files: list[DamagedFile] = field(factory=list)
+    replaced: bytes | None = field(default=None, repr=False)
+    no_dicomdir: bool = False
+    returned: list[tuple[Leaf, Path]] = field(factory=list)
+    unkept: list[tuple[Leaf, Path]] = field(factory=list)
+
+    @property
+    def dicomdir(self) -> Digest | None:
+        """The digest of the other DICOMDIR, if there is one."""
+        return None if self.replaced is None else digest_of(self.replaced)
+
+    @property
+    def of_dicomdir(self) -> bool:
+        """Whether the DICOMDIR is not the one that was written last."""
+        return self.no_dicomdir or self.replaced is not None
+
+    @property
+    def is_on_medium(self) -> bool:
+        """Whether the medium is not as it should be."""
+        return bool(self.files or self.returned or self.of_dicomdir)
+
+    @property
+    def repairable(self) -> list[DamagedFile]:
+        """The files that are, or can be, repaired."""
+        return [each for each in self.files if each.why is None]
+
+    @property
+    def unrepairable(self) -> list[DamagedFile]:
+        """The files that can't be repaired."""
+        return [each for each in self.files if each.why is not None]
+
+
+def stamp_at(path: Path) -> FileStamp | None:
+    """Return the stamp of what is at `path`, a link as itself; `None` where nothing is."""
+    try:
+        return FileStamp.of(path.lstat())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def find_damage(
+    root: Path,
+    state: FileSetState,
+    has_bytes: Callable[[Leaf], bool],
+    is_kept: Callable[[Leaf], bool],
+    *,
+    progress: Progress | None = None,
+) -> MediumDamage:
+    """Return how the medium at `root` differs from what the last write in `state` left there.
+
+    Every file is read; if nothing was ever written, nothing is wrong. `has_bytes` tells whether an
+    instance's bytes can be had, `is_kept` whether the vault has them where it should.
+
+    Raises `RefusedError` if another File-set is there, or a DICOMDIR that lists what the journal
+    doesn't know, `MediumError` if nothing of this one is.
+    """
+    if state.written is None:
+        return MediumDamage(root)
+    if not root.is_dir():
+        raise _not_there(root)
+    damage = _damage_of_dicomdir(root, state.written)
+    is_ours = _is_ours(damage, root, state)
+    there = sound = 0
+    for leaf, path, fault, error in check_files(root, state, progress):
+        there += 1
+        if fault is None:
+            sound += 1
+            if not is_kept(leaf):
+                damage.unkept.append((leaf, path))
+        elif leaf.is_live:  # the next write takes off any other
+            why = _why_not(path, root, fault, error, has_bytes=has_bytes(leaf))
+            damage.files.append(DamagedFile(leaf, path, fault, why, stamp_at(path)))
+    changed = sum(each.fault is not Fault.MISSING for each in damage.files)
+    is_another = not sound or changed > sound if there else any(root.iterdir())
+    if not is_ours and is_another:
+        raise _not_there(root, "Little" if sound else "Nothing")
+    if damage.replaced is not None and is_ours:
+        damage.returned = list(_returned(root, damage.replaced, state))
+    return damage
+
+
+def _not_there(root: Path, how_much: str = "Nothing") -> MediumError:
+    return MediumError(
+        f"{how_much} of the File-set is at {root}: bring the medium back, or give it up with "
+        "`fileset write ROOT --new-medium`."
+    )
+
+
+def _why_not(
+    path: Path, root: Path, fault: Fault, error: OSError | None, *, has_bytes: bool
+) -> str | None:
+    """Return why an instance's file can't be repaired, `None` if it can."""
+    if fault is Fault.OTHERS:
+        return (
+            "the file of another instance answers to that name there: `fileset write` with "
+            "`--layout conformant` or `pydicom` gives each a name of its own"
+        )
+    if not is_within(path, root):
+        return "a link on the way to it leads elsewhere: remove that"
+    if path.is_dir() and not path.is_symlink():
+        return "a folder is in its place: move it away"
+    if error is not None and error.errno not in GONE and not path.is_symlink():
+        # It may be whole, and nothing of it could be kept.
+        return f"it can't be read ({error.strerror}): make it readable, or move it away"
+    if not has_bytes:
+        return (
+            "its bytes are neither in the vault nor where it was added from: put it back, or "
+            "remove the instance"
+        )
+    return None
+
+
+# --- the DICOMDIR --------------------------------------------------------------------------------
+
+
+def _damage_of_dicomdir(root: Path, written: Written) -> MediumDamage:
+    try:
+        dicomdir = None if leads_out(root) else read_dicomdir(root)
+    except OSError as exc:
+        raise MediumError(
+            f"{root / DICOMDIR} can't be read ({exc.strerror}): move it away, or repair the disk."
+        ) from exc
+    if dicomdir is None:
+        return MediumDamage(root, no_dicomdir=written.dicomdir is not None)
+    return MediumDamage(root, replaced=None if is_as_written(dicomdir, written) else dicomdir)
+
+
+def _is_ours(damage: MediumDamage, root: Path, state: FileSetState) -> bool:
+    """Whether the DICOMDIR says that this is the medium; refuse that of another File-set."""
+    if not damage.of_dicomdir:
+        return True
+    if damage.replaced is None:
+        return False
+    uid, is_ours = owner_of(damage.replaced, state)
+    if uid and not is_ours:
+        raise RefusedError(
+            f"The DICOMDIR at {root} is that of another File-set, {uid}: bring the right medium, "
+            "or give it up with `fileset write ROOT --new-medium`."
+        )
+    return is_ours
+
+
+def _returned(root: Path, dicomdir: bytes, state: FileSetState) -> Iterator[tuple[Leaf, Path]]:
+    """Yield the instances that another DICOMDIR lists and a write had taken off.
+
+    Refuse one that lists what the journal doesn't know: that medium is newer, or another tool has
+    added to it, and its index would be lost.
+    """
+    held = {leaf.file_id for leaf in state.hierarchy.leaves.values() if leaf.file_id}
+    known = {leaf.content: leaf for leaf in state.hierarchy.leaves.values() if leaf.content}
+    unknown: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        records = decode_damaged(dicomdir, name=os.fspath(root))[0].records
+    for file_id in {"/".join(record.file_id): None for record in records if record.file_id}:
+        path = root / file_id
+        if file_id in held or not path.is_file() or path.is_symlink() or not is_within(path, root):
+            continue
+        leaf = known.get(file_content(path))
+        if leaf is None:
+            unknown.append(str(path))
+        elif not leaf.is_addition and leaf.source != str(path):  # nobody's source is deleted
+            yield leaf, path
+    if unknown:
+        raise RefusedError(
+            f"The DICOMDIR at {root} lists {len(unknown):,} files that the journal does not know: "
+            f"{some(unknown, 3)}. The medium is newer than the journal, or "
+            f"another tool has added them. Add them first (`fileset add {root}`), or "
+            "keep that medium and write another one with `fileset write ROOT --new-medium`."
+        )

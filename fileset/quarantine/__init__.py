@@ -1,0 +1,1 @@
+"""What was offered and could not be taken, kept with the reason."""

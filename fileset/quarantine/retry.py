@@ -1,0 +1,58 @@
+"""Trying again to add what is in the quarantine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import evolve
+
+from fileset.adding.add import Adder
+from fileset.adding.candidate import AddReport, Outcome, Result, read_path
+from fileset.quarantine.quarantine import Quarantine, Quarantined
+from fileset.repository.repository import Repository
+from ledger.errors import InstanceError
+
+
+def retry(
+    repository: Repository,
+    quarantine: Quarantine,
+    entries: Iterable[Quarantined],
+    *,
+    complete: bool,
+    reason: str | None,
+) -> AddReport:
+    """Try to add `entries`, all as one change, and drop those that are part of the File-set then.
+
+    The others stay, with the new reason. Return the account of each, in their order.
+    """
+    report = AddReport()
+    done: list[Quarantined] = []
+    with repository.change(reason or "quarantine: retry"):
+        adder = Adder(repository)
+        for entry in entries:
+            result = _retry(adder, quarantine, entry, complete=complete)
+            report.results.append(result)
+            if result.outcome in {Outcome.ADDED, Outcome.ALREADY_THERE}:
+                done.append(entry)
+            else:
+                quarantine.save(
+                    evolve(
+                        entry,
+                        outcome=result.outcome.value,
+                        reason=result.reason or "",
+                        tries=entry.tries + 1,
+                    )
+                )
+    for entry in done:
+        quarantine.drop(entry)
+    return report
+
+
+def _retry(adder: Adder, quarantine: Quarantine, entry: Quarantined, *, complete: bool) -> Result:
+    try:
+        candidate = read_path(quarantine.bytes_of(entry), complete=complete)
+    except InstanceError as exc:
+        return Result(entry.source, Outcome.of(exc), reason=exc.reason)
+    candidate = evolve(candidate, name=entry.source, source=entry.source)
+    (result,) = adder.add([candidate])
+    return result

@@ -1,0 +1,1 @@
+"""Getting a repository back: from a damaged journal, or from an exported one."""

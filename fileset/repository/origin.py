@@ -1,0 +1,22 @@
+"""Who makes the changes that name nobody, and where from."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import sys
+from pathlib import Path
+
+
+def default_actor() -> str:
+    """Return who is changing things: the login name, or the number of a user without one."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def default_origin() -> str:
+    """Return where changes come from: the program and the host."""
+    return f"{Path(sys.argv[0]).name or 'python'}@{socket.gethostname()}"

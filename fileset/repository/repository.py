@@ -1,0 +1,415 @@
+"""A repository: the journal, the vault and the state of one File-set, kept together.
+
+On disk it is a folder: see `fileset.repository.folder`. An *ephemeral* repository has its
+journal in memory and its vault in a temporary folder, and goes with the object.
+
+Every change runs in `Repository.change`: its events are applied to the state as they come
+and appended to the journal together at the end, or not at all.
+
+Who may change it, and when, is the business of `fileset.repository.lock`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from threading import get_ident
+from typing import Any
+
+from fileset.errors import NoSuchInstanceError, RefusedError, StaleError
+from fileset.repository.find_change import change_of
+from fileset.repository.origin import default_actor, default_origin
+from fileset.repository.states import States
+from fileset.repository.store import Store, new_store, open_store, store_in_memory
+from fileset.repository.undo import (
+    UndoPlan,
+    UndoStep,
+    Verb,
+    newest,
+    redoing,
+    reverting,
+    undoing,
+    what_came_between,
+)
+from ledger.errors import JournalError
+from ledger.events import IDENTITY_EVENTS, Event, FileSetCreated, Handle, InstanceRemoved
+from ledger.journal.clocks import Clock, utc_now
+from ledger.journal.entries import Change, Draft, Recorded
+from ledger.journal.protocol import Journal
+from ledger.journal.sqlite import SqliteJournal
+from projections.kept.summary import Summary, summarise
+from projections.medium.plan import Plan
+from projections.state.fold import after, apply
+from projections.state.state import FileSetState, Written
+
+
+class OpenChange:
+    """A change that is being made: its events so far."""
+
+    def __init__(self, draft: Draft, base: int) -> None:
+        self.draft = draft
+        self.base = base
+        self.events: list[Event] = []
+        self.thread = get_ident()
+
+
+class Repository:
+    """A File-set's journal, vault and state; see `create`, `open`, `ephemeral`.
+
+    Attributes
+    ----------
+    store : Store
+        Where it is, and what it is made of; `journal`, `vault` and `roots` are the store's.
+    path : Path or None
+        The folder, if it is in one.
+    newer : UnknownFormatError or None
+        Why the state can't be told: a newer version made the repository.
+    actor : str or None
+        Who makes the changes that name nobody; `None` for whoever runs the program.
+
+    Notes
+    -----
+    An object can be handed from thread to thread. Changes that several threads make with it come
+    one after another, and the state is not given away while another thread changes it. To look at
+    one for longer while others change it, take an object for each thread. A process that was forked
+    has to open the repository anew.
+    """
+
+    def __init__(self, store: Store, *, origin: str | None = None) -> None:
+        self.store = store
+        self.path = store.path
+        self.journal = store.journal
+        self.vault = store.vault
+        self.roots = store.roots
+        self.newer = store.newer
+        self.origin = origin or default_origin()
+        self.actor: str | None = None
+        self._lock = store.lock
+        self._states = States(store)
+        self._open: OpenChange | None = None
+        self.rollbacks: list[int] = []
+        """The positions that changes were taken back to: later ones were given out again."""
+
+    # --- making and opening ----------------------------------------------------------------------
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        begin: Callable[[Repository], object],
+        *,
+        clock: Clock = utc_now,
+        origin: str | None = None,
+        make_journal: Callable[[Path], Journal] = SqliteJournal.create,
+    ) -> Repository:
+        """Make a new repository in the folder `path`, with what `begin` records in its journal.
+
+        `make_journal` makes the journal at a path. If it or `begin` fails there is no repository.
+        Raises `RepositoryError` if something is at `path` already.
+        """
+        path = Path(path).absolute()
+        with (
+            new_store(path, make_journal) as building,
+            closing(cls.open(building, clock=clock, origin=origin)) as repository,
+        ):
+            begin(repository)
+        return cls.open(path, clock=clock, origin=origin)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        clock: Clock = utc_now,
+        origin: str | None = None,
+        newer_too: bool = False,
+    ) -> Repository:
+        """Open the repository in the folder `path`.
+
+        Raises `RepositoryError` if there is none,
+        `UnknownFormatError` if a newer version made it. With `newer_too` such
+        a one is opened for reading what was recorded; its state can't be told.
+        """
+        return cls(open_store(Path(path).absolute(), clock, newer_too=newer_too), origin=origin)
+
+    @classmethod
+    def ephemeral(cls, *, clock: Clock = utc_now, journal: Journal | None = None) -> Repository:
+        """Make a repository that lasts as long as the object, but for a `journal` that is given."""
+        return cls(store_in_memory(clock, journal))
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it outlives the object, so that a change is on the disk when it returns."""
+        return self.store.is_kept
+
+    def close(self) -> None:
+        """Close the files, which also happens when the object is dropped.
+
+        A snapshot is kept if the journal has grown by much, a summary if it has grown at all.
+        """
+        try:
+            if not self.is_changing:
+                self._states.keep()
+        finally:
+            self.store.close()
+
+    # --- the state -------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> FileSetState:
+        """The state as of the last event that this object knows of; see `refresh`."""
+        state, change = self._states.present, self._open
+        if state is not None and (change is None or change.thread == get_ident()):
+            return state
+        self.store.refuse_if_newer()
+        with self._lock.own_turn():  # not while another thread loads or changes it
+            return self._states.load()
+
+    def refresh(self) -> FileSetState:
+        """Return the state after taking in what others have appended."""
+        with self._lock.own_turn():
+            state = self.state
+            if self._open is None:
+                self._states.advance(state)
+            return state
+
+    def at(self, position: int) -> FileSetState:
+        """Return the state as of `position`; ValueError if the journal has no such position.
+
+        It is one of its own, which no later change touches.
+        """
+        return self._states.at(position)
+
+    def folded(self) -> tuple[FileSetState, bool]:
+        """Return the state folded from all the events, in which nothing that is kept has a say.
+
+        And whether the snapshot and the summary, if there are any, are what the events amount to.
+        """
+        return self._states.folded()
+
+    def written(self, written: Written) -> Plan | None:
+        """Return the plan of the write that `written` tells of, as the events themselves have it.
+
+        `None` where it can't be told: the medium was adopted, or its events were erased since.
+        """
+        return self._states.written(written)
+
+    def rebuild(self) -> FileSetState:
+        """Throw away snapshots and indexes, and return the state folded from the whole journal."""
+        with self.exclusively():
+            self.vault.rebuild_index()
+            return self._states.rebuild()
+
+    def summary(self) -> Summary:
+        """Return the summary of the present state: the one that is kept, if there is one."""
+        if not self.is_changing and (summary := self._states.caches.summary()) is not None:
+            return summary
+        summary = summarise(self.refresh())
+        if not self.is_changing:
+            self._states.caches.keep_summary(summary)
+        return summary
+
+    def forget_caches(self) -> None:
+        """Delete all that can be built again; the caller keeps others out."""
+        self.vault.close()
+        self._states.caches.drop_all()
+
+    # --- changes ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def change(
+        self, reason: str | None = None, actor: str | None = None, origin: str | None = None
+    ) -> Iterator[str]:
+        """Make everything inside one change, recorded when the block ends; yield its id.
+
+        An exception leaves the journal as it was. Inside another change this is part of it, and an
+        exception takes back this part.
+        """
+        with self._lock.own_turn():
+            if self._open is not None:
+                begun = len(self._open.events)
+                try:
+                    yield self._open.draft.id
+                except BaseException:
+                    self._take_back(self._open, begun)
+                    raise
+                return
+            with self.exclusively():
+                draft = Draft(
+                    id=secrets.token_hex(6),
+                    actor=actor or self.actor or default_actor(),
+                    origin=origin or self.origin,
+                    reason=reason,
+                )
+                self._open = change = OpenChange(draft, self.refresh().position)
+                try:
+                    yield draft.id
+                    if change.events:
+                        self.journal.append(change.events, draft, expected=change.base)
+                except BaseException:
+                    self._take_back(change, 0)
+                    raise
+                finally:
+                    self._open = None
+                self._states.keep_snapshot()
+
+    def _take_back(self, change: OpenChange, count: int) -> None:
+        """Undo all but the first `count` events of the open change: they never happened."""
+        if len(change.events) == count:
+            return
+        kept, change.events = change.events[:count], []
+        self.rollbacks.append(change.base + count)
+        self._states.present = None
+        for event in kept:
+            self.emit(event)
+
+    def emit(self, event: Event) -> int:
+        """Make `event` the next one of the open change and return its position."""
+        change = self._open
+        if change is None:
+            raise JournalError("Events are emitted within a change")
+        state = self.state
+        change.events.append(event)  # first: a half-applied event is taken back with the others
+        apply(state, event, change.draft.id)
+        return state.position
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether a change is open."""
+        return self._open is not None
+
+    def exclusively(self) -> AbstractContextManager[None]:
+        """Return a context in which nobody else changes the repository.
+
+        Raises `RefusedError` if someone else is, and not done within
+        `patience`; `RepositoryError` if the repository was moved, deleted
+        or replaced, or this process was forked.
+        """
+        self.store.refuse_if_newer()
+        return self._lock.alone(self.origin)
+
+    @property
+    def patience(self) -> float:
+        """Seconds to wait for others who are changing the repository."""
+        return self._lock.patience
+
+    @patience.setter
+    def patience(self, seconds: float) -> None:
+        self._lock.patience = seconds
+
+    def last_holder(self) -> str | None:
+        """Return who changed the repository last, and when; `None` while someone else does.
+
+        As long as that is the same, all that was seen was whole.
+        """
+        return "" if self.newer is not None else self._lock.last_holder()
+
+    def outside_changes(self, what: str) -> None:
+        """Raise `RefusedError` if a change is open."""
+        if self.is_changing:
+            raise RefusedError(f"{what} can't be part of another change.")
+
+    # --- the commands that need nothing but the state --------------------------------------------
+
+    def begin(self, uid: str, file_set_id: str | None = None) -> None:
+        """Record the creation of a new, empty File-set."""
+        with self.change():
+            self.emit(FileSetCreated(uid=uid, id=file_set_id))
+
+    def remove(self, handles: Iterable[Handle], *, reason: str | None = None) -> None:
+        """Remove instances, all or none.
+
+        Raises `NoSuchInstanceError` if one is not part of the File-set.
+        """
+        with self.change(reason):
+            for handle in handles:
+                leaf = self.state.hierarchy.leaves.get(handle)
+                if leaf is None or not leaf.is_live:
+                    raise NoSuchInstanceError("No such instance in the File-set")
+                self.emit(InstanceRemoved(handle))
+
+    def set_identity(self, name: str, value: Any, *, reason: str | None = None) -> bool:
+        """Set a field of the File-set's identity; `False` if it has that value already."""
+        with self.change(reason):
+            previous = getattr(self.state.identity, name)
+            if value == previous:
+                return False
+            self.emit(IDENTITY_EVENTS[name](value=value, previous=previous))
+            return True
+
+    def undo(self, n: int = 1, *, reason: str | None = None) -> list[str]:
+        """Take back the newest `n` changes and return their ids, newest first.
+
+        Raises `StaleError` if they are others than this object knew of.
+        """
+        self.outside_changes("An undo")
+        return self._step_as_known("undo", n, undoing(n), reason)
+
+    def redo(self, n: int = 1, *, reason: str | None = None) -> list[str]:
+        """Do again the `n` changes undone last and return their ids, oldest first.
+
+        Raises as `undo`.
+        """
+        self.outside_changes("A redo")
+        return self._step_as_known("redo", n, redoing(n), reason)
+
+    def _step_as_known(self, which: Verb, n: int, plan: UndoPlan, reason: str | None) -> list[str]:
+        """Carry out `plan`, unless others have put other changes in the place of its own.
+
+        Who has not looked at the state yet asks for what is newest, whoever made it.
+        """
+        known = None if self._states.present is None else newest(self.state, which, n)
+        with self.exclusively():
+            self.refresh()
+            now = newest(self.state, which, n)
+            if known is not None and now != known:
+                raise StaleError(what_came_between(which, now))
+            return list(self.step(plan, reason=reason)[0].changes)
+
+    def revert(self, start: str, *, reason: str | None = None) -> str:
+        """Take back the change whose id begins with `start`, and return its id.
+
+        Raises `RevertRefusedError` if later changes stand in the way,
+        `RefusedError` if there is nothing to take back,
+        `NoSuchMomentError` if there isn't just one such change.
+        """
+        (change,) = self.step(
+            reverting(self.journal, change_of(self.journal, start)), reason=reason
+        )[0].changes
+        return change
+
+    def step(self, plan: UndoPlan, *, reason: str | None = None) -> tuple[UndoStep, str]:
+        """Carry out `plan` on the present state; return what it did, and the new change's id."""
+        with self.change(reason) as id_:
+            step = plan(self.state)
+            for event in step.events:
+                self.emit(event)
+        return step, id_
+
+    def foresee(self, plan: UndoPlan) -> tuple[UndoStep, FileSetState]:
+        """Return what `plan` would do to the present state, and the state it would lead to.
+
+        Nothing is recorded.
+        """
+        self.outside_changes("A preview")
+        with self._lock.own_turn():
+            state = self.refresh()
+            step = plan(state)
+            return step, after(state, step.events, "foreseen")
+
+    def changes(self) -> list[Change]:
+        """Return every change in the journal, oldest first."""
+        return list(self.journal.changes())
+
+    def find_change(self, id_: str) -> Change:
+        """Return the change whose id begins with `id_`; KeyError if there isn't exactly one."""
+        found = self.journal.find_change(id_)
+        if found is None:
+            raise KeyError(id_)
+        return found
+
+    def events_of(self, change: Change) -> Sequence[Recorded]:
+        """Return the events of `change`."""
+        return list(self.journal.read(after=change.first - 1, upto=change.last))

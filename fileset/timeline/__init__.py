@@ -1,0 +1,1 @@
+"""Looking back: moments, tags, the log of changes, blame and comparisons."""

@@ -1,0 +1,1 @@
+"""What programs hold: instances, directory records, history and search results."""

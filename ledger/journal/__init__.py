@@ -1,0 +1,1 @@
+"""Events on record: the journal's protocol and hash chain, its stores and its exchange format."""

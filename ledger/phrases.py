@@ -1,0 +1,21 @@
+"""Text: numbers and lists in the sentences that people read, and what a database takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def count(number: int, noun: str) -> str:
+    """Return `number` and `noun`, which takes an s in the plural."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def some(items: Sequence[str], limit: int = 5) -> str:
+    """Return the first `limit` of `items`, and how many more there are."""
+    more = f" and {len(items) - limit:,} more" if len(items) > limit else ""
+    return ", ".join(items[:limit]) + more
+
+
+def storable(text: str) -> str:
+    """Return text that a database takes: bytes of an argument that are no text as `\\udcXX`."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,91 @@
+"""A batch of content that is added to a vault of packs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from ledger.digest import Digest, from_raw, to_raw
+from ledger.errors import VaultError
+from ledger.events import Content
+from ledger.vault.appender import Appender
+from ledger.vault.index import PackIndex
+from ledger.vault.packs import CHUNK, PackEntry, PackReader
+
+
+class PackBatch:
+    """A batch of a `PackVault`; the vault syncs and records what it added."""
+
+    def __init__(self, index: PackIndex, appender: Appender, folder: Path) -> None:
+        self._appender = appender
+        self._reader = PackReader(folder)
+        self.index = index
+        self.index_failed = False
+        self.added: dict[bytes, PackEntry] = {}
+
+    def has(self, digest: Digest) -> bool:
+        """Return whether the vault has the content whole, or this batch has it."""
+        return self._has(to_raw(digest))
+
+    def add(self, data: bytes | memoryview) -> Content:
+        """Add `data`, unless the vault or this batch has it; return what it is."""
+        view = memoryview(data).cast("B")
+        raw = hashlib.sha256(view).digest()
+        if not self._has(raw):
+            self.added[raw] = self._appender.append(raw, view)
+        return Content(from_raw(raw), len(view))
+
+    def add_file(self, fd: int, *, size: int | None = None) -> Content:
+        """Add what an open file holds from its position to its end; see `Batch.add_file`."""
+        first = _read_up_to(fd, CHUNK)
+        if len(first) < CHUNK:
+            return self.add(first)
+        expected = os.fstat(fd).st_size if size is None else size
+        entry = self._appender.append_stream(_read_on(first, fd), expected)
+        if self._has(entry.raw):
+            self._appender.withdraw(entry)
+        else:
+            self.added[entry.raw] = entry
+        return Content(from_raw(entry.raw), entry.length)
+
+    def close(self) -> None:
+        """Close the packs that were read."""
+        self._reader.close()
+
+    def _has(self, raw: bytes) -> bool:
+        if raw in self.added:
+            return True
+        try:
+            entry = self.index.find(raw)
+            return entry is not None and self._is_sound(entry)
+        except sqlite3.Error:
+            # The index is repaired after the batch. To store content once more does no harm.
+            self.index_failed = True
+            return False
+
+    def _is_sound(self, entry: PackEntry) -> bool:
+        """Whether what is stored is what it was: else it is stored anew."""
+        try:
+            for _ in self._reader.chunks(entry):
+                pass
+        except VaultError:
+            return False
+        return True
+
+
+def _read_up_to(fd: int, size: int) -> bytes:
+    parts: list[bytes] = []
+    while size and (part := os.read(fd, size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _read_on(first: bytes, fd: int) -> Iterator[bytes]:
+    piece = first
+    while piece:
+        yield piece
+        piece = os.read(fd, CHUNK)

@@ -1,0 +1,212 @@
+"""What the one writer of a vault does besides adding: index and packs are brought together.
+
+It is only ever done before a batch, in repacking and in rebuilding the index, where no one else
+writes.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from attrs import evolve
+
+from ledger.disk import fsync
+from ledger.errors import VaultError
+from ledger.vault.appender import NOTHING_ADDED, Appender, io_trouble, seal
+from ledger.vault.index import PackIndex, journal_of, remove_database
+from ledger.vault.lookup import Lookup
+from ledger.vault.packs import Pack, PackEntry, entry_pieces, is_torn, keep_tail, list_packs, scan
+
+
+class Upkeep:
+    """The index of the packs in `folder`, at the path `index`, as their writer keeps it.
+
+    Whenever it is another file, `lookup` lets go of the old one.
+    """
+
+    def __init__(
+        self, folder: Path, index: Path, lookup: Lookup, *, durable: bool, pack_limit: int
+    ) -> None:
+        self._folder = folder
+        self._path = index
+        self._lookup = lookup
+        self._durable = durable
+        self._pack_limit = pack_limit
+        self._index: PackIndex | None = None
+        self._unsafe = False  # a sync or a roll-back has failed: the state of the disk is unknown
+
+    def refuse_if_unsafe(self) -> None:
+        """Raise VaultError if the disk has failed before."""
+        if self._unsafe:
+            raise VaultError(
+                f"{self._folder}: the disk failed in an earlier batch: check it, and open the "
+                "vault again"
+            )
+
+    @contextmanager
+    def appending(self, packs: list[Pack], *, outcome: str = NOTHING_ADDED) -> Iterator[Appender]:
+        """Append to the last one of `packs` in the block: all of it is kept, or nothing.
+
+        `outcome` is what an error says that this means.
+        """
+        appender = Appender(
+            self._folder, packs, limit=self._pack_limit, durable=self._durable, outcome=outcome
+        )
+        try:
+            yield appender
+            appender.sync()
+        except BaseException:
+            appender.roll_back()
+            raise
+        finally:
+            self._unsafe |= appender.unsafe
+        appender.seal()
+
+    def reconciled(self) -> PackIndex:
+        """Return the index, in step with the packs: a torn tail is cut, what is lost forgotten."""
+        try:
+            if self._index is not None and not self._index.is_in_place():
+                self.close()
+            if self._index is None:
+                self._index = PackIndex.create(self._path, durable=self._durable)
+            self._reconcile(self._index)
+        except sqlite3.Error:
+            return self.rebuild()
+        return self._index
+
+    def rebuild(self) -> PackIndex:
+        """Return the index, built anew from the packs and put in place in one step."""
+        self.close()
+        try:
+            self._index = self._rebuilt_file()
+        except (sqlite3.Error, OSError):
+            with suppress(OSError):
+                remove_database(self._beside)
+            # A place that can't be written costs time at every opening, but nothing else.
+            self._index = PackIndex.in_memory()
+            self._reconcile(self._index)
+        return self._index
+
+    def close(self) -> None:
+        """Close the index."""
+        self._lookup.close()
+        if self._index is not None:
+            self._index.close()
+            self._index = None
+
+    @property
+    def _beside(self) -> Path:
+        return self._path.with_name(f"{self._path.name}.new")
+
+    def _rebuilt_file(self) -> PackIndex:
+        remove_database(self._beside)
+        index = PackIndex.create(self._beside, durable=self._durable)
+        try:
+            self._reconcile(index)
+        finally:
+            index.close()
+        if journal_of(self._path).exists():
+            # Left by a crash: SQLite would play it back into the new file; and without it the old
+            # file is wrong. So one after the other.
+            for each in (self._path, journal_of(self._path)):
+                each.unlink(missing_ok=True)
+                self._sync_folder(each.parent)
+        self._beside.replace(self._path)
+        self._sync_folder(self._path.parent)
+        return PackIndex.create(self._path, durable=self._durable)
+
+    def _sync_folder(self, folder: Path) -> None:
+        if self._durable:
+            fsync(folder)
+
+    # --- the packs
+
+    def delete(self, packs: Iterable[Pack]) -> None:
+        """Delete packs whose needed content was copied elsewhere; durable on return."""
+        for pack in packs:
+            try:
+                pack.path.unlink()
+            except OSError as error:
+                raise VaultError(
+                    f"{pack.path} can't be deleted ({error.strerror}), though what is needed of it "
+                    "was copied: check its permissions and try again"
+                ) from error
+        try:
+            self._sync_folder(self._folder)
+        except OSError as error:
+            raise VaultError(
+                f"{self._folder}: making durable that packs are gone failed ({error.strerror}): "
+                "check the disk and try again"
+            ) from error
+
+    def _reconcile(self, index: PackIndex) -> None:
+        packs = list_packs(self._folder)
+        ends = index.ends()
+        with index.changing():
+            index.keep({pack.number for pack in packs})
+            for pack in packs:
+                self._reconcile_pack(index, pack, ends)
+        for pack in packs[:-1]:
+            self._seal(pack)
+
+    def _reconcile_pack(self, index: PackIndex, pack: Pack, ends: Mapping[int, int]) -> None:
+        end = ends.get(pack.number, 0)
+        if pack.size < end:
+            index.forget_beyond(pack.number, pack.size)
+            index.add((), {pack.number: pack.size})
+            self._seal(pack)
+        elif pack.size > end:
+            entries = list(scan(pack, end, trusted=pack.sealed))
+            if not pack.sealed:
+                run = _end_of_run(entries, end)
+                if ends and (apart := [entry for entry in entries if entry.offset >= run]):
+                    # An index that knows anything knows all batches that were finished: these
+                    # entries are of another one, and not behind what was damaged later.
+                    self._move(index, pack, apart)
+                    entries = [entry for entry in entries if entry.offset < run]
+                end = entries[-1].end if entries else end
+                self._secure(pack, end)
+            index.add(entries, {pack.number: pack.size if pack.sealed else end})
+
+    def _move(self, index: PackIndex, pack: Pack, entries: Sequence[PackEntry]) -> None:
+        """Copy `entries` of `pack`, whole ones beyond a torn one, to a new pack.
+
+        A power failure can keep the end of what was written and not its beginning.
+        """
+        last = evolve(list_packs(self._folder)[-1], sealed=True)
+        with self.appending([last]) as appender:
+            copies = [appender.append_copy(each, entry_pieces(pack, each)) for each in entries]
+        index.add(copies, appender.ends())
+
+    def _secure(self, pack: Pack, end: int) -> None:
+        """Cut what a crash left beyond `end`, and make the rest durable: it may not have been."""
+        try:
+            if end < pack.size:
+                if not is_torn(pack, end):
+                    keep_tail(pack, end)
+                os.truncate(pack.path, end)
+            if self._durable:
+                fsync(pack.path)
+                fsync(pack.path.parent)
+        except OSError as error:
+            self._unsafe = True
+            raise io_trouble(pack.path, "repairing", error) from error
+
+    def _seal(self, pack: Pack) -> None:
+        if not pack.sealed:
+            self._secure(pack, pack.size)
+            seal(pack.path)
+
+
+def _end_of_run(entries: Iterable[PackEntry], start: int) -> int:
+    """Return where the entries end that follow on each other from the offset `start` on."""
+    end = start
+    for entry in entries:
+        if entry.offset != end:
+            break
+        end = entry.end
+    return end

@@ -1,0 +1,99 @@
+"""Every check is a session of its own: `nox --list` shows them, and `.ci/run` runs them all.
+
+But for `tests`, they run in the environment that nox is in: the one of the README's commands.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+CLAIMED = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
+"""The Pythons that the classifiers in `pyproject.toml` name."""
+
+HERE = Path(sys.executable).parent
+NO_TESTS = 5  # pytest's exit code where nothing is marked so
+
+nox.options.sessions = ["lint", "types", "imports", "docs"]
+nox.options.error_on_missing_interpreters = False
+
+
+def pyenv(*arguments: str) -> list[str]:
+    """Return what pyenv answers, in words; nothing where there is no pyenv."""
+    if shutil.which("pyenv") is None:
+        return []
+    run = subprocess.run(["pyenv", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    return run.stdout.split()
+
+
+# Of the versions that pyenv has, only those in use are found: so all of them are.
+if versions := [*pyenv("version-name"), *pyenv("versions", "--bare")]:
+    os.environ.setdefault("PYENV_VERSION", ":".join(versions))
+
+
+def run(session: nox.Session, tool: str, *arguments: str, **options: object) -> None:
+    """Run a tool of the environment that nox is in."""
+    session.run(str(HERE / tool), *arguments, external=True, **options)
+
+
+@nox.session(python=[*CLAIMED, "3.14"])
+def tests(session: nox.Session) -> None:
+    """Run the tests in a new environment, for each Python that is on the PATH or pyenv has."""
+    session.install(".[dev]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python=False)
+def lint(session: nox.Session) -> None:
+    """Check the style of the code, and its format."""
+    run(session, "ruff", "check")
+    run(session, "ruff", "format", "--check")
+
+
+@nox.session(python=False)
+def types(session: nox.Session) -> None:
+    """Check the types."""
+    run(session, "mypy")
+
+
+@nox.session(python=False)
+def imports(session: nox.Session) -> None:
+    """Check that imports go one way, as the architecture says."""
+    run(session, "lint-imports")
+
+
+@nox.session(python=False)
+def docs(session: nox.Session) -> None:
+    """Build the documentation site in `site/`; a link that leads nowhere is an error."""
+    # Not with --quiet: warnings that are not shown don't count for --strict.
+    run(session, "mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session(python=False)
+def services(session: nox.Session) -> None:
+    """Run the tests that start servers."""
+    run(session, "pytest", "-m", "services", *session.posargs, success_codes=[0, NO_TESTS])
+
+
+@nox.session(python=False)
+def browser(session: nox.Session) -> None:
+    """Run the tests that need a browser."""
+    run(session, "pytest", "-m", "browser", *session.posargs, success_codes=[0, NO_TESTS])
+
+
+@nox.session(python=False)
+def soak(session: nox.Session) -> None:
+    """Run long tests for ten minutes, each time others: `pytest -m soak` runs them all."""
+    limits = {"FILESET_SOAK_MINUTES": "10", "FILESET_SOAK_SECONDS": "60"}
+    run(session, "pytest", "-m", "soak", *session.posargs, env=limits)
+
+
+@nox.session(python=False)
+def bench(session: nox.Session) -> None:
+    """Run the benchmarks, at small sizes unless other options are given."""
+    run(session, "python", "-m", "benchmarks", *(session.posargs or ["--quick"]))

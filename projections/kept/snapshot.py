@@ -1,0 +1,349 @@
+"""A state as bytes and back, so that opening a File-set need not fold its whole journal.
+
+Snapshots are disposable: any that can't be read, or was made by another version of the fold, is
+as good as none. A snapshot says at which position and chain hash it was taken.
+
+It is JSON, in columns: a list for each attribute of the instances, and tables of what many of them
+have in common. Handles that follow on from each other are kept as runs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from typing import Any, Final
+
+import orjson
+from attrs import asdict, frozen
+
+from ledger.digest import Digest
+from ledger.elements import Elements
+from ledger.events import EVENT_TYPES, Content, Handle, Placement, Record, RecordRef, WriteStarted
+from projections.dicomdir.definitions import FileSetIdentity
+from projections.state.fold import VERSION
+from projections.state.hierarchy import Branch, Hierarchy, Leaf
+from projections.state.state import FileSetState, Ghost, Writing, Written
+from projections.state.undo import (
+    AdditionEffect,
+    Effect,
+    IdentityEffect,
+    MembershipEffect,
+    SettlementEffect,
+    Undoable,
+)
+
+_LATIN: Final = "latin-1"  # maps bytes to text one to one
+_SEAL: Final = 32  # bytes: a digest of what follows
+_POSITION: Final = re.compile(rb'\{"position": ?(\d{1,18})\b')  # what a snapshot begins with
+_LEAF_COLUMNS: Final = (
+    "home", "record", "kind", "uid", "digest", "size", "source", "adopted_as", "file_id",
+)  # fmt: skip
+
+
+@frozen
+class Snapshot:
+    """A state and the chain hash (hexadecimal) of the event at its position."""
+
+    hash: str
+    state: FileSetState
+
+
+def dump(state: FileSetState, chain_hash: str) -> bytes:
+    """Return `state` as bytes."""
+    state_columns = to_plain(state)
+    position = state_columns.pop("position")
+    head = {"position": position, "version": fold_version(), "hash": chain_hash}
+    return seal({**head, **state_columns})
+
+
+def is_beyond(data: bytes, position: int) -> bool:
+    """Whether the snapshot in `data` was taken after `position`, without reading all of it.
+
+    `False` also if there is none: `load` will tell.
+    """
+    found = _POSITION.match(data, _SEAL)
+    return found is not None and int(found[1]) > position
+
+
+def load(data: bytes) -> Snapshot | None:
+    """Return the snapshot in `data`, `None` if it isn't one of this version of the fold."""
+    document = unseal(data)
+    del data  # it is large, and so is what follows
+    try:
+        if document["version"] != fold_version():
+            return None
+        return Snapshot(document["hash"], _from_plain(document))
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        return None
+
+
+def fold_version() -> list[Any]:
+    """Return what tells this fold from others: its number, and the events that it knows.
+
+    So what a later version made, of events that would be refused here, is not taken from it.
+    """
+    return [VERSION, *sorted([name, cls.VERSION] for name, cls in EVENT_TYPES.items())]
+
+
+def seal(document: dict[str, Any]) -> bytes:
+    """Return `document` as JSON behind its digest: what was damaged or edited is not believed.
+
+    It is no signature: who can write here can make the digest anew, and `verify` folds the events.
+    """
+    try:
+        body = orjson.dumps(document)
+    except TypeError:  # a path may hold bytes that are no characters, as lone surrogates
+        body = json.dumps(document).encode("ascii")
+    return sha256(body).digest() + body
+
+
+def unseal(data: bytes) -> Any:
+    """Return what `seal` was given, `None` if `data` is not as it was made."""
+    body = memoryview(data)[_SEAL:]
+    if data[:_SEAL] != sha256(body).digest():
+        return None
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        pass
+    try:
+        return json.loads(bytes(body))  # which takes lone surrogates
+    except (ValueError, RecursionError):
+        return None
+
+
+def to_plain(state: FileSetState) -> dict[str, Any]:
+    """Return all there is to a state as lists, dicts, text and numbers."""
+    return {
+        "position": state.position,
+        "identity": plain(state.identity),
+        "written": plain(state.written),
+        "writing": plain(state.writing),
+        **_tree_columns(state.hierarchy),
+        "live": _runs(leaf.handle for leaf in state.live.values()),
+        "additions": _runs(leaf.handle for leaf in state.additions.values()),
+        "removals": _runs(leaf.handle for leaf in state.removals.values()),
+        "undo": [_undoable_row(entry) for entry in state.history.undo],
+        "redo": [_undoable_row(entry) for entry in state.history.redo],
+        "tags": dict(state.tags),
+        "settled": [[ref.position, ref.index, upto] for ref, upto in state.settled.items()],
+        "ghosts": [[handle, g.rank, g.on_medium] for handle, g in state.ghosts.items()],
+        "erasing": state.erasing,
+        "erasures": state.erasures,
+    }
+
+
+def _from_plain(document: dict[str, Any]) -> FileSetState:
+    state = FileSetState()
+    state.position = document["position"]
+    state.identity = identity_of(document["identity"])
+    if (written := document["written"]) is not None:
+        state.written = Written(
+            **{
+                **written,
+                "identity": identity_of(written["identity"]),
+                "dicomdir": Digest(written["dicomdir"]) if written["dicomdir"] else None,
+            }
+        )
+    if (writing := document["writing"]) is not None:
+        event = writing["event"]
+        state.writing = Writing(
+            position=writing["position"],
+            event=WriteStarted(**{**event, "dropped": tuple(event["dropped"])}),
+            identity=identity_of(writing["identity"]),
+            records=tuple((RecordRef(**ref), _record(**row)) for ref, row in writing["records"]),
+        )
+    _fill_hierarchy(state.hierarchy, document)
+    for name in ("live", "additions", "removals"):
+        leaves = map(state.leaf, _unrolled(document[name]))
+        setattr(state, name, {leaf.uid: leaf for leaf in leaves})
+    state.history.undo = [_undoable(row) for row in document["undo"]]
+    state.history.redo = [_undoable(row) for row in document["redo"]]
+    state.tags = document["tags"]
+    state.settled = {RecordRef(*ref): position for *ref, position in document["settled"]}
+    state.ghosts = {handle: Ghost(*standing) for handle, *standing in document["ghosts"]}
+    state.erasing = document["erasing"]
+    state.erasures = document["erasures"]
+    return state
+
+
+def plain(value: Any) -> dict[str, Any] | None:
+    """Return an attrs value as dicts, lists, text and numbers, its bytes as text."""
+    return None if value is None else asdict(value, value_serializer=_plain_value)
+
+
+def _plain_value(_: Any, __: Any, value: Any) -> Any:
+    return value.decode(_LATIN) if isinstance(value, bytes) else value
+
+
+def identity_of(row: dict[str, Any]) -> FileSetIdentity:
+    """Return the identity that `plain` made `row` of."""
+    return FileSetIdentity(
+        **{
+            **row,
+            "descriptor_file_id": _frozen(row["descriptor_file_id"]),
+            "elements": Elements(row["elements"].encode(_LATIN)),
+            "file_meta": Elements(row["file_meta"].encode(_LATIN)),
+        }
+    )
+
+
+# --- records and instances, as columns -----------------------------------------------------------
+
+
+def _tree_columns(hierarchy: Hierarchy) -> dict[str, Any]:
+    records = _Table()
+    kinds = _Table()
+    branches = hierarchy.branches.values()
+    leaves = hierarchy.leaves.values()
+    numbers = {hierarchy.root.ref: 0} | {ref: n for n, ref in enumerate(hierarchy.branches, 1)}
+    return {
+        "branches": {
+            "ref": [[branch.ref.position, branch.ref.index] for branch in branches],
+            "home": [numbers[branch.home.ref] for branch in branches if branch.home],
+            "record": [records.number(_record_row(branch.own)) for branch in branches],
+        },
+        "variants": _variant_rows(hierarchy, numbers, records),
+        "leaves": {
+            "handle": _runs(hierarchy.leaves),
+            "home": [numbers[leaf.home.ref] for leaf in leaves],
+            "record": [records.number(_record_row(leaf.record)) for leaf in leaves],
+            "kind": [
+                kinds.number((leaf.sop_class_uid, leaf.transfer_syntax_uid, leaf.placement.value))
+                for leaf in leaves
+            ],
+            "uid": [leaf.uid for leaf in leaves],
+            "digest": [leaf.content and leaf.content.digest for leaf in leaves],
+            "size": [leaf.content and leaf.content.size for leaf in leaves],
+            "source": [leaf.source for leaf in leaves],
+            "adopted_as": [leaf.adopted_as for leaf in leaves],
+            "file_id": [leaf.file_id for leaf in leaves],
+        },
+        "ranks": [[leaf.handle, leaf.rank] for leaf in leaves if leaf.rank != leaf.handle],
+        "records": list(records.rows),
+        "kinds": list(kinds.rows),
+    }
+
+
+class _Table:
+    """Rows that many refer to by their numbers."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, ...], int] = {}
+
+    def number(self, row: tuple[str, ...]) -> int:
+        return self.rows.setdefault(row, len(self.rows))
+
+
+def _record(type: str, elements: str, unwritten: str = "") -> Record:  # noqa: A002 - its fields
+    return Record(type, Elements(elements.encode(_LATIN)), Elements(unwritten.encode(_LATIN)))
+
+
+def _variant_rows(
+    hierarchy: Hierarchy, numbers: dict[RecordRef, int], records: _Table
+) -> list[list[Any]]:
+    """Return of each branch that has variants: its number, what is on the medium, and they."""
+    return [
+        [
+            numbers[branch.ref],
+            branch.on_medium and records.number(_record_row(branch.on_medium)),
+            [
+                [leaf.order, records.number(_record_row(said))]
+                for leaf, said in branch.variants.by_leaf.items()
+            ],
+        ]
+        for branch in hierarchy.varied
+        if branch.variants is not None
+    ]
+
+
+def _record_row(record: Record) -> tuple[str, ...]:
+    written = record.type, record.elements.decode(_LATIN)
+    return (*written, record.unwritten.decode(_LATIN)) if record.unwritten else written
+
+
+def _fill_hierarchy(hierarchy: Hierarchy, document: dict[str, Any]) -> None:
+    records = [_record(*row) for row in document["records"]]
+    kinds = [(cls, syntax, Placement(placement)) for cls, syntax, placement in document["kinds"]]
+    branches = [hierarchy.root]
+    rows = document["branches"]
+    for ref, home, record in zip(rows["ref"], rows["home"], rows["record"], strict=True):
+        branch = Branch(records[record], RecordRef(*ref), branches[home])
+        branches.append(branch)
+        hierarchy.branches[branch.ref] = branch
+    ranks = dict(document["ranks"])
+    columns = document["leaves"]
+    for handle, home, record, kind, uid, digest, size, source, adopted_as, file_id in zip(
+        _unrolled(columns["handle"]), *(columns[name] for name in _LEAF_COLUMNS), strict=True
+    ):
+        sop_class, syntax, placement = kinds[kind]
+        leaf = Leaf(
+            handle,
+            branches[home],
+            uid,
+            sop_class,
+            syntax,
+            records[record],
+            Content(digest, size) if digest else None,
+            placement,
+            source,
+            file_id if adopted_as == file_id else adopted_as,
+            file_id,
+        )
+        hierarchy.hold(leaf, ranks.get(handle, handle))
+    for number, on_medium, variants in document["variants"]:
+        branch = branches[number]
+        branch.on_medium = None if on_medium is None else records[on_medium]
+        for handle, said in variants:
+            hierarchy.vary(branch, hierarchy.leaves[handle], records[said])
+
+
+def _runs(handles: Iterable[Handle]) -> list[int]:
+    """Return `handles` as runs: the first of each and how many there are, one after the other."""
+    runs: list[int] = []
+    next_one = None
+    for handle in handles:
+        if handle == next_one:
+            runs[-1] += 1
+        else:
+            runs += (handle, 1)
+        next_one = handle + 1
+    return runs
+
+
+def _unrolled(runs: list[int]) -> Iterator[Handle]:
+    for first, count in zip(runs[::2], runs[1::2], strict=True):
+        yield from range(first, first + count)
+
+
+# --- undo and redo, as rows ----------------------------------------------------------------------
+
+
+def _undoable_row(entry: Undoable) -> list[Any]:
+    return [entry.change, [_effect_row(effect) for effect in entry.effects]]
+
+
+def _effect_row(effect: Effect) -> list[Any]:
+    if isinstance(effect, SettlementEffect):
+        return [[effect.record.position, effect.record.index], effect.before, effect.after]
+    return list(effect)
+
+
+def _undoable(row: list[Any]) -> Undoable:
+    change, effects = row
+    return Undoable(change, [_effect(*values) for values in effects])
+
+
+def _effect(what: Any, *values: Any) -> Effect:
+    if isinstance(what, str):
+        return IdentityEffect(what, *map(_frozen, values))
+    if isinstance(what, list):
+        return SettlementEffect(RecordRef(*what), *values)
+    return AdditionEffect(what, *values) if len(values) == 1 else MembershipEffect(what, *values)
+
+
+def _frozen(value: Any) -> Any:
+    """Return a field's value as an identity holds it: descriptor components are a tuple."""
+    return tuple(value) if isinstance(value, list) else value

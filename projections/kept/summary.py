@@ -1,0 +1,144 @@
+"""What `status` shows of a File-set, as a value that can be kept and printed without a state.
+
+Like a snapshot it can be deleted at any time, and names the position and chain hash it is of.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from attrs import evolve, frozen
+
+from projections.dicomdir.definitions import FileSetIdentity
+from projections.kept.snapshot import fold_version, identity_of, plain, seal, unseal
+from projections.medium.late import LateAdditions, late
+from projections.medium.layouts import usual_layout
+from projections.medium.pending import Staged, pending
+from projections.state.differences import keyword_of
+from projections.state.namesakes import namesakes
+from projections.state.outline import outline
+from projections.state.persons import Mismatch, mismatches
+from projections.state.state import FileSetState
+
+VERSION: Final = 6
+"""Raise it when the same state gives another summary: older ones are then void."""
+
+_NO_VALUE: Final = "(no value available)"
+_NONE_LATE: Final = LateAdditions(0, 0)
+
+
+@frozen
+class MismatchSummary:
+    """The values of several persons with one Patient ID, by the keywords that differ."""
+
+    patient_id: str
+    values: dict[str, list[str]]
+
+    @classmethod
+    def of(cls, found: Mismatch) -> MismatchSummary:
+        """Return what there is to tell of `found`."""
+        return cls(
+            found.patient_id, {keyword_of(tag): values for tag, values in found.values().items()}
+        )
+
+
+@frozen
+class Summary:
+    """A File-set as of `position`: what it is called, what is staged, and its outline.
+
+    `root` and `written` are where the medium is and what it says, `None` where there is none;
+    `interrupted` is the root of a write that has not ended; `undo` and `redo` are how many
+    changes there are to undo and redo. `erased` instances were part of it by then and were erased
+    since. `late` are the additions to studies that are on the medium already. `mismatches` are the
+    Patient IDs of several persons that nobody has settled; `errors` tell of patients, studies and
+    series that have several records.
+    """
+
+    position: int
+    root: str | None
+    identity: FileSetIdentity
+    written: FileSetIdentity | None
+    instances: int
+    staged: Staged
+    undo: int
+    redo: int
+    interrupted: str | None
+    outline: tuple[str, ...]
+    erased: int = 0
+    late: LateAdditions = _NONE_LATE
+    mismatches: tuple[MismatchSummary, ...] = ()
+    errors: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """Return the text that pydicom prints of a File-set, line by line."""
+        now = self.identity
+        parts = now.descriptor_file_id
+        descriptor = parts[0] if parts and len(parts) == 1 else parts and list(parts)
+        lines = [
+            "DICOM File-set",
+            f"  Root directory: {self.root or _NO_VALUE}",
+            f"  File-set ID: {now.id or _NO_VALUE}",
+            f"  File-set UID: {now.uid}",
+            f"  Descriptor file ID: {descriptor or _NO_VALUE}",
+            f"  Descriptor file character set: {now.descriptor_character_set or _NO_VALUE}",
+        ]
+        if staged := self.staged.summary():
+            lines.append(f"  Changes staged for write(): {staged}")
+        if self.outline:
+            lines += ["", "  Managed instances:", *(f"    {line}" for line in self.outline)]
+        if self.erased:
+            lines += ["", f"  Erased since: {self.erased}"]
+        return lines
+
+
+def summarise(state: FileSetState, layout: str | None = None) -> Summary:
+    """Return the summary of `state`, staged for a write in `layout` or else the usual one."""
+    return Summary(
+        position=state.position,
+        root=state.written.root if state.written else None,
+        identity=state.identity,
+        written=state.written.identity if state.written else None,
+        instances=len(state.live),
+        staged=pending(state, layout or usual_layout(state)).counted(),
+        undo=len(state.history.undo),
+        redo=len(state.history.redo),
+        interrupted=state.writing.event.root if state.writing else None,
+        outline=tuple(outline(state.hierarchy.walk())),
+        erased=state.erased,
+        late=late(state),
+        mismatches=tuple(map(MismatchSummary.of, mismatches(state))),
+        errors=tuple(each.sentence for each in namesakes(state) if each.is_error),
+    )
+
+
+def dump(summary: Summary, chain_hash: str) -> bytes:
+    """Return `summary` as bytes, with the chain hash (hexadecimal) at its position."""
+    return seal({"key": _key(chain_hash), "summary": plain(summary)})
+
+
+def load(data: bytes, chain_hash: str) -> Summary | None:
+    """Return the summary in `data` if it was made at that chain hash and as it would be made here.
+
+    `None` otherwise.
+    """
+    kept = unseal(data)
+    try:
+        if kept["key"] != _key(chain_hash):
+            return None
+        summary = Summary(**kept["summary"])
+        return evolve(
+            summary,
+            identity=identity_of(kept["summary"]["identity"]),
+            written=summary.written and identity_of(kept["summary"]["written"]),
+            staged=Staged(**kept["summary"]["staged"]),
+            outline=tuple(summary.outline),
+            late=LateAdditions(*summary.late),
+            mismatches=tuple(MismatchSummary(**row) for row in kept["summary"]["mismatches"]),
+            errors=tuple(summary.errors),
+        )
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        return None
+
+
+def _key(chain_hash: str) -> list[Any]:
+    return [VERSION, fold_version(), chain_hash]

@@ -1,0 +1,1 @@
+"""What belongs on a medium: File IDs, what is pending, and the plan of a write."""

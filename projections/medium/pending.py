@@ -1,0 +1,185 @@
+"""What is staged: the state now compared with what the last completed write left.
+
+Pending is a comparison and not a list of what was done: an ID set and set back is not pending,
+and undoing what was written stages its inverse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import fields, frozen
+
+from projections.dicomdir.definitions import FileSetIdentity
+from projections.medium.layouts import (
+    component,
+    file_id,
+    is_alphanumeric,
+    is_conformant,
+    usual_layout,
+)
+from projections.state.hierarchy import Branch, Leaf
+from projections.state.state import FileSetState
+
+
+@frozen
+class Staged:
+    """How much is staged; see `Pending`."""
+
+    creation: bool
+    metadata: bool
+    additions: int
+    removals: int
+    moves: int
+    mends: bool = False
+    records: int = 0
+
+    def __bool__(self) -> bool:
+        """Whether anything is staged."""
+        return bool(
+            self.creation
+            or self.metadata
+            or self.additions
+            or self.removals
+            or self.moves
+            or self.mends
+            or self.records
+        )
+
+    def summary(self) -> str:
+        """Return what is staged in pydicom's words, `""` if nothing is."""
+        if not self:
+            return ""
+        parts = ["DICOMDIR creation" if self.creation else "DICOMDIR update"]
+        if self.moves:
+            parts.append("directory structure update")
+        if self.additions:
+            parts.append(_count(self.additions, "addition"))
+        if self.removals:
+            parts.append(_count(self.removals, "removal"))
+        return ", ".join(parts)
+
+
+@frozen
+class Pending:
+    """The difference that the next write would make.
+
+    `creation`: there is no DICOMDIR yet. `metadata`: the identity's fields that differ. `moves`:
+    instances on the medium that the default layout would put elsewhere. `mends`: whether the
+    DICOMDIR there was mended on adoption, and is still the old one. `records`: those on the medium
+    whose values there are not those of now, since they come from instances that are gone.
+    """
+
+    creation: bool
+    metadata: tuple[str, ...]
+    additions: tuple[Leaf, ...]
+    removals: tuple[Leaf, ...]
+    moves: tuple[Leaf, ...]
+    mends: bool = False
+    records: tuple[Branch, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anything is staged."""
+        return bool(self.counted())
+
+    def counted(self) -> Staged:
+        """Return how much is staged."""
+        return Staged(
+            creation=self.creation,
+            metadata=bool(self.metadata),
+            additions=len(self.additions),
+            removals=len(self.removals),
+            moves=len(self.moves),
+            mends=self.mends,
+            records=len(self.records),
+        )
+
+    def summary(self) -> str:
+        """Return what is staged in pydicom's words, `""` if nothing is."""
+        return self.counted().summary()
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number > 1 else ''}"
+
+
+def pending(state: FileSetState, layout: str = "pydicom") -> Pending:
+    """Return what is staged in `state` for a write in `layout`."""
+    return Pending(
+        creation=state.written is None or state.written.dicomdir is None,
+        metadata=changed_metadata(state),
+        additions=in_order(state.additions.values()),
+        removals=in_order(state.removals.values()),
+        moves=moves(state, layout),
+        mends=state.written is not None and state.written.mends > 0,
+        records=changed_records(state),
+    )
+
+
+def usually_pending(state: FileSetState) -> Pending:
+    """Return what is staged for a write as the command does it: in the layout of the last one."""
+    return pending(state, usual_layout(state))
+
+
+def is_usually_moved(leaf: Leaf, state: FileSetState) -> bool:
+    """Whether an instance on the medium is among the moves of `usually_pending`."""
+    layout = usual_layout(state)
+    if layout == "existing" or leaf.file_id is None:
+        return False
+    if layout == "conformant":
+        return not is_conformant(leaf.file_id)
+    return leaf.file_id != file_id(leaf, state)
+
+
+def changed_records(state: FileSetState) -> tuple[Branch, ...]:
+    """Return the records on the medium that have other values there than now."""
+    return tuple(
+        branch
+        for branch in state.hierarchy.varied
+        if branch.live
+        and branch.record.elements != (branch.on_medium or branch.own).elements
+        and any(leaf.file_id is not None for leaf in branch.leaves())
+    )
+
+
+def in_order(leaves: Iterable[Leaf]) -> tuple[Leaf, ...]:
+    """Return `leaves` in the order in which they were first added."""
+    return tuple(sorted(leaves, key=lambda leaf: leaf.order))
+
+
+def changed_metadata(state: FileSetState) -> tuple[str, ...]:
+    """Return the names of the identity's fields that differ from the medium's."""
+    if state.written is None:
+        return ()
+    before, now = state.written.identity, state.identity
+    return tuple(
+        f.name for f in fields(FileSetIdentity) if getattr(before, f.name) != getattr(now, f.name)
+    )
+
+
+def moves(state: FileSetState, layout: str = "pydicom") -> tuple[Leaf, ...]:
+    """Return the instances on the medium that `layout` has elsewhere.
+
+    In the default one, those staged for removal count until a write has taken them off, as in
+    pydicom: they keep their places in the numbering, and a File-set all of whose instances go is
+    still told to be moved.
+    """
+    if layout == "existing":
+        return ()
+    if layout == "conformant":
+        there = ((leaf, leaf.file_id) for leaf in state.live.values())
+        return tuple(leaf for leaf, path in there if path and not is_conformant(path))
+    alphanumeric = is_alphanumeric(state)
+    found = []
+    folders = [""]
+    for depth, node in state.hierarchy.walk():
+        if isinstance(node, Leaf) and node.file_id is None:
+            continue
+        place = folders[depth] + component(
+            node.record.type, depth, node.index, alphanumeric=alphanumeric
+        )
+        if isinstance(node, Branch):
+            folders[depth + 1 :] = [f"{place}/"]
+        elif node.file_id != place:
+            found.append(node)
+    return tuple(found)

@@ -1,0 +1,200 @@
+"""Erasing a person's instances: which these are, and what of their records has to stay.
+
+Pure, as all projections: what is done with it is `fileset.erasure.erase`'s business.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping
+from typing import Final
+
+from attrs import field, frozen
+
+from ledger import elements
+from ledger.events import Handle, Record, RecordRef, RecordsKept
+from ledger.tags import PATIENT_ID, PATIENT_NAME, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
+from projections.dicomdir.text import text_of
+from projections.state.hierarchy import Branch, Leaf
+from projections.state.state import FileSetState
+
+KEYWORDS: Final[Mapping[str, int]] = {
+    "PatientID": PATIENT_ID,
+    "StudyInstanceUID": STUDY_INSTANCE_UID,
+    "SeriesInstanceUID": SERIES_INSTANCE_UID,
+    "SOPInstanceUID": 0,
+}
+"""What a person's data can be named by; the last one is no element of a record."""
+
+
+def matching(state: FileSetState, query: Mapping[str, str]) -> set[Handle]:
+    """Return the instances that have all the values of `query`, by keyword: all there ever were.
+
+    KeyError where a keyword is not one of `KEYWORDS`.
+    """
+    tags = {KEYWORDS[keyword]: value.strip() for keyword, value in query.items()}
+    uid = tags.pop(0, None)
+    known: dict[tuple[RecordRef, int], str | None] = {}
+
+    def above(branch: Branch | None, tag: int) -> str | None:
+        if branch is None or branch.home is None:
+            return None
+        key = (branch.ref, tag)
+        if key not in known:
+            own = _value(branch.own, tag)  # which has the same keys as its variants
+            known[key] = above(branch.home, tag) if own is None else own
+        return known[key]
+
+    def has(leaf: Leaf, tag: int, value: str) -> bool:
+        own = _value(leaf.record, tag)
+        return (above(leaf.home, tag) if own is None else own) == value
+
+    return {
+        leaf.handle
+        for leaf in state.hierarchy.leaves.values()
+        if uid in (None, leaf.uid) and all(has(leaf, tag, value) for tag, value in tags.items())
+    }
+
+
+def _value(record: Record, tag: int) -> str | None:
+    held = record.elements
+    text = elements.plain_text(elements.find(held, tag), elements.character_set(held))
+    return None if text is None else text.strip()
+
+
+@frozen
+class RecordsLeft:
+    """What becomes of the records when instances go.
+
+    `kept` carries on what others stand under. `staying` gives for each event whose records go, or
+    are carried on, its position and how many of them stay: what carried them on before is void.
+    """
+
+    kept: tuple[RecordsKept, ...]
+    staying: Mapping[int, int]
+
+
+def records_left(state: FileSetState, gone: Container[Handle]) -> RecordsLeft:
+    """Return what becomes of the records of `state` without the instances `gone`."""
+    hierarchy = state.hierarchy
+    needed = state.hierarchy.needed(gone)
+    saying = _saying(state, gone)
+    introduced: dict[int, list[Branch]] = defaultdict(list)
+    for branch in hierarchy.branches.values():
+        introduced[branch.ref.position].append(branch)
+    kept: list[RecordsKept] = []
+    staying: dict[int, int] = {}
+    for position, branches in sorted(introduced.items()):
+        branches.sort(key=lambda branch: branch.ref.index)
+        stay = [branch for branch in branches if branch.ref in needed]
+        records = tuple(_left_of(branch, saying) for branch in stay)
+        if (
+            position not in gone
+            and len(stay) == len(branches)
+            and records == tuple(branch.own for branch in stay)
+        ):
+            continue
+        staying[position] = len(stay)
+        if stay:
+            home = branches[0].home
+            under = home.ref if home is not None and home.home is not None else None
+            kept.append(RecordsKept(position, records, under))
+    return RecordsLeft(tuple(kept), staying)
+
+
+def _saying(state: FileSetState, gone: Container[Handle]) -> dict[Branch, dict[Record, None]]:
+    """Return what all instances but those `gone` say, in order, of records that have variants."""
+    found: dict[Branch, dict[Record, None]] = {}
+    leaves = state.hierarchy.leaves if state.hierarchy.varied else {}
+    for handle in sorted(leaves):
+        if handle not in gone:
+            for branch in _above(leaves[handle]):
+                if branch.variants is not None:
+                    found.setdefault(branch, {})[branch.variants.said_by(leaves[handle])] = None
+    return found
+
+
+def _left_of(branch: Branch, saying: Mapping[Branch, Mapping[Record, None]]) -> Record:
+    """Return what is to be held for `branch`: what is held now, if an instance still says so.
+
+    Else it is what the first one says that is left.
+    """
+    said = saying.get(branch) or {branch.own: None}
+    return branch.own if branch.own in said else next(iter(said))
+
+
+@frozen
+class Identifiers:
+    """What tells who a person is, where it stands in a text: Patient IDs, names, and UIDs.
+
+    `others` are the IDs and names of those who stay, `shared` the names of the person that one of
+    them has, too.
+    """
+
+    patients: frozenset[str]
+    names: frozenset[str]
+    uids: frozenset[str] = field(repr=False)
+    shared: frozenset[str] = frozenset()
+    others: frozenset[str] = field(default=frozenset(), repr=False)
+
+
+def identifiers(
+    state: FileSetState, gone: Container[Handle], query: Mapping[str, str]
+) -> Identifiers:
+    """Return what identifies the instances `gone` and no other one of `state`."""
+    needed = state.hierarchy.needed(gone)
+    leaves = [leaf for leaf in state.hierarchy.leaves.values() if leaf.handle in gone]
+    patients = {query["PatientID"].strip()} if "PatientID" in query else set()
+    names: set[str] = set()
+    uids = {leaf.uid for leaf in leaves} | {v for k, v in query.items() if k != "PatientID"}
+    saying = _saying(state, gone)
+    for branch in {branch for leaf in leaves for branch in _above(leaf)}:
+        if branch.ref in needed:
+            if branch.own.type == "PATIENT":  # perhaps of two persons, one of whom stays
+                said = _names(branch.records())
+                names |= said - _names(saying.get(branch, (branch.own,)))
+            continue
+        if branch.own.type == "PATIENT":
+            patients.add(branch.key.strip())
+            names |= _names(branch.records())
+        else:
+            uids.add(branch.key)
+    ids, others = _who_stay(state, needed, saying)
+    return Identifiers(
+        frozenset(patients - {""}),
+        frozenset(names - others - {""}),
+        frozenset(uids),
+        frozenset((names & others) - {""}),
+        frozenset((ids | others) - patients - {""}),
+    )
+
+
+def _who_stay(
+    state: FileSetState,
+    needed: Container[RecordRef],
+    saying: Mapping[Branch, Mapping[Record, None]],
+) -> tuple[set[str], set[str]]:
+    """Return the Patient IDs and the names of the persons whose records are needed."""
+    ids: set[str] = set()
+    names: set[str] = set()
+    for branch in state.hierarchy.branches.values():
+        if branch.own.type == "PATIENT" and branch.ref in needed:
+            ids.add(branch.key.strip())
+            names |= _names(saying.get(branch, (branch.own,)))
+    return ids, names
+
+
+def _names(records: Iterable[Record]) -> set[str]:
+    """Return the names in PATIENT records, and those that instances say besides."""
+    return {
+        text_of(elements.find(held, PATIENT_NAME), held)
+        for record in records
+        for held in (record.elements, record.unwritten)
+    }
+
+
+def _above(leaf: Leaf) -> Iterator[Branch]:
+    branch: Branch | None = leaf.home
+    while branch is not None and branch.home is not None:
+        yield branch
+        branch = branch.home

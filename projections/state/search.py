@@ -1,0 +1,71 @@
+"""Looking instances up by what identifies them and the records above them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from projections.state.hierarchy import Branch, Leaf
+from projections.state.state import FileSetState
+
+_TYPES: Final = {"PatientID": "PATIENT", "StudyInstanceUID": "STUDY", "SeriesInstanceUID": "SERIES"}
+_INSTANCE: Final = "SOPInstanceUID"
+_NO_TEXT: Final = frozenset(
+    "\\~"
+)  # ASCII that Japanese repertoires have something else in place of
+
+
+def candidates(state: FileSetState, query: Mapping[str, object]) -> list[Leaf] | None:
+    """Return the instances of the File-set that may have all the values of `query`, in order.
+
+    `query` gives values by keyword. All instances that have them are returned, and few others;
+    `None` if nothing in `query` is indexed, so that any instance may match.
+    """
+    known = [_known(state, keyword, value) for keyword, value in query.items()]
+    sets = sorted((each for each in known if each is not None), key=len)
+    if not sets:
+        return None
+    fewest = sets[0]
+    return in_order(state, [leaf for leaf in fewest if all(leaf in each for each in sets[1:])])
+
+
+def _known(state: FileSetState, keyword: str, value: object) -> dict[Leaf, None] | None:
+    """Return the live instances that may have `value`, `None` where no index tells."""
+    if not isinstance(value, str) or not _is_plain(value):
+        return None
+    if keyword == _INSTANCE:
+        leaf = state.live.get(value)
+        return {} if leaf is None else {leaf: None}
+    if keyword not in _TYPES:
+        return None
+    hierarchy = state.hierarchy
+    nodes = [*hierarchy.named.get((_TYPES[keyword], value.strip()), ()), *hierarchy.strays]
+    found: dict[Leaf, None] = {}
+    for node in nodes:
+        below = node.leaves() if isinstance(node, Branch) else (node,)
+        found.update((leaf, None) for leaf in below if leaf.is_live)
+    return found
+
+
+def _is_plain(value: str) -> bool:
+    """Whether a text is the same bytes in every repertoire of PS3.3 C.12.1.1.2."""
+    return value.isascii() and value.isprintable() and _NO_TEXT.isdisjoint(value)
+
+
+def in_order(state: FileSetState, leaves: Iterable[Leaf]) -> list[Leaf]:
+    """Return live instances in the order of the File-set.
+
+    That is the tree's for those that the last write wrote; what came since is behind them, in the
+    order in which it came.
+    """
+    last_write = state.written.position if state.written else 0
+
+    def place(leaf: Leaf) -> tuple[int, list[int]]:
+        node: Branch | Leaf | None = leaf
+        orders = []
+        while node is not None:
+            orders.append(node.order)
+            node = node.parent
+        return leaf.rank if leaf.rank > last_write else 0, orders[::-1]
+
+    return sorted(leaves, key=place)

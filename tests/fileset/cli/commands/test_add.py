@@ -1,0 +1,162 @@
+"""add: every file is accounted for, and bad ones stop nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from cli_runs import CT, DICOMDIR, MR, RT_DOSE, Cli, changed
+
+
+def test_files_are_added_and_stay_staged_for_the_next_run(cli: Cli) -> None:
+    result = cli("add", CT, MR)
+    found, staged = result.out.splitlines()
+    assert found.startswith("found 2 = 2 added + 0 already there + 0 conflicting + 0 rejected + 0")
+    assert staged == "Staged for write: DICOMDIR creation, 2 additions"
+    assert result.err == ""
+    assert cli.status() == "DICOMDIR creation, 2 additions"
+
+
+def test_the_same_file_twice_is_already_there(cli: Cli) -> None:
+    document = cli.json("add", CT, CT)
+    assert (document["added"], document["already_there"]) == (1, 1)
+    again = cli.json("add", CT)
+    assert (again["already_there"], again["change"]) == (1, None)
+
+
+def test_bad_files_are_told_one_a_line_and_the_others_are_added(cli: Cli, tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("not DICOM")
+    truncated = tmp_path / "truncated.dcm"
+    truncated.write_bytes(MR.read_bytes()[:5000])
+    nameless = changed(CT, tmp_path / "nameless.dcm", SOPInstanceUID=None)
+    missing, fifo = tmp_path / "missing.dcm", tmp_path / "fifo"
+    missing.symlink_to("nowhere")
+    os.mkfifo(fifo)
+    bad = {text, truncated, nameless, missing, fifo, RT_DOSE}
+    result = cli("add", text, truncated, CT, nameless, missing, fifo, RT_DOSE, code=1)
+    lines = result.err.splitlines()
+    assert {Path(line.partition(": ")[0]) for line in lines} == bad
+    told = {Path(line.partition(": ")[0]): line for line in lines}
+    assert "not a DICOM file" in told[text]
+    assert "(0008,0018)" in told[nameless]
+    assert "No such file" in told[missing]
+    assert "not a regular file" in told[fifo]
+    assert "Instance Number" in told[RT_DOSE]
+    assert (
+        "found 7 = 1 added + 0 already there + 0 conflicting + 4 rejected + 2 not DICOM"
+        in result.out
+    )
+    assert len(cli.uids()) == 1
+
+
+def test_what_python_programs_would_call_is_no_advice_for_the_command(cli: Cli) -> None:
+    told = "no RT DOSE record can be made of it: the instance's (0020,0013) 'Instance Number'"
+    assert told in cli("add", RT_DOSE, code=1).err
+    (result,) = cli.json("add", RT_DOSE, code=1)["results"]
+    assert result["reason"].startswith(told)
+    for printed in (result["reason"], cli("log", "--events").out):
+        assert told in printed
+        assert "FileSet" not in printed
+
+
+def test_all_results_are_in_the_document(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "missing").symlink_to("nowhere")
+    document = cli.json("add", CT, tmp_path / "missing", code=1)
+    outcomes = ("added", "already_there", "conflicting", "rejected", "not_dicom", "skipped")
+    assert document["found"] == sum(document[key] for key in outcomes) == 2
+    added, missing = document["results"]
+    assert (added["outcome"], added["path"], added["reason"]) == ("added", str(CT), None)
+    assert added["sop_instance_uid"] in cli.uids()
+    assert (missing["outcome"], missing["sop_instance_uid"]) == ("rejected", None)
+    assert "No such file" in missing["reason"]
+
+
+def test_the_same_instance_with_other_content_is_a_conflict(cli: Cli, tmp_path: Path) -> None:
+    other = changed(CT, tmp_path / "other.dcm", PatientName="Somebody^Else")
+    cli("add", CT)
+    result = cli("add", other, code=1)
+    assert f"{other}: the File-set holds the SOP Instance" in result.err
+    assert "1 conflicting" in result.out
+    assert cli("values", "PatientName").out == "PatientName=CompressedSamples^CT1\n"
+
+
+@pytest.mark.parametrize("name", ["nothere", "CT/below", "*.dcm", "gone/"])
+def test_a_path_where_nothing_is_is_refused_before_anything_is_recorded(
+    cli: Cli, tmp_path: Path, name: str
+) -> None:
+    shutil.copy(CT, tmp_path / "CT")
+    before = cli("log").out
+    told = cli("add", tmp_path / "CT", tmp_path / name, code=2)
+    assert "does not exist: nothing was added." in told.err
+    assert cli("log").out == before
+    assert cli.uids() == set()
+
+
+def test_the_log_names_what_was_not_taken(cli: Cli, tmp_path: Path) -> None:
+    for n in range(5):
+        (tmp_path / f"text {n}").write_text("text")
+    cli("add", *sorted(tmp_path.glob("text *")), code=1)
+    assert "5 files rejected: text 0, text 1, text 2 and 2 more" in cli("log").out
+    cli("add", CT)
+    cli("add", changed(CT, tmp_path / "other.dcm", PatientName="Somebody^Else"), code=1)
+    assert "1 conflict noted: other.dcm" in cli("log").out
+
+
+@pytest.mark.parametrize("option", [[], ["--recursive"], ["-r"]])
+def test_folders_are_looked_into(cli: Cli, tmp_path: Path, option: list[str]) -> None:
+    below = tmp_path / "in" / "a" / "b"
+    below.mkdir(parents=True)
+    shutil.copy(CT, below)
+    shutil.copy(MR, tmp_path / "in")
+    shutil.copy(DICOMDIR, tmp_path / "in")
+    result = cli("add", tmp_path / "in", *option)
+    assert "found 3 = 2 added" in result.out
+    assert "1 skipped" in result.out
+    assert "skipped: a DICOMDIR" in result.err
+
+
+def test_a_reference_is_left_where_it_is_and_checked_when_written(cli: Cli, tmp_path: Path) -> None:
+    source = tmp_path / "source.dcm"
+    shutil.copy(CT, source)
+    cli("add", source, "--place", "reference")
+    assert not any(path.stat().st_size > 1000 for path in (cli.repository / "vault").iterdir())
+    source.write_bytes(MR.read_bytes())
+    assert "has changed since it was added" in cli("write", tmp_path / "medium", code=3).err
+    shutil.copy(CT, source)
+    cli("write", tmp_path / "medium")
+
+
+def test_a_change_keeps_who_made_it_and_why(cli: Cli) -> None:
+    cli("add", CT, "--reason", "asked for by the clinic", "--actor", "Anna")
+    last = cli.json("log")["changes"][-1]
+    assert (last["actor"], last["reason"]) == ("Anna", "asked for by the clinic")
+
+
+@pytest.mark.parametrize("name", [b"line\nbreak.dcm", b"\x1b[31mred.dcm", b"not-utf8-\xff.dcm"])
+def test_odd_file_names_are_added_and_printed_harmlessly(
+    cli: Cli, tmp_path: Path, name: bytes
+) -> None:
+    good = tmp_path / os.fsdecode(name)
+    shutil.copy(CT, good)
+    bad = tmp_path / os.fsdecode(b"bad-" + name)
+    bad.write_text("not DICOM")
+    result = cli("add", good, bad, code=1)
+    assert len(result.err.splitlines()) == 1
+    shown = result.err + cli("log", "--events").out
+    assert "\x1b" not in shown
+    assert result.err.isascii()
+    assert cli.json("verify")["findings"] == []
+    document = cli.json("add", good)
+    assert document["already_there"] == 1
+
+
+def test_control_characters_in_values_do_not_reach_the_terminal(cli: Cli, tmp_path: Path) -> None:
+    sneaky = changed(CT, tmp_path / "sneaky.dcm", PatientID="A\x1b[31m\nFile-set ID: FORGED")
+    cli("add", sneaky)
+    for command in (["status"], ["tree"], ["log"], ["values", "PatientID"], ["diff", "1"]):
+        out = cli(*command).out
+        assert "\x1b" not in out
+        assert not any(line.strip().startswith("File-set ID: FORGED") for line in out.splitlines())

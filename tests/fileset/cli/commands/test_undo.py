@@ -1,0 +1,103 @@
+"""undo: what was done can be taken back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cli_runs import CT, MR, Cli, copy_of_example, leaves
+
+
+def test_what_was_written_is_undone_by_staging_its_inverse(cli: Cli, tmp_path: Path) -> None:
+    cli("add", CT)
+    cli("write", tmp_path / "medium")
+    assert "1 removal" in cli("undo").out
+    cli("write")
+    assert not list((tmp_path / "medium").rglob("IM*"))
+    cli("redo")
+    cli("write")
+    (file,) = (tmp_path / "medium").rglob("IM*")
+    assert file.read_bytes() == CT.read_bytes()
+
+
+def test_undo_tells_which_changes_and_what_is_staged_then(cli: Cli) -> None:
+    cli("add", CT, "--reason", "for the clinic")
+    cli("set", "id=DISC")
+    add, change = (entry["id"] for entry in cli.json("log")["changes"][1:])
+    assert cli("undo", 2).out.splitlines() == [
+        f"Undone {change}: File-set ID set to 'DISC'",
+        f"Undone {add}: 1 instance added: 1CT1 (for the clinic)",
+        "Staged for write: DICOMDIR creation",
+    ]
+    document = cli.json("redo", 2)
+    assert [entry["id"] for entry in document["redone"]] == [add, change]
+    assert document["change"] == cli.json("log")["changes"][-1]["id"]
+
+
+def test_a_dry_run_tells_the_same_and_does_nothing(cli: Cli) -> None:
+    cli("add", CT)
+    cli("set", "id=DISC")
+    before = cli.json("status")
+    dry = cli.json("undo", 2, "--dry-run")
+    assert (dry["dry_run"], dry["change"]) == (True, None)
+    assert cli.json("status") == before
+    real = cli.json("undo", 2)
+    assert {**dry, "dry_run": False, "change": real["change"]} == real
+    dry = cli.json("redo", "--dry-run")
+    real = cli.json("redo")
+    assert dry["staged"] == real["staged"]
+    assert dry["redone"] == real["redone"]
+
+
+def test_what_cannot_be_undone_is_refused(cli: Cli) -> None:
+    assert "nothing to undo" in cli("undo", code=3).err
+    cli("add", CT)
+    assert "only 1 to undo" in cli("undo", 2, code=3).err
+    assert "only 1 to undo" in cli("undo", 2, "--dry-run", code=3).err
+    assert "nothing to redo" in cli("redo", code=3).err
+    cli("undo")
+    cli("add", MR)
+    assert "nothing to redo" in cli("redo", code=3).err
+    for number in ("0", "-1", "many"):
+        cli("undo", "--", number, code=2)
+
+
+def test_the_tree_keeps_its_order_through_undo(cli: Cli) -> None:
+    cli("add", CT)
+    cli("add", MR)
+    before = leaves(cli.json("tree")["records"])
+    cli("remove", "PatientID=1CT1")
+    cli("undo")
+    assert leaves(cli.json("tree")["records"]) == before
+
+
+def test_a_dry_run_shows_each_instance_and_value(cli: Cli) -> None:
+    cli("add", CT)
+    cli("set", "id=DISC")
+    cli("add", MR)
+    added, setting = (entry["id"] for entry in cli.json("log")["changes"][2:])
+    out = cli("undo", 2, "--dry-run").out.splitlines()
+    assert out[0] == f"Would undo {setting}: 1 instance added: 4MR1"
+    assert out[1] == f"Would undo {added}: File-set ID set to 'DISC'"
+    assert out[2].startswith("  - (not on the medium)")
+    assert "MR Image Storage" in out[2]
+    assert out[3:] == [
+        "  File-set ID: 'DISC' -> (no value)",
+        "Staged then: DICOMDIR creation, 1 addition",
+    ]
+    document = cli.json("undo", 2, "--dry-run")
+    assert document["identity"] == {"id": {"from": "DISC", "to": None}}
+    assert [i["sop_class"] for i in document["removed"]] == ["MR Image Storage"]
+    assert document["added"] == []
+    assert cli("undo", 3, "--dry-run").out.endswith("Staged then: DICOMDIR creation\n")
+    cli("undo", 2)
+    assert "  + (not on the medium)" in cli("redo", 2, "--dry-run").out
+
+
+def test_a_dry_run_lists_many_instances_only_when_asked(cli: Cli, tmp_path: Path) -> None:
+    copy_of_example(tmp_path / "cd")
+    cli("add", tmp_path / "cd", "--recursive")
+    lines = cli("undo", "--dry-run").out.splitlines()
+    assert lines[21] == "  ... and 11 more: --all lists them"
+    assert len(lines) == 23
+    assert len(cli("undo", "--dry-run", "--all").out.splitlines()) == 33
+    assert cli.status() == "DICOMDIR creation, 31 additions"

@@ -1,0 +1,169 @@
+"""Snapshots: disposable, and equal to what they stand for."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import pytest
+from attrs import evolve
+from models import Author, Command, added, spec, standings, tree
+
+from ledger.digest import digest_of
+from ledger.elements import Element, encode
+from ledger.events import FileSetImported, InstanceRemoved, Placement
+from projections.kept import snapshot
+from projections.kept.snapshot import dump, load, seal, to_plain, unseal
+from projections.state.fold import VERSION
+from projections.state.state import FileSetState
+
+EVENTFUL: list[Command] = [
+    *[("add", number, number, 0) for number in range(8)],
+    ("set", "descriptor_file_id", ("A", "B")),
+    ("write", "existing"),
+    ("remove", 0),
+    ("remove", 4),
+    ("add", 4, 4, 1),
+    ("undo", 1),
+    ("start", "pydicom"),
+    ("set", "id", None),
+    ("many", [("remove", 5), ("remove", 6), ("set", "uid", "1.2.4")]),
+    ("undo", 1),
+]
+
+
+def test_a_state_comes_back_with_its_chain_hash() -> None:
+    state = Author().run(EVENTFUL).state
+
+    kept = load(dump(state, "c0ffee"))
+
+    assert kept is not None
+    assert kept.hash == "c0ffee"
+    assert to_plain(kept.state) == to_plain(state)
+    assert tree(kept.state) == tree(state)
+    assert standings(kept.state) == standings(state)
+    assert kept.state.identity == state.identity
+    assert kept.state.written == state.written
+    assert kept.state.writing == state.writing
+    assert kept.state.additions.keys() == state.additions.keys()
+    assert kept.state.removals.keys() == state.removals.keys()
+
+
+def test_an_instance_comes_back_as_the_fold_has_it_whatever_else_its_event_told() -> None:
+    author = Author()
+    event = evolve(added(author.state, spec(0)), invented={"StudyID": "1"}, source="/in/a")
+    author.commit([event, InstanceRemoved(2)])
+
+    kept = load(dump(author.state, ""))
+
+    assert kept is not None
+    assert standings(kept.state) == standings(author.state)
+
+
+def test_equal_records_are_one_object_and_runs_of_additions_one_row() -> None:
+    author = Author()
+    events = [added(author.state, spec(number)) for number in range(50)]
+    author.commit(evolve(event, record=events[0].record, parents=()) for event in events)
+
+    data = dump(author.state, "")
+    kept = load(data)
+
+    assert kept is not None
+    assert len({id(leaf.record) for leaf in kept.state.live.values()}) == 1
+    plain = to_plain(author.state)
+    assert plain["undo"] == [["c0002", [[2, 51]]]]
+    assert plain["live"] == plain["additions"] == plain["leaves"]["handle"] == [2, 50]
+    assert len(data) / 50 < 180  # of which the digest takes 73
+
+
+def test_an_adopted_state_comes_back_with_all_bytes_of_its_dicomdir() -> None:
+    author = Author()
+    author.events.clear()
+    author.state = FileSetState()
+    all_bytes = encode([Element(0x00091001, "OB", bytes(range(256)))])
+    author.commit(
+        [
+            FileSetImported(
+                root="/m",
+                uid="1.2",
+                dicomdir=digest_of(b""),
+                descriptor_file_id=("A",),
+                elements=all_bytes,
+                file_meta=all_bytes,
+            ),
+            evolve(
+                added(FileSetState(), spec(0)),
+                content=None,
+                placement=Placement.ROOT,
+                file_id="A/B",
+                source=None,
+            ),
+        ]
+    )
+
+    kept = load(dump(author.state, ""))
+
+    assert kept is not None
+    assert kept.state.identity == author.state.identity
+    assert to_plain(kept.state) == to_plain(author.state)
+    assert kept.state.live["1.9.0"].content is None
+    assert not kept.state.additions
+
+
+def test_an_empty_state_comes_back() -> None:
+    kept = load(dump(FileSetState(), ""))
+
+    assert kept is not None
+    assert to_plain(kept.state) == to_plain(FileSetState())
+
+
+def test_a_path_that_is_no_text_comes_back() -> None:
+    author = Author()
+    author.commit([evolve(added(author.state, spec(0)), source="/in/caf\udce9.dcm")])
+
+    kept = load(dump(author.state, ""))
+
+    assert kept is not None
+    assert kept.state.leaf(2).source == "/in/caf\udce9.dcm"
+
+
+def test_the_same_state_gives_the_same_bytes() -> None:
+    assert dump(Author().run(EVENTFUL).state, "x") == dump(Author().run(EVENTFUL).state, "x")
+
+
+def test_a_snapshot_of_another_version_of_the_fold_is_void(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = dump(Author().run(EVENTFUL).state, "x")
+    monkeypatch.setattr(snapshot, "VERSION", VERSION + 1)
+
+    assert load(data) is None
+
+
+def test_a_snapshot_that_the_disk_has_damaged_is_as_good_as_none() -> None:
+    data = dump(Author().run(EVENTFUL).state, "x")
+
+    assert b"Name^0" in data
+    assert load(data.replace(b"Name^0", b"Name^1", 1)) is None
+
+
+@pytest.mark.parametrize("cut", [0, 1, 10, 100, 1000, -1])
+def test_a_snapshot_that_was_cut_short_is_as_good_as_none(cut: int) -> None:
+    assert load(dump(Author().run(EVENTFUL).state, "x")[:cut]) is None
+
+
+@pytest.mark.parametrize("key", ["version", "hash", *to_plain(FileSetState())])
+@pytest.mark.parametrize("value", ["missing", "text", 7, [], [1], [[1]], {}, {"a": 1}])
+def test_a_snapshot_with_other_things_in_it_is_never_an_exception(key: str, value: object) -> None:
+    plain = unseal(dump(Author().run(EVENTFUL).state, "x"))
+    if value == "missing":
+        del plain[key]
+    else:
+        plain[key] = value
+
+    kept = load(seal(plain))
+
+    assert kept is None or kept.state.position is not None
+
+
+@pytest.mark.parametrize("data", [b"", b"null", b"[]", b"1", b"\xff", b"{}"])
+def test_what_is_no_snapshot_is_as_good_as_none(data: bytes) -> None:
+    assert load(data) is None
+    assert load(sha256(data).digest() + data) is None

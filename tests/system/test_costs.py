@@ -1,0 +1,354 @@
+"""What things cost, by counting: files opened, statements, flushes, events folded, memory.
+
+Never by time. Each cost is counted on a small and on a larger File-set, in one series: where it
+must follow the change and not the File-set, the two counts are equal. `benchmarks/` has the
+times.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sqlite3
+import sys
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from attrs import define, evolve, field
+from models import calls
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+
+import fileset.repository.repository
+from fileset import FileSet, Indexer, Repository
+from projections.state import fold
+
+FEW, MANY = 80, 240  # enough that files are flushed together
+
+
+# --- what is counted -----------------------------------------------------------------------------
+
+
+@define
+class Costs:
+    """What was done: paths opened, linked and unlinked, SQL, flushes, events folded."""
+
+    read: Counter[str] = field(factory=Counter)
+    written: Counter[str] = field(factory=Counter)
+    linked: Counter[str] = field(factory=Counter)
+    unlinked: Counter[str] = field(factory=Counter)
+    statements: Counter[str] = field(factory=Counter)
+    flushes: int = 0
+    folded: int = 0
+
+    def below(self, folder: Path) -> Costs:
+        """Return these costs with the paths below `folder` only, relative to it."""
+
+        def relative(paths: Counter[str]) -> Counter[str]:
+            inside = {p: n for p, n in paths.items() if Path(p).is_relative_to(folder)}
+            return Counter({str(Path(p).relative_to(folder)): n for p, n in inside.items()})
+
+        return evolve(
+            self,
+            read=relative(self.read),
+            written=relative(self.written),
+            linked=relative(self.linked),
+            unlinked=relative(self.unlinked),
+        )
+
+    def transactions(self) -> Counter[str]:
+        """Return the statements that are about transactions."""
+        words = ("BEGIN", "COMMIT", "END", "ROLLBACK")
+        return Counter({sql: n for sql, n in self.statements.items() if sql.startswith(words)})
+
+    def note(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Take account of an audit event."""
+        if event == "ctypes.dlsym" and arguments[1] == "syncfs":
+            self.flushes += 1
+        elif event in {"open", "os.link", "os.remove"} and isinstance(arguments[0], str | Path):
+            path = os.fspath(arguments[0])
+            if event == "os.remove":
+                self.unlinked[path] += os.path.lexists(path)
+            elif event == "os.link":
+                self.linked[path] += 1
+            elif not Path(path).is_dir():
+                writes = arguments[2] & (os.O_WRONLY | os.O_RDWR)
+                (self.written if writes else self.read)[path] += 1
+
+
+_counting: list[Costs] = []
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    for costs in _counting:
+        costs.note(event, arguments)
+
+
+sys.addaudithook(_hook)  # for the life of the process: there is no taking it back
+
+
+@contextmanager
+def counted() -> Iterator[Costs]:
+    """Count what the block does; the SQL only of repositories that are opened in it."""
+    costs = Costs()
+    connect, fsync, apply = sqlite3.connect, os.fsync, fold.apply
+
+    def traced(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*arguments, **options)
+        connection.set_trace_callback(lambda sql: costs.statements.update([_shape(sql)]))
+        return connection
+
+    def flush(fd: int) -> None:
+        costs.flushes += 1
+        fsync(fd)
+
+    def applied(*arguments: Any) -> None:
+        costs.folded += 1
+        apply(*arguments)
+
+    with (
+        mock.patch.object(sqlite3, "connect", traced),
+        mock.patch.object(os, "fsync", flush),
+        mock.patch.object(fold, "apply", applied),
+        mock.patch.object(fileset.repository.repository, "apply", applied),
+    ):
+        _counting.append(costs)
+        try:
+            yield costs
+        finally:
+            _counting.remove(costs)
+
+
+def _shape(sql: str) -> str:
+    """Return a statement without its values."""
+    return sql.upper().partition("VALUES")[0].partition("WHERE")[0].strip()
+
+
+# --- File-sets -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    return {count: make_series(tmp_path_factory.mktemp("source"), count) for count in (FEW, MANY)}
+
+
+def make_series(folder: Path, count: int) -> Path:
+    ds = Dataset()
+    ds.SOPClassUID = CTImageStorage
+    ds.PatientID = ds.PatientName = ds.StudyID = "1"
+    ds.StudyDate, ds.StudyTime, ds.Modality = "20240229", "120000", "CT"
+    ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.SeriesNumber = "1.2.3", "1.2.3.4", 1
+    for number in range(count):
+        ds.SOPInstanceUID = f"1.2.3.4.{number + 1}"
+        ds.InstanceNumber = number
+        ds.file_meta = FileMetaDataset()
+        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        ds.save_as(folder / f"IM{number:06d}", enforce_file_format=True)
+    return folder
+
+
+@define
+class Made:
+    """A File-set that was written, closed again."""
+
+    repository: Path
+    medium: Path
+
+    def open(self) -> FileSet:
+        return FileSet.open(self.repository)
+
+
+@pytest.fixture
+def made(sources: dict[int, Path], tmp_path: Path) -> dict[int, Made]:
+    found = {}
+    for count, source in sources.items():
+        one = found[count] = Made(tmp_path / f"repository-{count}", tmp_path / f"medium-{count}")
+        with FileSet(repository=one.repository) as fs:
+            fs.add_many(source)
+            fs.write(one.medium)
+    return found
+
+
+def count_in(made: Made, task: Callable[[FileSet], object]) -> Costs:
+    """Return what `task` costs on the medium, and its SQL and flushes; not what opening does."""
+    with counted() as costs, made.open() as fs:
+        assert len(fs)
+        opening = (costs.statements.copy(), costs.flushes, costs.folded)
+        task(fs)
+        return evolve(
+            costs.below(made.medium),
+            statements=costs.statements - opening[0],
+            flushes=costs.flushes - opening[1],
+            folded=costs.folded - opening[2],
+        )
+
+
+# --- what follows the batch ----------------------------------------------------------------------
+
+
+def test_a_batch_is_added_in_as_many_transactions_and_flushes_as_any_other(
+    sources: dict[int, Path], tmp_path: Path
+) -> None:
+    few, many = (
+        add_counted(source, tmp_path / f"repository-{count}") for count, source in sources.items()
+    )
+
+    assert few.transactions() == many.transactions()
+    assert few.flushes == many.flushes <= 10
+    assert many.folded <= MANY + 1
+    # Its event, with a trigger, and in the vault's index whether its bytes are there and where.
+    assert many.statements.total() - few.statements.total() <= 4 * (MANY - FEW)
+
+
+def test_each_file_that_is_added_is_opened_once(sources: dict[int, Path], tmp_path: Path) -> None:
+    costs = add_counted(sources[MANY], tmp_path / "repository").below(sources[MANY])
+
+    assert set(costs.read.values()) == {1}
+    assert len(costs.read) == MANY
+    assert not costs.written
+
+
+def add_counted(source: Path, repository: Path) -> Costs:
+    FileSet(repository=repository).close()
+    with counted() as costs, FileSet.open(repository) as fs:
+        fs.add_many(source)
+    return costs
+
+
+def test_a_first_write_makes_each_file_once_and_flushes_them_together(
+    sources: dict[int, Path], tmp_path: Path
+) -> None:
+    costs = {}
+    for count, source in sources.items():
+        repository, medium = tmp_path / f"repository-{count}", tmp_path / f"medium-{count}"
+        with FileSet(repository=repository) as fs:
+            fs.add_many(source)
+        with counted() as spent, FileSet.open(repository) as fs:
+            fs.write(medium)
+        costs[count] = spent.below(medium)
+        assert len(costs[count].written) == count + 1  # and the DICOMDIR
+        assert set(costs[count].written.values()) == {1}
+        assert not [path for path in spent.below(source).read if path]
+
+    assert costs[FEW].flushes == costs[MANY].flushes <= 15
+    assert costs[FEW].transactions() == costs[MANY].transactions()
+    more = costs[MANY].statements.total() - costs[FEW].statements.total()
+    assert more <= MANY - FEW  # where its bytes are
+
+
+def test_indexing_opens_each_file_once_and_writes_only_the_dicomdir(tmp_path: Path) -> None:
+    folder = make_series(tmp_path, FEW)
+    with counted() as costs:
+        indexer = Indexer(Repository.ephemeral(), folder)
+        indexer.stage()
+        indexer.write()
+    spent = costs.below(folder)
+
+    del spent.read["DICOMDIR"]  # which isn't there
+    assert set(spent.read.values()) == {1}
+    assert len(spent.read) == FEW
+    assert all("DICOMDIR" in path for path in spent.written)
+    assert len(spent.written) == 1
+
+
+# --- what follows the change ---------------------------------------------------------------------
+
+
+def test_a_new_id_is_written_without_opening_an_instance(made: dict[int, Made]) -> None:
+    def change(fs: FileSet) -> None:
+        fs.ID = "OTHER"
+        fs.write()
+
+    few, many = (count_in(one, change) for one in made.values())
+
+    assert set(many.read) == {"DICOMDIR"}
+    assert len(many.written) == 1  # the new DICOMDIR, beside the old one
+    assert not many.unlinked + many.linked
+    assert few.flushes == many.flushes
+    assert few.statements == many.statements
+    assert few.folded == many.folded
+
+
+def test_removing_one_unlinks_one_file_and_writes_one(made: dict[int, Made]) -> None:
+    def remove(fs: FileSet) -> None:
+        fs.remove(next(iter(fs)))
+        fs.write(use_existing=True)
+
+    few, many = (count_in(one, remove) for one in made.values())
+
+    removed = "PT000000/ST000000/SE000000/IM000000"
+    ((gone, times),) = (+many.unlinked).items()
+    assert gone.endswith(f"/freed/{removed}")  # taken away before, and looked at once more
+    assert times == 1
+    assert len(many.written) == 1
+    assert not many.linked
+    assert set(many.read) == {"DICOMDIR", removed, gone}
+    assert few.flushes == many.flushes
+    assert few.statements == many.statements
+    assert few.folded == many.folded
+
+
+def test_undo_costs_what_the_change_did(made: dict[int, Made]) -> None:
+    called = []
+
+    def undo(fs: FileSet) -> None:
+        fs.remove(next(iter(fs)))
+        called.append(calls(fs.repository.undo))
+
+    few, many = (count_in(one, undo) for one in made.values())
+
+    assert not many.read + many.written + many.linked + many.unlinked
+    assert few.statements == many.statements
+    assert few.flushes == many.flushes
+    assert few.folded == many.folded == 2
+    assert called[1] <= called[0] + 20
+
+
+# --- looking -------------------------------------------------------------------------------------
+
+
+def test_loading_opens_the_dicomdir_and_nothing_else_of_the_medium(made: dict[int, Made]) -> None:
+    for count, one in made.items():
+        with counted() as costs:
+            assert len(FileSet(one.medium / "DICOMDIR")) == count
+        spent = costs.below(one.medium)
+        assert spent.read == {"DICOMDIR": 1}
+        assert not spent.written
+
+
+def test_status_of_what_was_closed_folds_no_event(made: dict[int, Made]) -> None:
+    statements = []
+    for one in made.values():
+        with counted() as costs:
+            repository = Repository.open(one.repository)
+            assert repository.summary().lines()
+            repository.close()
+        assert costs.folded == 0
+        assert not costs.below(one.medium).read
+        statements.append(costs.statements)
+    assert statements[0] == statements[1]
+
+
+def test_an_open_file_set_takes_less_than_two_kilobytes_an_instance(made: dict[int, Made]) -> None:
+    sizes = {count: traced_memory(one.open) for count, one in made.items()}
+
+    assert sizes[MANY] - sizes[FEW] < 2048 * (MANY - FEW)
+
+
+def traced_memory(open_: Callable[[], FileSet]) -> int:
+    """Return the most memory that Python's objects took while a File-set was opened."""
+    open_().close()  # with everything imported
+    gc.collect()
+    tracemalloc.start()
+    try:
+        with open_() as fs:
+            assert len(fs)
+            return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
