@@ -55,9 +55,9 @@ from ledger.instances.instance import differs
 from ledger.vault.protocol import Batch
 from projections.past.diff import above
 from projections.state.differences import differences, in_words, keyword_of
-from projections.state.hierarchy import Branch, Leaf
 from projections.state.keys import record_key
 from projections.state.namesakes import namesakes_above
+from projections.state.nodes import Branch, Leaf
 from projections.state.persons import other_person
 from projections.state.state import FileSetState
 

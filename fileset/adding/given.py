@@ -18,8 +18,8 @@ from fileset.adding.add import Adder
 from fileset.adding.candidate import Candidate, Outcome, read_dataset, read_path
 from ledger.errors import NotDicomError
 from ledger.events import Handle, Record
-from projections.state.hierarchy import Leaf
 from projections.state.namesakes import namesakes_above
+from projections.state.nodes import Leaf
 
 DSPathType: TypeAlias = Dataset | str | os.PathLike[str]
 

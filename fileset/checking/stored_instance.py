@@ -8,7 +8,7 @@ from fileset.checking.findings import RepositoryFinding, RepositoryFindingKind
 from fileset.checking.record_comparison import differing_uids
 from ledger.errors import InstanceError
 from ledger.instances.instance import Instance
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 
 
 def compare_instance(

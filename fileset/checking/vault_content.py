@@ -13,7 +13,7 @@ from ledger.digest import Digest
 from ledger.events import Placement
 from ledger.files import file_content
 from ledger.vault.protocol import Vault
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
 

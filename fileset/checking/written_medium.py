@@ -20,7 +20,7 @@ from ledger.events import Placement
 from ledger.names import twins
 from projections.dicomdir.definitions import DICOMDIR
 from projections.medium.plan import Plan
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 from projections.state.outline import whose_instance
 from projections.state.state import FileSetState
 

@@ -20,7 +20,7 @@ from ledger.events import EVENT_TYPES, ChangeStep, Handle, InstanceAdded, WriteE
 from ledger.journal.clocks import timestamp
 from ledger.journal.entries import Change, Stored
 from ledger.journal.protocol import decoded
-from projections.state.hierarchy import Branch
+from projections.state.nodes import Branch
 from projections.state.state import FileSetState
 
 _WORDS: Final = (

@@ -19,7 +19,7 @@ from ledger.events import Handle
 from ledger.files import viewed
 from ledger.vault.protocol import Excess
 from projections.state.erasing import RecordsLeft, identifiers, records_left
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
 

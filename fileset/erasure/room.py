@@ -15,7 +15,7 @@ from fileset.repository.repository import Repository
 from ledger.events import Handle, Placement
 from ledger.vault.protocol import Excess
 from projections.dicomdir.definitions import DICOMDIR
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
 _BESIDES: Final = 1 << 20  # bytes for the events, the vault's index and the folders

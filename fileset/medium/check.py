@@ -23,7 +23,7 @@ from ledger.files import file_content
 from ledger.names import twins
 from projections.dicomdir.definitions import DICOMDIR
 from projections.dicomdir.mending import decode_damaged
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 from projections.state.state import FileSetState, Written
 
 GONE: Final = (errno.ENOENT, errno.ENOTDIR)

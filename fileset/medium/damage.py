@@ -25,7 +25,7 @@ from ledger.files import FileStamp, file_content
 from ledger.phrases import some
 from projections.dicomdir.definitions import DICOMDIR
 from projections.dicomdir.mending import decode_damaged
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 from projections.state.state import FileSetState, Written
 
 

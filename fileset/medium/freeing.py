@@ -20,7 +20,7 @@ from fileset.medium.paths import is_within, isdir, islink, lexists, walk
 from ledger.disk import give_name
 from ledger.files import file_content
 from ledger.vault.protocol import Vault
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 
 
 class FreedFiles:

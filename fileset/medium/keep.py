@@ -19,7 +19,7 @@ from ledger.files import file_content
 from ledger.names import one_name
 from ledger.phrases import count, some
 from projections.medium.plan import Plan
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
 

@@ -54,7 +54,7 @@ from ledger.vault.protocol import Vault
 from projections.dicomdir.definitions import DICOMDIR
 from projections.dicomdir.mending import decode_damaged
 from projections.medium.plan import Plan
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 
 _FOREIGN: Final = "{} is not part of the File-set, which needs the name: move it away"
 

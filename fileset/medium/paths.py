@@ -16,7 +16,7 @@ from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from ledger.files import StrPath, file_content
 from projections.dicomdir.definitions import LEFTOVER
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 
 
 def mode_of(path: str, *, follow: bool = True) -> int:

@@ -34,7 +34,7 @@ from ledger.disk import fsync, fsync_all, give_name
 from ledger.errors import ContentMissingError, LedgerError
 from ledger.events import DamageNoted, DamageRepaired, Handle, Placement, StrangerKept
 from ledger.files import copy_file, file_content, naming
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
 _FOLDER: Final = ".DICOMDIR-repair"

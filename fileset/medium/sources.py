@@ -12,7 +12,7 @@ from ledger.errors import ContentMissingError
 from ledger.events import Placement
 from ledger.files import copy_file
 from ledger.vault.protocol import Vault
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 
 
 @frozen

@@ -18,7 +18,7 @@ from ledger.instances.instance import read_large
 from ledger.journal.protocol import Journal
 from ledger.vault.protocol import Vault
 from projections.state.fold import fold
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
 

@@ -15,7 +15,7 @@ from ledger.errors import ContentDamagedError, ContentMissingError
 from ledger.events import Content, Placement
 from ledger.files import file_content, naming, open_regular, read_file
 from ledger.vault.protocol import Batch
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 
 _ALL: WeakSet[Contents] = WeakSet()
 

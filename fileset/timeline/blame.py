@@ -13,7 +13,7 @@ from ledger.journal.protocol import decoded
 from projections.medium.layouts import pydicom_layout
 from projections.past.diff import above
 from projections.past.provenance import Provenance, Touch
-from projections.state.hierarchy import Branch, Leaf
+from projections.state.nodes import Branch, Leaf
 from projections.state.state import FileSetState
 
 _OWN = {

@@ -18,7 +18,7 @@ from fileset.views.records import RecordNode
 from fileset.views.view import View
 from ledger.events import Handle
 from projections.medium.layouts import file_id
-from projections.state.hierarchy import Branch, Leaf
+from projections.state.nodes import Branch, Leaf
 
 _REFERENCED: Final = {
     0x00080018: BaseTag(0x00041511),  # SOP Instance UID

@@ -19,7 +19,7 @@ from ledger.events import Record
 from ledger.instances.datasets import to_elements
 from ledger.tags import MANAGED
 from projections.medium.layouts import component, is_alphanumeric
-from projections.state.hierarchy import Branch, Leaf
+from projections.state.nodes import Branch, Leaf
 from projections.state.outline import outline, record_line
 
 

@@ -28,7 +28,7 @@ from ledger.tags import (
     REFERENCED_SOP_INSTANCE_UID,
     REFERENCED_TRANSFER_SYNTAX_UID,
 )
-from projections.state.hierarchy import Branch, Leaf
+from projections.state.nodes import Branch, Leaf
 from projections.state.state import FileSetState
 
 _DATASETS_KEPT: Final = 4096  # directory records decoded as a whole

@@ -33,8 +33,8 @@ from ledger.events import ArrivalWithheld, Content, Handle, InstanceRejected, Pl
 from ledger.files import stamp_of
 from ledger.phrases import storable
 from projections.medium.late import is_written
-from projections.state.hierarchy import Leaf
 from projections.state.keys import record_key
+from projections.state.nodes import Leaf
 
 HadContent: TypeAlias = Callable[[str, Callable[[], Digest]], bool]
 """Whether the file that was kept at a path had the content of that digest."""

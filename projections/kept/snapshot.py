@@ -23,7 +23,8 @@ from ledger.elements import Elements
 from ledger.events import EVENT_TYPES, Content, Handle, Placement, Record, RecordRef, WriteStarted
 from projections.dicomdir.definitions import FileSetIdentity
 from projections.state.fold import VERSION
-from projections.state.hierarchy import Branch, Hierarchy, Leaf
+from projections.state.hierarchy import Hierarchy
+from projections.state.nodes import Branch, Leaf
 from projections.state.state import FileSetState, Ghost, Writing, Written
 from projections.state.undo import (
     AdditionEffect,

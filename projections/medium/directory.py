@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from projections.dicomdir.definitions import Reference
 from projections.dicomdir.encoder import DirectoryRecord, encode_dicomdir
-from projections.state.hierarchy import Branch, Leaf
+from projections.state.nodes import Branch, Leaf
 from projections.state.state import FileSetState
 
 

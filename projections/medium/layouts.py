@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from ledger.names import one_name, with_folders
-from projections.state.hierarchy import Branch, Leaf
+from projections.state.nodes import Branch, Leaf
 from projections.state.state import FileSetState
 
 PREFIXES: Final = {

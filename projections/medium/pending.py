@@ -18,7 +18,7 @@ from projections.medium.layouts import (
     is_conformant,
     usual_layout,
 )
-from projections.state.hierarchy import Branch, Leaf
+from projections.state.nodes import Branch, Leaf
 from projections.state.state import FileSetState
 
 

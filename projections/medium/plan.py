@@ -16,7 +16,7 @@ from ledger.names import one_name
 from projections.medium.directory import encode_directory
 from projections.medium.layouts import ALPHANUMERIC_LIMIT, LAYOUTS, is_conformant
 from projections.medium.pending import in_order
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
 

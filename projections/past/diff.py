@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 from ledger.events import Handle
 from projections.dicomdir.definitions import FileSetIdentity
 from projections.past.effects import Effects
-from projections.state.hierarchy import Branch, Leaf
+from projections.state.nodes import Branch, Leaf
 from projections.state.state import FileSetState
 
 Path: TypeAlias = tuple[tuple[str, str], ...]

@@ -8,7 +8,7 @@ from typing import Final
 from attrs import define, field
 
 from projections.past.diff import Diff, Path, RecordDifference, above, kind_of, path_of, place_of
-from projections.state.hierarchy import Branch, Leaf
+from projections.state.nodes import Branch, Leaf
 
 
 @define

@@ -15,7 +15,7 @@ from ledger import elements
 from ledger.events import Handle, Record, RecordRef, RecordsKept
 from ledger.tags import PATIENT_ID, PATIENT_NAME, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
 from projections.dicomdir.text import text_of
-from projections.state.hierarchy import Branch, Leaf
+from projections.state.nodes import Branch, Leaf
 from projections.state.state import FileSetState
 
 KEYWORDS: Final[Mapping[str, int]] = {

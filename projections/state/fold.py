@@ -58,7 +58,7 @@ from ledger.events import (
 from ledger.journal.entries import Recorded
 from projections.dicomdir.definitions import FileSetIdentity
 from projections.errors import MisfitError
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 from projections.state.revert import inverse
 from projections.state.state import FileSetState, Ghost, Writing, Written
 from projections.state.undo import (

@@ -15,7 +15,7 @@ from ledger.instances.record_keys import UPPER_TYPES
 from ledger.tags import PATIENT_NAME
 from projections.dicomdir.findings import FindingKind, is_error
 from projections.dicomdir.record_checks import BLANKS, fault_of_namesake
-from projections.state.hierarchy import Branch, Leaf
+from projections.state.nodes import Branch, Leaf
 from projections.state.outline import whose
 from projections.state.state import FileSetState
 

@@ -8,7 +8,7 @@ from ledger import elements
 from ledger.events import Record
 from ledger.tags import PATIENT_ID, PATIENT_NAME
 from projections.dicomdir.text import text_of
-from projections.state.hierarchy import Branch, Leaf
+from projections.state.nodes import Branch, Leaf
 
 _PATIENT = (("PatientID", PATIENT_ID, True), ("PatientName", PATIENT_NAME, True))
 _STUDY = (("StudyDate", 0x00080020, False), ("StudyTime", 0x00080030, False))

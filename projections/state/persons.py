@@ -14,8 +14,8 @@ from attrs import frozen
 
 from ledger.events import Handle, Record
 from projections.state.differences import Aspect, Known, differences, values_of
-from projections.state.hierarchy import Branch, Leaf
 from projections.state.keys import record_key
+from projections.state.nodes import Branch, Leaf
 from projections.state.state import FileSetState
 
 _PATIENT: Final = "PATIENT"

@@ -16,7 +16,7 @@ from attrs import frozen
 
 from ledger.events import Handle, RecordRef
 from projections.errors import MisfitError
-from projections.state.hierarchy import Branch, Leaf
+from projections.state.nodes import Branch, Leaf
 from projections.state.undo import (
     AdditionEffect,
     Effect,

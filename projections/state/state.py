@@ -14,7 +14,8 @@ from attrs import define, evolve, frozen
 from ledger.digest import Digest
 from ledger.events import Handle, Record, RecordRef, WriteStarted
 from projections.dicomdir.definitions import FileSetIdentity
-from projections.state.hierarchy import Hierarchy, Leaf
+from projections.state.hierarchy import Hierarchy
+from projections.state.nodes import Leaf
 from projections.state.undo import UndoHistory
 
 

@@ -31,7 +31,7 @@ from ledger.journal.sqlite import SqliteJournal
 from projections.medium.pending import pending
 from projections.medium.plan import plan_export
 from projections.state.fold import advance
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 from projections.state.outline import record_line
 from projections.state.state import FileSetState
 

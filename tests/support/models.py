@@ -48,8 +48,8 @@ from projections.dicomdir.tree import DecodedNode, link
 from projections.kept.snapshot import dump
 from projections.medium.plan import Plan, plan_write
 from projections.state.fold import advance
-from projections.state.hierarchy import Branch, Leaf
 from projections.state.keys import record_key
+from projections.state.nodes import Branch, Leaf
 from projections.state.revert import inverse
 from projections.state.state import FileSetState
 

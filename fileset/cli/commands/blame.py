@@ -30,7 +30,7 @@ from ledger.events import (
 from ledger.phrases import count, some
 from projections.past.diff import above
 from projections.past.provenance import Touch, TouchKind
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
 

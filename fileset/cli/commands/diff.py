@@ -32,7 +32,7 @@ from ledger.digest import short
 from ledger.phrases import count
 from projections.past.diff import Diff, Side, compare
 from projections.past.diff_tree import INSTANCES, KINDS, OTHER, DiffNode, InstanceDifference, tree
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
 _FEW: Final = 5

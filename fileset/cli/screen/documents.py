@@ -16,7 +16,7 @@ from ledger.journal.protocol import body_of
 from ledger.phrases import count
 from projections.dicomdir.definitions import FileSetIdentity
 from projections.medium.pending import Staged, is_usually_moved, usually_pending
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
 CHANGE: Final[Shape] = {

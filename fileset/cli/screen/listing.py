@@ -11,7 +11,7 @@ from fileset.cli.screen.documents import instance_document, sop_class_name, stan
 from fileset.cli.screen.output import Node, Parts, Span, columns
 from ledger.digest import short
 from projections.medium.layouts import file_id
-from projections.state.hierarchy import Branch, Leaf
+from projections.state.nodes import Branch, Leaf
 from projections.state.outline import record_line
 from projections.state.state import FileSetState
 

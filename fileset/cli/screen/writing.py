@@ -11,7 +11,7 @@ from ledger.digest import Digest, short
 from ledger.events import Handle
 from ledger.phrases import count
 from projections.medium.plan import Plan
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 
 PLAN: Final[Shape] = {
     "root": "a path",

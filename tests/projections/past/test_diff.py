@@ -16,7 +16,7 @@ from projections.past.diff import Diff, Side, compare, path_of
 from projections.past.diff_tree import DiffNode, InstanceDifference, tree
 from projections.past.effects import Effects, effects_of
 from projections.state.fold import fold
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 
 Told = tuple[Any, ...]
 

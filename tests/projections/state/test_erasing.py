@@ -33,7 +33,7 @@ from projections.medium.plan import plan_write
 from projections.past.diff import above
 from projections.state.erasing import RecordsLeft, identifiers, matching, records_left
 from projections.state.fold import advance, fold
-from projections.state.hierarchy import Leaf
+from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
 wanted = st.one_of(

@@ -36,7 +36,7 @@ from projections.medium.layouts import file_id
 from projections.medium.pending import changed_metadata, moves, pending
 from projections.medium.plan import plan_write
 from projections.state.fold import advance, after, fold
-from projections.state.hierarchy import Branch, Leaf
+from projections.state.nodes import Branch, Leaf
 
 
 @given(programs())

@@ -22,8 +22,9 @@ from models import (
 from ledger import elements
 from ledger.elements import Element
 from ledger.events import ChangeUndone, InstanceRemoved, Record
-from projections.state.hierarchy import Branch, Hierarchy, Leaf
+from projections.state.hierarchy import Hierarchy
 from projections.state.keys import record_key
+from projections.state.nodes import Branch, Leaf
 
 
 def order_of(root: Branch) -> int:

@@ -14,7 +14,7 @@ from models import Author, Spec, added, calls, record, series, study
 from ledger.elements import Element, encode
 from ledger.events import InstanceRemoved, MismatchSettled, Record
 from ledger.tags import PATIENT_BIRTH_DATE, PATIENT_ID, PATIENT_NAME, PATIENT_SEX
-from projections.state.hierarchy import Branch, Leaf
+from projections.state.nodes import Branch, Leaf
 from projections.state.persons import mismatch, mismatches, other_person, seen
 from projections.state.state import FileSetState
 

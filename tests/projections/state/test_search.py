@@ -15,7 +15,7 @@ from fileset import FileSet, RecordNode
 from ledger import elements
 from ledger.elements import Element, find, plain_text
 from ledger.events import InstanceAdded, Record
-from projections.state.hierarchy import Branch, Leaf
+from projections.state.nodes import Branch, Leaf
 from projections.state.search import candidates, in_order
 from projections.state.state import FileSetState
 

@@ -1,0 +1,233 @@
+"""The nodes of the hierarchy: a directory record with others below it, and an instance.
+
+A node's `order` is the position of the event that introduced it; no two siblings share one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from attrs import define, field
+
+from ledger.events import Content, Handle, Placement, Record, RecordRef
+from projections.state.keys import record_key
+from projections.state.variants import Variants
+
+_Name = tuple[str, str]
+"""The type of a record and its key, which tell it from its siblings."""
+
+
+class Branch:
+    """A directory record with records below it; the root has an empty type and no home.
+
+    `live` counts those of its children that are live instances or have some below them.
+    """
+
+    __slots__ = (
+        "_by_name",
+        "_namesakes",
+        "_stale",
+        "children",
+        "home",
+        "index",
+        "key",
+        "live",
+        "name",
+        "on_medium",
+        "order",
+        "own",
+        "parent",
+        "ref",
+        "variants",
+    )
+
+    def __init__(self, record: Record, ref: RecordRef, home: Branch | None) -> None:
+        self.own = record
+        """What the event that introduced it holds for it."""
+        self.variants: Variants | None = None
+        self.on_medium: Record | None = None
+        """What the medium has of it as of the last completed write, where that is not its own."""
+        self.ref = ref
+        self.key = record_key(record) or ""
+        self.name: _Name = (record.type, self.key)
+        self.order = ref.position
+        self.home = home
+        """The branch that the journal put it under."""
+        self.parent: Branch | None = None
+        """Its home while it is in the tree, else `None`."""
+        self.children: dict[int, Branch | Leaf] = {}
+        self.index = 0
+        self.live = 0
+        self._by_name: dict[_Name, Branch] = {}
+        self._namesakes: dict[_Name, dict[int, Branch]] = {}
+        self._stale = False
+
+    @property
+    def record(self) -> Record:
+        """What the earliest live instance below it says of it.
+
+        With none, that is what the medium has of it, if it does.
+        """
+        if self.variants is None:
+            return self.own
+        return self.variants.standing or self.on_medium or self.own
+
+    def vary(self, leaf: Leaf, said: Record) -> None:
+        """Remember that `leaf`, an instance below it, says something else of it."""
+        if self.variants is None:
+            self.variants = Variants(self.own, self.leaves)
+        self.variants.add(leaf, said)
+
+    def keep(self, record: Record) -> None:
+        """Hold `record` for it from now on, which each instance below says that has no variant."""
+        self.own = record
+        if self.variants is not None:
+            self.variants.keep(record)
+        if self.on_medium is not None and self.on_medium.elements == record.elements:
+            self.on_medium = None
+
+    def records(self) -> Iterator[Record]:
+        """Yield what the journal holds for it, and whatever else instances say of it."""
+        yield self.own
+        if self.variants is not None:
+            yield from dict.fromkeys(self.variants.by_leaf.values())
+
+    def find(self, record_type: str, key: str) -> Branch | None:
+        """Return the record of a type below it in the tree with `key`: where new instances go.
+
+        Two may have one key: adopted media may hold such, and a record whose instances undo
+        brought back can stand beside one that came in its place. The first with live instances
+        then answers to the key, or simply the first.
+        """
+        name = (record_type, key)
+        found = self._by_name.get(name)
+        if found is None and (namesakes := self._namesakes.get(name)):
+            found = min(namesakes.values(), key=lambda branch: (not branch.live, branch.order))
+            self._by_name[name] = found
+        return found
+
+    def reconsider(self, child: Branch) -> None:
+        """Have `find` choose anew between `child`, which has changed, and its namesakes."""
+        if child.name in self._namesakes:
+            self._by_name.pop(child.name, None)
+
+    def leaves(self) -> Iterator[Leaf]:
+        """Yield the instances in the tree below it, in no particular order."""
+        stack = [self]
+        while stack:
+            for child in stack.pop().children.values():
+                if isinstance(child, Leaf):
+                    yield child
+                else:
+                    stack.append(child)
+
+    def ordered(self) -> list[Branch | Leaf]:
+        """Return the children in order, their `index` up to date."""
+        self.renumber()
+        return list(self.children.values())
+
+    def renumber(self) -> None:
+        """Bring the order and the `index` of the children up to date."""
+        if self._stale:
+            self.children = dict(sorted(self.children.items()))
+            for index, child in enumerate(self.children.values()):
+                child.index = index
+            self._stale = False
+
+    def attach(self, child: Branch | Leaf) -> None:
+        """Put `child` among the children, at the place of its order."""
+        if self.children and not self._stale and next(reversed(self.children)) > child.order:
+            self._stale = True
+        child.index = len(self.children)
+        self.children[child.order] = child
+        child.parent = self
+        if isinstance(child, Branch):
+            if (namesakes := self._namesakes.get(child.name)) is not None:
+                namesakes[child.order] = child
+                self.reconsider(child)
+            elif (other := self._by_name.setdefault(child.name, child)) is not child:
+                self._namesakes[child.name] = {other.order: other, child.order: child}
+                self.reconsider(child)
+
+    def detach(self, child: Branch | Leaf) -> None:
+        """Take `child` away."""
+        if child.order != next(reversed(self.children)):
+            self._stale = True
+        del self.children[child.order]
+        child.parent = None
+        if isinstance(child, Branch):
+            namesakes = self._namesakes.get(child.name)
+            if namesakes is None:
+                del self._by_name[child.name]
+                return
+            del namesakes[child.order]
+            self.reconsider(child)
+            if len(namesakes) == 1:
+                (self._by_name[child.name],) = namesakes.values()
+                del self._namesakes[child.name]
+
+
+@define(eq=False, weakref_slot=False)
+class Leaf:
+    """An instance: the directory record that references it, and its standing.
+
+    Of the event that added it this keeps what a File-set is made of; the journal has the rest.
+
+    Attributes
+    ----------
+    order : int
+        Its handle: the position of the event that added it.
+    home : Branch
+        The branch that the journal put it under.
+    source : str or None
+        Where its file was when it was added.
+    adopted_as : str or None
+        The File ID that it had on the medium it was adopted with.
+    file_id : str or None
+        Where it lies on the medium as of the last completed write, if it does.
+    rank : int
+        0 while it is not part of the File-set, else the position of the event that made it part;
+        `Hierarchy.rank` sets it.
+    parent : Branch or None
+        Its home while it is in the tree, else `None`.
+    """
+
+    order: Handle
+    home: Branch = field(repr=False)
+    uid: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    record: Record
+    content: Content | None
+    placement: Placement
+    source: str | None
+    adopted_as: str | None
+    file_id: str | None
+    rank: int = 0
+    index: int = 0
+    parent: Branch | None = field(default=None, repr=False)
+
+    @property
+    def handle(self) -> Handle:
+        """The position of the event that added the instance."""
+        return self.order
+
+    @property
+    def key(self) -> str:
+        """What tells the record from its siblings."""
+        return record_key(self.record, self.uid) or ""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the instance is part of the File-set."""
+        return self.rank > 0
+
+    @property
+    def is_addition(self) -> bool:
+        """Whether it is part of the File-set and not yet on the medium."""
+        return self.rank > 0 and self.file_id is None
+
+    @property
+    def is_removal(self) -> bool:
+        """Whether it is on the medium and no longer part of the File-set."""
+        return self.rank == 0 and self.file_id is not None
