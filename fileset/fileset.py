@@ -499,7 +499,8 @@ class FileSet:
         ----------
         path : str or PathLike, optional
             The root of a File-set that was never written; it must not hold another one. Or the one
-            that an imported journal names: nothing there is touched before.
+            that an imported journal names: nothing there is touched before. Or where the medium is
+            now that is no longer where it was last written: a warning tells so.
         use_existing : bool, optional
             Keep all files where they are. ValueError if additions are staged.
         force_implicit : bool, optional
@@ -521,7 +522,8 @@ class FileSet:
             self._check_write(path, use_existing=use_existing, new_medium=new_medium)
             self._writer.name(Path(path) if path else None)
             repository.roots.keep()
-            if not (self.is_staged or new_medium or repair):
+            is_moved = self._writer.is_moved(Path(path) if path else None)
+            if not (self.is_staged or new_medium or repair or is_moved):
                 return
             result = self._writer.write(
                 Path(path) if path else None,
@@ -546,7 +548,8 @@ class FileSet:
         if not path and (new_medium or (self.path is None and self.state.writing is None)):
             raise ValueError("The path to the root directory is required for a new File-set")
         is_named = self.path is None or self._repository.roots.knows(self.path)
-        if path and self.path and is_named and not new_medium:
+        is_changed = bool(path and self.path and is_named and not new_medium)
+        if is_changed and not self._writer.is_moved(Path(cast("str", path))):
             raise ValueError(
                 "The path for an existing File-set cannot be changed, use 'FileSet.copy()' to "
                 "write the File-set to a new location"

@@ -17,6 +17,7 @@ from ledger.errors import LedgerError
 from ledger.names import one_name
 from ledger.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from projections.dicomdir.decoder import decode_dicomdir
+from projections.dicomdir.definitions import DICOMDIR
 from projections.medium.plan import Plan
 from projections.state.state import FileSetState, Written
 
@@ -25,6 +26,39 @@ def is_present(written: Written) -> bool:
     """Whether the medium is there, as the last write left it."""
     root = Path(written.root)
     return root.is_dir() and is_as_written(read_dicomdir(root), written)
+
+
+def is_moved(root: Path, state: FileSetState, *, is_known: bool) -> bool:
+    """Whether the medium of `state` is at `root` now, as one that is mounted elsewhere today.
+
+    A copy that was handed out has the same DICOMDIR: as long as the medium is where it was last
+    written, nothing else is taken for it. Where that is isn't looked at unless it `is_known`.
+    """
+    written = state.written
+    if written is None or written.dicomdir is None or is_same_place(root, written.root):
+        return False
+    if not is_as_written(read_dicomdir(root), written):
+        return False
+    return not (is_known and is_still_there(Path(written.root), state))
+
+
+def is_same_place(root: Path, other: str) -> bool:
+    """Whether two paths lead to the same folder, which need not be there."""
+    return os.path.realpath(root) == os.path.realpath(other)
+
+
+def is_still_there(root: Path, state: FileSetState) -> bool:
+    """Whether a DICOMDIR of this File-set is at `root`, or one that can't be told from it."""
+    try:
+        dicomdir = read_dicomdir(root)
+    except PermissionError:
+        return os.path.lexists(root / DICOMDIR)
+    except OSError:  # what was mounted there has gone
+        return False
+    if dicomdir is None:
+        return False
+    uid, is_ours = owner_of(dicomdir, state)
+    return is_ours or not uid
 
 
 def why_left(written: Written, *, is_known: bool) -> str:
@@ -36,19 +70,27 @@ def why_left(written: Written, *, is_known: bool) -> str:
     return "handed out" if os.access(written.root, os.W_OK) else "read-only"
 
 
-def refuse_medium_left(root: Path, written: Written, *, is_known: bool) -> None:
+def refuse_medium_left(root: Path, state: FileSetState, *, is_known: bool) -> None:
     """Refuse a new home at `root` that the medium which is left has a part in."""
+    written = state.written
+    if written is None:
+        return
     is_on_it = root != Path(written.root) and is_in(root, written.root)
     if is_known and is_on_it and is_present(written):
         raise RefusedError(
             f"{root} is on the medium at {written.root}, which stays as it is: write to another "
             "folder."
         )
-    if root != Path(written.root) and is_as_written(read_dicomdir(root) or b"", written):
+    if root == Path(written.root) or not is_as_written(read_dicomdir(root) or b"", written):
+        return
+    if is_known and is_still_there(Path(written.root), state):
         raise RefusedError(
-            f"{root} is the medium that was written last, or a copy of it: leave `--new-medium` "
-            "out to write there, or write to another folder."
+            f"{root} is a copy of the medium at {written.root}: write to another folder."
         )
+    raise RefusedError(
+        f"{root} is the medium that was written last, or a copy of it: leave `--new-medium` "
+        "out to write there, or write to another folder."
+    )
 
 
 def refuse_changed(plan: Plan, written: Written | None, repository: Path | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,9 @@ from fileset.medium.guards import (
     changed_since,
     collisions,
     is_explicit,
+    is_moved,
     is_present,
+    is_same_place,
     one_of,
     refuse_altered,
     refuse_another,
@@ -32,11 +35,13 @@ from fileset.medium.guards import (
 )
 from fileset.medium.keep import keep_dropped, keep_medium, record_unread, refuse_lost
 from fileset.medium.materializer import Materializer
+from fileset.medium.paths import lexists
 from fileset.medium.repair import Repairer, clear_leftovers
 from fileset.progress import Progress
 from fileset.repository.repository import Repository
 from ledger.digest import Digest, digest_of
 from ledger.events import MediumLeft, WriteAbandoned, WriteCompleted, WriteStarted
+from projections.dicomdir.definitions import DICOMDIR
 from projections.medium.pending import changed_metadata, changed_records
 from projections.medium.plan import Plan, plan_resumed, plan_write
 from projections.state.fold import after
@@ -103,8 +108,10 @@ class Writer:
         """
         self.name(root)
         state = self._repository.refresh()
+        if not new_medium:
+            self._tell_moved(root)
         if new_medium and state.written is not None and not self._is_home(root):
-            self._refuse_left(root, state.written)
+            self._refuse_left(root, state)
             refuse_lost(self._repository, state)
             why = self._why_left(state.written)
             if state.writing is not None:
@@ -153,18 +160,40 @@ class Writer:
         there = Path(written.root)
         if root is None:
             self._roots.refuse_unnamed(written.root)
-        if repair and root in (None, there):
+        if repair and (root is None or is_same_place(root, written.root)):
             return there
-        dicomdir = read_dicomdir(root or there)
+        if root is not None and not is_same_place(root, written.root):
+            if self.is_moved(root):
+                return root
+            raise self._not_there(root, written)
+        dicomdir = read_dicomdir(there)
         if is_as_written(dicomdir, written):
-            return root or there  # a medium that is mounted elsewhere today is still the same
-        if root is not None and root != there:
-            leave_out = "leave the root out, " if self._roots.knows(there) else ""
-            raise RefusedError(
-                f"The File-set is written to {there}, not to {root}: {leave_out}give it a "
-                "new home there with `--new-medium`, or export a copy with `--at now`."
-            )
+            return there
         raise changed_since(there, dicomdir, self._repository.state)
+
+    def _not_there(self, root: Path, written: Written) -> RefusedError:
+        """Return the error of a `root` that is not where the File-set is written to."""
+        leave_out = "leave the root out, " if self._roots.knows(written.root) else ""
+        there = "in another folder" if lexists(os.fspath(root / DICOMDIR)) else "there"
+        return RefusedError(
+            f"The File-set is written to {written.root}, not to {root}: {leave_out}give it a new "
+            f"home {there} with `--new-medium`, or export a copy with `--at now`."
+        )
+
+    def is_moved(self, root: Path | None) -> bool:
+        """Whether the medium is at `root` now, and no longer where it was last written."""
+        state = self._repository.refresh()
+        if root is None or state.written is None:
+            return False
+        is_known = self._roots.knows(state.written.root)
+        return is_moved(whole(root), state, is_known=is_known)
+
+    def _tell_moved(self, root: Path | None) -> None:
+        written = self._repository.state.written
+        if root is not None and written is not None and self.is_moved(root):
+            warnings.warn(
+                f"The medium is at {whole(root)} now, and no longer at {written.root}", stacklevel=3
+            )
 
     def write(
         self,
@@ -201,6 +230,7 @@ class Writer:
                 new_medium = not self._is_home(root)
             else:
                 self.resume(progress=progress, repair=repair)
+                self._tell_moved(root)
                 if repair:
                     damage = self.damage(root, progress=progress)
                     Repairer(repository).repair(damage, reason=reason, progress=progress)
@@ -269,7 +299,7 @@ class Writer:
     def _is_home(self, root: Path | None) -> bool:
         """Whether the medium is at `root`, as the last write left it."""
         written = self._repository.refresh().written
-        if written is None or root is None or whole(root) != Path(written.root):
+        if written is None or root is None or not is_same_place(whole(root), written.root):
             return False
         return is_present(written)
 
@@ -314,7 +344,7 @@ class Writer:
             repository.emit(_given_up(state.writing))
         if state.written is None:
             return repository.refresh(), None
-        self._refuse_left(root, state.written)
+        self._refuse_left(root, state)
         keep_medium(repository, state)
         why = self._why_left(state.written)
         return _left(repository.refresh(), why), why
@@ -324,9 +354,10 @@ class Writer:
         state = self._repository.at(event.base)
         return state if event.leaving is None else _left(state, event.leaving)
 
-    def _refuse_left(self, root: Path | None, written: Written) -> None:
-        is_known = self._roots.knows(written.root)
-        refuse_medium_left(whole(root or Path(written.root)), written, is_known=is_known)
+    def _refuse_left(self, root: Path | None, state: FileSetState) -> None:
+        if root is not None and state.written is not None:
+            is_known = self._roots.knows(state.written.root)
+            refuse_medium_left(whole(root), state, is_known=is_known)
 
     def _why_left(self, written: Written) -> str:
         return why_left(written, is_known=self._roots.knows(written.root))

@@ -24,6 +24,7 @@ from ledger.events import (
     ChangeStep,
     ConflictNoted,
     InstanceAdded,
+    MediumLeft,
     MismatchNoted,
     PatientNameNoted,
 )
@@ -43,7 +44,8 @@ from projections.state.state import FileSetState
         "change}], oldest first, see below",
         "media": "[{root, how, position, recorded_at, instances, file_ids, dicomdir, "
         'still_there}], in order; how is "adopted", "written" or "exported", still_there how many '
-        "lie there still, as far as the journal knows, or null for a copy",
+        "lie there still, as far as the journal knows, or null for a copy and a medium that was "
+        "left as it was",
     },
 )
 @click.argument("query", metavar="KEYWORD=VALUE...", nargs=-1, required=True)
@@ -70,7 +72,7 @@ def blame(session: Session, query: tuple[str, ...], full: bool) -> Answer:
             {
                 "instances": [_instance(leaf) for leaf in leaves],
                 "events": [_event(touch, state, wording) for touch in found],
-                "media": [_medium(touch, state) for touch in _placed(found)],
+                "media": [_medium(touch, found, state) for touch in _placed(found)],
             }
         )
     return Answer(
@@ -78,7 +80,7 @@ def blame(session: Session, query: tuple[str, ...], full: bool) -> Answer:
         [
             *_heading(leaves),
             *_event_lines(found, wording, full=full, alone=len(leaves) == 1),
-            *_media_lines(found, state, full),
+            *_media_lines(found, leaves, state, full),
         ],
         [] if leaves else [_nothing(state, query)],
     )
@@ -232,7 +234,9 @@ def _placed(found: list[Touch]) -> Iterator[Touch]:
         yield evolve(touches[-1], instances=tuple(file_ids), file_ids=file_ids)
 
 
-def _media_lines(found: list[Touch], state: FileSetState, full: bool) -> Iterator[Line]:
+def _media_lines(
+    found: list[Touch], leaves: list[Leaf], state: FileSetState, full: bool
+) -> Iterator[Line]:
     media = list(_placed(found))
     if not media:
         if found:
@@ -243,25 +247,45 @@ def _media_lines(found: list[Touch], state: FileSetState, full: bool) -> Iterato
     yield (Span("Media", "title"),)
     for touch in media:
         paths = list(touch.file_ids.values())
-        still = _still_there(touch, state)
         line: list[str | Span] = [
             f"{touch.root}  {_HOW[touch.kind]} ",
             Span(time_of(touch.change), "faint"),
             f"  {count(len(paths), 'instance')}",
             f"  DICOMDIR {short(touch.dicomdir)}" if touch.dicomdir else "",
         ]
-        if still is not None and still < len(paths):
-            line.append(
-                Span(f"  {still:,} still there" if still else "  no longer there", "careful")
-            )
+        if what := _what_became(touch, found, state):
+            line.append(Span(f"  {what}", "careful"))
         yield tuple(line)
         lines = [("  ", Span(path, "command")) for path in paths]
         yield from first(lines, None if full else 1, "  and {:,} more: --full lists them")
+    here = sum(leaf.file_id is not None for leaf in leaves)
+    if state.written is not None and here and state.written.root not in {t.root for t in media}:
+        yield f"{state.written.root}  where the medium is now  {count(here, 'instance')}"
 
 
-def _still_there(touch: Touch, state: FileSetState) -> int | None:
+def _what_became(touch: Touch, found: list[Touch], state: FileSetState) -> str:
+    """Return what became of the instances on a medium, `""` if they are there or it is a copy."""
+    still = _still_there(touch, found, state)
+    if still is None:
+        left = _left(touch, found)
+        return f"left: {left.why}" if left is not None else ""
+    if still == len(touch.file_ids):
+        return ""
+    return f"{still:,} still there" if still else "no longer there"
+
+
+def _left(touch: Touch, found: list[Touch]) -> MediumLeft | None:
+    """Return how the medium was left with some of the instances on it, unless it was lost."""
+    for later in found:
+        is_it = later.root == touch.root and later.position > touch.position
+        if is_it and isinstance(later.event, MediumLeft):
+            return later.event if later.event.why != "lost" else None
+    return None
+
+
+def _still_there(touch: Touch, found: list[Touch], state: FileSetState) -> int | None:
     """Return how many of the instances lie there still, as far as the journal knows."""
-    if touch.kind is TouchKind.EXPORTED:
+    if touch.kind is TouchKind.EXPORTED or _left(touch, found) is not None:
         return None
     if state.written is None or state.written.root != touch.root:
         return 0
@@ -296,7 +320,7 @@ def _event(touch: Touch, state: FileSetState, wording: Wording) -> dict[str, Any
     }
 
 
-def _medium(touch: Touch, state: FileSetState) -> dict[str, Any]:
+def _medium(touch: Touch, found: list[Touch], state: FileSetState) -> dict[str, Any]:
     return {
         "root": touch.root,
         "how": _HOW[touch.kind],
@@ -305,7 +329,7 @@ def _medium(touch: Touch, state: FileSetState) -> dict[str, Any]:
         "instances": len(touch.file_ids),
         "file_ids": _file_ids(touch, state),
         "dicomdir": str(touch.dicomdir) if touch.dicomdir else None,
-        "still_there": _still_there(touch, state),
+        "still_there": _still_there(touch, found, state),
     }
 
 

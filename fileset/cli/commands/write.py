@@ -215,7 +215,9 @@ class _Wanted:
 
     def _has_to_write(self) -> bool:
         state = self.repository.refresh()
-        return self.new_medium or self.repair or _is_staged(state, self._layout())
+        if self.new_medium or self.repair or self.writer.is_moved(self.root):
+            return True
+        return _is_staged(state, self._layout())
 
     def _before(self) -> Mapping[Handle, str]:
         return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from pydicom import dcmread, examples
 from fileset import FileSet
 from fileset.checking.repository import verify
 from fileset.errors import RefusedError
+from fileset.medium import dicomdir as medium_dicomdir
 from fileset.medium.errors import MediumError, WriteFailedError
 from fileset.medium.export import Exporter
 from fileset.medium.made_files import MadeFiles
@@ -28,6 +30,7 @@ from ledger.vault.packs import CHUNK
 from projections.state.fold import fold
 
 CT, MR = (Path(examples.get_path(name)) for name in ("ct", "mr"))
+EXAMPLE = Path(examples.get_path("dicomdir"))
 
 
 class Bench:
@@ -575,12 +578,82 @@ def test_what_goes_from_a_medium_mounted_elsewhere_is_kept_all_the_same(
     adopted.root.rename(elsewhere)
     adopted.files.remove(next(iter(adopted.files)))
 
-    adopted.writer().write(elsewhere, "existing")
+    with pytest.warns(UserWarning, match="The medium is at"):
+        adopted.writer().write(elsewhere, "existing")
 
     adopted.files.undo()
     adopted.writer().write(None, "existing")
     assert verify_kinds(adopted) == []
     assert len(FileSet(elsewhere / "DICOMDIR")) == 2
+
+
+@pytest.mark.parametrize("how", ["folder", "DICOMDIR", "another's DICOMDIR"])
+def test_a_root_is_taken_for_the_medium_once_that_is_no_longer_where_it_was(
+    bench: Bench, tmp_path: Path, how: str
+) -> None:
+    bench.writer().write(bench.root)
+    now = tmp_path / "now"
+    shutil.copytree(bench.root, now)
+    if how == "folder":
+        shutil.rmtree(bench.root)
+    else:
+        (bench.root / "DICOMDIR").unlink()
+        if how != "DICOMDIR":
+            shutil.copy(EXAMPLE, bench.root / "DICOMDIR")
+
+    told = f"The medium is at {now} now, and no longer at {bench.root}"
+    with pytest.warns(UserWarning, match=re.escape(told)):
+        bench.writer().write(now)
+
+    assert bench.repository.state.written is not None
+    assert bench.repository.state.written.root == str(now)
+    assert verify_kinds(bench) == []
+
+
+@pytest.mark.parametrize("there", ["as written", "edited", "damaged", "closed to us"])
+def test_a_copy_is_no_medium_while_the_medium_is_where_it_was(
+    bench: Bench, tmp_path: Path, there: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.writer().write(bench.root)
+    copy = tmp_path / "copy"
+    shutil.copytree(bench.root, copy)
+    dicomdir = bench.root / "DICOMDIR"
+    if there == "edited":
+        dicomdir.write_bytes(dicomdir.read_bytes().replace(b"CT_small", b"CT_SMALL") + bytes(2))
+    elif there == "damaged":
+        dicomdir.write_bytes(b"DICM")
+    elif there == "closed to us":
+        read = medium_dicomdir.read_file
+
+        def refusing(path: Path) -> bytes:
+            if path == dicomdir:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+            return read(path)
+
+        monkeypatch.setattr(medium_dicomdir, "read_file", refusing)
+    before = bench.repository.state.position
+
+    for staged in (False, True):
+        if staged:
+            bench.files.add(MR)
+            before += 1
+        for options in ({}, {"repair": True}):
+            with pytest.raises(RefusedError, match=f"written to {bench.root}, not to {copy}"):
+                bench.writer().write(copy, **options)
+        with pytest.raises(RefusedError, match=f"{copy} is a copy of the medium at {bench.root}"):
+            bench.writer().write(copy, new_medium=True)
+    assert bench.repository.refresh().position == before
+
+
+def test_a_link_to_the_medium_is_the_medium(bench: Bench, tmp_path: Path) -> None:
+    bench.writer().write(bench.root)
+    (tmp_path / "link").symlink_to(bench.root)
+    bench.files.add(MR)
+
+    result = bench.writer().write(tmp_path / "link")
+
+    assert result.root == str(bench.root)
+    assert bench.writer().write(tmp_path / "link", new_medium=True).plan is None
 
 
 def test_a_removal_that_was_written_is_undone_under_the_adopted_name(bench: Bench) -> None:

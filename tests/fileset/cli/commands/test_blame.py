@@ -144,6 +144,17 @@ def test_an_adopted_instance_came_with_its_medium_and_can_be_lost_with_it(tmp_pa
     assert new["still_there"] == new["instances"] == old["instances"]
 
 
+def test_a_medium_that_was_left_has_still_what_was_on_it(cli: Cli, tmp_path: Path) -> None:
+    cli("add", CT)
+    cli("write", tmp_path / "old")
+    cli("write", tmp_path / "new", "--new-medium")
+    old, new = cli.json("blame", "PatientID=1CT1")["media"]
+    assert (old["still_there"], new["still_there"]) == (None, 1)
+    out = cli("blame", "PatientID=1CT1").out
+    assert "left: handed out\n" in out
+    assert "no longer there" not in out
+
+
 def test_a_revert_is_told_and_what_it_brought_back(cli: Cli) -> None:
     cli("add", CT)
     cli("remove", "PatientID=1CT1")

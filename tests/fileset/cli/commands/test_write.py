@@ -11,6 +11,7 @@ import pytest
 from cli_runs import CT, MR, OVERLAY, Cli, copy_of_example, run
 from pydicom.fileset import FileSet as PydicomFileSet
 
+from fileset import FileSet
 from fileset.medium.made_files import MadeFiles
 from fileset.medium.materializer import Materializer
 
@@ -296,6 +297,58 @@ def test_after_a_medium_was_lost_another_one_is_written(
     cli("undo")
     cli("write")
     assert len(PydicomFileSet(new / "DICOMDIR")) == 2
+
+
+def test_a_copy_that_was_handed_out_never_becomes_the_medium(
+    cli: Cli, medium: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    cli("add", CT)
+    cli("write", medium)
+    cli("write", copy, "--at", "now")
+    before = files(copy)
+    for staged in (False, True):
+        if staged:
+            cli("add", MR)
+        told = cli("write", copy, code=3).err
+        assert f"is written to {medium}, not to {copy}: leave the root out" in told
+        assert "in another folder with `--new-medium`, or export a copy with `--at now`" in told
+        assert f"a copy of the medium at {medium}" in cli("write", copy, "--new-medium", code=3).err
+        with FileSet.open(cli.repository) as fs, pytest.raises(ValueError, match="be changed"):
+            fs.write(copy)
+    assert files(copy) == before
+    assert f"Wrote 2 instances to {medium}" in cli("write", medium).out
+
+
+@pytest.mark.parametrize("staged", [True, False])
+def test_a_medium_that_is_at_another_place_now_is_told(
+    cli: Cli, medium: Path, tmp_path: Path, staged: bool
+) -> None:
+    cli("add", CT)
+    cli("write", medium)
+    now = medium.rename(tmp_path / "now")
+    if staged:
+        cli("add", MR)
+    told = f"The medium is at {now} now, and no longer at {medium}"
+    assert cli.json("write", now, "--dry-run")["warnings"] == [told]
+    document = cli.json("write", now)
+    assert (document["written"], document["warnings"]) == (True, [told])
+    assert cli.json("verify")["findings"] == []
+    assert f"{now}  where the medium is now  1 instance" in cli("blame", "PatientID=1CT1").out
+    cli("set", "id=X")
+    assert cli("write").out.startswith(f"Wrote {1 + staged} instance")
+
+
+def test_a_program_is_told_that_the_medium_is_at_another_place_now(
+    cli: Cli, medium: Path, tmp_path: Path
+) -> None:
+    cli("add", CT)
+    cli("write", medium)
+    now = medium.rename(tmp_path / "now")
+    with FileSet.open(cli.repository) as fs:
+        with pytest.warns(UserWarning, match=f"The medium is at {now} now"):
+            fs.write(now)
+        assert fs.path == str(now)
 
 
 def test_a_strange_file_that_went_is_told_in_the_log(tmp_path: Path) -> None:
