@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
@@ -16,11 +17,11 @@ from fileset.adding.candidate import (
     LARGE,
     AddReport,
     Candidate,
+    LargeFile,
     Outcome,
     Result,
     absolute,
     read_path,
-    same_data_set,
 )
 from fileset.adding.faults import Fault, faults_of
 from fileset.adding.find import FoundFile
@@ -31,6 +32,7 @@ from fileset.repository.contents import Contents, take_in
 from fileset.repository.repository import Repository
 from ledger.errors import (
     ConflictError,
+    ContentDamagedError,
     ContentMissingError,
     InstanceError,
     LedgerError,
@@ -50,8 +52,8 @@ from ledger.events import (
     Record,
     Variant,
 )
-from ledger.files import file_content
-from ledger.instances.instance import differs
+from ledger.files import FileStamp, FileView, file_content
+from ledger.instances.compare import differs
 from ledger.vault.protocol import Batch
 from projections.past.diff import above
 from projections.state.differences import differences, in_words, keyword_of
@@ -352,25 +354,32 @@ class Adder:
             content = self._contents.content(leaf)
             if content.digest == candidate.content.digest:
                 return None
-            if max(content.size, candidate.content.size) >= LARGE:
-                return "it is too large to compare element by element"
-            there = self._read(leaf)
+            with self._reading(leaf, content) as there, candidate.read() as offered:
+                how = differs(there, offered)
         except (OSError, LedgerError):
             return "it can't be read to compare"
-        how = differs(there, candidate.data)
-        if how == "nothing" or (how == "metadata" and same_data_set(there, candidate.data)):
-            return None
-        return f"its {how} differs"
+        return None if how == "nothing" else f"its {how} differs"
 
-    def _read(self, leaf: Leaf) -> bytes:
-        """Return the instance's bytes, of one in the same batch from where they were just read."""
+    @contextmanager
+    def _reading(self, leaf: Leaf, content: Content) -> Iterator[bytes | FileView]:
+        """Give the instance's bytes, of one in the same batch from where they were just read."""
         try:
-            return self._contents.read(leaf)
+            if content.size < LARGE:
+                there: bytes | Path = self._contents.read(leaf)
+            else:
+                there = self._contents.path(leaf)
         except ContentMissingError:
-            source = leaf.source
-            if source is None or leaf.content != file_content(Path(source)):
+            if leaf.source is None:
                 raise
-            return Path(source).read_bytes()
+            there = Path(leaf.source)
+        if isinstance(there, bytes):
+            yield there
+            return
+        stamp = FileStamp.of(there.stat())
+        if file_content(there) != content:
+            raise ContentDamagedError(f"{there} has changed since it was added.")
+        with LargeFile(os.fspath(there), stamp).view() as view:
+            yield view
 
 
 def _namesakes(state: FileSetState, handle: Handle) -> Iterator[Fault]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -365,16 +364,6 @@ def _parse(file: bytes | str) -> Dataset:
     from pydicom import dcmread  # noqa: PLC0415 - only overridden recorders need it
 
     return dcmread(file, defer_size=_AT_ONCE) if isinstance(file, str) else dcmread(BytesIO(file))
-
-
-def same_data_set(first: bytes, second: bytes) -> bool:
-    """Whether two files hold the same data set, however each encodes it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they would not say of which file they are
-        try:
-            return bool(_parse(first) == _parse(second))
-        except Exception:  # noqa: BLE001 - pydicom raises many things on values it can't decode
-            return False
 
 
 def _read_file(

@@ -20,7 +20,7 @@ _SMALL: Final = 4  # chunks of what is unfolded, of 4 MiB each
 
 
 @contextmanager
-def opened(view: FileView) -> Iterator[tuple[Meta, Buffer | FileView, int]]:
+def opened(view: Buffer | FileView) -> Iterator[tuple[Meta, Buffer | FileView, int]]:
     """Give the meta information of a file, and its data set: a view, and where in it that begins.
 
     One that is deflated is unfolded; InstanceError if it can't be.
@@ -69,7 +69,7 @@ def _temporary() -> Iterator[None]:
         ) from exc
 
 
-def _read_on(view: FileView, offset: int) -> Iterator[bytes]:
+def _read_on(view: Buffer | FileView, offset: int) -> Iterator[Buffer]:
     while piece := view[offset : offset + _CHUNK]:
         yield piece
         offset += len(piece)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
 from attrs import frozen
 
@@ -19,13 +19,12 @@ from ledger.instances.record_keys import (
 )
 from ledger.instances.scanner import Scan, Wanted, scan, scan_file, scan_head
 from ledger.instances.walker import Buffer, describe
-from ledger.uids import EXPLICIT_VR_BIG_ENDIAN, MEDIA_STORAGE_DIRECTORY
+from ledger.uids import MEDIA_STORAGE_DIRECTORY
 
 _WANTED: Final = Wanted(
     {**{tag: key.vr for tag, key in KEYS.items()}, **OF_PERSONS},
     presence_only=(ENCAPSULATED_DOCUMENT,),
 )
-_PIXELS: Final = Wanted({0x7FE00008: "OF", 0x7FE00009: "OD", 0x7FE00010: "OW"})
 
 _HEAD: Final = 1 << 15  # bytes, in which most headers are
 
@@ -80,28 +79,6 @@ def read_head(head: bytes, size: int) -> Instance | None:
         return None if found is None else _instance(found)
     except InstanceError:
         return None
-
-
-def differs(first: Buffer, second: Buffer) -> Literal["nothing", "metadata", "pixel data"]:
-    """Return in what two files of one SOP Instance UID differ.
-
-    `"metadata"` is said only where both can be read and have the same bytes of pixel data in
-    the same byte order; a file that can't be read may differ in anything.
-    """
-    if first == second:
-        return "nothing"
-    try:
-        one, other = scan(first, _PIXELS), scan(second, _PIXELS)
-    except InstanceError:
-        return "pixel data"
-    pixels = [
-        (
-            {tag: e.value for tag, e in each.elements.items()},
-            each.transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN,
-        )
-        for each in (one, other)
-    ]
-    return "metadata" if pixels[0] == pixels[1] else "pixel data"
 
 
 def _instance(found: Scan) -> Instance:

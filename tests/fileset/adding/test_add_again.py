@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from cli_runs import CT, MR, Cli, changed, run
-from pydicom import dcmread
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom import dcmread, dcmwrite
+from pydicom.data import get_testdata_file
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from fileset import FileSet
+from fileset.adding.candidate import LARGE
 
 
 @pytest.fixture
@@ -169,3 +171,35 @@ def test_an_instance_in_python_can_be_read_from_the_copy(source: Path, tmp_path:
         lose_all_but_the_repository(tmp_path)
 
         assert instance.load().SOPInstanceUID == instance.SOPInstanceUID
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("liver_1frame.dcm", "liver_expb_1frame.dcm"),
+        ("MR_small.dcm", "MR_small_expb.dcm"),
+        ("MR_small.dcm", "MR_small_implicit.dcm"),
+    ],
+    ids=" and ".join,
+)
+def test_the_same_instance_in_another_encoding_is_there_already(
+    cli: Cli, names: tuple[str, str]
+) -> None:
+    first, second = map(get_testdata_file, names)
+    cli("add", first)
+    assert "1 already there" in cli("add", second).out
+
+
+def test_a_large_instance_in_another_encoding_is_there_already(cli: Cli, tmp_path: Path) -> None:
+    for name, syntax in (("a", ExplicitVRLittleEndian), ("b", ExplicitVRBigEndian)):
+        ds = dcmread(MR)
+        ds.PixelData = b"\1\2" * (LARGE // 2) if name == "a" else b"\2\1" * (LARGE // 2)
+        ds.file_meta.TransferSyntaxUID = syntax
+        dcmwrite(tmp_path / name, ds, implicit_vr=False, little_endian=name == "a")
+    cli("add", tmp_path / "a")
+    assert "1 already there" in cli("add", tmp_path / "b").out
+    other = changed(tmp_path / "a", tmp_path / "c", PatientComments="other")
+    assert "(its metadata differs)" in cli("add", other, code=1).err
+    run("init", tmp_path / "both")
+    both = Cli(tmp_path / "both")("add", tmp_path / "a", tmp_path / "b").out
+    assert "1 already there" in both
