@@ -11,7 +11,16 @@ from typing import Final
 from fileset.adding.whole import sound_instance
 from fileset.checking.findings import RepositoryFinding, RepositoryFindingKind
 from fileset.checking.stored_instance import compare_instance
-from fileset.medium.check import CheckedFile, Fault, check_files, is_as_written, leaves_on, owner_of
+from fileset.medium.check import (
+    CheckedFile,
+    Fault,
+    check_files,
+    is_as_written,
+    leaves_on,
+    loaded_from,
+    not_loaded,
+    owner_of,
+)
 from fileset.medium.dicomdir import leads_out, read_dicomdir
 from fileset.medium.other_names import OtherNames
 from fileset.progress import PhasedProgress, Progress
@@ -25,6 +34,9 @@ from projections.state.outline import whose_instance
 from projections.state.state import FileSetState
 
 _REPLACING: Final = "`fileset write --repair` repairs what can be."
+_UNREADABLE: Final = (
+    "Make it readable, or move it away: then `fileset write --repair` repairs what can be."
+)
 
 
 def verify_medium(
@@ -47,7 +59,7 @@ def verify_medium(
         dicomdir = None if outside else read_dicomdir(root)
     except (OSError, MemoryError) as exc:
         why = exc.strerror if isinstance(exc, OSError) else "it is too large for the memory"
-        message = f"The DICOMDIR at {root} can't be read: {why}. {_REPLACING}"
+        message = f"The DICOMDIR at {root} can't be read: {why}. {_UNREADABLE}"
         yield RepositoryFinding(RepositoryFindingKind.DICOMDIR, str(root / DICOMDIR), message)
     else:
         if outside:
@@ -57,6 +69,11 @@ def verify_medium(
             )
             yield RepositoryFinding(RepositoryFindingKind.DICOMDIR, str(root / DICOMDIR), message)
         elif not is_as_written(dicomdir, written):
+            if dicomdir is not None and (loaded := loaded_from(root, state)) is not None:
+                where = str(root / DICOMDIR)
+                message = not_loaded(loaded)
+                yield RepositoryFinding(RepositoryFindingKind.DICOMDIR, where, message)
+                return
             absent = _absent(root, dicomdir, state)
             if absent is not None:
                 yield RepositoryFinding(RepositoryFindingKind.MEDIUM, str(root), absent)
@@ -139,6 +156,7 @@ def _of_file(checked: CheckedFile, names: OtherNames) -> Iterator[RepositoryFind
         if leaf.placement is Placement.ROOT:
             yield from _compare(leaf, str(path))
         return
+    advice = _REPLACING
     if fault is Fault.CHANGED:
         kind, message = (
             RepositoryFindingKind.FILE_CHANGED,
@@ -163,12 +181,13 @@ def _of_file(checked: CheckedFile, names: OtherNames) -> Iterator[RepositoryFind
     else:
         why = error.strerror if error else "it can't be read"
         kind, message = RepositoryFindingKind.FILE_UNREADABLE, f"{path}: {why}."
-    yield RepositoryFinding(kind, str(path), f"{message} {_REPLACING}", leaf.handle)
+        advice = _REPLACING if path.is_symlink() else _UNREADABLE
+    yield RepositoryFinding(kind, str(path), f"{message} {advice}", leaf.handle)
 
 
 def _compare(leaf: Leaf, path: str) -> Iterator[RepositoryFinding]:
     try:
         yield from compare_instance(leaf, path, partial(sound_instance, path))
     except OSError as exc:
-        message = f"{path}: {exc.strerror}. {_REPLACING}"
+        message = f"{path}: {exc.strerror}. {_UNREADABLE}"
         yield RepositoryFinding(RepositoryFindingKind.FILE_UNREADABLE, path, message, leaf.handle)

@@ -92,6 +92,20 @@ class Session:
 
         return FileSet(repository=self.repository())
 
+    def home(self) -> tuple[Path, Path] | None:
+        """Return the repository that is named or around, and where its medium is, if it has one."""
+        from fileset.repository.folder import find_repository  # noqa: PLC0415 - as above
+
+        path = self.path or find_repository(Path.cwd())
+        try:
+            opened = self.repository() if path is not None else None
+        except (LedgerError, OSError):  # it has no say in what is no business of it
+            return None
+        written = opened.state.written if opened is not None else None
+        if path is None or opened is None or written is None:
+            return None
+        return (path, Path(written.root)) if opened.roots.knows(written.root) else None
+
     def _find(self) -> Path:
         from fileset.errors import RepositoryError  # noqa: PLC0415 - as above
         from fileset.repository.folder import find_repository  # noqa: PLC0415

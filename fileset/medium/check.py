@@ -10,6 +10,7 @@ import os
 import stat
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,7 +18,7 @@ from typing import Final, NamedTuple
 from fileset.medium.file_ids import RootFolder
 from fileset.medium.paths import are_one
 from fileset.progress import Progress
-from ledger.digest import digest_of
+from ledger.digest import Digest, digest_of
 from ledger.errors import LedgerError
 from ledger.files import file_content
 from ledger.names import twins
@@ -120,6 +121,38 @@ def how_altered(path: str, leaf: Leaf) -> str | None:
 def is_as_written(dicomdir: bytes | None, written: Written) -> bool:
     """Whether `dicomdir`, that of the medium now, is what the last write left there."""
     return (digest_of(dicomdir) if dicomdir is not None else None) == written.dicomdir
+
+
+def loaded_from(root: Path, state: FileSetState) -> Path | None:
+    """Return the file beside the DICOMDIR that an adopted File-set was loaded from instead of it.
+
+    `None` where it was written since, or there is no such file any more.
+    """
+    written = state.written
+    if written is None or not written.is_adopted or written.dicomdir is None:
+        return None
+    others = {DICOMDIR, *(leaf.file_id for leaf in leaves_on(state))}
+    with suppress(OSError):
+        for path in (root / name for name in sorted(set(os.listdir(root)) - others)):
+            if path.is_file() and _digest(path) == written.dicomdir:
+                return path
+    return None
+
+
+def _digest(path: Path) -> Digest | None:
+    """Return the digest of the file at `path`, `None` if it can't be read."""
+    with suppress(OSError):
+        return file_content(path).digest
+    return None
+
+
+def not_loaded(loaded: Path) -> str:
+    """Return that the DICOMDIR beside the file `loaded` is not ours, and what to do about that."""
+    return (
+        f"The File-set was loaded from {loaded}, and the DICOMDIR beside that is another one, "
+        "which is not overwritten: `fileset write ROOT --new-medium` writes everything to another "
+        "folder."
+    )
 
 
 def owner_of(dicomdir: bytes, state: FileSetState) -> tuple[str, bool]:

@@ -15,7 +15,15 @@ from pathlib import Path
 from attrs import define, field, frozen
 
 from fileset.errors import RefusedError
-from fileset.medium.check import GONE, Fault, check_files, is_as_written, owner_of
+from fileset.medium.check import (
+    GONE,
+    Fault,
+    check_files,
+    is_as_written,
+    loaded_from,
+    not_loaded,
+    owner_of,
+)
 from fileset.medium.dicomdir import leads_out, read_dicomdir
 from fileset.medium.errors import MediumError
 from fileset.medium.paths import is_within
@@ -124,6 +132,8 @@ def find_damage(
     if not root.is_dir():
         raise _not_there(root)
     damage = _damage_of_dicomdir(root, state.written)
+    if damage.replaced is not None and (loaded := loaded_from(root, state)) is not None:
+        raise RefusedError(not_loaded(loaded))
     is_ours = _is_ours(damage, root, state)
     there = sound = 0
     for leaf, path, fault, error in check_files(root, state, progress):
@@ -183,7 +193,7 @@ def _damage_of_dicomdir(root: Path, written: Written) -> MediumDamage:
         dicomdir = None if leads_out(root) else read_dicomdir(root)
     except OSError as exc:
         raise MediumError(
-            f"{root / DICOMDIR} can't be read ({exc.strerror}): move it away, or repair the disk."
+            f"{root / DICOMDIR} can't be read ({exc.strerror}): make it readable, or move it away."
         ) from exc
     if dicomdir is None:
         return MediumDamage(root, no_dicomdir=written.dicomdir is not None)

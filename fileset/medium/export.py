@@ -74,7 +74,7 @@ class Exporter:
             ) from exc
         self._refuse_unnamed(plan)
         if not is_carried_out(plan):
-            refuse_another(root)
+            refuse_another(root, now)
         if clashes := collisions(plan):
             raise MediumError(
                 f"{root} holds files where new ones have to go, such as "

@@ -8,7 +8,15 @@ from os.path import join
 from pathlib import Path
 
 from fileset.errors import RefusedError
-from fileset.medium.check import Names, how_altered, is_as_written, leaves_on, owner_of
+from fileset.medium.check import (
+    Names,
+    how_altered,
+    is_as_written,
+    leaves_on,
+    loaded_from,
+    not_loaded,
+    owner_of,
+)
 from fileset.medium.dicomdir import read_dicomdir
 from fileset.medium.errors import DicomdirReplacedError, MediumError
 from fileset.medium.paths import is_in, is_in_place, isdir, lexists
@@ -93,15 +101,19 @@ def refuse_medium_left(root: Path, state: FileSetState, *, is_known: bool) -> No
     )
 
 
-def refuse_changed(plan: Plan, written: Written | None, repository: Path | None) -> None:
-    """Refuse to complete `plan` where neither it nor the write before it left the DICOMDIR."""
+def refuse_changed(plan: Plan, base: FileSetState, repository: Path | None) -> None:
+    """Refuse to complete `plan` where neither it nor the write before it left the DICOMDIR.
+
+    `base` is the state that it began with.
+    """
+    written = base.written
     root = Path(plan.root)
     dicomdir = read_dicomdir(root)
     if dicomdir is not None and dicomdir in (plan.interim, plan.dicomdir):
         return
     if written is None:
         refuse_place(root, repository)
-        refuse_another(root)
+        refuse_another(root, base)
     elif not is_as_written(dicomdir, written):
         found = "there is no DICOMDIR" if dicomdir is None else "the DICOMDIR is another one"
         raise MediumError(
@@ -117,6 +129,8 @@ def changed_since(root: Path, dicomdir: bytes | None, state: FileSetState) -> Me
         ", so other files may have changed, too. `fileset verify` shows what differs; `fileset "
         "write --repair` repairs that"
     )
+    if dicomdir is not None and (loaded := loaded_from(root, state)) is not None:
+        return MediumError(not_loaded(loaded))
     if dicomdir is not None:
         how = "is not the one that was loaded or written last"
         uid, is_ours = owner_of(dicomdir, state)
@@ -217,8 +231,11 @@ def refuse_own_media(root: Path, media: Iterable[str]) -> None:
             )
 
 
-def refuse_another(root: Path) -> None:
-    """Refuse a root that holds a File-set already, unless that one has no instances."""
+def refuse_another(root: Path, state: FileSetState) -> None:
+    """Refuse a root that holds a File-set already, unless that one has no instances.
+
+    One with the File-set UID of `state` is a copy of that.
+    """
     dicomdir = read_dicomdir(root)
     if dicomdir is None:
         return
@@ -226,11 +243,18 @@ def refuse_another(root: Path) -> None:
         is_empty = not decode_dicomdir(dicomdir, name=os.fspath(root)).records
     except LedgerError:
         is_empty = False
-    if not is_empty:
+    if is_empty:
+        return
+    _, is_ours = owner_of(dicomdir, state)
+    if is_ours:
         raise MediumError(
-            f"{root} holds another File-set: write to another folder, or adopt that one with "
-            f"`fileset init REPO --from {root / 'DICOMDIR'}`."
+            f"{root} holds a copy of this File-set that is not the same, such as an earlier one: "
+            "write to another folder, or delete that copy first."
         )
+    raise MediumError(
+        f"{root} holds another File-set: write to another folder, or adopt that one with "
+        f"`fileset init REPO --from {root / 'DICOMDIR'}`."
+    )
 
 
 # --- what lies there against a plan ---------------------------------------------------------------

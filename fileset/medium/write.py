@@ -155,7 +155,7 @@ class Writer:
             if root is None:
                 raise RefusedError("Name the root folder: this File-set was never written.")
             refuse_place(root, self._repository.path)
-            refuse_another(root)
+            refuse_another(root, self._repository.state)
             return root
         there = Path(written.root)
         if root is None:
@@ -310,7 +310,7 @@ class Writer:
             return False
         base = self._begun_at(writing.event)
         try:
-            refuse_changed(plan_resumed(base, writing.event), base.written, self._repository.path)
+            refuse_changed(plan_resumed(base, writing.event), base, self._repository.path)
         except (MediumError, OSError):
             return False
         return True
@@ -378,7 +378,7 @@ class Writer:
             base = self._begun_at(writing.event)
             plan = plan_resumed(base, writing.event)
             try:
-                refuse_changed(plan, base.written, repository.path)
+                refuse_changed(plan, base, repository.path)
             except MediumError:
                 if not repair or base.written is None:
                     raise
@@ -411,7 +411,7 @@ class Writer:
             self._roots.keep()
             base = self._begun_at(writing.event)
             plan = plan_resumed(base, writing.event)
-            refuse_changed(plan, base.written, repository.path)
+            refuse_changed(plan, base, repository.path)
             owner = self._owner(writing.position)
             Materializer(plan, repository.vault, resume=True, owner=owner).take_back()
             with repository.change(reason):

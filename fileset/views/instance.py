@@ -70,6 +70,8 @@ class FileInstance:
         """Return what the instance is, in a line."""
         if not self.is_current:
             return "<FileInstance of a change that was taken back>"
+        if self._handle not in self._view.state.hierarchy.leaves:
+            return "<FileInstance that was erased>"
         return f"<FileInstance {self._leaf.record.type} {self._leaf.uid}>"
 
     @property

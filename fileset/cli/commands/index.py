@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -44,6 +45,8 @@ from fileset.cli.screen.reports import (
     report_notes,
 )
 from fileset.cli.session import Session, absolute, origin
+from fileset.errors import RefusedError
+from fileset.medium.guards import is_same_place
 from fileset.medium.paths import is_in
 from fileset.medium.write import WriteResult
 from fileset.repository.repository import Repository
@@ -123,6 +126,7 @@ def index(
     root = absolute(root)
     if keep is not None and is_in(keep, root):
         raise click.UsageError("--keep names a folder within ROOT: it would be indexed itself.")
+    _refuse_medium(session, root)
     choice = Choice(_criteria(include), _criteria(exclude), min_instances)
     with indexing(root):
         with bar("Completing what was interrupted") as advance:
@@ -166,6 +170,18 @@ def index(
         report_notes(report),
         INCOMPLETE if report.is_incomplete or result is None else OK,
     )
+
+
+def _refuse_medium(session: Session, root: Path) -> None:
+    """Refuse the medium of the repository that is at hand: with a new UID it would be another's."""
+    home = session.home()
+    session.close()
+    if home is not None and is_same_place(root, os.fspath(home[1])):
+        raise RefusedError(
+            f"{root} is the medium of the repository {home[0]}, which could not write there any "
+            "more: `fileset write --repair` makes its DICOMDIR anew. To index it all the same, "
+            "work from outside that repository, without --repo and FILESET_REPO."
+        )
 
 
 def _staged(

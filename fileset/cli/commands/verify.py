@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -24,8 +25,8 @@ from fileset.cli.screen.findings import (
 from fileset.cli.screen.output import Answer
 from fileset.cli.screen.progress import bar, phases
 from fileset.cli.session import Session, absolute
-from fileset.repository.folder import find_repository
-from ledger.errors import JournalDamagedError, LedgerError
+from fileset.medium.guards import is_same_place
+from ledger.errors import JournalDamagedError
 from ledger.files import read_file
 from ledger.journal import checkpoint as checkpoints
 from ledger.journal.signing import PublicKey
@@ -131,20 +132,10 @@ def _folder(root: Path, *, show_all: bool, deep: bool) -> Answer:
 
 def _with_hint(answer: Answer, session: Session, root: Path) -> Answer:
     """Say what was not checked of a repository's medium, where somebody may have expected it."""
-    try:
-        repository = session.path or find_repository(Path.cwd())
-        opened = session.repository() if repository is not None else None
-        written = opened.state.written if opened is not None else None
-        if (
-            opened is not None
-            and written is not None
-            and opened.roots.knows(written.root)
-            and root.samefile(written.root)
-        ):
-            checks = f"`fileset verify` without ROOT checks it by {repository}"
-            answer.notes = [f"Only the folder was checked: {checks}."]
-    except (LedgerError, OSError):  # the repository has no say in a check of a folder
-        pass
+    home = session.home()
+    if home is not None and is_same_place(root, os.fspath(home[1])):
+        checks = f"`fileset verify` without ROOT checks it by {home[0]}"
+        answer.notes = [f"Only the folder was checked: {checks}."]
     return answer
 
 

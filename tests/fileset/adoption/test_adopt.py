@@ -20,7 +20,7 @@ from pydicom.fileset import FileSet as PydicomFileSet
 from pydicom.uid import UID
 
 from fileset import FileSet
-from fileset.medium.errors import MediumError
+from ledger.errors import LedgerError
 from ledger.events import Record
 from projections.dicomdir.definitions import FileSetIdentity, Reference
 from projections.dicomdir.encoder import DirectoryRecord, encode_dicomdir
@@ -418,8 +418,13 @@ def test_a_dicomdir_beside_the_one_that_counts_can_only_be_copied(
         fs = FileSet(disc.root / "index.dcm")
     fs.ID = "OTHER"
 
-    with pytest.raises(MediumError):
-        fs.write(use_existing=True)
+    before = disc.dicomdir.read_bytes()
+    for repair in (False, True):
+        with pytest.raises(LedgerError, match=r"was loaded from .*index\.dcm, and the DICOMDIR"):
+            fs.write(use_existing=True, repair=repair)
+    assert [finding.where for finding in fs.verify()] == [str(disc.dicomdir)]
+    assert "--repair" not in fs.verify()[0].message
+    assert disc.dicomdir.read_bytes() == before
     assert len(fs.copy(tmp_path / "copy")) == 1
 
 

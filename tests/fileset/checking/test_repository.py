@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Callable
 from contextlib import closing
@@ -18,6 +20,7 @@ from pydicom import examples
 
 from fileset import FileSet
 from fileset.checking.findings import RepositoryFindingKind
+from fileset.medium import check, dicomdir
 from fileset.repository.repository import Repository
 from ledger.elements import Elements
 from ledger.events import Event, FileSetCreated, FileSetIDChanged, InstanceAdded, Record
@@ -97,6 +100,29 @@ def test_a_snapshot_has_no_say_in_what_verify_finds(written: Cli, tmp_path: Path
 
 
 # --- verify: the vault and the medium ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["DICOMDIR", "PT000000/ST000000/SE000000/IM000000"])
+def test_what_may_not_be_read_on_the_medium_has_to_be_made_readable(
+    written: Cli, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    closed = Path(written.json("status")["root"]) / name
+
+    def refusing(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def reading(path: Any) -> Any:
+            if str(path) == str(closed):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+            return read(path)
+
+        return reading
+
+    monkeypatch.setattr(dicomdir, "read_file", refusing(dicomdir.read_file))
+    monkeypatch.setattr(check, "file_content", refusing(check.file_content))
+    message = only_finding(written)["message"]
+    assert "Permission denied" in message
+    assert "Make it readable, or move it away: then `fileset write --repair`" in message
+    repair = written("write", "--repair", code=3 if name == "DICOMDIR" else 1)
+    assert "make it readable, or move it away" in repair.out + repair.err
 
 
 def content_of(written: Cli, source: Path) -> tuple[Path, int, int]:
@@ -265,9 +291,11 @@ def test_a_medium_written_from_a_forged_snapshot_is_found_and_written_anew(
 ) -> None:
     written("set", "id=TWO")
     shutil.copytree(written.repository, tmp_path / "copy")
-    shutil.copytree(tmp_path / "medium", tmp_path / "honest")
-    Cli(tmp_path / "copy")("write", tmp_path / "honest")
-    right = (tmp_path / "honest" / "DICOMDIR").read_bytes()
+    shutil.copytree(tmp_path / "medium", tmp_path / "before")
+    Cli(tmp_path / "copy")("write")
+    right = (tmp_path / "medium" / "DICOMDIR").read_bytes()
+    shutil.rmtree(tmp_path / "medium")
+    (tmp_path / "before").rename(tmp_path / "medium")
 
     forge(written.repository, alter)
     written("write")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,23 @@ def test_an_instance_keeps_its_file_set(tmp_path: Path) -> None:
     gc.collect()
     assert instance in instance.file_set
     assert instance.load().SOPInstanceUID == instance.SOPInstanceUID
+
+
+def test_what_an_instance_is_can_be_printed_whatever_became_of_it() -> None:
+    files = FileSet()
+    erased = files.add(CT)
+    uid = str(erased.SOPInstanceUID)
+    files.remove(erased)
+    assert repr(erased) == str(erased) == f"<FileInstance IMAGE {uid}>"
+    files.erase(reason="request 1", SOPInstanceUID=uid)
+    assert repr(erased) == str(erased) == "<FileInstance that was erased>"
+    with suppress(ZeroDivisionError), files.change():
+        undone = files.add(CT)
+        _ = 1 / 0
+    assert repr(undone) == str(undone) == "<FileInstance of a change that was taken back>"
+    closed = files.add(CT)
+    files.close()
+    assert repr(closed) == f"<FileInstance IMAGE {uid}>"
 
 
 def test_an_instance_answers_for_its_records_and_keeps_what_it_is_given() -> None:

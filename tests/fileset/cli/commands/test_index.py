@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from cli_runs import run
 from click.testing import CliRunner, Result
 from folding_disk import folding
 from pydicom import dcmread, examples
@@ -118,6 +119,31 @@ def tree(root: Path) -> dict[str, bytes]:
 
 
 NAMES = ("DICOMDIR", "dicomdir", "DICOMDIR;1", "DICOMDIR.", "DICOMDIR.dcm", "dicomdir.;1")
+
+
+@pytest.mark.parametrize("how", ["--repo", "FILESET_REPO", "upwards"])
+@pytest.mark.parametrize("has_dicomdir", [True, False])
+def test_the_medium_of_the_repository_at_hand_is_not_indexed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, has_dicomdir: bool
+) -> None:
+    archive, medium = tmp_path / "archive", tmp_path / "medium"
+    run("init", archive)
+    run("--repo", archive, "add", CT)
+    run("--repo", archive, "write", medium)
+    if not has_dicomdir:
+        (medium / "DICOMDIR").unlink()
+    before = sorted(medium.rglob("*"))
+    if how == "FILESET_REPO":
+        monkeypatch.setenv("FILESET_REPO", str(archive))
+    elif how == "upwards":
+        monkeypatch.chdir(archive / "vault")
+    options = ["--repo", archive] if how == "--repo" else []
+    told = run(*options, "index", medium, "--replace", code=3).err
+    assert f"{medium} is the medium of the repository {archive}" in told
+    assert sorted(medium.rglob("*")) == before
+    (tmp_path / "other").mkdir()
+    shutil.copyfile(CT, tmp_path / "other" / "CT")
+    run("index", tmp_path / "other")
 
 
 @pytest.mark.parametrize("rename", [[], ["--rename"]])

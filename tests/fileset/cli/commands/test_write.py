@@ -175,6 +175,23 @@ def test_another_file_set_is_not_written_over(cli: Cli, tmp_path: Path) -> None:
     assert files(root) == before
 
 
+def test_an_earlier_copy_of_this_file_set_is_called_that(
+    cli: Cli, medium: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    cli("add", CT)
+    cli("write", copy, "--at", "now")
+    cli("set", "id=C")
+    before = files(copy)
+    for how in ([copy], [copy, "--at", "now"]):
+        told = cli("write", *how, code=3).err
+        assert f"{copy} holds a copy of this File-set that is not the same" in told
+        assert "or delete that copy first" in told
+    cli("write", medium)
+    assert "a copy of this File-set" in cli("write", copy, "--new-medium", code=3).err
+    assert files(copy) == before
+
+
 def test_another_root_than_before_is_refused(cli: Cli, tmp_path: Path, medium: Path) -> None:
     cli("add", CT)
     cli("write", medium)
