@@ -53,7 +53,7 @@ from fileset.views.view import View
 from ledger.events import Handle, Placement, Record, RecordMended
 from ledger.vault.protocol import Excess
 from projections.kept.summary import summarise
-from projections.medium.pending import pending
+from projections.medium.pending import pending, staged
 from projections.past.provenance import Touch
 from projections.state.persons import Mismatch, mismatches
 from projections.state.search import candidates
@@ -746,7 +746,7 @@ class FileSet:
     @property
     def is_staged(self) -> bool:
         """Whether the File-set is new, has changes staged, or a write was interrupted."""
-        return self.state.writing is not None or bool(pending(self.state))
+        return self.state.writing is not None or bool(staged(self.state))
 
     def at(self, moment: Moment | HistoryEntry) -> FileSet:
         """Return the File-set as it was, read-only.

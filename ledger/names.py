@@ -15,6 +15,13 @@ from typing import Final
 _VERSION: Final = re.compile(r";\d+$")
 _EXTENSION: Final = re.compile(r"\.(dcm|dicom|ima)$")
 
+_CONFORMANT: Final = re.compile(r"[A-Z0-9_]{1,8}(?:/[A-Z0-9_]{1,8}){0,7}")
+
+
+def is_conformant(file_id: str) -> bool:
+    """Whether `file_id` has 1-8 components of 1-8 characters from A-Z, 0-9 and _ (PS3.10 8.2)."""
+    return _CONFORMANT.fullmatch(file_id) is not None
+
 
 def one_name(path: str) -> str:
     """Return the same text for all paths that some medium takes for the one `path`."""

@@ -29,10 +29,9 @@ from ledger.elements import encode
 from ledger.errors import LedgerError
 from ledger.events import FileSetImported
 from ledger.files import read_file
-from ledger.names import bare, clash_with_dicomdir
+from ledger.names import bare, clash_with_dicomdir, is_conformant
 from projections.dicomdir.definitions import DICOMDIR
 from projections.dicomdir.mending import decode_damaged
-from projections.medium.layouts import is_conformant
 from projections.state.keys import record_key
 
 Criterion: TypeAlias = tuple[str, str]

@@ -24,7 +24,7 @@ from fileset.cli.session import Session
 from fileset.repository.undo import UndoPlan
 from ledger.events import Handle
 from ledger.journal.entries import Change
-from projections.medium.pending import usually_pending
+from projections.medium.pending import usually_staged
 from projections.state.state import FileSetState
 
 _SHOWN: Final = 20
@@ -92,7 +92,7 @@ def step(
 
 
 def _staged_then(state: FileSetState) -> str:
-    summary = usually_pending(state).summary()
+    summary = usually_staged(state).summary()
     return f"Staged then: {summary}" if summary else "Nothing would be staged."
 
 

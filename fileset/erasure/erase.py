@@ -37,7 +37,8 @@ from ledger.errors import LedgerError
 from ledger.events import ErasureCompleted, Handle, PayloadErased, TagDeleted
 from ledger.journal.erasures import runs_of
 from ledger.vault.protocol import Excess
-from projections.medium.pending import usually_pending
+from projections.medium.layouts import usual_layout
+from projections.medium.pending import pending
 from projections.state.erasing import KEYWORDS, identifiers, matching
 from projections.state.state import FileSetState
 
@@ -256,7 +257,7 @@ def _still_there(state: FileSetState, live: int, on_medium: int) -> str:
 
 def _refuse_others_staged(state: FileSetState, gone: set[Handle]) -> None:
     """Refuse to write more than what is to be taken off."""
-    staged = usually_pending(state)
+    staged = pending(state, usual_layout(state))
     others = [leaf for leaf in (*staged.additions, *staged.removals) if leaf.handle not in gone]
     if others or staged.metadata:
         raise RefusedError(

@@ -3,29 +3,32 @@
 Snapshots are disposable: any that can't be read, or was made by another version of the fold, is
 as good as none. A snapshot says at which position and chain hash it was taken.
 
-It is JSON, in columns: a list for each attribute of the instances, and tables of what many of them
-have in common. Handles that follow on from each other are kept as runs.
+It has a column for each attribute of the instances (`projections.kept.columns`), and tables of what
+many of them have in common. Handles that follow on from each other are kept as runs. An instance is
+made when it is asked for.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator
-from hashlib import sha256
+from collections.abc import Iterable, Iterator, Sized
+from itertools import groupby
 from typing import Any, Final
 
-import orjson
 from attrs import asdict, frozen
 
 from ledger.digest import Digest
 from ledger.elements import Elements
 from ledger.events import EVENT_TYPES, Content, Handle, Placement, Record, RecordRef, WriteStarted
 from projections.dicomdir.definitions import FileSetIdentity
+from projections.kept.columns import HEAD, Column, Texts, seal, unseal
+from projections.medium.pending import staged
+from projections.state.deferred import Deferred
 from projections.state.fold import VERSION
 from projections.state.hierarchy import Hierarchy
 from projections.state.nodes import Branch, Leaf
 from projections.state.state import FileSetState, Ghost, Writing, Written
+from projections.state.tally import Tally
 from projections.state.undo import (
     AdditionEffect,
     Effect,
@@ -36,8 +39,9 @@ from projections.state.undo import (
 )
 
 _LATIN: Final = "latin-1"  # maps bytes to text one to one
-_SEAL: Final = 32  # bytes: a digest of what follows
 _POSITION: Final = re.compile(rb'\{"position": ?(\d{1,18})\b')  # what a snapshot begins with
+_NUMBERS: Final = frozenset({"home", "record", "kind", "size"})
+_RECORD_COLUMNS: Final = ("record_type", "elements", "unwritten")
 _LEAF_COLUMNS: Final = (
     "home", "record", "kind", "uid", "digest", "size", "source", "adopted_as", "file_id",
 )  # fmt: skip
@@ -53,10 +57,14 @@ class Snapshot:
 
 def dump(state: FileSetState, chain_hash: str) -> bytes:
     """Return `state` as bytes."""
-    state_columns = to_plain(state)
-    position = state_columns.pop("position")
+    document = to_plain(state)
+    position = document.pop("position")
+    columns = document.pop("leaves")
+    records = [(*row, "")[:3] for row in document.pop("records")]
+    for index, name in enumerate(_RECORD_COLUMNS):
+        columns[name] = [row[index] for row in records]
     head = {"position": position, "version": fold_version(), "hash": chain_hash}
-    return seal({**head, **state_columns})
+    return seal({**head, **document}, columns)
 
 
 def is_beyond(data: bytes, position: int) -> bool:
@@ -64,18 +72,17 @@ def is_beyond(data: bytes, position: int) -> bool:
 
     `False` also if there is none: `load` will tell.
     """
-    found = _POSITION.match(data, _SEAL)
+    found = _POSITION.match(data, HEAD)
     return found is not None and int(found[1]) > position
 
 
 def load(data: bytes) -> Snapshot | None:
     """Return the snapshot in `data`, `None` if it isn't one of this version of the fold."""
-    document = unseal(data)
-    del data  # it is large, and so is what follows
     try:
+        document, columns = unseal(data)
         if document["version"] != fold_version():
             return None
-        return Snapshot(document["hash"], _from_plain(document))
+        return Snapshot(document["hash"], _from_plain(document, columns))
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         return None
 
@@ -88,35 +95,11 @@ def fold_version() -> list[Any]:
     return [VERSION, *sorted([name, cls.VERSION] for name, cls in EVENT_TYPES.items())]
 
 
-def seal(document: dict[str, Any]) -> bytes:
-    """Return `document` as JSON behind its digest: what was damaged or edited is not believed.
-
-    It is no signature: who can write here can make the digest anew, and `verify` folds the events.
-    """
-    try:
-        body = orjson.dumps(document)
-    except TypeError:  # a path may hold bytes that are no characters, as lone surrogates
-        body = json.dumps(document).encode("ascii")
-    return sha256(body).digest() + body
-
-
-def unseal(data: bytes) -> Any:
-    """Return what `seal` was given, `None` if `data` is not as it was made."""
-    body = memoryview(data)[_SEAL:]
-    if data[:_SEAL] != sha256(body).digest():
-        return None
-    try:
-        return orjson.loads(body)
-    except ValueError:
-        pass
-    try:
-        return json.loads(bytes(body))  # which takes lone surrogates
-    except (ValueError, RecursionError):
-        return None
-
-
 def to_plain(state: FileSetState) -> dict[str, Any]:
     """Return all there is to a state as lists, dicts, text and numbers."""
+    for tally in state.hierarchy.root.tallies():
+        tally.moved.clear()
+    staged(state)  # so that the same is remembered, whatever was asked for before
     return {
         "position": state.position,
         "identity": plain(state.identity),
@@ -136,7 +119,7 @@ def to_plain(state: FileSetState) -> dict[str, Any]:
     }
 
 
-def _from_plain(document: dict[str, Any]) -> FileSetState:
+def _from_plain(document: dict[str, Any], columns: dict[str, Column]) -> FileSetState:
     state = FileSetState()
     state.position = document["position"]
     state.identity = identity_of(document["identity"])
@@ -156,10 +139,9 @@ def _from_plain(document: dict[str, Any]) -> FileSetState:
             identity=identity_of(writing["identity"]),
             records=tuple((RecordRef(**ref), _record(**row)) for ref, row in writing["records"]),
         )
-    _fill_hierarchy(state.hierarchy, document)
+    rows = _fill_hierarchy(state.hierarchy, document, columns)
     for name in ("live", "additions", "removals"):
-        leaves = map(state.leaf, _unrolled(document[name]))
-        setattr(state, name, {leaf.uid: leaf for leaf in leaves})
+        setattr(state, name, Deferred(rows.by_uid(document[name]), state.leaf))
     state.history.undo = [_undoable(row) for row in document["undo"]]
     state.history.redo = [_undoable(row) for row in document["redo"]]
     state.tags = document["tags"]
@@ -217,15 +199,30 @@ def _tree_columns(hierarchy: Hierarchy) -> dict[str, Any]:
             ],
             "uid": [leaf.uid for leaf in leaves],
             "digest": [leaf.content and leaf.content.digest for leaf in leaves],
-            "size": [leaf.content and leaf.content.size for leaf in leaves],
+            "size": [leaf.content.size if leaf.content else 0 for leaf in leaves],
             "source": [leaf.source for leaf in leaves],
             "adopted_as": [leaf.adopted_as for leaf in leaves],
             "file_id": [leaf.file_id for leaf in leaves],
         },
+        "strays": sorted(node.order for node in hierarchy.strays if isinstance(node, Leaf)),
+        "tallies": _tally_rows(hierarchy, numbers),
         "ranks": [[leaf.handle, leaf.rank] for leaf in leaves if leaf.rank != leaf.handle],
         "records": list(records.rows),
         "kinds": list(kinds.rows),
     }
+
+
+def _tally_rows(hierarchy: Hierarchy, numbers: dict[RecordRef, int]) -> list[list[Any]]:
+    """Return of each record that has instances directly below it: its number, and its tally."""
+    rows = []
+    for ref, number in numbers.items():
+        branch = hierarchy.branches.get(ref, hierarchy.root)
+        tally = branch.tally
+        if tally.kinds:
+            kinds = dict(sorted(tally.kinds.items()))
+            counts = (tally.on_medium, tally.adopted, tally.misnamed)
+            rows.append([number, kinds, *counts, tally.moved])
+    return rows
 
 
 class _Table:
@@ -265,40 +262,128 @@ def _record_row(record: Record) -> tuple[str, ...]:
     return (*written, record.unwritten.decode(_LATIN)) if record.unwritten else written
 
 
-def _fill_hierarchy(hierarchy: Hierarchy, document: dict[str, Any]) -> None:
-    records = [_record(*row) for row in document["records"]]
-    kinds = [(cls, syntax, Placement(placement)) for cls, syntax, placement in document["kinds"]]
+def _fill_hierarchy(
+    hierarchy: Hierarchy, document: dict[str, Any], columns: dict[str, Column]
+) -> _LeafRows:
+    records = _Records(*(columns[name] for name in _RECORD_COLUMNS))
     branches = [hierarchy.root]
     rows = document["branches"]
     for ref, home, record in zip(rows["ref"], rows["home"], rows["record"], strict=True):
         branch = Branch(records[record], RecordRef(*ref), branches[home])
         branches.append(branch)
         hierarchy.branches[branch.ref] = branch
-    ranks = dict(document["ranks"])
-    columns = document["leaves"]
-    for handle, home, record, kind, uid, digest, size, source, adopted_as, file_id in zip(
-        _unrolled(columns["handle"]), *(columns[name] for name in _LEAF_COLUMNS), strict=True
-    ):
-        sop_class, syntax, placement = kinds[kind]
-        leaf = Leaf(
-            handle,
-            branches[home],
-            uid,
-            sop_class,
-            syntax,
-            records[record],
-            Content(digest, size) if digest else None,
-            placement,
-            source,
-            file_id if adopted_as == file_id else adopted_as,
-            file_id,
-        )
-        hierarchy.hold(leaf, ranks.get(handle, handle))
+    leaves = _LeafRows(document, columns, branches, records)
+    hierarchy.take_in(
+        Deferred(leaves.row_of.items(), leaves.leaf),
+        leaves.in_tree(),
+        (handle for handle, rank in leaves.ranks.items() if not rank),
+        document["strays"],
+    )
     for number, on_medium, variants in document["variants"]:
         branch = branches[number]
         branch.on_medium = None if on_medium is None else records[on_medium]
         for handle, said in variants:
             hierarchy.vary(branch, hierarchy.leaves[handle], records[said])
+    for number, *counts in document["tallies"]:
+        branches[number].tally = Tally(*counts)
+    return leaves
+
+
+class _Records:
+    """The records of a snapshot by their numbers: one object for all that refer to one."""
+
+    def __init__(self, *columns: Column) -> None:
+        self._columns = columns
+        self._made: dict[int, Record] = {}
+
+    def __len__(self) -> int:
+        return min(map(len, self._columns))
+
+    def __getitem__(self, number: int) -> Record:
+        made = self._made.get(number)
+        if made is None:
+            row: list[Any] = [column[number] for column in self._columns]
+            made = self._made[number] = _record(*row)
+        return made
+
+
+class _LeafRows:
+    """The instances of a snapshot: each is made of its row when it is asked for."""
+
+    def __init__(
+        self,
+        document: dict[str, Any],
+        columns: dict[str, Any],
+        branches: list[Branch],
+        records: _Records,
+    ) -> None:
+        self._handles = list(_unrolled(columns["handle"]))
+        self.row_of = dict(zip(self._handles, range(len(self._handles)), strict=True))
+        self.ranks: dict[Handle, int] = dict(document["ranks"])
+        self._uids: list[str] = list(columns["uid"])
+        self._columns = [columns[name] for name in _LEAF_COLUMNS]
+        self._kinds = [
+            (cls, syntax, Placement(placement)) for cls, syntax, placement in document["kinds"]
+        ]
+        self._branches, self._records = branches, records
+        self._check(homes=branches, records=records, kinds=self._kinds)
+
+    def _check(self, **tables: Sized) -> None:
+        """Raise ValueError if a row can't be made of the columns: that must not show later."""
+        for name, column in zip(_LEAF_COLUMNS, self._columns, strict=True):
+            is_text = isinstance(column, Texts)
+            if len(column) != len(self._handles) or (column and is_text == (name in _NUMBERS)):
+                raise ValueError(f"the column {name} is not what it was")
+        for numbers, table in zip(self._columns, tables.values(), strict=False):
+            if numbers and not 0 <= min(numbers) <= max(numbers) < len(table):
+                raise ValueError("a row names what is not there")
+
+    def leaf(self, row: int) -> Leaf:
+        """Make the instance of a row."""
+        handle = self._handles[row]
+        home, record, kind, uid, digest, size, source, adopted_as, file_id = (
+            column[row] for column in self._columns
+        )
+        sop_class, syntax, placement = self._kinds[kind]
+        branch, rank = self._branches[home], self.ranks.get(handle, handle)
+        return Leaf(
+            handle,
+            branch,
+            uid,
+            sop_class,
+            syntax,
+            self._records[record],
+            Content(digest, size) if digest else None,
+            placement,
+            source,
+            file_id if adopted_as == file_id else adopted_as,
+            file_id,
+            rank,
+            parent=branch if rank or file_id is not None else None,
+        )
+
+    def in_tree(self) -> dict[Branch, list[Handle]]:
+        """Return the instances in the tree by the record that they are directly below."""
+        homes, file_ids = self._columns[0], self._columns[-1]
+        outside = {
+            handle
+            for handle, rank in self.ranks.items()
+            if not rank and file_ids[self.row_of[handle]] is None
+        }
+        found: dict[Branch, list[Handle]] = {}
+        for home, rows in groupby(self.row_of.values(), homes.__getitem__):
+            handles = [self._handles[row] for row in rows]
+            if outside:
+                handles = [handle for handle in handles if handle not in outside]
+            if handles:
+                found.setdefault(self._branches[home], []).extend(handles)
+        return found
+
+    def by_uid(self, runs: list[int]) -> Iterator[tuple[str, Handle]]:
+        """Return instances, which are given as runs, with their UIDs."""
+        handles = list(_unrolled(runs))
+        rows = map(self.row_of.__getitem__, handles)
+        return zip(map(self._uids.__getitem__, rows), handles, strict=True)
 
 
 def _runs(handles: Iterable[Handle]) -> list[int]:

@@ -10,10 +10,11 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from projections.dicomdir.definitions import FileSetIdentity
-from projections.kept.snapshot import fold_version, identity_of, plain, seal, unseal
+from projections.kept.columns import seal, unseal
+from projections.kept.snapshot import fold_version, identity_of, plain
 from projections.medium.late import LateAdditions, late
 from projections.medium.layouts import usual_layout
-from projections.medium.pending import Staged, pending
+from projections.medium.pending import Staged, staged
 from projections.state.differences import keyword_of
 from projections.state.namesakes import namesakes
 from projections.state.outline import outline
@@ -99,11 +100,11 @@ def summarise(state: FileSetState, layout: str | None = None) -> Summary:
         identity=state.identity,
         written=state.written.identity if state.written else None,
         instances=len(state.live),
-        staged=pending(state, layout or usual_layout(state)).counted(),
+        staged=staged(state, layout or usual_layout(state)),
         undo=len(state.history.undo),
         redo=len(state.history.redo),
         interrupted=state.writing.event.root if state.writing else None,
-        outline=tuple(outline(state.hierarchy.walk())),
+        outline=tuple(outline(state.hierarchy.walk_records())),
         erased=state.erased,
         late=late(state),
         mismatches=tuple(map(MismatchSummary.of, mismatches(state))),
@@ -121,7 +122,7 @@ def load(data: bytes, chain_hash: str) -> Summary | None:
 
     `None` otherwise.
     """
-    kept = unseal(data)
+    kept, _ = unseal(data)
     try:
         if kept["key"] != _key(chain_hash):
             return None

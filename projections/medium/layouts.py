@@ -11,11 +11,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection
 from typing import Final
 
-from ledger.names import one_name, with_folders
+from ledger.names import is_conformant, one_name, with_folders
 from projections.state.nodes import Branch, Leaf
 from projections.state.state import FileSetState
 
@@ -62,13 +61,6 @@ ALPHABET: Final = "0123456789ABCDEFGHIKLMNOPQRSTUVWXYZ"
 NUMERIC_LIMIT: Final = 10**6
 """Instances up to which six decimal digits number any folder."""
 ALPHANUMERIC_LIMIT: Final = 35**6
-
-_CONFORMANT: Final = re.compile(r"[A-Z0-9_]{1,8}(?:/[A-Z0-9_]{1,8}){0,7}")
-
-
-def is_conformant(file_id: str) -> bool:
-    """Whether `file_id` has 1-8 components of 1-8 characters from A-Z, 0-9 and _."""
-    return _CONFORMANT.fullmatch(file_id) is not None
 
 
 def suffix(number: int, length: int, *, alphanumeric: bool) -> str:
@@ -256,6 +248,6 @@ def usual_layout(state: FileSetState) -> str:
     written = state.written
     if written is not None and not written.is_adopted:
         return written.layout
-    if written is not None or any(leaf.adopted_as is not None for leaf in state.live.values()):
+    if written is not None or any(tally.adopted for tally in state.hierarchy.root.tallies()):
         return "conformant"
     return "pydicom"

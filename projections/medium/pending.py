@@ -6,18 +6,13 @@ and undoing what was written stages its inverse.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from attrs import fields, frozen
 
+from ledger.names import is_conformant
 from projections.dicomdir.definitions import FileSetIdentity
-from projections.medium.layouts import (
-    component,
-    file_id,
-    is_alphanumeric,
-    is_conformant,
-    usual_layout,
-)
+from projections.medium.layouts import component, file_id, is_alphanumeric, usual_layout
 from projections.state.nodes import Branch, Leaf
 from projections.state.state import FileSetState
 
@@ -103,26 +98,47 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' if number > 1 else ''}"
 
 
+def staged(state: FileSetState, layout: str = "pydicom") -> Staged:
+    """Return how much is staged, as `pending(...).counted()`, at the cost of what has changed."""
+    return Staged(
+        creation=_is_creation(state),
+        metadata=bool(changed_metadata(state)),
+        additions=len(state.additions),
+        removals=len(state.removals),
+        moves=sum(_moves_below(state, layout)),
+        mends=_has_mends(state),
+        records=len(changed_records(state)),
+    )
+
+
+def _is_creation(state: FileSetState) -> bool:
+    return state.written is None or state.written.dicomdir is None
+
+
+def _has_mends(state: FileSetState) -> bool:
+    return state.written is not None and state.written.mends > 0
+
+
 def pending(state: FileSetState, layout: str = "pydicom") -> Pending:
     """Return what is staged in `state` for a write in `layout`."""
     return Pending(
-        creation=state.written is None or state.written.dicomdir is None,
+        creation=_is_creation(state),
         metadata=changed_metadata(state),
         additions=in_order(state.additions.values()),
         removals=in_order(state.removals.values()),
         moves=moves(state, layout),
-        mends=state.written is not None and state.written.mends > 0,
+        mends=_has_mends(state),
         records=changed_records(state),
     )
 
 
-def usually_pending(state: FileSetState) -> Pending:
-    """Return what is staged for a write as the command does it: in the layout of the last one."""
-    return pending(state, usual_layout(state))
+def usually_staged(state: FileSetState) -> Staged:
+    """Return how much is staged for a write as the command does it: in the usual layout."""
+    return staged(state, usual_layout(state))
 
 
 def is_usually_moved(leaf: Leaf, state: FileSetState) -> bool:
-    """Whether an instance on the medium is among the moves of `usually_pending`."""
+    """Whether an instance on the medium is among the moves of a write in the usual layout."""
     layout = usual_layout(state)
     if layout == "existing" or leaf.file_id is None:
         return False
@@ -138,7 +154,7 @@ def changed_records(state: FileSetState) -> tuple[Branch, ...]:
         for branch in state.hierarchy.varied
         if branch.live
         and branch.record.elements != (branch.on_medium or branch.own).elements
-        and any(leaf.file_id is not None for leaf in branch.leaves())
+        and branch.is_on_medium
     )
 
 
@@ -183,3 +199,33 @@ def moves(state: FileSetState, layout: str = "pydicom") -> tuple[Leaf, ...]:
         elif node.file_id != place:
             found.append(node)
     return tuple(found)
+
+
+def _moves_below(state: FileSetState, layout: str) -> Iterator[int]:
+    """Yield how many `moves` there are directly below each record.
+
+    The tallies remember those of the default layout by the folder that it has for the record.
+    """
+    if layout == "conformant":
+        yield from (tally.misnamed for tally in state.hierarchy.root.tallies())
+    stack = [(state.hierarchy.root, 0, "")] if layout == "pydicom" else []
+    alphanumeric = is_alphanumeric(state)
+    while stack:
+        branch, depth, folder = stack.pop()
+        moved, key = branch.tally.moved, f"{folder}*{alphanumeric:d}"
+        if branch.tally.on_medium:
+            if key not in moved:
+                moved[key] = _count_moved(branch, depth, folder, alphanumeric=alphanumeric)
+            yield moved[key]
+        for child in branch.branches():
+            name = component(child.record.type, depth, child.index, alphanumeric=alphanumeric)
+            stack.append((child, depth + 1, f"{folder}{name}/"))
+
+
+def _count_moved(branch: Branch, depth: int, folder: str, *, alphanumeric: bool) -> int:
+    return sum(
+        child.file_id
+        != folder + component(child.record.type, depth, child.index, alphanumeric=alphanumeric)
+        for child in branch.ordered()
+        if isinstance(child, Leaf) and child.file_id is not None
+    )

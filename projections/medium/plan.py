@@ -12,9 +12,9 @@ from attrs import frozen
 
 from ledger.errors import LedgerError
 from ledger.events import Handle, WriteStarted
-from ledger.names import one_name
+from ledger.names import is_conformant, one_name
 from projections.medium.directory import encode_directory
-from projections.medium.layouts import ALPHANUMERIC_LIMIT, LAYOUTS, is_conformant
+from projections.medium.layouts import ALPHANUMERIC_LIMIT, LAYOUTS
 from projections.medium.pending import in_order
 from projections.state.nodes import Leaf
 from projections.state.state import FileSetState

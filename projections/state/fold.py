@@ -69,7 +69,7 @@ from projections.state.undo import (
     SettlementEffect,
 )
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Raise it when the fold gives another state for the same events: snapshots of before are void."""
 
 

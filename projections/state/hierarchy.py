@@ -12,7 +12,7 @@ written is that of the earliest live instance below it (`projections.state.varia
 from __future__ import annotations
 
 import struct
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from typing import Final
 
 from attrs import evolve
@@ -22,6 +22,7 @@ from ledger.errors import ElementsError
 from ledger.events import Erased, Handle, InstanceAdded, Record, RecordRef, Variant
 from ledger.tags import RECORD_IDENTIFIERS
 from projections.errors import MisfitError
+from projections.state.deferred import Deferred
 from projections.state.keys import record_key
 from projections.state.nodes import Branch, Leaf
 
@@ -54,6 +55,8 @@ class Hierarchy:
         self.root = Branch(Record("", elements.EMPTY), RecordRef(0, 0), None)
         self.branches: dict[RecordRef, Branch] = {}
         self.leaves: dict[Handle, Leaf] = {}
+        self.resting: dict[Handle, None] = {}
+        """The instances that are no part of the File-set."""
         self.named: dict[tuple[str, str], dict[Branch, None]] = {}
         """The branches in the tree by type and key, blanks around the key left out."""
         self.varied: dict[Branch, None] = {}
@@ -77,6 +80,32 @@ class Hierarchy:
                 for each, said in branch.variants.by_leaf.items():
                     copied.vary(counterparts[branch], copied.leaves[each.order], said)
         return copied
+
+    def take_in(
+        self,
+        leaves: Deferred[Handle, Leaf],
+        below: Mapping[Branch, Collection[Handle]],
+        resting: Iterable[Handle],
+        strays: Iterable[Handle],
+    ) -> None:
+        """Know all instances at once, in a hierarchy that has only its `branches`.
+
+        `below` gives those in the tree by the record that they are directly below.
+        """
+        self.leaves, self.resting = leaves, dict.fromkeys(resting)
+        present = set(below)
+        for branch, handles in below.items():
+            branch.defer(handles, leaves.__getitem__)
+            branch.live = len(handles) - len(self.resting.keys() & handles)
+        for branch in reversed(self.branches.values()):
+            if branch in present and branch.home is not None:
+                present.add(branch.home)
+                branch.home.live += branch.live > 0
+        for branch in self.branches.values():
+            if branch in present and branch.home is not None:
+                branch.home.attach(branch)
+                self._list(branch)
+        self.strays.update((leaves[handle], None) for handle in strays)
 
     def vary(self, branch: Branch, leaf: Leaf, said: Record) -> None:
         """Remember that `leaf` says something else of `branch`, which is above it."""
@@ -136,6 +165,7 @@ class Hierarchy:
             self.vary(above, leaf, said)
         self.branches.update((branch.ref, branch) for branch in new)
         self.leaves[handle] = leaf
+        self.resting[handle] = None
         return leaf
 
     def keep(self, handle: Handle, event: Erased) -> None:
@@ -165,6 +195,7 @@ class Hierarchy:
         if not going.isdisjoint(self.needed(gone)):
             raise MisfitError("instances stand under records that go")
         self.leaves = {h: leaf for h, leaf in self.leaves.items() if h not in gone}
+        self.resting = {h: None for h in self.resting if h not in gone}
         for ref in going:
             self.varied.pop(self.branches.pop(ref), None)
         for branch in list(self.varied):
@@ -189,7 +220,16 @@ class Hierarchy:
 
     def rank(self, leaf: Leaf, rank: int) -> None:
         """Give `leaf` the rank `rank`, and count it where it stands."""
+        parent = leaf.parent
+        if parent is not None:
+            parent.count(leaf, -1)
         before, leaf.rank = leaf.rank, rank
+        if parent is not None:
+            parent.count(leaf, 1)
+        if rank:
+            self.resting.pop(leaf.handle, None)
+        else:
+            self.resting[leaf.handle] = None
         step = bool(rank) - bool(before)
         if self.varied:
             self._rank_variants(leaf, before)
@@ -201,6 +241,16 @@ class Hierarchy:
             if branch.home is not None:
                 branch.home.reconsider(branch)
             branch = branch.home
+
+    def lay(self, leaf: Leaf, file_id: str | None) -> None:
+        """Have `leaf` on the medium at `file_id`, or not on it with `None`."""
+        parent = leaf.parent
+        if parent is not None:
+            parent.count(leaf, -1)
+        leaf.file_id = file_id
+        if parent is not None:
+            parent.count(leaf, 1)
+            parent.forget_moved()
 
     @staticmethod
     def _rank_variants(leaf: Leaf, before: int) -> None:
@@ -263,6 +313,18 @@ class Hierarchy:
                 yield len(stack) - 1, node
                 if isinstance(node, Branch):
                     stack.append(iter(node.ordered()))
+                    break
+            else:
+                stack.pop()
+
+    def walk_records(self) -> Iterator[tuple[int, Branch | Leaf]]:
+        """Yield as `walk` does, without the instances that are below a record."""
+        stack: list[Iterator[Branch | Leaf]] = [iter(self.root.ordered())]
+        while stack:
+            for node in stack[-1]:
+                yield len(stack) - 1, node
+                if isinstance(node, Branch):
+                    stack.append(iter(node.branches()))
                     break
             else:
                 stack.pop()

@@ -5,12 +5,14 @@ A node's `order` is the position of the event that introduced it; no two sibling
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from attrs import define, field
 
 from ledger.events import Content, Handle, Placement, Record, RecordRef
+from projections.state.deferred import Deferred
 from projections.state.keys import record_key
+from projections.state.tally import Tally
 from projections.state.variants import Variants
 
 _Name = tuple[str, str]
@@ -27,6 +29,7 @@ class Branch:
         "_by_name",
         "_namesakes",
         "_stale",
+        "_tally",
         "children",
         "home",
         "index",
@@ -61,6 +64,7 @@ class Branch:
         self._by_name: dict[_Name, Branch] = {}
         self._namesakes: dict[_Name, dict[int, Branch]] = {}
         self._stale = False
+        self._tally: Tally | None = None
 
     @property
     def record(self) -> Record:
@@ -121,6 +125,44 @@ class Branch:
                 else:
                     stack.append(child)
 
+    def branches(self) -> list[Branch]:
+        """Return the records directly below it, in order."""
+        if not self._by_name and not self._namesakes:
+            return []  # all of what may be many are instances: they need not be looked at
+        return [child for child in self.ordered() if isinstance(child, Branch)]
+
+    def tallies(self) -> Iterator[Tally]:
+        """Yield what is counted of the instances below it, from each record that has some."""
+        stack = [self]
+        while stack:
+            branch = stack.pop()
+            yield branch.tally
+            stack += branch.branches()
+
+    @property
+    def is_on_medium(self) -> bool:
+        """Whether any instance below it is on the medium as of the last completed write."""
+        return any(tally.on_medium for tally in self.tallies())
+
+    @property
+    def tally(self) -> Tally:
+        """What is counted of the instances directly below it; they are gone through once."""
+        if self._tally is None:
+            self._tally = Tally()
+            for child in self.children.values():
+                if isinstance(child, Leaf):
+                    self._tally.count(child, 1)
+        return self._tally
+
+    @tally.setter
+    def tally(self, known: Tally) -> None:
+        self._tally = known
+
+    def count(self, leaf: Leaf, step: int) -> None:
+        """Take in that `leaf`, directly below it, is (1) or no longer is (-1) what it is."""
+        if self._tally is not None:
+            self._tally.count(leaf, step)
+
     def ordered(self) -> list[Branch | Leaf]:
         """Return the children in order, their `index` up to date."""
         self.renumber()
@@ -134,28 +176,51 @@ class Branch:
                 child.index = index
             self._stale = False
 
+    def _count_other(self, leaf: Leaf, step: int) -> None:
+        self.count(leaf, step)
+        if leaf.file_id is not None:
+            self.forget_moved()
+
+    def _disorder(self) -> None:
+        self._stale = True
+        self.forget_moved()
+
+    def forget_moved(self) -> None:
+        """Take in that order or File IDs of the instances directly below it have changed."""
+        if self._tally is not None:
+            self._tally.moved.clear()
+
+    def defer(self, handles: Iterable[Handle], leaf: Callable[[Handle], Leaf]) -> None:
+        """Have the instances `handles` directly below it, which `leaf` gives when asked for."""
+        ordered = sorted(handles)
+        self.children = Deferred(zip(ordered, ordered, strict=True), leaf)
+        self._stale = True  # their `index` isn't known yet
+
     def attach(self, child: Branch | Leaf) -> None:
         """Put `child` among the children, at the place of its order."""
-        if self.children and not self._stale and next(reversed(self.children)) > child.order:
-            self._stale = True
+        if self.children and next(reversed(self.children)) > child.order:
+            self._disorder()
         child.index = len(self.children)
         self.children[child.order] = child
         child.parent = self
-        if isinstance(child, Branch):
-            if (namesakes := self._namesakes.get(child.name)) is not None:
-                namesakes[child.order] = child
-                self.reconsider(child)
-            elif (other := self._by_name.setdefault(child.name, child)) is not child:
-                self._namesakes[child.name] = {other.order: other, child.order: child}
-                self.reconsider(child)
+        if not isinstance(child, Branch):
+            self._count_other(child, 1)
+        elif (namesakes := self._namesakes.get(child.name)) is not None:
+            namesakes[child.order] = child
+            self.reconsider(child)
+        elif (other := self._by_name.setdefault(child.name, child)) is not child:
+            self._namesakes[child.name] = {other.order: other, child.order: child}
+            self.reconsider(child)
 
     def detach(self, child: Branch | Leaf) -> None:
         """Take `child` away."""
         if child.order != next(reversed(self.children)):
-            self._stale = True
+            self._disorder()
         del self.children[child.order]
         child.parent = None
-        if isinstance(child, Branch):
+        if not isinstance(child, Branch):
+            self._count_other(child, -1)
+        else:
             namesakes = self._namesakes.get(child.name)
             if namesakes is None:
                 del self._by_name[child.name]

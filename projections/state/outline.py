@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from operator import add
 
 from ledger import elements
 from ledger.events import Record
@@ -78,8 +79,7 @@ def outline(nodes: Iterable[tuple[int, Branch | Leaf]], indent: str = "  ") -> I
     for depth, node in nodes:
         if isinstance(node, Branch):
             yield f"{indent * depth}{record_line(node.record, node.key)}"
-            first = next((c for c in node.children.values() if isinstance(c, Leaf)), None)
-            if first is not None:
+            if node.tally.kinds:
                 yield from _counts(node, depth + 1, indent)
         elif depth == 0:
             yield f"{node.record.type}: 1 SOP Instance{_standing(node)}"
@@ -93,11 +93,10 @@ def _standing(leaf: Leaf) -> str:
 
 def _counts(branch: Branch, depth: int, indent: str) -> Iterator[str]:
     counts: dict[str, list[int]] = {}
-    for leaf in branch.leaves():
-        count = counts.setdefault(leaf.record.type, [0, 0, 0])
-        count[0] += 1
-        count[1] += leaf.is_addition
-        count[2] += leaf.is_removal
+    for tally in branch.tallies():
+        for kind, numbers in tally.kinds.items():
+            sums = counts.setdefault(kind, [0, 0, 0])
+            sums[:] = map(add, sums, numbers)
     for kind in sorted(counts):
         yield f"{indent * depth}{kind}: {_count_line(*counts[kind])}"
 

@@ -131,13 +131,12 @@ class FileSetState:
     def withdrawn(self, uid: str) -> list[Leaf]:
         """Return the instances of a SOP Instance UID that are no part any more, the oldest first.
 
-        There are none if the UID is part by another addition. All instances are gone through once.
+        There are none if the UID is part by another addition. All such are gone through once.
         """
         if self._withdrawn is None:
             self._withdrawn = {}
-            for leaf in self.hierarchy.leaves.values():
-                if not leaf.is_live:
-                    self._withdrawn.setdefault(leaf.uid, {})[leaf.handle] = leaf
+            for leaf in map(self.leaf, self.hierarchy.resting):
+                self._withdrawn.setdefault(leaf.uid, {})[leaf.handle] = leaf
         found = {} if uid in self.live else self._withdrawn.get(uid, {})
         return [found[handle] for handle in sorted(found)]
 
@@ -195,7 +194,7 @@ class FileSetState:
             ghost.on_medium = file_id is not None
             return
         leaf = self.leaf(handle)
-        leaf.file_id = file_id
+        self.hierarchy.lay(leaf, file_id)
         if leaf.is_live:
             if file_id is None:  # restored while the write was under way
                 self.additions[leaf.uid] = leaf

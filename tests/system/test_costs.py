@@ -25,9 +25,13 @@ from models import calls
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
+import fileset.repository.caches
 import fileset.repository.repository
 from fileset import FileSet, Indexer, Repository
+from ledger.events import MediumLeft
+from projections.kept import snapshot
 from projections.state import fold
+from projections.state.nodes import Leaf
 
 FEW, MANY = 80, 240  # enough that files are flushed together
 
@@ -138,13 +142,14 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     return {count: make_series(tmp_path_factory.mktemp("source"), count) for count in (FEW, MANY)}
 
 
-def make_series(folder: Path, count: int) -> Path:
+def make_series(folder: Path, count: int, first: int = 0) -> Path:
+    folder.mkdir(exist_ok=True)
     ds = Dataset()
     ds.SOPClassUID = CTImageStorage
     ds.PatientID = ds.PatientName = ds.StudyID = "1"
     ds.StudyDate, ds.StudyTime, ds.Modality = "20240229", "120000", "CT"
     ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.SeriesNumber = "1.2.3", "1.2.3.4", 1
-    for number in range(count):
+    for number in range(first, first + count):
         ds.SOPInstanceUID = f"1.2.3.4.{number + 1}"
         ds.InstanceNumber = number
         ds.file_meta = FileMetaDataset()
@@ -308,6 +313,44 @@ def test_undo_costs_what_the_change_did(made: dict[int, Made]) -> None:
     assert few.flushes == many.flushes
     assert few.folded == many.folded == 2
     assert called[1] <= called[0] + 20
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+def test_what_concerns_one_instance_makes_no_other_of_those_that_a_snapshot_has(
+    made: dict[int, Made], is_written: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fileset.repository.caches, "_SNAPSHOT_EVERY", 1)
+    one_more = make_series(tmp_path / "one", 1, first=MANY)
+    counts = []
+    for one in made.values():
+        with one.open() as fs:
+            if not is_written:
+                with fs.repository.change():
+                    fs.repository.emit(MediumLeft(str(one.medium), why="handed out"))
+            fs.repository.rebuild()
+        with leaves_made() as leaves, one.open() as fs:
+            fs.add_many(one_more)
+            fs.undo()
+            fs.ID = "OTHER"
+            assert len(fs.find(SOPInstanceUID="1.2.3.4.7")) == 1
+            fs.remove(fs.find(SOPInstanceUID="1.2.3.4.8"))
+            fs.undo()
+        counts.append(len(leaves))
+
+    assert counts[0] == counts[1] == 2
+
+
+@contextmanager
+def leaves_made() -> Iterator[list[int]]:
+    """Give the rows of the snapshot of which the block makes instances."""
+    rows, make = [], snapshot._LeafRows.leaf
+
+    def counted_leaf(self: snapshot._LeafRows, row: int) -> Leaf:
+        rows.append(row)
+        return make(self, row)
+
+    with mock.patch.object(snapshot._LeafRows, "leaf", counted_leaf):
+        yield rows
 
 
 # --- looking -------------------------------------------------------------------------------------

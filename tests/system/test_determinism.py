@@ -134,7 +134,7 @@ def test_the_same_is_seen_without_snapshots_and_when_the_journal_has_grown(
     original, moments = repository
     path = tmp_path / "moved" / "elsewhere"
     shutil.copytree(original, path)
-    assert (path / "cache" / "snapshot.json").is_file()
+    assert (path / "cache" / "snapshot").is_file()
     if how == "no cache":
         shutil.rmtree(path / "cache")
         (path / "cache").mkdir()

@@ -23,12 +23,12 @@ from fileset.cli.session import Session, absolute, origin
 from fileset.errors import RefusedError
 from fileset.repository.repository import Repository
 from ledger.errors import InstanceError, LedgerError, NotDicomError
+from ledger.names import is_conformant
 from ledger.phrases import count, some
 from projections.dicomdir.definitions import DICOMDIR, NotDicomdirError
 from projections.dicomdir.form_checks import identity_faults
 from projections.dicomdir.mending import MendKind
 from projections.kept.summary import MismatchSummary
-from projections.medium.layouts import is_conformant
 
 if TYPE_CHECKING:
     from fileset.fileset import FileSet

@@ -34,7 +34,7 @@ from fileset.repository.repository import Repository
 from ledger.digest import Digest
 from ledger.events import Handle
 from projections.medium.layouts import LAYOUTS, usual_layout
-from projections.medium.pending import pending
+from projections.medium.pending import staged
 from projections.medium.plan import Plan
 from projections.state.namesakes import namesakes
 from projections.state.state import FileSetState
@@ -320,7 +320,7 @@ def _export(
         )
     unwritten = ""
     if state.written is not None:  # a copy has a layout of its own: what would move doesn't count
-        unwritten = evolve(pending(state, layout).counted(), moves=0).summary()
+        unwritten = evolve(staged(state, layout), moves=0).summary()
     notes = [f"It has what the medium had not then: {unwritten}."] if unwritten else []
     if dry_run:
         plan = plan_document(exporter.plan(root, state, layout), {})
@@ -339,7 +339,7 @@ def _export(
 
 def _is_staged(state: FileSetState, layout: str | None) -> bool:
     """Whether a write in `layout` would do anything."""
-    return bool(pending(state, layout or "pydicom"))
+    return bool(staged(state, layout or "pydicom"))
 
 
 def _document(

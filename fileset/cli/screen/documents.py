@@ -15,7 +15,7 @@ from ledger.journal.entries import Change, Stored
 from ledger.journal.protocol import body_of
 from ledger.phrases import count
 from projections.dicomdir.definitions import FileSetIdentity
-from projections.medium.pending import Staged, is_usually_moved, usually_pending
+from projections.medium.pending import Staged, is_usually_moved, usually_staged
 from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
@@ -141,7 +141,7 @@ def standing(leaf: Leaf, state: FileSetState) -> str | None:
 def staged_document(state: FileSetState) -> dict[str, Any]:
     """Return what is staged in `state`, in numbers."""
     there = state.written.identity if state.written else state.identity
-    return staged_numbers(usually_pending(state).counted(), there, state.identity)
+    return staged_numbers(usually_staged(state), there, state.identity)
 
 
 def staged_numbers(staged: Staged, there: FileSetIdentity, now: FileSetIdentity) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def staged_numbers(staged: Staged, there: FileSetIdentity, now: FileSetIdentity)
 
 def staged_line(state: FileSetState) -> str:
     """Return what is staged in `state`, in words."""
-    summary = usually_pending(state).summary()
+    summary = usually_staged(state).summary()
     return f"Staged for write: {summary}" if summary else "Nothing is staged."
 
 

@@ -211,7 +211,7 @@ def test_an_edited_snapshot_is_found(tmp_path: Path) -> None:
         state = repository.state
         state.identity = evolve(state.identity, id="EVIL")
         data = snapshot.dump(state, repository.journal.head().hash.hex())
-    (tmp_path / "repository" / "cache" / "snapshot.json").write_bytes(data)
+    (tmp_path / "repository" / "cache" / "snapshot").write_bytes(data)
     with closing(FileSet.open(tmp_path / "repository")) as fs:
         assert [finding.kind for finding in fs.verify()] == [RepositoryFindingKind.SNAPSHOT]
         fs.repository.rebuild()
@@ -268,7 +268,7 @@ def forge(repository: Path, alter: Callable[[FileSetState], object]) -> None:
         state = opened.folded()[0]
         alter(state)
         data = snapshot.dump(state, opened.journal.head().hash.hex())
-    (repository / "cache" / "snapshot.json").write_bytes(data)
+    (repository / "cache" / "snapshot").write_bytes(data)
 
 
 def other_id(state: FileSetState) -> None:
@@ -309,7 +309,7 @@ def test_a_medium_written_from_a_forged_snapshot_is_found_and_written_anew(
     assert "all is well" in written("verify").out
 
 
-@pytest.mark.parametrize("name", ["snapshot.json", "summary.json"])
+@pytest.mark.parametrize("name", ["snapshot", "summary.json"])
 def test_an_edited_cache_without_its_seal_is_not_believed(written: Cli, name: str) -> None:
     forge(written.repository, lambda state: None)
     written("status")

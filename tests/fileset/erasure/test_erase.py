@@ -549,9 +549,9 @@ def test_what_is_kept_beside_the_journal_goes(
         fs.ID = "NEW"
     cache = path / "cache"
     assert traces(cache) != []
-    shutil.copy(cache / "snapshot.json", cache / ".snapshot.json.left")  # by a killed process
+    shutil.copy(cache / "snapshot", cache / ".snapshot.left")  # by a killed process
     (cache / "of-another-version").mkdir()
-    shutil.copy(cache / "snapshot.json", cache / "of-another-version" / "x")
+    shutil.copy(cache / "snapshot", cache / "of-another-version" / "x")
 
     erase(path)
     assert traces(path) == []

@@ -31,7 +31,7 @@ from projections.state import fold as folding
 from projections.state.fold import fold
 from projections.state.state import FileSetState
 
-NAMES = ("snapshot.json", "summary.json")
+NAMES = ("snapshot", "summary.json")
 
 
 def new(path: Path) -> Repository:
@@ -195,7 +195,7 @@ def test_the_past_is_the_same_when_the_snapshot_is_damaged(
     repository.set_identity("id", "X")
     note(repository, 50)
     assert repository.path is not None
-    (repository.path / "cache" / "snapshot.json").write_bytes(data)
+    (repository.path / "cache" / "snapshot").write_bytes(data)
     for position in (1, 2, 30, 52):
         expected = fold(repository.journal.read(upto=position))
         assert to_plain(repository.at(position)) == to_plain(expected)

@@ -25,7 +25,7 @@ def cli(cli: Cli) -> Cli:
     return cli
 
 
-@pytest.mark.parametrize("name", ["snapshot.json", "summary.json", "holder", "vault-index.sqlite"])
+@pytest.mark.parametrize("name", ["snapshot", "summary.json", "holder", "vault-index.sqlite"])
 @pytest.mark.parametrize("command", [("status",), ("add", MR), ("verify",), ("rebuild",)])
 def test_a_cache_that_is_a_fifo_is_as_good_as_none(
     cli: Cli, name: str, command: tuple[str, ...]

@@ -12,7 +12,8 @@ from ledger.digest import digest_of
 from ledger.elements import Element, encode
 from ledger.events import FileSetImported, InstanceRemoved, Placement
 from projections.kept import snapshot
-from projections.kept.snapshot import dump, load, seal, to_plain, unseal
+from projections.kept.columns import seal, unseal
+from projections.kept.snapshot import dump, load, to_plain
 from projections.state.fold import VERSION
 from projections.state.state import FileSetState
 
@@ -149,18 +150,37 @@ def test_a_snapshot_that_was_cut_short_is_as_good_as_none(cut: int) -> None:
     assert load(dump(Author().run(EVENTFUL).state, "x")[:cut]) is None
 
 
-@pytest.mark.parametrize("key", ["version", "hash", *to_plain(FileSetState())])
-@pytest.mark.parametrize("value", ["missing", "text", 7, [], [1], [[1]], {}, {"a": 1}])
-def test_a_snapshot_with_other_things_in_it_is_never_an_exception(key: str, value: object) -> None:
-    plain = unseal(dump(Author().run(EVENTFUL).state, "x"))
-    if value == "missing":
-        del plain[key]
-    else:
-        plain[key] = value
+DOCUMENT, COLUMNS = unseal(dump(Author().run(EVENTFUL).state, "x"))
 
-    kept = load(seal(plain))
+
+@pytest.mark.parametrize("key", [*DOCUMENT, *COLUMNS])
+@pytest.mark.parametrize("value", ["missing", "text", 7, [], [1], [[1]], {}, {"a": 1}, ["a"]])
+def test_a_snapshot_with_other_things_in_it_is_never_an_exception(key: str, value: object) -> None:
+    document, columns = dict(DOCUMENT), {name: list(column) for name, column in COLUMNS.items()}
+    if value == "missing":
+        document.pop(key, None)
+        columns.pop(key, None)
+    elif key in document:
+        document[key] = value
+    elif value in ([], [1], ["a"]):
+        columns[key] = value
+
+    kept = load(seal(document, columns))
 
     assert kept is None or kept.state.position is not None
+    assert kept is None or tree(kept.state) is not None
+
+
+def test_columns_come_back_row_by_row_whatever_texts_they_hold() -> None:
+    texts = ["a", None, "", "caf\xe9", "x\udce9", "\0", "\n", "z" * 1000]
+    columns = {"texts": texts, "plain": ["a", None, "bc"], "numbers": [0, -1, 2**62], "none": []}
+
+    document, found = unseal(seal({"a": 1}, columns))
+
+    assert document == {"a": 1}
+    for name, values in columns.items():
+        assert list(found[name]) == values
+        assert [found[name][row] for row in range(len(values))] == values
 
 
 @pytest.mark.parametrize("data", [b"", b"null", b"[]", b"1", b"\xff", b"{}"])

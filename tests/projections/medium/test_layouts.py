@@ -19,13 +19,13 @@ from pydicom.fileset import RecordNode, generate_filename
 from fileset import FileSet
 from ledger.digest import digest_of
 from ledger.events import FileSetImported, Placement
+from ledger.names import is_conformant
 from projections.medium import layouts
 from projections.medium.layouts import (
     LAYOUTS,
     component,
     existing_layout,
     file_id,
-    is_conformant,
     pydicom_layout,
     suffix,
 )

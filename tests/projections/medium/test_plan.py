@@ -11,8 +11,8 @@ from models import Author, Command, layouts, named_by, private, programs, spec
 
 from ledger.events import WriteStarted
 from ledger.journal.codec import decode, encode
+from ledger.names import is_conformant
 from projections.medium import plan as plans
-from projections.medium.layouts import is_conformant
 from projections.medium.plan import Plan, PlanError, plan_export, plan_resumed, plan_write
 from projections.state.fold import fold
 from projections.state.state import FileSetState

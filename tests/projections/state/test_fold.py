@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from itertools import groupby
 from pathlib import Path
 
@@ -32,11 +33,13 @@ from models import (
 from projections.kept import summary
 from projections.kept.snapshot import dump, load, to_plain
 from projections.kept.summary import summarise
-from projections.medium.layouts import file_id
-from projections.medium.pending import changed_metadata, moves, pending
+from projections.medium.late import late
+from projections.medium.layouts import LAYOUTS, file_id, usual_layout
+from projections.medium.pending import changed_metadata, moves, pending, staged
 from projections.medium.plan import plan_write
 from projections.state.fold import advance, after, fold
 from projections.state.nodes import Branch, Leaf
+from projections.state.state import FileSetState
 
 
 @given(programs())
@@ -79,6 +82,39 @@ def test_a_state_with_events_after_it_is_a_state_of_its_own(program: list[Comman
             assert standings(later) == standings(expected)
             break
         assert (to_plain(state), tree(state), standings(state)) == (seen, shape, stood)
+
+
+@given(programs())
+def test_what_is_counted_as_changes_come_is_what_counting_everything_gives(
+    program: list[Command],
+) -> None:
+    author = Author()
+
+    for command in program:
+        author.run([command])
+        for layout in LAYOUTS:
+            assert staged(author.state, layout) == pending(author.state, layout).counted()
+        anew = fold(author.events)
+        assert summarise(author.state) == summarise(anew)
+        assert late(author.state) == late_additions(anew)
+        assert usual_layout(author.state) == usual_layout(anew)
+        assert set(author.state.hierarchy.resting) == {
+            handle for handle, leaf in anew.hierarchy.leaves.items() if not leaf.is_live
+        }
+
+
+def late_additions(state: FileSetState) -> tuple[int, int]:
+    studies = Counter(study_of(leaf) for leaf in state.additions.values())
+    on_medium = {study_of(leaf) for leaf in state.hierarchy.walk_leaves() if leaf.file_id}
+    found = [count for study, count in studies.items() if study in on_medium and study]
+    return sum(found), len(found)
+
+
+def study_of(leaf: Leaf) -> Branch | None:
+    branch: Branch | None = leaf.home
+    while branch is not None and branch.own.type != "STUDY":
+        branch = branch.home
+    return branch
 
 
 @given(programs(40))
