@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Final
 
 from fileset.medium.file_ids import RootFolder
 from fileset.medium.other_names import OtherNames
+from fileset.repository.folder import find_repository
 from ledger.errors import InstanceError, TruncatedError
 from ledger.files import read_file, read_start
 from ledger.instances.file_meta import PREFIX_END, is_dicom
@@ -34,6 +36,13 @@ def read_dicomdir(root: Path) -> bytes | Finding:
         return finding(
             FindingKind.DICOMDIR_UNREADABLE,
             "The DICOMDIR is a link that leads nowhere: put the file itself there.",
+        )
+    if found.identity is None and (repository := find_repository(root)) is not None:
+        named = shlex.quote(str(repository))
+        return finding(
+            FindingKind.NO_DICOMDIR,
+            f"This is {'' if repository == root else 'in '}the repository {repository}, and no "
+            f"File-set with a DICOMDIR: `fileset --repo {named} verify` checks it.",
         )
     if found.identity is None:
         return finding(

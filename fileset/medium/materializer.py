@@ -41,7 +41,16 @@ from fileset.medium.errors import DicomdirReplacedError, MediumError, WriteFaile
 from fileset.medium.freeing import FreedFiles
 from fileset.medium.guards import refuse_replaced
 from fileset.medium.made_files import MadeFiles, clear
-from fileset.medium.paths import are_one, is_in_place, is_within, isfile, lexists, tells_apart, walk
+from fileset.medium.paths import (
+    are_one,
+    is_in,
+    is_in_place,
+    is_within,
+    isfile,
+    lexists,
+    tells_apart,
+    walk,
+)
 from fileset.medium.sources import Sources
 from fileset.progress import Progress
 from ledger.digest import Digest, digest_of
@@ -177,16 +186,25 @@ class Materializer:
             return {join(self._root, *record.file_id) for record in records if record.file_id}
         return set()
 
+    def _advice_on_closed(self, exc: OSError) -> str:
+        """Return what to do about a root that can't be written to."""
+        if self._moves and any(leaf.file_id is not None for leaf in self._plan.files.values()):
+            return (
+                " A medium that can't be written to is left by `fileset write ROOT "
+                "--new-medium`, which gives the File-set a new home."
+            )
+        where = exc.filename if isinstance(exc.filename, str) else self._root
+        if is_in(Path(where), self._root) or is_in(Path(self._root), where):
+            return " Make that folder writable, or write to another one."
+        return ""
+
     def _advice(self, exc: OSError | LedgerError) -> str:
         """Return what to do about an error, and whom else it would have met, as more sentences."""
         if isinstance(exc, OSError):
             if exc.errno in (errno.ENOSPC, errno.EDQUOT):
                 return " Free some space there and write again."
-            if exc.errno in (errno.EROFS, errno.EACCES, errno.EPERM) and self._moves:
-                return (
-                    " A medium that can't be written to is left by `fileset write ROOT "
-                    "--new-medium`, which gives the File-set a new home."
-                )
+            if exc.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+                return self._advice_on_closed(exc)
             return ""
         if not isinstance(exc, VaultError) or self._committed:
             return ""

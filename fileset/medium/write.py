@@ -15,7 +15,7 @@ from fileset.interrupts import deferred_interrupts
 from fileset.medium.check import is_as_written
 from fileset.medium.damage import MediumDamage
 from fileset.medium.dicomdir import read_dicomdir
-from fileset.medium.errors import MediumError
+from fileset.medium.errors import MediumError, WriteFailedError
 from fileset.medium.guards import (
     changed_since,
     collisions,
@@ -461,7 +461,8 @@ class Writer:
                 dicomdir = materializer.run()
             except BaseException as exc:
                 if materializer.rolled_back:
-                    why = str(exc) or type(exc).__name__
+                    cause = (isinstance(exc, WriteFailedError) and exc.__cause__) or exc
+                    why = str(cause).rstrip(".") or type(cause).__name__
                     with repository.change():
                         repository.emit(WriteAbandoned(started, why))
                 raise

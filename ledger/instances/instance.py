@@ -86,7 +86,7 @@ def _instance(found: Scan) -> Instance:
     if found.media_storage_class_uid == MEDIA_STORAGE_DIRECTORY:
         raise InstanceError(
             "this is a DICOMDIR, the directory of a File-set, and no instance to be added to one: "
-            "open or import it as a File-set"
+            "`fileset init REPO --from` makes a repository of its File-set"
         )
     return Instance(
         _uid(header, SOP_INSTANCE_UID),

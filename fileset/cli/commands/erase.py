@@ -144,12 +144,15 @@ def _lines(done: Erasure, *, dry_run: bool) -> list[Line]:
     if done.rejected:
         lines.append(f"{count(len(done.rejected), 'rejected file')}: {some(done.rejected, 3)}.")
     if done.tags:
-        lines.append(f"{count(len(done.tags), 'tag')} deleted: {some(done.tags, 3)}.")
+        tags = f"{count(len(done.tags), 'tag')}: {some(done.tags, 3)}"
+        lines.append(f"{'Would delete' if dry_run else 'Deleted'} {tags}.")
     if done.quarantined:
         files = f"{count(len(done.quarantined), 'file')} in the quarantine"
         lines.append(f"{files}: {some(done.quarantined, 3)}.")
     if done.records:
-        lines.append(f"{count(done.records, 'record')} above them carried on for other instances.")
+        records = f"{count(done.records, 'record')} above them"
+        verb = "Would carry" if dry_run else "Carried"
+        lines.append(f"{verb} {records} on for other instances.")
     lines.append(excess_line(done.excess, dry_run=dry_run))
     if dry_run:
         lines += [

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_runs import CT, DICOMDIR, MR, RT_DOSE, Cli, changed
@@ -160,3 +162,34 @@ def test_control_characters_in_values_do_not_reach_the_terminal(cli: Cli, tmp_pa
         out = cli(*command).out
         assert "\x1b" not in out
         assert not any(line.strip().startswith("File-set ID: FORGED") for line in out.splitlines())
+
+
+def test_a_file_that_may_not_be_read_is_reported_and_the_others_are_added(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "closed.dcm"
+    shutil.copyfile(MR, closed)
+    access, open_ = os.access, os.open
+
+    def is_open(path: Any, *arguments: Any, **options: Any) -> bool:
+        return str(path) != str(closed) and access(path, *arguments, **options)
+
+    def refuse(path: Any, flags: int, *arguments: Any, **options: Any) -> int:
+        if str(path) == str(closed):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return open_(path, flags, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(
+        os, "access", lambda p, *a, **o: str(p) != str(closed) and access(p, *a, **o)
+    )
+    result = cli("add", closed, CT, code=1)
+    assert f"{closed}: can't be read: Permission denied" in result.err
+    assert "found 2 = 1 added + 0 already there + 0 conflicting + 1 rejected" in result.out
+
+
+def test_a_dicomdir_that_is_added_is_told_how_to_adopt_its_file_set(
+    cli: Cli, tmp_path: Path
+) -> None:
+    shutil.copyfile(DICOMDIR, tmp_path / "stray.dcm")
+    assert "`fileset init REPO --from` makes" in cli("add", tmp_path / "stray.dcm", code=1).err

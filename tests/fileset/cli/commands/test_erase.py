@@ -33,10 +33,13 @@ def test_an_interrupted_one_is_told_and_completed_by_itself(
 
 def test_the_command_tells_what_it_erased(path: Path, tmp_path: Path) -> None:
     cli = Cli(path)
+    cli("tag", f"of-{ID}")
     told = cli("erase", f"PatientID={ID}", "--dry-run")
     assert "Would erase 3 instances, with what" in told.out
+    assert f"Would delete 1 tag: of-{ID}." in told.out
     done = cli("erase", f"PatientID={ID}", "--reason", REASON)
     assert "Erased 3 instances, with what" in done.out
+    assert f"Deleted 1 tag: of-{ID}." in done.out
     assert f"{tmp_path / 'copy'} was written with them" in done.err
     again = cli("erase", f"PatientID={ID}", "--reason", REASON, code=1)
     assert "No instance matches." in again.err

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cli_runs import CT, MR, Cli
+import pytest
+from cli_runs import CT, MR, Cli, run
 
 
 def test_verify_finds_a_changed_and_a_missing_file(tmp_path: Path, cli: Cli) -> None:
@@ -50,3 +51,11 @@ def test_verify_finds_damage_in_the_vault(cli: Cli) -> None:
     pack.write_bytes(data)
     (finding,) = cli.json("verify", code=1)["findings"]
     assert finding["kind"] == "vault"
+
+
+@pytest.mark.parametrize("place", ["", "vault"])
+def test_a_repository_is_called_that_where_a_file_set_was_expected(cli: Cli, place: str) -> None:
+    told = run("verify", cli.repository / place, code=1).out
+    assert f"the repository {cli.repository}, and no File-set" in told
+    assert f"`fileset --repo {cli.repository} verify` checks it" in told
+    assert "fileset index" not in told

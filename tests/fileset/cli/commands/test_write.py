@@ -419,6 +419,48 @@ def test_a_medium_that_cannot_be_written_to_points_to_a_new_home(
     assert "fileset write ROOT --new-medium" in told
     assert "Nothing was changed" in told
     assert cli.json("verify")["findings"] == []
+    (line,) = [line for line in cli("log").out.splitlines() if "write abandoned" in line]
+    assert "Read-only file system" in line
+    assert "Nothing was changed" not in line
+    assert "--new-medium" not in line
+
+
+@pytest.mark.parametrize(
+    ("how", "made"),
+    [
+        ("first", True),
+        ("first", False),
+        ("--new-medium", True),
+        ("--new-medium", False),
+        ("--at", True),
+    ],
+)
+def test_a_folder_that_cannot_be_written_to_is_no_medium_to_leave(
+    cli: Cli, medium: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, made: bool
+) -> None:
+    cli("add", CT)
+    if how != "first":
+        cli("write", medium)
+    closed = tmp_path / "closed"
+    if made:
+        closed.mkdir()
+
+    def refusing(call: Any, makes: Any) -> Any:
+        def refuse(path: Any, *arguments: Any, **options: Any) -> Any:
+            if str(path).startswith(str(closed)) and makes(*arguments):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return call(path, *arguments, **options)
+
+        return refuse
+
+    options = {"first": [], "--new-medium": ["--new-medium"], "--at": ["--at", "now"]}[how]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "mkdir", refusing(os.mkdir, lambda *_: True))
+        patch.setattr(os, "open", refusing(os.open, lambda flags, *_: flags & os.O_CREAT))
+        told = cli("write", closed, *options, code=3).err
+    assert "Permission denied" in told
+    assert "--new-medium" not in told
+    assert told.endswith("Make that folder writable, or write to another one.\n")
 
 
 def test_a_copy_of_now_has_what_is_staged_and_says_so(
