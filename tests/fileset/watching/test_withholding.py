@@ -23,8 +23,9 @@ from ledger.files import file_content
 
 
 def corrected(data: bytes) -> bytes:
-    """Return a file with one byte changed, in its last pixel."""
-    return data[:-1] + bytes([data[-1] ^ 1])
+    """Return a file with one byte changed, in a pixel."""
+    at = data.index(b"\xe0\x7f\x10\x00OW") + 20
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
 @pytest.fixture
