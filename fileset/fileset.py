@@ -54,6 +54,7 @@ from ledger.events import Handle, Placement, Record, RecordMended
 from ledger.vault.protocol import Excess
 from projections.kept.summary import summarise
 from projections.medium.pending import pending, staged
+from projections.medium.plan import check_layout
 from projections.past.provenance import Touch
 from projections.state.persons import Mismatch, mismatches
 from projections.state.search import candidates
@@ -517,6 +518,8 @@ class FileSet:
             A note for the journal; called with the files done and to do.
         """
         repository = self._writable()
+        if layout is not None:
+            check_layout(layout)
         with repository.exclusively():
             repository.refresh()
             self._check_write(path, use_existing=use_existing, new_medium=new_medium)

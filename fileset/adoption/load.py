@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping
 
@@ -20,6 +21,8 @@ def read_existing(ds_or_path: DSPathType, *, repair: bool = False) -> ExistingFi
     """Return what the DICOMDIR that was given lists; see `read_file_set`."""
     if isinstance(ds_or_path, Dataset):
         return read_file_set(ds_or_path, repair=repair)
+    if not isinstance(ds_or_path, str | os.PathLike):
+        raise TypeError(f"A DICOMDIR is a Dataset or a path, not {type(ds_or_path).__name__}")
     with errors_of_reading(ds_or_path):
         return read_file_set(ds_or_path, repair=repair)
 

@@ -83,9 +83,11 @@ class ReferencedFiles:
             )
         if found.identity is None:
             why = f"{_whose(placed)}the record at offset {offset} references it"
-            why = why if placed else "it should be the descriptor file"
+            what = "put it back, or leave the record out"
+            if placed is None:
+                why, what = "it should be the descriptor file", "put it there, or name none"
             other = self._names.advise(file_id)
-            message = f"{name} is missing; {why}: put it back, or leave the record out.{other}"
+            message = f"{name} is missing; {why}: {what}.{other}"
             return problem(FindingKind.FILE_MISSING, message)
         if not found.is_regular:
             message = f"{name} is no regular file, and was not opened: put the file itself there."

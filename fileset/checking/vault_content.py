@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from fileset.adding.whole import instance_in, sound_instance
 from fileset.checking.findings import RepositoryFinding, RepositoryFindingKind
@@ -15,6 +16,8 @@ from ledger.files import file_content
 from ledger.vault.protocol import Vault
 from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
+
+_ADD: Final = ". To store it again, it is enough to add its file again."
 
 
 def verify_content(vault: Vault, state: FileSetState | None) -> Iterator[RepositoryFinding]:
@@ -27,7 +30,7 @@ def verify_content(vault: Vault, state: FileSetState | None) -> Iterator[Reposit
         yield RepositoryFinding(
             RepositoryFindingKind.VAULT,
             damage.digest or "a pack",
-            f"{damage.problem}{whose}",
+            f"{damage.problem}{whose}{_ADD if leaf else ''}",
             leaf.handle if leaf else None,
         )
     bad = {damage.digest for damage in damages}
@@ -40,7 +43,8 @@ def verify_content(vault: Vault, state: FileSetState | None) -> Iterator[Reposit
                 yield _missing(leaf.uid, f"The instance {leaf.uid} was never read.", leaf)
             elif (digest := leaf.content.digest) not in bad and digest not in vault:
                 message = f"The vault has no content {digest}, that of the instance {leaf.uid}"
-                yield _missing(digest, f"{message}, added at position {leaf.handle}.", leaf)
+                message = f"{message}, added at position {leaf.handle}{_ADD}"
+                yield _missing(digest, message, leaf)
             elif digest not in bad:
                 yield from _compare_stored(vault, digest, leaf)
 

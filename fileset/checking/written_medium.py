@@ -18,6 +18,7 @@ from fileset.medium.check import (
     is_as_written,
     leaves_on,
     loaded_from,
+    missing_descriptor,
     not_loaded,
     owner_of,
 )
@@ -98,12 +99,20 @@ def verify_medium(
 def _of_files(
     root: Path, state: FileSetState, progress: Progress | None
 ) -> Iterator[RepositoryFinding]:
+    yield from _of_descriptor(root, state)
     names, sound = OtherNames(root), []
     for checked in check_files(root, state, progress):
         yield from _of_file(checked, names)
         if checked.fault is None:
             sound.append(checked.leaf.file_id or "")
     yield from _of_one_name(root, sound)
+
+
+def _of_descriptor(root: Path, state: FileSetState) -> Iterator[RepositoryFinding]:
+    identity = state.written.identity if state.written is not None else state.identity
+    if (missing := missing_descriptor(root, identity)) is not None:
+        where = str(root.joinpath(*identity.descriptor_file_id or ()))
+        yield RepositoryFinding(RepositoryFindingKind.FILE_MISSING, where, f"{missing}.")
 
 
 def _of_one_name(root: Path, file_ids: Iterable[str]) -> Iterator[RepositoryFinding]:

@@ -59,14 +59,19 @@ def check_descriptor(text: str) -> tuple[str, ...] | None:
     if any(part in {".", ".."} for part in parts) or parts == ("DICOMDIR",):
         raise click.UsageError(f"'{text}' can't be the descriptor file of a File-set.")
     if parts:
-        _warn_of(FileSetIdentity(_ANY_UID, descriptor_file_id=parts))
+        _warn_of(FileSetIdentity(_ANY_UID, descriptor_file_id=parts), typed="/".join(parts))
     return parts or None
 
 
-def _warn_of(identity: FileSetIdentity) -> None:
-    """Warn of what a check of the File-set will find wrong with its identity."""
+def _warn_of(identity: FileSetIdentity, *, typed: str = "") -> None:
+    """Warn of what a check of the File-set will find wrong with its identity.
+
+    Of a descriptor's File ID that shows the value; a user knows what was `typed`.
+    """
+    value = "\\".join(identity.descriptor_file_id or ())
     for each in identity_faults(identity):
-        warnings.warn(each.message, stacklevel=3)
+        message = each.message.replace(repr(value), repr(typed)) if typed else each.message
+        warnings.warn(message, stacklevel=3)
 
 
 def check_charset(text: str) -> str | None:

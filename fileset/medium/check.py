@@ -22,7 +22,7 @@ from ledger.digest import Digest, digest_of
 from ledger.errors import LedgerError
 from ledger.files import file_content
 from ledger.names import twins
-from projections.dicomdir.definitions import DICOMDIR
+from projections.dicomdir.definitions import DICOMDIR, FileSetIdentity
 from projections.dicomdir.mending import decode_damaged
 from projections.state.nodes import Leaf
 from projections.state.state import FileSetState, Written
@@ -121,6 +121,23 @@ def how_altered(path: str, leaf: Leaf) -> str | None:
 def is_as_written(dicomdir: bytes | None, written: Written) -> bool:
     """Whether `dicomdir`, that of the medium now, is what the last write left there."""
     return (digest_of(dicomdir) if dicomdir is not None else None) == written.dicomdir
+
+
+def missing_descriptor(root: Path, identity: FileSetIdentity) -> str | None:
+    """Return that the descriptor file, which a File-set may name, is not at `root`, if so."""
+    file_id = identity.descriptor_file_id
+    if not file_id or any(part in {"", ".", ".."} or "/" in part for part in file_id):
+        return None
+    try:
+        is_there = RootFolder(Path(os.path.realpath(root))).find(file_id).identity is not None
+    except OSError:  # it is a link, or may not be looked at
+        return None
+    if is_there:
+        return None
+    return (
+        f"The descriptor file {'/'.join(file_id)} is not at {root}: put it there, or leave it out "
+        "with `fileset set descriptor=`"
+    )
 
 
 def loaded_from(root: Path, state: FileSetState) -> Path | None:

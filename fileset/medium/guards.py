@@ -212,6 +212,11 @@ def refuse_place(root: Path, repository: Path | None) -> None:
         raise MediumError(
             f"{root} is the top of the file system: write to a folder of the File-set's own."
         )
+    for above in (root, *root.parents):
+        if lexists(os.fspath(above)):
+            if not isdir(os.fspath(above)):
+                raise MediumError(f"{above} is no folder: write to another one.")
+            break
     if (around := find_repository(root)) is not None:
         raise MediumError(f"{root} is in the repository {around}: write to another folder.")
     if repository is not None and is_in(repository, root):

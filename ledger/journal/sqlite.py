@@ -67,7 +67,7 @@ class SqliteJournal:
         self._path = path
         self._clock = clock
         self._read_only = read_only
-        self._failed = False
+        self._failed = self._closed = False
         self._sound_head = b""  # of the end that was found to be good
         self._turn = threading.RLock()
         self._pid = os.getpid()
@@ -401,6 +401,7 @@ class SqliteJournal:
         """Close the database; a forked process leaves that to the one that opened it."""
         if os.getpid() == self._pid:
             self._connection.close()
+            self._closed = True
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -432,6 +433,8 @@ class SqliteJournal:
                 f"The journal at {self._path} was opened by process {self._pid}, and this "
                 "process was forked from it: open the journal again here."
             )
+        if self._closed:
+            raise JournalError(f"The journal at {self._path} is closed: open it again.")
         try:
             with self._turn:
                 yield
@@ -446,7 +449,8 @@ class SqliteJournal:
             # Whatever was under way is rolled back.
             full = _code(exc) == sqlite3.SQLITE_FULL
             hint = f"{when_full} free some space and try again." if full else ""
-            raise JournalError(f"The journal at {self._path} can't be used: {exc}.{hint}") from exc
+            why = _why(self._path, exc)
+            raise JournalError(f"The journal at {self._path} can't be used: {why}.{hint}") from exc
 
 
 def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
@@ -466,7 +470,14 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
             check_same_thread=False,  # the journal takes turns
         )
     except sqlite3.Error as exc:
-        raise JournalError(f"The journal at {path} can't be opened: {exc}.") from exc
+        raise JournalError(f"The journal at {path} can't be opened: {_why(path, exc)}.") from exc
+
+
+def _why(path: Path, exc: sqlite3.Error) -> str:
+    """Return what went wrong: SQLite has one text for a file that is gone and for a closed one."""
+    if _code(exc) == sqlite3.SQLITE_CANTOPEN and not os.access(path, os.R_OK):
+        return "Permission denied. `chmod u+rw` lets its owner use it"
+    return str(exc).rstrip(".")
 
 
 def _make_durable(connection: sqlite3.Connection) -> None:

@@ -89,8 +89,7 @@ def plan_write(
     `occupied` names paths below the root that belong to others; additions and the staging folder
     keep clear of them where the layout leaves a choice.
     """
-    if layout not in LAYOUTS:
-        raise PlanError(f"There is no layout '{layout}': choose from {', '.join(LAYOUTS)}.")
+    check_layout(layout)
     if len(state.live) > ALPHANUMERIC_LIMIT:
         raise NotImplementedError(
             "pydicom doesn't support writing File-sets with more than "
@@ -110,6 +109,12 @@ def plan_write(
     )
 
 
+def check_layout(layout: str) -> None:
+    """Raise `PlanError` (ValueError) if there is no such layout."""
+    if layout not in LAYOUTS:
+        raise PlanError(f"There is no layout '{layout}': choose from {', '.join(LAYOUTS)}.")
+
+
 def plan_export(
     state: FileSetState,
     root: str,
@@ -122,6 +127,7 @@ def plan_export(
 
     `now` is the present state, which knows where the instances' bytes are by now.
     """
+    check_layout(layout)
     file_ids = LAYOUTS[layout](state, ())
     _check(file_ids, layout)
     return Plan(

@@ -32,6 +32,7 @@ def written(cli: Cli, tmp_path: Path) -> Cli:
     cli("add", CT, MR, "--reason", "first")
     cli("set", "id=ONE", "descriptor=README")
     cli("write", tmp_path / "medium")
+    (tmp_path / "medium" / "README").write_text("what this is")
     return cli
 
 

@@ -1038,3 +1038,34 @@ def test_a_file_that_is_added_again_by_reference_heals_the_vault_as_well(tmp_pat
     fs.add_many([CT], reference=True)
 
     assert fs.repository.vault.is_sound(digest_of(Path(CT).read_bytes()))
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_layout_that_there_is_not_is_refused_though_nothing_is_staged(
+    tmp_path: Path, kept: bool
+) -> None:
+    fs = FileSet(repository=tmp_path / "repository" if kept else None)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="There is no layout 'foo'"):
+            fs.write(tmp_path / "medium" if fs.path is None else None, layout="foo")
+        if fs.path is None:
+            fs.write(tmp_path / "medium")
+
+
+def test_what_is_no_dicomdir_is_told_by_its_type() -> None:
+    with pytest.raises(TypeError, match="A DICOMDIR is a Dataset or a path, not int"):
+        FileSet(5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="A DICOMDIR is a Dataset or a path, not list"):
+        FileSet().load(["DICOMDIR"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("below", [False, True])
+def test_a_file_is_no_place_for_a_file_set(tmp_path: Path, below: bool) -> None:
+    (tmp_path / "s.sh").write_text("echo")
+    root = tmp_path / "s.sh" / "disc" if below else tmp_path / "s.sh"
+    fs = FileSet()
+    fs.add(CT)
+    for write in (fs.write, fs.copy):
+        with pytest.raises(MediumError, match=r"s\.sh is no folder: write to another one\.$"):
+            write(root)
+    assert (tmp_path / "s.sh").read_text() == "echo"

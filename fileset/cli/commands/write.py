@@ -26,6 +26,7 @@ from fileset.cli.screen.writing import (
 )
 from fileset.cli.session import Session, absolute
 from fileset.errors import RefusedError
+from fileset.medium.check import missing_descriptor
 from fileset.medium.damage import MediumDamage
 from fileset.medium.export import Exporter
 from fileset.medium.write import Writer
@@ -129,7 +130,16 @@ def write(
     repository = session.repository()
     wanted = _Wanted(repository, root, layout, new_medium, repair)
     answer = wanted.foresee(show_all) if dry_run else wanted.write(reason)
-    return _with_errors(answer, repository.refresh())
+    state = repository.refresh()
+    _warn_of_descriptor(session, answer, state)
+    return _with_errors(answer, state)
+
+
+def _warn_of_descriptor(session: Session, answer: Answer, state: FileSetState) -> None:
+    """Warn where the descriptor file that a `state` names is not where that is written to."""
+    if (plan := answer.document["plan"]) is not None:
+        missing = missing_descriptor(Path(plan["root"]), state.identity)
+        session.warnings += [missing] if missing is not None else []
 
 
 def _with_errors(answer: Answer, state: FileSetState) -> Answer:
@@ -325,7 +335,9 @@ def _export(
     if dry_run:
         plan = plan_document(exporter.plan(root, state, layout), {})
         document = _document(plan, dry_run=True, export=True, unwritten=unwritten)
-        return _with_errors(Answer(document, [*plan_lines(plan, show_all), *notes]), state)
+        answer = Answer(document, [*plan_lines(plan, show_all), *notes])
+        _warn_of_descriptor(session, answer, state)
+        return _with_errors(answer, state)
     with bar("Writing") as advance:
         result = exporter.export(root, state, layout, reason=reason, progress=advance)
     plan = plan_document(result.plan, {})
@@ -334,6 +346,7 @@ def _export(
         _document(plan, dicomdir=result.dicomdir, export=True, unwritten=unwritten),
         [f"The File-set as of position {state.position}:", *lines, *notes],
     )
+    _warn_of_descriptor(session, answer, state)
     return _with_errors(answer, state)
 
 

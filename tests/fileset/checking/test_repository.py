@@ -102,6 +102,39 @@ def test_a_snapshot_has_no_say_in_what_verify_finds(written: Cli, tmp_path: Path
 # --- verify: the vault and the medium ------------------------------------------------------------
 
 
+def test_a_descriptor_file_that_is_not_there_is_told_by_both_checks(written: Cli) -> None:
+    medium = Path(written.json("status")["root"])
+    written("set", "descriptor=DOCS/README")
+    told = f"The descriptor file DOCS/README is not at {medium}: put it there, or leave it out with"
+    assert [each.startswith(told) for each in written.json("write", "--dry-run")["warnings"]] == [
+        True
+    ]
+    assert told in written("write").err
+    copy = medium.with_name("copy")
+    assert f"is not at {copy}" in written("write", copy, "--at", "now").err
+    finding = only_finding(written)
+    assert (finding["kind"], finding["where"]) == ("file-missing", str(medium / "DOCS/README"))
+    assert finding["message"].startswith(told)
+    assert "DOCS/README is missing; it should be the descriptor file: put it there" in (
+        run("verify", medium, code=1).out
+    )
+    (medium / "DOCS").mkdir()
+    (medium / "DOCS" / "README").write_text("what this is")
+    assert written.json("verify")["findings"] == []
+    written("set", "descriptor=")
+    assert written("write").err == ""
+
+
+def test_content_that_the_vault_lost_is_there_again_once_its_files_are_added(written: Cli) -> None:
+    shutil.rmtree(written.repository / "vault")
+    findings = written.json("verify", code=1)["findings"]
+    assert findings
+    for finding in findings:
+        assert finding["message"].endswith("it is enough to add its file again.")
+    written("add", CT, MR)
+    assert written.json("verify")["findings"] == []
+
+
 @pytest.mark.parametrize("name", ["DICOMDIR", "PT000000/ST000000/SE000000/IM000000"])
 def test_what_may_not_be_read_on_the_medium_has_to_be_made_readable(
     written: Cli, monkeypatch: pytest.MonkeyPatch, name: str

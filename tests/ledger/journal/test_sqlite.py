@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import random
 import resource
 import signal
@@ -45,6 +46,31 @@ def kept(path: Path) -> list[Recorded]:
     """A journal at `path` of two changes, closed."""
     with closing(SqliteJournal.create(path)) as journal:
         return append(journal, *removals(3)) + append(journal, *removals(2))
+
+
+def test_a_journal_that_may_not_be_read_is_told_by_its_permission(
+    path: Path, kept: list[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        exc = sqlite3.OperationalError("unable to open database file")
+        exc.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+        raise exc
+
+    monkeypatch.setattr(sqlite3, "connect", refuse)
+    with pytest.raises(JournalError, match=r"can't be opened: unable to open database file\.$"):
+        SqliteJournal(path)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(JournalError, match=r"can't be opened: Permission denied\. `chmod u\+rw`"):
+        SqliteJournal(path)
+
+
+def test_a_journal_that_was_closed_says_so(path: Path, kept: list[Recorded]) -> None:
+    journal = SqliteJournal(path)
+    journal.close()
+    journal.close()
+    for use in (lambda: journal.position, lambda: list(journal.read()), journal.head):
+        with pytest.raises(JournalError, match=r"journal\.sqlite is closed: open it again\.$"):
+            use()
 
 
 STATEMENTS = [

@@ -49,3 +49,9 @@ def test_setting_what_is_so_changes_nothing(cli: Cli) -> None:
 def test_a_value_that_cannot_be_set_changes_nothing(cli: Cli, setting: str, told: str) -> None:
     assert told in cli("set", "descriptor=FINE", setting, code=2).err
     assert cli.json("status")["undo"] == 0
+
+
+def test_a_warning_about_a_descriptor_shows_what_was_typed(cli: Cli) -> None:
+    told = cli("set", "descriptor=docs/readme").err
+    assert "'docs/readme' is no File ID" in told
+    assert "\\" not in told
