@@ -28,13 +28,14 @@ from fileset.checking.findings import RepositoryFinding
 from fileset.checking.repository import verify
 from fileset.erasure.erase import Eraser
 from fileset.erasure.plan import Erasure
-from fileset.errors import NoSuchInstanceError, RefusedError
+from fileset.errors import NoSuchInstanceError, RefusedError, RepositoryError
 from fileset.medium.export import Exporter
 from fileset.medium.write import Writer
 from fileset.progress import Progress
 from fileset.python_gc import gc_paused
 from fileset.repository.contents import Contents
 from fileset.repository.find_change import change_of
+from fileset.repository.folder import is_repository
 from fileset.repository.garbage import collect
 from fileset.repository.identity import checked_descriptor, checked_id, checked_text, checked_uid
 from fileset.repository.persons import settle
@@ -116,6 +117,11 @@ class FileSet:
                 kept.close()
                 raise
         else:
+            if is_repository(Path(repository)):
+                raise RepositoryError(
+                    f"{Path(repository)} is a repository already: open it with "
+                    f"FileSet.open({os.fspath(repository)!r}), or name a new folder."
+                )
             kept = Repository.create(Path(repository), begin)
         self._use(kept)
 

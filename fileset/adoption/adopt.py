@@ -51,7 +51,9 @@ class Doubt(Enum):
     """No offset leads to its record."""
 
 
-_AS_LISTED: Final = "They are taken as what the DICOMDIR says; --repair goes by the files"
+_AS_LISTED: Final = (
+    "They are taken as what the DICOMDIR says; --repair (repair=True) goes by the files"
+)
 COPY_ADDED: Final = "`fileset add` takes a copy of it with another name"
 _DOUBTS: Final = {
     Doubt.UNREADABLE: ("cut off, empty or no SOP Instance, or can't be read", _AS_LISTED),
@@ -59,7 +61,7 @@ _DOUBTS: Final = {
     Doubt.PLACE: ("of another patient, study or series than the records above it say", _AS_LISTED),
     Doubt.ORPHAN: (
         "of records that no offset leads to",
-        "They are staged as additions, to be copied by a write; --repair takes them where they lie",
+        "They are staged to be added as copies; --repair (repair=True) takes them where they lie",
     ),
 }
 

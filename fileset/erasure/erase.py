@@ -250,8 +250,9 @@ def _still_there(state: FileSetState, live: int, on_medium: int) -> str:
     if on_medium and state.written is not None:
         parts.append(f"on the medium at {state.written.root} ({on_medium:,})")
     return (
-        f"Nothing was erased: instances are still {' and '.join(parts)}. With --take-off they are "
-        "removed and the medium is written first; or use `fileset remove` and `fileset write`."
+        f"Nothing was erased: instances are still {' and '.join(parts)}. With --take-off "
+        "(take_off=True) they are removed and the medium is written first; or use `fileset remove` "
+        "and `fileset write`."
     )
 
 

@@ -97,7 +97,7 @@ def refuse_medium_left(root: Path, state: FileSetState, *, is_known: bool) -> No
         )
     raise RefusedError(
         f"{root} is the medium that was written last, or a copy of it: leave `--new-medium` "
-        "out to write there, or write to another folder."
+        "(new_medium=True) out to write there, or write to another folder."
     )
 
 

@@ -61,7 +61,8 @@ def set_tag(
             return None
         if previous is not None and not move:
             raise RefusedError(
-                f"There is a tag '{name}' already, at position {previous}: move it with --move."
+                f"There is a tag '{name}' already, at position {previous}: move it with --move "
+                "(move=True)."
             )
         event = PositionTagged(name, position, previous)
         repository.emit(event)

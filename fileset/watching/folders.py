@@ -148,7 +148,9 @@ def open_folders(paths: Iterable[str | os.PathLike[str]], *, wait: bool = False)
     for given in paths:
         path = os.path.realpath(given)
         if not os.path.isdir(path) and (os.path.lexists(path) or not wait):
-            waiting = "" if os.path.lexists(path) else " To wait for it: --await-folders."
+            waiting = (
+                "" if os.path.lexists(path) else " To wait for it: --await-folders (wait=True)."
+            )
             raise RefusedError(f"{os.fspath(given)} is not a folder.{waiting}")
         for other in folders:
             if overlap(path, other.path):

@@ -19,7 +19,7 @@ from pydicom.fileset import FileSet as PydicomFileSet
 
 import fileset
 from fileset import DIRECTORY_RECORDERS, FileInstance, FileSet, RecordNode
-from fileset.errors import NothingToUndoError, RefusedError
+from fileset.errors import NothingToUndoError, RefusedError, StillThereError
 from fileset.medium.errors import MediumError, WriteFailedError
 from fileset.medium.materializer import Materializer
 from ledger.digest import digest_of
@@ -1069,3 +1069,20 @@ def test_a_file_is_no_place_for_a_file_set(tmp_path: Path, below: bool) -> None:
         with pytest.raises(MediumError, match=r"s\.sh is no folder: write to another one\.$"):
             write(root)
     assert (tmp_path / "s.sh").read_text() == "echo"
+
+
+def test_a_repository_that_is_there_is_to_be_opened(tmp_path: Path) -> None:
+    FileSet(repository=tmp_path / "trial").close()
+    with pytest.raises(LedgerError, match=r"is a repository already: open it with FileSet\.open\("):
+        FileSet(repository=tmp_path / "trial")
+    assert len(FileSet.open(tmp_path / "trial")) == 0
+
+
+def test_what_an_error_advises_is_an_argument_as_well_as_an_option() -> None:
+    fs = FileSet()
+    instance = fs.add(CT)
+    with pytest.raises(StillThereError, match=r"With --take-off \(take_off=True\)"):
+        fs.erase(reason="request 1", SOPInstanceUID=str(instance.SOPInstanceUID))
+    fs.tag("sent", 1)
+    with pytest.raises(RefusedError, match=r"move it with --move \(move=True\)"):
+        fs.tag("sent")

@@ -251,7 +251,9 @@ def test_what_is_part_of_the_file_set_is_refused_unless_it_is_to_be_taken_off(
     with FileSet.open(path) as fs:
         fs.add_many(files / "hers")
         position = fs.repository.journal.position
-    with pytest.raises(StillThereError, match=r"part of the File-set \(3\)\. With --take-off"):
+    with pytest.raises(
+        StillThereError, match=r"part of the File-set \(3\)\. With --take-off \(take_off=True\)"
+    ):
         erase(path)
     with FileSet.open(path) as fs:
         assert fs.repository.journal.position == position
