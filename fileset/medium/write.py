@@ -191,8 +191,10 @@ class Writer:
     def _tell_moved(self, root: Path | None) -> None:
         written = self._repository.state.written
         if root is not None and written is not None and self.is_moved(root):
+            is_known = self._roots.knows(written.root)
+            then = "and no longer at {}" if is_known else "and {}, named elsewhere, is left alone"
             warnings.warn(
-                f"The medium is at {whole(root)} now, and no longer at {written.root}", stacklevel=3
+                f"The medium is at {whole(root)} now, {then.format(written.root)}", stacklevel=3
             )
 
     def write(

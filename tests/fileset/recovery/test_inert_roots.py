@@ -310,6 +310,23 @@ def test_a_medium_is_his_own_again_once_he_names_it(tmp_path: Path) -> None:
     assert json.loads((cli.repository / "roots.json").read_bytes()) == [str(medium)]
 
 
+def test_a_medium_that_came_along_is_taken_and_the_root_that_was_named_is_left_alone(
+    tmp_path: Path, theirs: Path, written: Cli
+) -> None:
+    here = tmp_path / "here"
+    Cli(tmp_path / "source")("undo")
+    Cli(tmp_path / "source")("write", here, "--at", "now")
+    _watched[str(theirs)] = found = []
+    try:
+        document = written.json("write", here)
+    finally:
+        del _watched[str(theirs)]
+    assert (document["root"], document["written"], found) == (str(here), True, [])
+    told = f"The medium is at {here} now, and {theirs}, named elsewhere, is left alone"
+    assert document["warnings"] == [told]
+    assert "all is well" in written("verify").out
+
+
 def test_a_dry_run_names_nothing_for_later(tmp_path: Path) -> None:
     source, medium = _source(tmp_path, CT), tmp_path / "medium"
     source("write", medium)
