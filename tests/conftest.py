@@ -1,6 +1,7 @@
 """How the tests run: beside each other unless single ones are asked for, and how long they search.
 
-Hypothesis has two profiles: `FILESET_TEST_PROFILE=thorough` searches longer than `fast`.
+Hypothesis has two profiles: `fast` tries the same in each run, `FILESET_TEST_PROFILE=thorough` far
+more, and each time something else.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from pathlib import Path
 
 import pytest
+from by_commit import commit_number
 from hypothesis import HealthCheck, settings
 
 SOAK_MINUTES = float(os.environ.get("FILESET_SOAK_MINUTES", math.inf))
@@ -44,7 +46,7 @@ if sys.dont_write_bytecode:
     atexit.register(shutil.rmtree, os.environ["PYTHONPYCACHEPREFIX"], ignore_errors=True)
 
 # A laden machine is no failure: neither profile has a deadline for an example.
-settings.register_profile("fast", max_examples=60, deadline=None)
+settings.register_profile("fast", max_examples=60, deadline=None, derandomize=True)
 settings.register_profile(
     "thorough", max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -57,9 +59,12 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests in an order of chance, the same in all workers, if there is no time for all."""
+    """Put the tests in an order of chance if there is no time for all: another for each commit.
+
+    So a failure can be had again, and all workers have the same order.
+    """
     if math.isfinite(SOAK_MINUTES):
-        random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID")).shuffle(items)  # noqa: S311
+        random.Random(commit_number()).shuffle(items)  # noqa: S311 - no secret
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

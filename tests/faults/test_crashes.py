@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
@@ -14,6 +13,7 @@ from unittest import mock
 
 import pytest
 from attrs import evolve
+from by_commit import commit_number
 
 from faults import tracing
 from faults.checks import Outcome, check, reference, restore
@@ -26,10 +26,8 @@ from ledger.disk import new_folder
 from ledger.errors import LedgerError
 from ledger.files import copy_file, file_content, read_file
 
-_RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID")  # which all workers of a run have in common
-_ANY = int(_RUN, 16) if _RUN else time.time_ns()
-SEED = int(os.environ.get("FILESET_FAULTS_SEED", _ANY % 1_000_003))
-"""Which sample: another one each time, told where it fails."""
+SEED = int(os.environ.get("FILESET_FAULTS_SEED", commit_number() % 1_000_003))
+"""Which sample: another one for each commit, told where it fails."""
 
 SAMPLE = 3
 """Points of each operation."""

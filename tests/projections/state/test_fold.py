@@ -200,7 +200,7 @@ def test_a_summary_says_the_same_from_the_state_from_a_snapshot_and_when_it_was_
     assert kept is not None
     assert summarise(kept.state) == told
     assert summary.load(summary.dump(told, "ab"), "ab") == told
-    staged = pending(state)
+    staged = pending(state, usual_layout(state))
     assert told.staged.summary() == staged.summary()
     assert told.staged.moves == len(staged.moves)
 

@@ -1,0 +1,49 @@
+"""The end of the last pack that the index file does not have yet.
+
+To bring the index up to date takes several flushes, so that is not done for each small batch: what
+these add is remembered here, and found again by going through the end of the pack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from attrs import define, field
+
+from ledger.vault.packs import Pack, PackEntry
+
+MOST_BYTES: Final = 8 << 20
+MOST_ENTRIES: Final = 250
+"""How much there may be: all of it is read and hashed when another process adds something."""
+
+
+@define
+class Tail:
+    """Whole entries of `pack`, one behind the other from the offset `start` to its end.
+
+    `pack` is the pack as it was then, and `None` where the index has everything. None of the
+    entries is of content that the index has elsewhere. `is_durable` tells whether they were synced.
+    """
+
+    pack: Pack | None = None
+    start: int = 0
+    entries: dict[bytes, PackEntry] = field(factory=dict)
+    is_durable: bool = True
+
+    def clear(self) -> None:
+        """Forget it: the index has it, or is made anew."""
+        self.pack, self.start, self.entries, self.is_durable = None, 0, {}, True
+
+    def is_of(self, pack: Pack, start: int) -> bool:
+        """Whether this is what `pack` has from `start` on."""
+        return (self.pack, self.start) == (pack, start)
+
+    def ends(self) -> Mapping[int, int]:
+        """Return the offset at which it ends, by the number of its pack."""
+        return {} if self.pack is None else {self.pack.number: self.pack.size}
+
+
+def is_short(entries: Collection[PackEntry], start: int, end: int) -> bool:
+    """Whether `entries`, which lie between two offsets, may be left out of the index for now."""
+    return len(entries) <= MOST_ENTRIES and end - start <= MOST_BYTES
