@@ -30,6 +30,18 @@ _changing: dict[tuple[int, str], int] = {}
 """Which thread of a process is changing the repository at a path."""
 
 
+_forks = 0
+"""How often this process or those that it was forked from were: asking costs no system call."""
+
+
+def _count_fork() -> None:
+    global _forks  # noqa: PLW0603 - it is the process that is counted
+    _forks += 1
+
+
+os.register_at_fork(after_in_child=_count_fork)
+
+
 class WriterLock:
     """Has one thread at a time change what goes with an object, which no other process sees.
 
@@ -40,7 +52,12 @@ class WriterLock:
         self.patience = PATIENCE
         self._name = name
         self._turn = threading.RLock()
-        self._pid = os.getpid()
+        self._pid, self._forks = os.getpid(), _forks
+
+    @property
+    def _was_forked(self) -> bool:
+        """Whether this process was forked from the one that opened the repository."""
+        return _forks != self._forks
 
     @contextmanager
     def own_turn(self) -> Iterator[None]:
@@ -49,7 +66,7 @@ class WriterLock:
         Raises `RefusedError` if another thread is not done in time,
         `RepositoryError` if this process was forked.
         """
-        if os.getpid() != self._pid:
+        if self._was_forked:
             raise RepositoryError(
                 f"{self._name} was opened by process {self._pid}, of which this one, "
                 f"{os.getpid()}, was forked: open it anew here."
@@ -81,7 +98,7 @@ class WriterLock:
         It can't where somebody changes the repository, one may not write, it was moved, or
         this process was forked. OSError where the lock can't be had for another reason.
         """
-        yield os.getpid() == self._pid
+        yield not self._was_forked
 
     def last_holder(self) -> str | None:
         """Return who changed the repository last, and when; `None` while someone else does.
@@ -151,7 +168,7 @@ class FolderLock(WriterLock):
     @contextmanager
     def if_nobody_else(self) -> Iterator[bool]:
         """Keep others out if there are none, as `WriterLock.if_nobody_else` says."""
-        if os.getpid() != self._pid:
+        if self._was_forked:
             yield False
             return
         self.refuse_if_moved()

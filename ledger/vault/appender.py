@@ -158,6 +158,11 @@ class Appender:
             if self._folder_is_new:
                 fsync(self._folder.parent)
 
+    def sync_other(self, path: Path) -> None:
+        """Wait until the disk has a pack that nothing was appended to."""
+        with self._syncing(path):
+            fsync(path)
+
     def seal(self) -> None:
         """Seal the packs that are full, and let go of all."""
         for target in self._targets:

@@ -5,25 +5,28 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ledger.digest import Digest, from_raw, to_raw
 from ledger.errors import VaultError
 from ledger.events import Content
 from ledger.vault.appender import Appender
-from ledger.vault.index import PackIndex
 from ledger.vault.packs import CHUNK, PackEntry, PackReader
 
 
 class PackBatch:
     """A batch of a `PackVault`; the vault syncs and records what it added."""
 
-    def __init__(self, index: PackIndex, appender: Appender, folder: Path) -> None:
+    def __init__(
+        self, find: Callable[[bytes], PackEntry | None], appender: Appender, folder: Path
+    ) -> None:
         self._appender = appender
         self._reader = PackReader(folder)
-        self.index = index
+        self._find = find
         self.index_failed = False
+        self.supersedes = False
+        """Whether anything was stored anew that the vault has damaged."""
         self.added: dict[bytes, PackEntry] = {}
 
     def has(self, digest: Digest) -> bool:
@@ -59,12 +62,17 @@ class PackBatch:
         if raw in self.added:
             return True
         try:
-            entry = self.index.find(raw)
-            return entry is not None and self._is_sound(entry)
+            entry = self._find(raw)
         except sqlite3.Error:
             # The index is repaired after the batch. To store content once more does no harm.
             self.index_failed = True
             return False
+        if entry is None:
+            return False
+        if not self._is_sound(entry):
+            self.supersedes = True
+            return False
+        return True
 
     def _is_sound(self, entry: PackEntry) -> bool:
         """Whether what is stored is what it was: else it is stored anew."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from ledger.vault.index import PackIndex, ScannedPacks
-from ledger.vault.packs import PackEntry, list_packs
+from ledger.vault.packs import Pack, PackEntry, list_packs, scan
+from ledger.vault.tail import Tail
 
 T = TypeVar("T")
 
@@ -21,13 +22,20 @@ class Lookup:
         self._path = index
         self._view: PackIndex | None = None
         self._scanned = ScannedPacks(folder)
+        self._tail = Tail()
 
     def find(self, raw: bytes) -> PackEntry | None:
         """Return where the content of a digest is, `None` where the vault has none."""
         entry = self._ask(lambda index: index.find(raw))
-        if entry is None and not self._is_complete():
-            entry = self.find_in_packs(raw)
-        return entry
+        if entry is not None:
+            return entry
+        packs, ends = list_packs(self._folder), self.ends()
+        if ends == {pack.number: pack.size for pack in packs}:
+            return None
+        if (tail := self._tail_of(packs, ends)) is not None:
+            return tail.entries.get(raw)
+        self._drop_view()  # perhaps another file has taken its place
+        return self.find_in_packs(raw)
 
     def find_in_packs(self, raw: bytes) -> PackEntry | None:
         """Return where the content of a digest is, whatever became of the index."""
@@ -88,6 +96,18 @@ class Lookup:
         # Perhaps another file has taken its place: take that one the next time.
         self._drop_view()
         return False
+
+    def _tail_of(self, packs: Sequence[Pack], ends: Mapping[int, int]) -> Tail | None:
+        """Return what the last pack has beyond its end in the index, if the index lacks no more."""
+        if not packs or ends.keys() != {pack.number for pack in packs}:
+            return None
+        last, start = packs[-1], ends[packs[-1].number]
+        if last.size < start or any(ends[pack.number] != pack.size for pack in packs[:-1]):
+            return None
+        if not self._tail.is_of(last, start):
+            found = {entry.raw: entry for entry in scan(last, start, trusted=True)}
+            self._tail = Tail(last, start, found)
+        return self._tail
 
     def _drop_view(self) -> None:
         if self._view is not None:

@@ -6,7 +6,7 @@ these add is remembered here, and found again by going through the end of the pa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sized
 from typing import Final
 
 from attrs import define, field
@@ -44,6 +44,6 @@ class Tail:
         return {} if self.pack is None else {self.pack.number: self.pack.size}
 
 
-def is_short(entries: Collection[PackEntry], start: int, end: int) -> bool:
-    """Whether `entries`, which lie between two offsets, may be left out of the index for now."""
+def is_short(entries: Sized, start: int, end: int) -> bool:
+    """Whether entries, which lie between two offsets, may be left out of the index for now."""
     return len(entries) <= MOST_ENTRIES and end - start <= MOST_BYTES

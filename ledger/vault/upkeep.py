@@ -20,6 +20,7 @@ from ledger.vault.appender import NOTHING_ADDED, Appender, io_trouble, seal
 from ledger.vault.index import PackIndex, journal_of, remove_database
 from ledger.vault.lookup import Lookup
 from ledger.vault.packs import Pack, PackEntry, entry_pieces, is_torn, keep_tail, list_packs, scan
+from ledger.vault.tail import Tail, is_short
 
 
 class Upkeep:
@@ -37,6 +38,7 @@ class Upkeep:
         self._durable = durable
         self._pack_limit = pack_limit
         self._index: PackIndex | None = None
+        self._tail = Tail()
         self._unsafe = False  # a sync or a roll-back has failed: the state of the disk is unknown
 
     def refuse_if_unsafe(self) -> None:
@@ -59,6 +61,7 @@ class Upkeep:
         try:
             yield appender
             appender.sync()
+            self._sync_tail(appender)
         except BaseException:
             appender.roll_back()
             raise
@@ -66,14 +69,53 @@ class Upkeep:
             self._unsafe |= appender.unsafe
         appender.seal()
 
-    def reconciled(self) -> PackIndex:
-        """Return the index, in step with the packs: a torn tail is cut, what is lost forgotten."""
+    def find(self, raw: bytes) -> PackEntry | None:
+        """Return where the content of a digest is as of `reconciled`, `None` where it is not known.
+
+        Raises sqlite3.Error.
+        """
+        if (entry := self._tail.entries.get(raw)) is not None:
+            return entry
+        return None if self._index is None else self._index.find(raw)
+
+    def record(
+        self, added: Mapping[bytes, PackEntry], ends: Mapping[int, int], *, at_once: bool = False
+    ) -> None:
+        """Take in what a batch has `added` to packs, which it left with the `ends`.
+
+        The index file has it if it is much, a pack is new or full, or it must be found `at_once`.
+        Raises sqlite3.Error.
+        """
+        index, tail = self._index, self._tail
+        if index is None or not ends:
+            return
+        last, known = list_packs(self._folder)[-1], index.ends()
+        entries = {**tail.entries, **added}
+        start = known.get(last.number, 0)
+        if (
+            at_once
+            or ends.keys() != {last.number}
+            or last.number not in known
+            or last.sealed
+            or not is_short(entries, start, last.size)
+        ):
+            with index.changing():
+                index.add(entries.values(), {**tail.ends(), **ends})
+            tail.clear()
+        else:
+            tail.pack, tail.start, tail.entries = last, start, entries
+
+    def reconciled(self, *, whole: bool = False) -> PackIndex:
+        """Return the index, in step with the packs: a torn tail is cut, what is lost forgotten.
+
+        It may lack the short end of the last pack, which `find` has; not if it is to be `whole`.
+        """
         try:
             if self._index is not None and not self._index.is_in_place():
                 self.close()
             if self._index is None:
                 self._index = PackIndex.create(self._path, durable=self._durable)
-            self._reconcile(self._index)
+            self._reconcile(self._index, whole=whole)
         except sqlite3.Error:
             return self.rebuild()
         return self._index
@@ -94,6 +136,7 @@ class Upkeep:
     def close(self) -> None:
         """Close the index."""
         self._lookup.close()
+        self._tail.clear()
         if self._index is not None:
             self._index.close()
             self._index = None
@@ -143,15 +186,50 @@ class Upkeep:
                 "check the disk and try again"
             ) from error
 
-    def _reconcile(self, index: PackIndex) -> None:
+    def _reconcile(self, index: PackIndex, *, whole: bool = False) -> None:
         packs = list_packs(self._folder)
         ends = index.ends()
+        if not whole and self._knows_tail(index, packs, ends):
+            return
+        self._tail.clear()
         with index.changing():
             index.keep({pack.number for pack in packs})
             for pack in packs:
                 self._reconcile_pack(index, pack, ends)
         for pack in packs[:-1]:
             self._seal(pack)
+
+    def _knows_tail(self, index: PackIndex, packs: Sequence[Pack], ends: Mapping[int, int]) -> bool:
+        """Whether all that the index lacks is a short, whole end of the last pack, now known."""
+        if ends.keys() != {pack.number for pack in packs} or not packs:
+            return False
+        if any(ends[pack.number] != pack.size or not pack.sealed for pack in packs[:-1]):
+            return False
+        last, start = packs[-1], ends[packs[-1].number]
+        if last.sealed or last.size < start:
+            return False
+        if last.size == start:
+            self._tail.clear()
+            return True
+        if self._tail.is_of(last, start):
+            return True
+        if not is_short((), start, last.size):
+            return False
+        entries = list(scan(last, start))
+        is_whole = is_short(entries, start, last.size) and _end_of_run(entries, start) == last.size
+        if not is_whole or any(index.find(entry.raw) for entry in entries):
+            return False
+        self._tail = Tail(last, start, {entry.raw: entry for entry in entries}, is_durable=False)
+        return True
+
+    def _sync_tail(self, appender: Appender) -> None:
+        """Make the tail durable: a process that was killed may not have."""
+        tail = self._tail
+        if tail.pack is None or tail.is_durable:
+            return
+        if self._durable and tail.pack.number not in appender.ends():
+            appender.sync_other(tail.pack.path)
+        tail.is_durable = True
 
     def _reconcile_pack(self, index: PackIndex, pack: Pack, ends: Mapping[int, int]) -> None:
         end = ends.get(pack.number, 0)

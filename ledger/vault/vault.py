@@ -91,7 +91,7 @@ class PackVault:
         try:
             with (
                 self._upkeep.appending(packs) as appender,
-                closing(PackBatch(index, appender, self._folder)) as batch,
+                closing(PackBatch(self._upkeep.find, appender, self._folder)) as batch,
             ):
                 yield batch
         finally:
@@ -99,8 +99,7 @@ class PackVault:
             self._in_batch = False
         # From here on the batch is kept, whatever happens to the index.
         try:
-            with index.changing():
-                index.add(batch.added.values(), appender.ends())
+            self._upkeep.record(batch.added, appender.ends(), at_once=batch.supersedes)
         except sqlite3.Error:
             batch.index_failed = True
         if batch.index_failed:
@@ -211,7 +210,7 @@ class PackVault:
     def drop_excess(self, needed: Container[Digest], *, scraps: bool = False) -> Excess:
         """Drop what is not `needed`; see `Vault.drop_excess`."""
         self._refuse_unless_writable()
-        index = self._upkeep.reconciled()
+        index = self._upkeep.reconciled(whole=True)
         packs = list_packs(self._folder)
         found = survey(packs, needed, scraps=scraps)
         if found.packs:

@@ -219,6 +219,23 @@ def test_each_file_that_is_added_is_opened_once(sources: dict[int, Path], tmp_pa
     assert not costs.written
 
 
+def test_one_more_instance_waits_once_for_the_vault_and_once_for_the_journal(
+    sources: dict[int, Path], tmp_path: Path
+) -> None:
+    first, second, third, *_ = sorted(sources[FEW].iterdir())
+    FileSet(repository=tmp_path / "repository").close()
+    with counted() as costs, FileSet.open(tmp_path / "repository") as fs:
+        fs.add(first)
+        fs.add(second)
+        flushes, before = costs.flushes, costs.statements.copy()
+        fs.add(third)
+
+    done = costs.statements - before
+    assert costs.flushes - flushes == 1
+    assert not [sql for sql in done if sql.startswith(("INSERT OR REPLACE INTO ENTRIES", "CREATE"))]
+    assert done["COMMIT"] == 1
+
+
 def add_counted(source: Path, repository: Path) -> Costs:
     FileSet(repository=repository).close()
     with counted() as costs, FileSet.open(repository) as fs:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from ledger.digest import Digest, digest_of
 from ledger.errors import ContentDamagedError, ContentMissingError, VaultError
 from ledger.events import Content
+from ledger.vault import tail as tails
 from ledger.vault.packs import CHUNK, HEADER_SIZE, list_packs
 from ledger.vault.protocol import Vault
 from ledger.vault.vault import PackVault
@@ -391,7 +392,6 @@ class TestAfterACrash:
         size = pack(folder).stat().st_size
         store(opened(), b"two")
         assert pack(folder).stat().st_size == size
-        assert len(indexed(index)[0]) == 3  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("lost", ["nothing", "index"])
     def test_a_torn_tail_of_any_length_is_cut(
@@ -778,6 +778,115 @@ def make_it_a_folder(index: Path) -> None:
     index.mkdir()
 
 
+class TestTheEndOfTheLastPack:
+    """Small batches leave the index as it is; what they added is found at the end of the pack."""
+
+    def test_is_found_by_whoever_asks_without_being_in_the_index(
+        self, opened: Open, index: Path
+    ) -> None:
+        vault, reader = opened(), opened(writable=False)
+        store(vault, b"one")
+        assert_holds(reader, b"one")
+        before = indexed(index)
+        for data in (b"two", b"three"):
+            store(vault, data)
+            for each in (vault, reader, opened(), opened(writable=False)):
+                assert digest_of(data) in each
+                assert each.read(digest_of(data)) == data
+
+        assert indexed(index) == before
+        assert_holds(opened(), b"one", b"two", b"three")
+
+    @pytest.mark.parametrize("anew", [False, True])
+    def test_gets_into_the_index_when_it_is_long(
+        self, opened: Open, index: Path, anew: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(tails, "MOST_ENTRIES", 3)
+        vault = opened()
+        sizes = []
+        for number in range(9):
+            vault = opened() if anew else vault
+            store(vault, b"%d" % number)
+            sizes.append(len(indexed(index)[0]))  # type: ignore[arg-type]
+
+        assert sizes == [1, 1, 1, 1, 5, 5, 5, 5, 9]
+
+    def test_gets_into_the_index_when_it_is_large(self, opened: Open, index: Path) -> None:
+        vault = opened()
+        store(vault, b"one")
+        store(vault, bytes(tails.MOST_BYTES))
+
+        assert len(indexed(index)[0]) == 2  # type: ignore[arg-type]
+
+    def test_is_not_stored_again(self, opened: Open, folder: Path) -> None:
+        store(opened(), b"one")
+        store(opened(), b"two")
+        size = pack(folder).stat().st_size
+        store(opened(), b"two")
+
+        assert pack(folder).stat().st_size == size
+
+    def test_is_made_durable_before_it_is_relied_on(
+        self, opened: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store(opened(), b"one")
+        store(opened(), b"two")  # by a process that may have been killed before it synced
+        vault = opened()
+        synced: list[int] = []
+        fsync = os.fsync
+        monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(os.fstat(fd).st_ino), fsync(fd)))
+        for _ in range(2):
+            store(vault, b"two")
+
+        assert synced == [pack(folder).stat().st_ino]
+
+    def test_that_cannot_be_made_durable_refuses_the_batch(
+        self, opened: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store(opened(), b"one")
+        store(opened(), b"two")
+        vault = opened()
+
+        def fail(_: int) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", fail)
+            with pytest.raises(VaultError, match="making durable failed"):
+                store(vault, b"two")
+        with pytest.raises(VaultError, match="the disk failed in an earlier batch"):
+            store(vault, b"two")
+        assert_holds(opened(), b"one", b"two")
+
+    @pytest.mark.parametrize("offset", [0, HEADER_SIZE - 1, HEADER_SIZE + 1])
+    def test_loses_nothing_but_what_is_damaged_in_it(
+        self, opened: Open, folder: Path, offset: int
+    ) -> None:
+        for data in (b"one", b"two", b"three", b"four"):
+            store(opened(), data)
+        flip(pack(folder), HEADER_SIZE + len(b"one") + offset)
+        store(opened(), b"five")
+
+        vault = opened()
+        for data in (b"one", b"three", b"four", b"five"):
+            assert vault.read(digest_of(data)) == data
+        assert digest_of(b"two") not in vault
+        assert [path.name for path in folder.glob("*.cut-*")] == ["pack-00000001.pack.cut-55"]
+        store(vault, b"two")
+        assert vault.read(digest_of(b"two")) == b"two"
+
+    def test_has_nothing_that_the_index_has_damaged_elsewhere(
+        self, opened: Open, folder: Path, index: Path
+    ) -> None:
+        store(opened(), b"one")
+        store(opened(), b"two")
+        flip(pack(folder), HEADER_SIZE + 1)
+        store(opened(), b"one")
+
+        assert len(indexed(index)[0]) == 2  # type: ignore[arg-type]
+        assert opened().read(digest_of(b"one")) == b"one"
+
+
 class TestTheIndexIsACache:
     """Whatever happens to it, the vault gives the same answers."""
 
@@ -862,7 +971,8 @@ class TestTheIndexIsACache:
 
         assert_holds(vault, b"one", b"two")
         store(vault, b"three")
-        assert len(indexed(index)[0]) == 3  # type: ignore[arg-type]
+        assert_holds(opened(), b"one", b"two", b"three")
+        assert len(indexed(index)[0]) >= 2  # type: ignore[arg-type]
 
     def test_it_may_lie_where_nothing_can_be_written(self, folder: Path, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"no folder")
@@ -885,8 +995,7 @@ class TestTheIndexIsACache:
         store(first, b"4")
         store(second, b"5")
 
-        assert len(indexed(index)[0]) == 5  # type: ignore[arg-type]
-        for vault in (first, second):
+        for vault in (first, second, opened()):
             assert_holds(vault, b"1", b"2", b"3", b"4", b"5")
 
 
