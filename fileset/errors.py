@@ -1,4 +1,4 @@
-"""What can go wrong for a user of the application, beyond the errors of the ledger.
+"""What can go wrong for a user of the application, in addition to the errors of the ledger.
 
 Every error that is raised on purpose derives from `LedgerError`. Where
 pydicom raises a built-in exception with a certain text, ours derives from that exception too.

@@ -91,8 +91,8 @@ class FileSet:
         progress : optional
             Called with the number of files of an existing File-set looked at, and of all.
         repair : bool, optional
-            Put right what is wrong with the DICOMDIR of an existing File-set by what its files
-            say; `mends` tells what that was. The DICOMDIR is written anew by the next write.
+            Correct what is wrong with the DICOMDIR of an existing File-set from its files; `mends`
+            lists what that was. The next write rewrites the DICOMDIR.
         """
         self._doubts: Mapping[Doubt, list[str]] = {}
         if isinstance(repository, Repository):
@@ -290,8 +290,8 @@ class FileSet:
     def add(self, ds_or_path: DSPathType) -> FileInstance:
         """Stage an instance to be added, and return it.
 
-        One that is part of the File-set already is returned as it is, with a warning if its
-        content is another. Adding what is staged for removal takes the removal back.
+        One that is part of the File-set already is returned as it is, with a warning if its content
+        is different. Adding what is staged for removal takes the removal back.
 
         Raises ValueError (`InstanceError`) if it can't be in a File-set.
         """
@@ -339,10 +339,10 @@ class FileSet:
         A bad file is reported and the others are added. With `reference` the files are left where
         they are, and checked against their digest when they are written. With `complete` values
         that directory records must have and an instance lacks are invented, in the DICOMDIR only;
-        the account tells which. With `reject_mismatched` what may be of another person than others
-        with its Patient ID is not taken; else it is, and the account tells so. `progress` is called
-        with the account of each file. `stop` is asked before each whether to leave it, and the
-        rest: what was added by then is kept.
+        the account tells which. Files that may belong to a different person from others with their
+        Patient ID are reported and, with `reject_mismatched`, not added. `progress` is called with
+        the account of each file. `stop` is called before each file, and ends the work if it returns
+        true: what was added by then is kept.
         """
         self._writable()
         given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
@@ -359,8 +359,8 @@ class FileSet:
     def settle(self, patient_id: str, *, reason: str | None = None) -> Mismatch | None:
         """Accept the persons who have `patient_id` as they are known now, as one change.
 
-        `None` if there is nothing to settle. Those that are added later and differ from all of
-        them are told of again.
+        `None` if there is nothing to settle. Persons that are added later and differ from all of
+        them are reported again.
         """
         return settle(self._writable(), patient_id, reason=reason)
 
@@ -383,7 +383,7 @@ class FileSet:
     def clear(self) -> None:
         """Empty the File-set.
 
-        Without a repository of its own it becomes a new one, that has no root. With one, this is a
+        Without a repository it becomes a new File-set, which has no root. With one, this is a
         change like any other: all instances are staged for removal and the identity is reset.
         """
         if not self._writable().is_kept:
@@ -411,10 +411,10 @@ class FileSet:
         `query` gives one or more of `PatientID`, `StudyInstanceUID`, `SeriesInstanceUID` and
         `SOPInstanceUID`; all instances that ever were part of the File-set are searched. With
         `take_off`, those that are part of it now are removed, and its medium is written without
-        them. With `dry_run`, nothing is done but tell what would be.
+        them. With `dry_run`, nothing is done, and what would be erased is returned.
 
-        Raises `StillThereError` without `take_off` if any is part of the
-        File-set or on its medium, and RefusedError if the `reason` tells who the person is.
+        Raises `StillThereError` without `take_off` if any is part of the File-set or on its medium,
+        and RefusedError if the `reason` identifies the person.
         """
         eraser = Eraser(self._writable(), self.contents)
         if dry_run:
@@ -462,7 +462,7 @@ class FileSet:
     def load(
         self, ds_or_path: DSPathType, include_orphans: bool = True, raise_orphans: bool = False
     ) -> None:
-        """Load an existing File-set in the place of this one, from its DICOMDIR.
+        """Load an existing File-set in place of this one, from its DICOMDIR.
 
         If its files lie elsewhere than the default layout has them, moving them is staged. If it
         can't be loaded, this File-set stays as it is.
@@ -506,20 +506,20 @@ class FileSet:
         ----------
         path : str or PathLike, optional
             The root of a File-set that was never written; it must not hold another one. Or the one
-            that an imported journal names: nothing there is touched before. Or where the medium is
-            now that is no longer where it was last written: a warning tells so.
+            that an imported journal names: nothing there is touched until it is given here. Or
+            where the medium is now, if no longer where it was last written: a warning says so.
         use_existing : bool, optional
             Keep all files where they are. ValueError if additions are staged.
         force_implicit : bool, optional
             Encode the DICOMDIR in Implicit VR Little Endian, which does not conform.
         layout : {"pydicom", "existing", "conformant"}, optional
-            `"existing"` is `use_existing` that takes additions, giving them free File IDs;
-            `"conformant"` gives such also to files whose names are no File IDs.
+            `"existing"` is like `use_existing`, but gives additions free File IDs; `"conformant"`
+            also renames files whose names are not File IDs.
         new_medium : bool, optional
             Leave the medium at the root as it is, and write everything to `path`.
         repair : bool, optional
-            Put right first what was lost or damaged on the medium, and move nothing. A warning
-            names each file whose bytes are lost; then nothing is written.
+            First repair what was lost or damaged on the medium, and move nothing. A warning names
+            each file whose bytes are lost; then nothing is written.
         reason, progress : optional
             A note for the journal; called with the files done and to do.
         """
@@ -574,9 +574,9 @@ class FileSet:
     ) -> bool:
         """Give up a write that was interrupted, and take back what it made; `False` if none was.
 
-        `path` names its root where only an imported journal does, which is a `RefusedError`
-        otherwise. Raises `MediumError` if its DICOMDIR is in place
-        already: then the next `write` completes it.
+        `path` has to be given if only an imported journal names the root; without it this is a
+        `RefusedError`. Raises `MediumError` if the new DICOMDIR is in place already: then the next
+        `write` completes the write.
         """
         self._writable()
         self._writer.name(None if path is None else Path(path))
@@ -616,8 +616,8 @@ class FileSet:
 
         With `dry_run`, nothing is done and a `Preview` returned.
 
-        Raises `StaleError` if others have put newer changes on top since
-        this object was last up to date: they are taken in, for another undo to take back.
+        Raises `StaleError` if others have made newer changes since this object was last up to date:
+        the object then shows them, and another undo takes them back.
         """
         repository = self._writable()
         if dry_run:

@@ -1,4 +1,4 @@
-"""How long work tells how far it is: it calls one of these, if it is given one."""
+"""How long-running work reports progress: it calls one of these, if it is given one."""
 
 from __future__ import annotations
 

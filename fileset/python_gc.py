@@ -1,4 +1,4 @@
-"""Holding off Python's garbage collector where much is made and nothing is thrown away."""
+"""Holding off Python's garbage collector where many objects are made and none discarded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The errors of the ledger: one root, one class per thing that a caller can act upon.
+"""The errors of the ledger: one base class, and one class per thing that a caller can act upon.
 
 Messages name the file or position concerned and what to do. They carry no patient's data.
 """

@@ -1,4 +1,4 @@
-"""Reading files: their content, verified copies, and what one is known by unread.
+"""Reading files: their content, verified copies, and how to recognise one without reading it.
 
 Only regular files are read: opening a FIFO would wait for a writer, and a device never ends.
 """

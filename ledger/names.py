@@ -1,4 +1,4 @@
-"""Names that differ and are one: on some media, or for people, as those of a DICOMDIR are.
+"""Different names that are the same on some media or for people, such as those of a DICOMDIR.
 
 FAT and exFAT, Joliet, NTFS and the usual disks of Macs and Windows take names for one that differ
 in case, in Unicode's forms or in a last dot. ISO 9660 puts a version behind them, people an

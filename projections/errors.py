@@ -1,4 +1,4 @@
-"""What a fold raises where an event can't follow the events before it."""
+"""What a fold raises if an event can't follow the events before it."""
 
 from __future__ import annotations
 

@@ -125,8 +125,8 @@ class Offers:
 class Adder:
     """Adds instances to a repository.
 
-    Those that may be of another person than others with their Patient ID are added and noted, or
-    rejected with `reject_mismatched`.
+    Those that may belong to a different person from others with their Patient ID are added and
+    noted, or rejected with `reject_mismatched`.
     """
 
     def __init__(self, repository: Repository, *, reject_mismatched: bool = False) -> None:
@@ -174,9 +174,9 @@ class Adder:
         Rejections are recorded in the same change. The content is durable in the vault before
         the change is in the journal. `stop` is asked each time whether to leave all that follows.
 
-        Where a journal without a lock lets another writer in between, all is decided again on what
-        is there by then. `ConflictError` if that happens time and again, or
-        `offered` is an iterator, which can be gone over but once.
+        If a journal without a lock lets another writer in between, everything is decided again on
+        the new state. `ConflictError` if that keeps happening, or if `offered` is an iterator,
+        which can be gone over only once.
         """
         for _ in range(_ATTEMPTS if iter(offered) is not offered else 0):
             try:
@@ -264,8 +264,9 @@ class Adder:
                 shown,
                 Outcome.CONFLICTING,
                 standing.handle,
-                f"the File-set holds the SOP Instance {uid}{_whence(standing)} with other content "
-                f"({how}); remove that one first to have this one instead",
+                f"the File-set holds the SOP Instance {uid}{_whence(standing)} with different "
+                f"content "
+                f"({how}); remove that one first to add this one instead",
             )
         other = other_person(state, candidate.records[0])
         if other is not None and self._reject_mismatched:
@@ -304,8 +305,8 @@ class Adder:
     ) -> str | None:
         """Put the bytes of a known instance into the vault, if they should be there and are not.
 
-        With `copies` they should. They are the candidate's, or, where that holds the data set in
-        another encoding, those that lie where the instance was found.
+        With `copies` they should. They are the candidate's or, if that has the data set in a
+        different encoding, those in the file where the instance was found.
         """
         content = self._contents.content(leaf)
         is_kept = leaf.placement is Placement.VAULT
@@ -316,7 +317,7 @@ class Adder:
         elif is_kept or not self._take_in(leaf, content, batch):
             return None
         if is_kept:
-            return "its content in the vault was damaged or lost, and was stored anew"
+            return "its content in the vault was damaged or lost, and was stored again"
         self._repository.emit(ContentRecorded(leaf.handle, content, Placement.VAULT))
         return "its content was not in the vault, and was stored there"
 

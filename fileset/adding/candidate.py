@@ -70,11 +70,11 @@ class Outcome(Enum):
 class Result:
     """The account of one file: `handle` is the instance concerned, `reason` says why not.
 
-    `invented` are the values that its directory records were given, by keyword; `note` is
-    something about an instance that was added all the same. `mismatch` is whether it may be of
-    another person than others with its Patient ID; `faulty` whether it was added and the File-set
-    breaks the Standard with it, which the note says. `completable` is a rejection over what
-    its directory records must have, which inventing it may avert.
+    `invented` are the values that its directory records were given, by keyword; `note` is a remark
+    about an instance that was added all the same. `mismatch` is whether it may belong to a
+    different person from others with its Patient ID; `faulty` whether it was added although the
+    File-set breaks the Standard with it, as the note says. `completable` is whether it was rejected
+    over values that its directory records must have, and inventing these may help.
     """
 
     source: str
@@ -265,8 +265,8 @@ def read_path(
     """Return the instance in the file at `path`, with `records` or those made by default.
 
     With `complete`, values that these must have and the instance lacks are invented. Without
-    `contents` only what that takes is read of the file. `recorders` are the overridden ones,
-    where the caller has asked for them already.
+    `contents`, only what the records need is read of the file. `recorders` are the overridden ones,
+    if the caller has them already.
 
     Raises `InstanceError` if the file can't be read, is no DICOM file or
     lacks something that a directory record needs; the message begins with the path.
@@ -340,9 +340,9 @@ def _records(
 
 
 def _checked(records: tuple[Record, ...], instance: Instance) -> tuple[Record, ...]:
-    """Return `records` with what `instance` tells of its patient besides.
+    """Return `records` with what else `instance` says about its patient.
 
-    RecordError if one above the last lacks what it is told apart by.
+    RecordError if one above the last lacks the key that distinguishes it from its siblings.
     """
     for record in records[:-1]:
         if record_key(record) is None:
@@ -371,8 +371,8 @@ def _read_file(
 ) -> tuple[bytes | None, Instance | None, LargeFile | None]:
     """Return the bytes of a regular file, which did not change while it was read.
 
-    If its head will do and does, the instance is returned instead. So it is of a large file, and
-    what to read it by.
+    If the head of the file is enough, the instance is returned instead. For a large file, the
+    instance is returned with what to read it by.
     """
     instance = large = data = None
     with _opened(name) as fd:
@@ -428,7 +428,7 @@ def _reading(name: str) -> Iterator[None]:
     except OSError as exc:
         raise InstanceError(f"can't be read: {exc.strerror}", name=name) from exc
     except MemoryError as exc:
-        raise InstanceError("is too large for the memory", name=name) from exc
+        raise InstanceError("is too large for memory", name=name) from exc
 
 
 def _changed(name: str) -> InstanceError:
@@ -449,7 +449,7 @@ def _no_file(mode: int, name: str) -> InstanceError:
 
 
 def _read_all(fd: int, size: int) -> bytes:
-    """Return what an open file of `size` bytes holds; of a large one that is no DICOM file less."""
+    """Return what an open file of `size` bytes holds; less of a large one that isn't DICOM."""
     if size <= _AT_ONCE and len(data := os.read(fd, size)) == size:
         return data
     data = os.pread(fd, PREFIX_END, 0)

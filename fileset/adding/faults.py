@@ -1,4 +1,4 @@
-"""What is wrong with instances that are added, in the words of the check of a File-set."""
+"""What is wrong with instances that are added, in the same words as the check of a File-set."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _doubt_of_type(instance: Instance) -> str | None:
         why = f"{its} takes one of type {kind}, but it lacks {describe(_TOLD_BY[kind])}"
     else:
         return None
-    return f"{why}, so its record is of type IMAGE, which need not be the right one"
+    return f"{why}, so its record is of type IMAGE, which may not be the right one"
 
 
 @lru_cache(maxsize=4096)

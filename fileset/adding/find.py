@@ -1,4 +1,4 @@
-"""Finding the files to be read: those that are named, and those in folders."""
+"""Finding the files to read: those that are named, and those in folders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ledger.files import dicomdirs
 from ledger.names import is_of_dicomdir
 from projections.dicomdir.definitions import LEFTOVER
 
-_DICOMDIR: Final = "a DICOMDIR indexes instances and is none itself"
+_DICOMDIR: Final = "a DICOMDIR lists instances and is not one itself"
 _LINK: Final = "a link to a folder, which is not followed"
 _REPOSITORY: Final = "a repository of fileset-ledger"
 _FILE_SET: Final = "a File-set of its own: it has a DICOMDIR, which names its files where they are"

@@ -1,4 +1,4 @@
-"""What a program hands over, a path or a data set: read with the errors that pydicom raises."""
+"""What a program passes in, a path or a data set: read with the errors that pydicom raises."""
 
 from __future__ import annotations
 

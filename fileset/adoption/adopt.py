@@ -52,16 +52,17 @@ class Doubt(Enum):
 
 
 _AS_LISTED: Final = (
-    "They are taken as what the DICOMDIR says; --repair (repair=True) goes by the files"
+    "They are adopted as the DICOMDIR describes them; --repair (repair=True) corrects it from the "
+    "files"
 )
-COPY_ADDED: Final = "`fileset add` takes a copy of it with another name"
+COPY_ADDED: Final = "copy it under another name and use `fileset add`"
 _DOUBTS: Final = {
-    Doubt.UNREADABLE: ("cut off, empty or no SOP Instance, or can't be read", _AS_LISTED),
-    Doubt.INSTANCE: ("another SOP Instance than the record says", _AS_LISTED),
-    Doubt.PLACE: ("of another patient, study or series than the records above it say", _AS_LISTED),
+    Doubt.UNREADABLE: ("truncated, empty, unreadable or not a SOP Instance", _AS_LISTED),
+    Doubt.INSTANCE: ("not the SOP Instance that the record says", _AS_LISTED),
+    Doubt.PLACE: ("not of the patient, study or series that the records above it say", _AS_LISTED),
     Doubt.ORPHAN: (
         "of records that no offset leads to",
-        "They are staged to be added as copies; --repair (repair=True) takes them where they lie",
+        "They are staged to be added as copies; --repair (repair=True) adopts them where they are",
     ),
 }
 
@@ -148,7 +149,7 @@ class Adoption(Adopter):
             warn(
                 f"{self._deep:,} of the instances lie below more than {LAYOUT_DEPTH - 1} records: "
                 "no File ID of the default layout is that deep, so only the existing layout can "
-                "be written"
+                "be used"
             )
 
     def _take(self, place: Place, file: ReferencedFile) -> None:
@@ -219,7 +220,7 @@ class Adoption(Adopter):
         if not file.is_regular:
             return f"{the_record} is left out: {path} is not a regular file"
         if ".." in file.file_id.split("/"):
-            return f"{the_record} is left out: its File ID goes up from folder to folder: {path}"
+            return f"{the_record} is left out: its File ID has '..' in it: {path}"
         if (clash := clash_with_dicomdir(file.file_id)) is not None:
             return f"{the_record} is left out: its file {path} {clash}; {COPY_ADDED}"
         uid = record.sop_instance_uid or ""

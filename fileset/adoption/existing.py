@@ -216,7 +216,7 @@ def _warn_of_findings(path: Path, directory: DecodedDirectory, tree: Tree) -> No
     if compressed:
         warn(
             f"The DICOMDIR {path} has records with a compressed icon image, which its encoding "
-            f"can't hold: it is left out of them (at offset {some(compressed)})"
+            f"can't hold: the icon is left out (at offset {some(compressed)})"
         )
     _warn_of_unused(path, tree)
 

@@ -1,4 +1,4 @@
-"""The journal of an indexing that renames files, for one that was killed to be completed.
+"""The journal of an indexing that renames files, so that one that was killed can be completed.
 
 It lies in the folder as long as the indexing goes on: nothing else tells a file under its new name
 from a copy that somebody made.
@@ -74,7 +74,7 @@ def indexing(root: Path) -> Iterator[None]:
     if root.is_dir() and not os.access(root, os.W_OK):
         raise RefusedError(
             f"{root} can't be written to, and a DICOMDIR lies with its files: copy the folder, or "
-            "add it to a repository with `fileset add` and have `fileset write` make a medium."
+            "add it to a repository with `fileset add` and make a medium with `fileset write`."
         )
     with ExitStack() as stack:
         with suppress(OSError):  # no folder, or a file system without locks
@@ -139,8 +139,8 @@ def complete_index(root: Path, progress: Progress | None = None) -> CompletedInd
         writing = repository.state.writing
         if writing is not None and Path(writing.event.root) != root:
             raise RefusedError(
-                f"An indexing was interrupted when {root} was {writing.event.root}: have it there "
-                "again to complete it."
+                f"An indexing was interrupted when {root} was at {writing.event.root}: put it "
+                f"there again to complete the indexing."
             )
         Writer(repository).resume(progress=progress)
         completed = _completed(repository.state)

@@ -87,9 +87,7 @@ class Indexer:
         try:
             there = read_dicomdir(root)
         except MemoryError as exc:
-            raise RefusedError(
-                f"{root / DICOMDIR} is too large for the memory: move it away."
-            ) from exc
+            raise RefusedError(f"{root / DICOMDIR} is too large for memory: move it away.") from exc
         done = self.completed
         is_ours = done is not None and there is not None and digest_of(there) == done.dicomdir
         named = dicomdirs_at(root)
@@ -101,7 +99,7 @@ class Indexer:
         if self.rename and (above := _file_set_around(root)) is not None:
             raise RefusedError(
                 f"{root} is in the File-set at {above}, whose DICOMDIR names files that --rename "
-                f"might rename: index {above}, or leave that out."
+                f"might rename: index {above}, or leave out --rename."
             )
         remove_leftovers(root)
         with self.repository.change():
@@ -176,7 +174,7 @@ class Indexer:
                 yield Result(
                     source,
                     Outcome.REJECTED,
-                    reason=f"'{name}' is no File ID (up to 8 components of up to "
+                    reason=f"'{name}' is not a File ID (up to 8 components of up to "
                     "8 characters from A-Z, 0-9 and _; PS3.10 8.5): use --rename to give "
                     "it one",
                 )

@@ -1,9 +1,9 @@
-"""Adopting a damaged File-set: what its DICOMDIR says, corrected by its files.
+"""Adopting a damaged File-set: what its DICOMDIR says, corrected from its files.
 
-The files are the truth. What they say of themselves (their UIDs, their transfer syntax, the
-patient, study and series that they belong to) counts where the DICOMDIR says something else or
-nothing. Whatever else the directory records hold is kept. No file is touched, and the DICOMDIR is
-only by the next write. Each mend is recorded as an event.
+The files are the truth. What they say (their UIDs, their transfer syntax, the patient, study and
+series that they belong to) counts where the DICOMDIR says something else or nothing. Whatever else
+the directory records hold is kept. No file is touched, and the DICOMDIR is changed only by the next
+write. Each mend is recorded as an event.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class Mending(Adopter):
     def _unlisted(self, listed: list[ListedRecord]) -> Iterator[str]:
         """Yield the paths of the files below the root that no record names.
 
-        What a record that is not in use names was taken out of the File-set, and not forgotten.
+        A file that only a record not in use names was removed from the File-set on purpose.
         """
         inactive = [r for r in self._found.directory.records if r.file_id and not r.in_use]
         files = (self._find(record) for record in (*(item.record for item in listed), *inactive))
@@ -169,7 +169,7 @@ class Mending(Adopter):
                 "another File-set"
             )
         elif entry.kind is RootEntryKind.LEFTOVER:
-            warn(f"{entry.path} is left alone: it is what an interrupted write left")
+            warn(f"{entry.path} is left alone: an interrupted write left it")
         elif entry.error is not None:
             self._reject(entry.path, f"can't be read: {entry.error.strerror}")
 
@@ -194,7 +194,7 @@ class Mending(Adopter):
             self._lose(_Lost(item, MendKind.NAME_OF_DICOMDIR, why))
             return
         if (standing := self._taken.get(file.key)) is not None:
-            self._drop(MendKind.SAME_FILE, record, "another one has its file", standing)
+            self._drop(MendKind.SAME_FILE, record, "another record has its file", standing)
             return
         candidate = self._read_listed(item, file.path)
         if candidate is None:

@@ -1,4 +1,4 @@
-"""The records that a mended instance stands below and is listed by, from the DICOMDIR and its file.
+"""The records above a mended instance, and its own, from the DICOMDIR and its file.
 
 What the DICOMDIR holds of them is kept as far as it is right; what it lacks the file gives.
 """

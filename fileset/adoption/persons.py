@@ -27,8 +27,8 @@ _SHOWN: Final = 5
 def said_of_patient(listed: Record, instance: Instance, *, is_first: bool) -> Record:
     """Return what an instance says of its patient, whose PATIENT record is `listed`.
 
-    Where the file has another name, that is it. The `is_first` one of a record brings the record
-    as the DICOMDIR has it, so the name that its file has goes unwritten.
+    If the file has a different name, that one counts. The `is_first` instance of a record brings
+    the record as the DICOMDIR has it, so the name in its file is not written.
     """
     listed = Record(_PATIENT, listed.elements)
     held = [
@@ -54,7 +54,7 @@ def said_of_patient(listed: Record, instance: Instance, *, is_first: bool) -> Re
 
 
 class Persons:
-    """Takes the instances of a File-set, and tells of those of another person than others."""
+    """Collects the instances of a File-set, and reports those that may be of different persons."""
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository

@@ -1,4 +1,4 @@
-"""The file DICOMDIR of a root: its bytes, or what is wrong with it before it can be decoded."""
+"""The DICOMDIR file of a root: its bytes, or what is wrong with it before it can be decoded."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from projections.dicomdir.encoder import MAX_SIZE
 from projections.dicomdir.findings import Finding, FindingKind, finding
 
 _REPAIR: Final = (
-    " `fileset init REPO --from ROOT/DICOMDIR --repair` adopts what is there, and `fileset index "
-    "ROOT --replace` makes another one of the files."
+    " `fileset init REPO --from ROOT/DICOMDIR --repair` adopts what can be read, and `fileset "
+    "index ROOT --replace` makes a new one from the files."
 )
 
 
@@ -35,7 +35,7 @@ def read_dicomdir(root: Path) -> bytes | Finding:
     if found.identity is None and (root / DICOMDIR).is_symlink():
         return finding(
             FindingKind.DICOMDIR_UNREADABLE,
-            "The DICOMDIR is a link that leads nowhere: put the file itself there.",
+            "The DICOMDIR is a broken link: put the file itself there.",
         )
     if found.identity is None and (repository := find_repository(root)) is not None:
         named = shlex.quote(str(repository))
@@ -47,7 +47,7 @@ def read_dicomdir(root: Path) -> bytes | Finding:
     if found.identity is None:
         return finding(
             FindingKind.NO_DICOMDIR,
-            "There is no file named DICOMDIR, so this is no File-set: `fileset index` makes one."
+            "There is no file named DICOMDIR, so this is not a File-set: `fileset index` makes one."
             + OtherNames(root).advise((DICOMDIR,)),
         )
     if not found.is_regular:
@@ -63,8 +63,8 @@ def read_dicomdir(root: Path) -> bytes | Finding:
     except MemoryError:
         return finding(
             FindingKind.DICOMDIR_MALFORMED,
-            "The DICOMDIR is too large for the memory: move it away, and `fileset index ROOT` "
-            "makes another one of the files.",
+            "The DICOMDIR is too large for memory: move it away, and `fileset index ROOT` makes a "
+            "new one from the files.",
         )
 
 
@@ -77,7 +77,7 @@ def _dicomdir_at(path: str) -> bytes | Finding:
     if not is_dicom(read_start(path, PREFIX_END)):
         return finding(
             FindingKind.DICOMDIR_NOT_DICOM,
-            "The DICOMDIR is no DICOM file: there is no 'DICM' behind a preamble of 128 bytes "
+            "The DICOMDIR is not a DICOM file: there is no 'DICM' after a preamble of 128 bytes "
             f"(PS3.10 Section 7.1).{_REPAIR}",
         )
     return read_file(path)
@@ -87,10 +87,10 @@ def undecodable(exc: InstanceError | MemoryError) -> Finding:
     """Return the finding of a DICOMDIR that can't be decoded."""
     match exc:
         case MemoryError():
-            kind, why = FindingKind.DICOMDIR_MALFORMED, "it takes more than there is of memory"
+            kind, why = FindingKind.DICOMDIR_MALFORMED, "it needs more memory than there is"
         case NotDicomdirError():
             kind = FindingKind.DICOMDIR_OTHER_CLASS
-            why = "it is a DICOM file, but no instance of the Media Storage Directory class"
+            why = "it is a DICOM file, but not an instance of the Media Storage Directory class"
         case TruncatedError():
             kind, why = FindingKind.DICOMDIR_TRUNCATED, exc.reason
         case _:

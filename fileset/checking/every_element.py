@@ -1,4 +1,4 @@
-"""Every element of a file against its VR, whatever the size of the file."""
+"""Checking every element of a file against its VR, whatever the size of the file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def faults_of_every_element(path: str) -> Iterator[tuple[FindingKind, str]]:
         times = f" ({count(number, 'time')})" if number > 1 else ""
         yield kind, f"it {fault}{times}"
     if broken is not None:
-        yield FindingKind.FILE_MALFORMED, f"{broken}. Replace it by a good copy"
+        yield FindingKind.FILE_MALFORMED, f"{broken}. Replace it with a good copy"
 
 
 def _faults_of(value: Value) -> Iterator[tuple[FindingKind, str]]:

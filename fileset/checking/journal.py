@@ -1,4 +1,4 @@
-"""Checking the journal: its hash chain, and checkpoints that were signed of it.
+"""Checking the journal: its hash chain, and signed checkpoints of it.
 
 A checkpoint, signed at some time, shows whether the journal still has the history that it had then:
 a chain alone is as consistent after it was cut or made anew.
@@ -82,7 +82,7 @@ def backward_clocks(journal: Journal) -> Iterator[RepositoryFinding]:
                 f"position {change.first}",
                 f"The clock ran backwards: the change {change.id} at position {change.first} has "
                 f"the time {change.recorded_at}, {back} before that of the change before it, "
-                f"{before.recorded_at}. The order of changes is right, and their times are not.",
+                f"{before.recorded_at}. The order of changes is right, but their times are not.",
                 change.first,
             )
         before = change
@@ -107,9 +107,9 @@ def newer_events(journal: Journal, why: UnknownFormatError) -> Iterator[Reposito
         yield RepositoryFinding(
             RepositoryFindingKind.NEWER,
             f"position {position}",
-            f"{what} at position {position}{times}: a newer version wrote it. The chain is whole, "
-            "and the vault's content was checked against its digests; what the File-set is now, "
-            "and its medium, can only be checked by that version.",
+            f"{what} at position {position}{times}: a newer version wrote it. The chain is "
+            f"intact, and the vault's content was checked against its digests; only that version "
+            f"can check the state of the File-set and its medium.",
             position,
         )
 
@@ -141,7 +141,7 @@ def _against(
 
     if not checkpoint.is_signed_by(signed.key):
         if checkpoint.key != signed.key.fingerprint:
-            return finding("it was signed with another key than the given one.", None, name)
+            return finding("it was signed with a different key from the given one.", None, name)
         return finding("the signature does not match the content: it was altered.", None, name)
     if checkpoint.journal != chain.journal.id:
         return finding("it is a checkpoint of another journal.", None, name)

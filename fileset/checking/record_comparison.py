@@ -1,4 +1,4 @@
-"""The record of an instance held against its file: UIDs, type, and keys."""
+"""The record of an instance compared with its file: UIDs, type, and keys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from projections.dicomdir.record_checks import PRIVATE, elements_of, name_of
 from projections.dicomdir.text import text_of
 from projections.state.differences import agree
 
-_REMEDY: Final = "put the right file there, or index the files anew"
+_REMEDY: Final = "put the right file there, or re-index the files"
 
 
 _IDENTIFYING: Final = {
@@ -73,8 +73,8 @@ def compare_type(record: DecodedRecord, instance: Instance) -> Iterator[Finding]
     yield about(
         record,
         FindingKind.RECORD_TYPE_DIFFERS,
-        f"its SOP Class {instance.sop_class_uid} takes a record of type {known}, and this one "
-        f"is of type {record.type}: index the files anew",
+        f"its SOP Class {instance.sop_class_uid} requires a record of type {known}, but this one "
+        f"is of type {record.type}: re-index the files",
     )
 
 
@@ -122,8 +122,8 @@ class ComparedKeys:
             self._reported.add(key.tag)
             message = (
                 f"its {key.name} is not that of the {self._record.type} record at offset "
-                f"{self._record.offset}, perhaps in other files below it, too: if the file is "
-                "right, index the files anew"
+                f"{self._record.offset}, and perhaps so in other files below it: if the file is "
+                f"right, re-index the files"
             )
             yield about(leaf, FindingKind.KEY_DIFFERS, message)
 

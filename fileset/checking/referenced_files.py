@@ -1,4 +1,4 @@
-"""The records of a DICOMDIR held against the files that they reference, each file once."""
+"""The records of a DICOMDIR compared with the files that they reference, each file once."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class ReferencedFiles:
             message = f"{name} is missing; {why}: {what}.{other}"
             return problem(FindingKind.FILE_MISSING, message)
         if not found.is_regular:
-            message = f"{name} is no regular file, and was not opened: put the file itself there."
+            message = f"{name} is not a regular file, and was not opened: put the file there."
             return problem(FindingKind.FILE_NOT_REGULAR, message)
         return found
 
@@ -144,7 +144,7 @@ def _unreadable(exc: InstanceError | OSError, record: DecodedRecord) -> Finding:
         kind = FindingKind.FILE_NOT_DICOM
     elif isinstance(exc, TruncatedError):
         kind = FindingKind.FILE_TRUNCATED
-    return about(record, kind, f"{exc.reason}. Replace it by a good copy")
+    return about(record, kind, f"{exc.reason}. Replace it with a good copy")
 
 
 def _whose(placed: Placed | None) -> str:

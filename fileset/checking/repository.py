@@ -94,9 +94,9 @@ def _examine(
 _WRONG_SNAPSHOT: Final = RepositoryFinding(
     RepositoryFindingKind.SNAPSHOT,
     "the snapshot in cache/",
-    "What cache/ holds of the state does not match the events, so what was shown and written "
-    "since it was altered may be wrong: `fileset rebuild` makes it anew, then `fileset write "
-    "--repair` repairs what was written.",
+    "The state kept in cache/ does not match the events, so what was shown and written since it "
+    "was altered may be wrong: `fileset rebuild` rebuilds it, then `fileset write --repair` "
+    "repairs what was written.",
 )
 
 

@@ -1,4 +1,4 @@
-"""What the journal says of an instance held against the bytes that it has."""
+"""What the journal says of an instance compared with its bytes."""
 
 from __future__ import annotations
 

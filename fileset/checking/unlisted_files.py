@@ -48,9 +48,9 @@ class UnlistedFiles:
         elif entry.kind is RootEntryKind.LEFTOVER:
             yield problem(
                 FindingKind.LEFTOVER,
-                f"{entry.name} is what an interrupted write left, or what a write needs that still "
-                "goes on. If none does, have the program that wrote it complete the write "
-                "(`fileset write`), or delete it.",
+                f"{entry.name} was left by an interrupted write, or belongs to one that is still "
+                f"running. If none is, complete the write with the program that began it "
+                f"(`fileset write`), or delete it.",
             )
         elif entry.kind is RootEntryKind.FILE_SET:
             yield problem(
@@ -83,7 +83,8 @@ def _check_unlisted(entry: RootEntry) -> Iterator[Finding]:
         return
     if _OF_DICOMDIR in start:
         message = (
-            f"{name} is a DICOMDIR, but not at the name that readers look for: delete or move it."
+            f"{name} is a DICOMDIR, but not under the name that readers look for: delete or move "
+            f"it."
         )
         yield finding(FindingKind.STRAY_DICOMDIR, message, where=name)
         return
@@ -96,5 +97,5 @@ def _check_unlisted(entry: RootEntry) -> Iterator[Finding]:
         return
     message = f"{name} is a DICOM file that no record references, so readers don't find it"
     yield finding(
-        FindingKind.UNLISTED_FILE, f"{message}: index the files anew, or delete it.", where=name
+        FindingKind.UNLISTED_FILE, f"{message}: re-index the files, or delete it.", where=name
     )

@@ -1,4 +1,4 @@
-"""Checking content: that the vault, or the file that was added by reference, has it as it was."""
+"""Checking content: whether the vault, or the file that was added by reference, still has it."""
 
 from __future__ import annotations
 
@@ -82,6 +82,6 @@ def _verify_reference(leaf: Leaf) -> Iterator[RepositoryFinding]:
             yield RepositoryFinding(
                 RepositoryFindingKind.CONTENT_MISSING,
                 source,
-                f"{source}, that was added by reference, can't be read: {exc.strerror}.",
+                f"{source}, which was added by reference, can't be read: {exc.strerror}.",
                 leaf.handle,
             )

@@ -59,7 +59,7 @@ def verify_medium(
         outside = leads_out(root)
         dicomdir = None if outside else read_dicomdir(root)
     except (OSError, MemoryError) as exc:
-        why = exc.strerror if isinstance(exc, OSError) else "it is too large for the memory"
+        why = exc.strerror if isinstance(exc, OSError) else "it is too large for memory"
         message = f"The DICOMDIR at {root} can't be read: {why}. {_UNREADABLE}"
         yield RepositoryFinding(RepositoryFindingKind.DICOMDIR, str(root / DICOMDIR), message)
     else:
@@ -90,7 +90,7 @@ def verify_medium(
             message = (
                 f"The DICOMDIR at {root} is as it was written, and not what the events amount to: "
                 "`fileset rebuild` discards what is in cache/, then `fileset write --repair` "
-                "writes it anew."
+                "rewrites it."
             )
             yield RepositoryFinding(RepositoryFindingKind.DICOMDIR, str(root / DICOMDIR), message)
     yield from _of_files(root, state, partial(show, "Checking the medium") if show else None)
@@ -119,8 +119,8 @@ def _of_one_name(root: Path, file_ids: Iterable[str]) -> Iterator[RepositoryFind
     for file_id, other in twins(file_ids).items():
         path = root / file_id
         message = (
-            f"{path} has a name that is one with {other} on media that ignore case or last dots: "
-            "`fileset write --layout conformant` gives both other names."
+            f"{path} has the same name as {other} on media that ignore case or trailing dots: "
+            f"`fileset write --layout conformant` renames both."
         )
         yield RepositoryFinding(RepositoryFindingKind.ONE_NAME, str(path), message)
 
@@ -141,7 +141,7 @@ def _unchecked(state: FileSetState, roots: Roots) -> RepositoryFinding | None:
 def _absent(root: Path, dicomdir: bytes | None, state: FileSetState) -> str | None:
     """Return why `root` is not the medium at all, `None` if something of the File-set is there.
 
-    A medium that is out, or another one, is no damage to each of its files.
+    If the medium is absent, or another one is there, that is not damage to each of its files.
     """
     if any(os.path.lexists(root / (leaf.file_id or "")) for leaf in leaves_on(state)):
         return None
@@ -180,7 +180,7 @@ def _of_file(checked: CheckedFile, names: OtherNames) -> Iterator[RepositoryFind
         kind = RepositoryFindingKind.FILE_CHANGED
         message = (
             f"{path} is not the file that was written: that of another instance, whose File ID "
-            "differs only in case or the like, answers to this name."
+            f"differs only in case or the like, is found under this name."
         )
     elif fault is Fault.MISSING:
         kind = RepositoryFindingKind.FILE_MISSING

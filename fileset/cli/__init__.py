@@ -13,31 +13,31 @@ SUMMARIES: Final = {
     "Make and check": {
         "init": "Make a repository, new or from a DICOMDIR.",
         "verify": "Check a repository, or any File-set.",
-        "rebuild": "Build indexes and snapshots anew.",
+        "rebuild": "Rebuild indexes and snapshots.",
         "recover": "Rebuild a damaged journal, as far as provable.",
         "erase": "Erase a person's data for good.",
         "gc": "Drop what the vault holds and nobody needs.",
         "demo": "Go through all of it on real instances.",
     },
-    "Prove and hand on": {
+    "Prove and export": {
         "keygen": "Make a key to sign checkpoints with.",
-        "checkpoint": "Sign what the journal's end is now.",
+        "checkpoint": "Sign the current end of the journal.",
         "export-journal": "Write the journal as JSON Lines.",
-        "import-journal": "Make a repository of an exported journal.",
+        "import-journal": "Make a repository from an exported journal.",
     },
     "Stage changes": {
         "add": "Stage instances to be added.",
         "remove": "Stage instances to be removed.",
         "set": "Set the ID, UID or descriptor file.",
-        "settle": "Accept several persons of one Patient ID.",
+        "settle": "Accept several persons under one Patient ID.",
         "undo": "Take back the newest changes.",
         "redo": "Do again what was undone.",
-        "revert": "Take back one change, not those since.",
+        "revert": "Take back one change, keeping later ones.",
         "tag": "Name a position of the journal.",
     },
     "Watch": {
         "watch": "Add what arrives in folders.",
-        "quarantine": "List, retry or drop what could not be taken.",
+        "quarantine": "List, retry or drop what could not be added.",
     },
     "Look": {
         "status": "Show the File-set and what is staged.",
@@ -47,7 +47,7 @@ SUMMARIES: Final = {
         "log": "List the changes, newest last.",
         "show": "Show a change and its events.",
         "diff": "Compare two states, or one with a medium.",
-        "blame": "Tell all that happened to a patient.",
+        "blame": "Show all that happened to a patient.",
     },
     "Write": {
         "write": "Write the File-set and its DICOMDIR.",

@@ -1,4 +1,4 @@
-"""How the commands are declared: their common options, their JSON document, their place."""
+"""How the commands are declared: their common options, their JSON document, their module."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ WARNINGS: Final[Shape] = {"warnings": "a list of texts"}
 ERROR: Final[Shape] = {
     "kind": '"usage", "refused" or "interrupted"',
     "type": "the name of the error",
-    "message": "the same text as people get",
+    "message": "the message as people see it",
     "exit_code": "2, 3 or 130",
 }
 
-DRY_RUN: Final = click.option("--dry-run", is_flag=True, help="Tell what it would do, and stop.")
+DRY_RUN: Final = click.option("--dry-run", is_flag=True, help="Show what it would do, and stop.")
 COMPLETE: Final = click.option(
     "--complete",
     is_flag=True,
     help="Invent values that directory records must have and an instance lacks: in the DICOMDIR "
-    "only, and told in the report.",
+    "only, and listed in the report.",
 )
 
 REJECT: Final = "reject"
@@ -40,8 +40,8 @@ ON_MISMATCH: Final = click.option(
     type=click.Choice([REJECT, "accept"]),
     default="accept",
     show_default=True,
-    help="What becomes of a file that may be of another person than others with its Patient ID: "
-    "another name, birth date, sex or issuer of the ID. It is reported either way.",
+    help="What to do with a file that may belong to a different person from others with its "
+    "Patient ID: another name, birth date, sex or issuer of the ID. It is reported either way.",
 )
 
 pass_session = click.make_pass_decorator(Session)
@@ -173,7 +173,7 @@ def _wait() -> click.Option:
         metavar="SECONDS",
         expose_value=False,
         callback=_store("wait"),
-        help="How long to wait for others who change the repository.  [default: 60]",
+        help="How long to wait while others change the repository.  [default: 60]",
     )
 
 

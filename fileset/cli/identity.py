@@ -1,4 +1,4 @@
-"""What a user may set of a File-set's identity, checked before anything is changed."""
+"""What a user may set in a File-set's identity, checked before anything is changed."""
 
 from __future__ import annotations
 
@@ -113,4 +113,4 @@ def parse_settings(arguments: tuple[str, ...]) -> dict[str, Any]:
 
 def _check_characters(what: str, text: str) -> None:
     if not text.isascii() or not text.isprintable() or "\\" in text:
-        raise click.UsageError(f"A {what} takes printable ASCII characters but the backslash.")
+        raise click.UsageError(f"A {what} takes printable ASCII characters except the backslash.")

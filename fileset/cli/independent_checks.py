@@ -1,4 +1,4 @@
-"""Checks of a written File-set by others: pydicom's own reader, and dicom3tools where it is."""
+"""Checks of a written File-set by others: pydicom's reader, and dicom3tools if installed."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from projections.state.search import candidates
 Elements: TypeAlias = Dataset | FileInstance
 
 LOAD: Final = click.option(
-    "--load", is_flag=True, help="Search all elements of the instances, not their records alone."
+    "--load", is_flag=True, help="Search all elements of the instances, not only their records."
 )
 UNREADABLE: Final[Shape] = {
     "unreadable": "[{sop_instance_uid, reason}] of files that --load could not read"

@@ -18,7 +18,7 @@ PUBLIC_MODE: Final = 0o644
 def refuse_if_there(path: Path) -> None:
     """Raise `RefusedError` if there is something at `path`, or it is in others' folders."""
     if os.path.lexists(path):
-        raise RefusedError(f"There is something at {path} already: name a new file.")
+        raise RefusedError(f"{path} exists already: name a new file.")
     if (whose := whose_folder(path)) is not None:
         raise RefusedError(f"{path} is in {whose}: name a file elsewhere.")
 

@@ -71,7 +71,7 @@ def _types_of(kind: str) -> tuple[str, ...]:
     near = difflib.get_close_matches(kind, (*KINDS, *EVENT_TYPES), n=3)
     hint = f" Did you mean {', '.join(near)}?" if near else ""
     raise click.UsageError(
-        f"There is no kind of event '{kind}': it is an event type or one of {', '.join(KINDS)}."
+        f"There is no kind of event '{kind}': a kind is an event type or one of {', '.join(KINDS)}."
         f"{hint}"
     )
 
@@ -82,8 +82,8 @@ def _span(text: str) -> tuple[datetime, datetime]:
         found = span(text)
     if found is None:
         raise click.UsageError(
-            f"'{text}' is no date or time: write YYYY-MM-DD, or YYYY-MM-DDTHH:MM, with seconds or "
-            "a time zone behind it if they matter."
+            f"'{text}' is not a date or time: write YYYY-MM-DD, or YYYY-MM-DDTHH:MM, followed by "
+            f"seconds or a time zone if they matter."
         )
     return found
 

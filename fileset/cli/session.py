@@ -1,4 +1,4 @@
-"""What the commands of one invocation share: the repository, who asks, and in what form."""
+"""What a command is given: the repository, who runs it, and the form of its output."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class Session:
             writing = repository.refresh().writing
             is_known = writing is not None and repository.roots.knows(writing.event.root)
         except (LedgerError, OSError):
-            return "Interrupted; `fileset log` tells what was recorded."
+            return "Interrupted; `fileset log` shows what was recorded."
         if writing is not None and is_known:
             return (
                 f"Interrupted while writing to {writing.event.root}: the medium is consistent, "
@@ -174,8 +174,8 @@ class Session:
         *_, last = repository.journal.read(after=repository.journal.position - 1)
         if isinstance(last.event, WriteAbandoned):
             return (
-                "Interrupted; the medium is as it was before: `fileset write` begins anew. "
-                "The log tells of it."
+                "Interrupted; the medium is as it was before: `fileset write` starts again. The "
+                "log shows it."
             )
         return f"Interrupted; {count(done, 'event')} had been recorded: see `fileset log`."
 

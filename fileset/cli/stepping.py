@@ -34,7 +34,7 @@ COUNT: Final = click.argument(
     "number", metavar="[N]", type=WholeNumber(min=1), default=1, required=False
 )
 SHOW_ALL: Final = click.option(
-    "--all", "show_all", is_flag=True, help="Have a dry run list every instance."
+    "--all", "show_all", is_flag=True, help="Make a dry run list every instance."
 )
 _DONE: Final = {"undo": "undone", "redo": "redone", "revert": "reverted"}
 
@@ -42,8 +42,8 @@ _DONE: Final = {"undo": "undone", "redo": "redone", "revert": "reverted"}
 def shape(done: str) -> Shape:
     """Return what the JSON document holds of a command that has `done` that to changes."""
     return {
-        done: "the changes in the order in which it was done, see below",
-        "dry_run": "whether this only tells what would be",
+        done: "the changes, in the order in which this was done, see below",
+        "dry_run": "whether nothing was done, and this only shows what would be",
         "change": "the id of the change that records it, or null",
         "added": "the instances that became part of the File-set, see below",
         "removed": "the instances that no longer are, see below",

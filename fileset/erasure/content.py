@@ -1,4 +1,4 @@
-"""Whose a file is, and whether it tells of a person: in files of any size, however damaged."""
+"""Whose a file is, and whether it mentions a person: in files of any size, however damaged."""
 
 from __future__ import annotations
 

@@ -1,18 +1,18 @@
-"""Erasing a person's data from a repository, so that it is nowhere in it and all else is as before.
+"""Erasing a person's data everywhere in a repository, and leaving all else as before.
 
 What an erasure does, in this order:
 
 1. Nothing of the data may be part of the File-set or on its medium. With `take_off` it is removed
    and the medium written first, as changes of their own.
-2. Every disk has the room that all the following takes. Tags that name the person are deleted;
-   snapshots and the like go, which can be built again, and the person's files in the quarantine.
+2. Every disk must have room for what follows. Tags that name the person are deleted, and so are
+   snapshots and the like, which can be rebuilt, and the person's files in the quarantine.
 3. One change, in one transaction, states what is erased (`PayloadErased`) and
    takes these payloads away. From here on nothing reads them.
-4. The journal's file is built anew without its free space; the vault drops what no event names any
-   more; caches go once more.
+4. The journal's file is rebuilt without its free space; the vault drops what no event names any
+   more; caches are deleted once more.
 5. `ErasureCompleted` says that this is done.
 
-Stopped after the third step, the erasure is known to be incomplete, and the next one completes it.
+If it stops after the third step, it is known to be incomplete, and the next erasure completes it.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class Eraser:
             excess = repository.vault.drop_excess(needed(repository.journal), scraps=True)
         except LedgerError as exc:
             raise RefusedError(
-                f"The data is erased from the journal, and not from everywhere yet: {exc} "
+                f"The data is erased from the journal, but not yet from everywhere: {exc} "
                 "`fileset erase --complete` completes it."
             ) from exc
         with repository.change():
@@ -209,8 +209,8 @@ def _check(query: Mapping[str, str]) -> None:
         raise ValueError("Name whose data is to be erased, by values that are not empty")
     for keyword in query.keys() - KEYWORDS.keys():
         raise ValueError(
-            f"Data is erased by {', '.join(KEYWORDS)}, and not by {keyword}: these alone tell "
-            "whose it is"
+            f"Data is erased by {', '.join(KEYWORDS)}, and not by {keyword}: only these say whose "
+            f"it is"
         )
 
 
@@ -220,23 +220,23 @@ def _refuse_if_kept(path: Path | None) -> None:
         return
     if left := sorted([*path.glob(RECOVERING), *path.glob(f"{PASSING}*")]):
         raise RefusedError(
-            f"Nothing was erased: {left[0]} was left by a recovery that was broken off, and what "
-            "is to be erased may be in it. `fileset recover` completes it."
+            f"Nothing was erased: {left[0]} was left by an interrupted recovery, and may hold "
+            f"what is to be erased. `fileset recover` completes it."
         )
     if kept := sorted(path.glob(f"{KEPT_DAMAGED}*")):
         raise RefusedError(
             f"Nothing was erased: {kept[0]} holds a damaged journal, kept when it was recovered, "
-            "and what is to be erased may be in it. Move such folders away, or delete them."
+            f"and may hold what is to be erased. Move such folders away, or delete them."
         )
 
 
 def _refuse_telling(mentions: Mentions, reason: str) -> None:
     if not reason.strip():
-        raise ValueError("An erasure needs a reason: it is all that will tell of it")
+        raise ValueError("An erasure needs a reason: nothing else will say why it was done")
     if mentions.of_any(reason):
         raise RefusedError(
-            "The reason holds the ID or the name of the person, and stays in the journal for ever: "
-            "give one without, such as the number of the request."
+            "The reason contains the ID or the name of the person, and stays in the journal for "
+            "ever: give one without them, such as the number of the request."
         )
 
 

@@ -1,7 +1,7 @@
 """Finding a person in texts: paths, reasons, tags and the like, into which people put names.
 
-A text is searched as a person would: whatever the case, in both orders of a name, whatever stands
-between its parts, with or without accents, in an encoding that nobody declared, percent-encoded.
+Case, accents, the order of a name's parts and what is between them do not matter, nor does the
+encoding, declared or not; percent-encoded text is found, too.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Mentions:
         return False
 
     def may_be_in(self, payload: bytes) -> bool:
-        """Whether it is worth looking into a payload: that is told at once of most."""
+        """Whether a payload may mention the person: a quick test that rules out most."""
         if not payload.isascii() or b"%" in payload or b"\\" in payload:
             return True
         if b"InlineBinary" in payload or self.identifiers.uids:
@@ -174,7 +174,7 @@ def readings(text: str) -> set[str]:
 
 
 def _says(text: str) -> set[str]:
-    """Return all that `text` may say, whatever encoded it."""
+    """Return all that `text` may say, however it was encoded."""
     found = {text}
     if "%" in text:
         found.update(_decoded(unquote_to_bytes(text)))
@@ -208,7 +208,7 @@ def decoded(data: bytes) -> Iterator[str]:
 
 
 def _set_right(text: str) -> Iterator[str]:
-    """Yield what `text` is if it was UTF-8, and read as something else."""
+    """Yield what `text` is if it was UTF-8 that was read as something else."""
     for charset in _MISREAD:
         try:
             yield text.encode(charset).decode("utf-8")

@@ -1,4 +1,4 @@
-"""What an erasure erases, as it is told before and after."""
+"""What an erasure erases, as reported before and after."""
 
 from __future__ import annotations
 

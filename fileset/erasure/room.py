@@ -1,4 +1,4 @@
-"""How much has to be free on which disk before an erasure begins, so that it comes to its end."""
+"""How much has to be free on each disk before an erasure begins, so that it can be completed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def room_for(
     """Yield the room that erasing the instances `gone` takes, for each disk.
 
     What only the medium has of them passes through the vault when they are taken off. Then the
-    database is built anew, and then one pack after the other is written without them.
+    database is rebuilt, and then one pack after another is rewritten without them.
     """
     if repository.path is None:
         return

@@ -1,4 +1,4 @@
-"""What stays though it tells of a person: texts in the journal, and files that are not ours."""
+"""What stays though it identifies a person: texts in the journal, and files that are not ours."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SHOWN: Final = 1000  # characters of a text that are told
 def mentions_that_stay(
     journal: Journal, mentions: Mentions, erased: Container[int]
 ) -> Iterator[Mention]:
-    """Yield what in the journal tells who the person is, or may tell it, though it stays."""
+    """Yield what stays in the journal though it identifies the person, or may do so."""
     for stored in journal.stored():
         change = stored.change
         if stored.position == change.first:

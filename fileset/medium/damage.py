@@ -1,8 +1,8 @@
-"""How the medium differs from what the last write left there: files, the DICOMDIR, or another one.
+"""How the medium differs from what the last write left there, or whether it is another medium.
 
-A medium that is mounted in the place of the right one must not be repaired. It is taken for that
-of the File-set if its DICOMDIR has the File-set UID, or none can be read and most of the files that
-are there have the content that they should have.
+A medium that is mounted in place of the right one must not be repaired. A medium is recognised as
+the right one if its DICOMDIR has the File-set UID, or if none can be read and most of the files on
+it have the content that they should have.
 """
 
 from __future__ import annotations

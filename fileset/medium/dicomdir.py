@@ -1,4 +1,4 @@
-"""The DICOMDIR of a medium as a file, and the name that a new one has until it takes its place."""
+"""The DICOMDIR of a medium as a file, and the temporary name of a new one."""
 
 from __future__ import annotations
 

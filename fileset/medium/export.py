@@ -1,4 +1,4 @@
-"""Writing a copy of the File-set, as it is or was, to a folder that it doesn't come to lie on."""
+"""Writing a copy of the File-set, as it is or was, to a folder that does not become its medium."""
 
 from __future__ import annotations
 

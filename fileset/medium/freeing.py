@@ -1,7 +1,7 @@
-"""Files that leave a medium: taken away first, looked at, and only then deleted or put back.
+"""Files that leave a medium: moved away first, checked, and only then deleted or put back.
 
-Whoever puts a file at a File ID while a write frees that does so before it is taken away, and it
-comes back, or after, and it is never touched.
+If somebody puts a file at a File ID while a write frees it, the file is either moved away with it
+and put back, or it comes later and is never touched.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ class FreedFiles:
                 os.unlink(freed)
                 return True
             warnings.warn(
-                f"What lay at {path} is not of the File-set, and another file has its name by now: "
-                f"it is {freed}",
+                f"What was at {path} is not part of the File-set, and another file has its name "
+                f"now: it was kept as {freed}",
                 stacklevel=2,
             )
             return False

@@ -1,4 +1,4 @@
-"""What has to be so at a root before anything is written there, and what is said if it isn't."""
+"""What must be true of a root before anything is written there, and the errors if it isn't."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def why_left(written: Written, *, is_known: bool) -> str:
 
 
 def refuse_medium_left(root: Path, state: FileSetState, *, is_known: bool) -> None:
-    """Refuse a new home at `root` that the medium which is left has a part in."""
+    """Refuse a new home at `root` that is on the medium which is left, or a copy of it."""
     written = state.written
     if written is None:
         return
@@ -135,7 +135,7 @@ def changed_since(root: Path, dicomdir: bytes | None, state: FileSetState) -> Me
         how = "is not the one that was loaded or written last"
         uid, is_ours = owner_of(dicomdir, state)
         if uid and not is_ours:
-            then = f" but that of another File-set, {uid}. Bring the right medium"
+            then = f" but that of another File-set, {uid}. Insert the right medium"
     else:
         how = "is gone (is the medium there?)"
         leaves = leaves_on(state)
@@ -150,7 +150,7 @@ def changed_since(root: Path, dicomdir: bytes | None, state: FileSetState) -> Me
 def refuse_altered(plan: Plan) -> None:
     """Refuse to write an index of files that are gone, or have another size than they had.
 
-    That is told without reading them. `fileset verify` finds other content of the same size.
+    The files are not read: only `fileset verify` finds different content of the same size.
     """
     within = os.path.join(plan.root, "")
     names = Names(Path(plan.root), (leaf.file_id or "" for leaf in plan.files.values()))
@@ -172,9 +172,9 @@ def refuse_altered(plan: Plan) -> None:
 
 
 def refuse_replaced(root: Path, expected: bytes | None, new: bytes) -> None:
-    """Refuse to put the `new` DICOMDIR in the place of another one than was `expected` there.
+    """Refuse to replace a DICOMDIR other than the one `expected` by the `new` one.
 
-    That of another writer of the same is no other one.
+    One that is equal to `new`, from another writer, is accepted.
     """
     if read_dicomdir(root) not in (expected, new):
         raise DicomdirReplacedError(

@@ -1,4 +1,4 @@
-"""What only the medium has goes into the vault before a write changes it or gives it up."""
+"""Storing in the vault what only the medium has, before a write changes or leaves it."""
 
 from __future__ import annotations
 

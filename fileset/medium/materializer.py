@@ -3,8 +3,8 @@
 The order of things is what makes it safe:
 
 1. New files are made in a private folder and flushed to the disk.
-2. Whole as they are, they get File IDs that the DICOMDIR in place does not use. A file whose File
-   ID another instance still holds goes to a staging folder first.
+2. Once complete, they get File IDs that the DICOMDIR in place does not use. A file whose File ID
+   another instance still holds goes to a staging folder first.
 3. Once that is flushed, and if any went to the staging folder, a DICOMDIR that names them there
    takes the old one's place, and the files are then put where they belong.
 4. The final DICOMDIR takes its place, by rename.
@@ -18,11 +18,11 @@ some of them done.
 A folder at the top that the medium does not have yet is filled in the private folder and gets its
 place, with all that is in it, by one rename; where the medium has it, each file gets its own.
 
-What is made on the way, and goes before the end, has names that nobody else's files have: the
-staging folder is one that wasn't there, and the private folder and a new DICOMDIR are named after
-the digest of what that DICOMDIR holds and after the one write that makes it, which holds a lock on
-the folder while it is at work. No file of the File-set is ever there in part, so whatever lies at a
-File ID with other content is not from an interrupted write: it is refused, not replaced.
+Temporary files have names that nobody else's files have: the staging folder is one that did not
+exist, and the names of the private folder and of a new DICOMDIR contain the digest of that DICOMDIR
+and an id of the write that makes it. The write holds a lock on the folder while it runs. No file of
+the File-set is ever incomplete at its File ID, so any other content there is not from an
+interrupted write: it is refused, not replaced.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _private_name(leaf: Leaf) -> str:
 class Materializer:
     """Writes one plan. `vault` gives the bytes of what is in it.
 
-    `rolled_back` tells, after a failure, whether the medium is as it was before.
+    After a failure, `rolled_back` says whether the medium is as it was before.
     """
 
     def __init__(  # noqa: PLR0913 - all but the first two are named
@@ -93,13 +93,13 @@ class Materializer:
     ) -> None:
         """Prepare to carry out `plan`.
 
-        `medium` is the root that the instances' present File IDs are relative to, where that is
-        not the plan's own root: files are then copied and never linked or taken away. `building`
-        is the folder to write to instead of the plan's root, whose place it will take. With
-        `resume`, what an interrupted attempt has done is looked at, checked by its digest and kept.
-        `owner` tells this write from any other of the same File-set to the same root, and is the
-        same when it is resumed. `check` is called with the new DICOMDIR right before that replaces
-        the one in place, to raise if that is not the one it was.
+        `medium` is the root that the instances' current File IDs are relative to, if that is not
+        the plan's root: files are then copied and never linked or moved. `building` is the folder
+        to write to instead of the plan's root, whose place it will take. With `resume`, what an
+        interrupted attempt has done is checked by its digest and kept. `owner` distinguishes this
+        write from any other of the same File-set to the same root, and is the same when it is
+        resumed. `check` is called with the new DICOMDIR right before it replaces the one in place,
+        and raises if that has changed.
         """
         self._plan = plan
         self._root = os.fspath(building or plan.root)
@@ -190,8 +190,8 @@ class Materializer:
         """Return what to do about a root that can't be written to."""
         if self._moves and any(leaf.file_id is not None for leaf in self._plan.files.values()):
             return (
-                " A medium that can't be written to is left by `fileset write ROOT "
-                "--new-medium`, which gives the File-set a new home."
+                " If the medium can't be written to, `fileset write ROOT --new-medium` gives "
+                "the File-set a new home."
             )
         where = exc.filename if isinstance(exc.filename, str) else self._root
         if is_in(Path(where), self._root) or is_in(Path(self._root), where):
@@ -199,7 +199,7 @@ class Materializer:
         return ""
 
     def _advice(self, exc: OSError | LedgerError) -> str:
-        """Return what to do about an error, and whom else it would have met, as more sentences."""
+        """Return, as more sentences, what to do about an error and what else it would affect."""
         if isinstance(exc, OSError):
             if exc.errno in (errno.ENOSPC, errno.EDQUOT):
                 return " Free some space there and write again."
@@ -233,7 +233,7 @@ class Materializer:
             if is_in_place(path, leaf) and not self._sources.has_another(leaf, path):
                 raise MediumError(
                     f"{path} is all that is left of the instance {leaf.uid}: write again to "
-                    "complete the write, or put it elsewhere first."
+                    f"complete the write, or move that file elsewhere first."
                 )
         made = [join(self._root, self._goal(leaf)) for leaf in plan.placed]
         for leaf, path in zip(plan.placed, made, strict=True):
@@ -248,7 +248,7 @@ class Materializer:
         self._made.flush_folders(changed | {self._root})
 
     def clear_up(self) -> None:
-        """Delete what an attempt that was killed has left in names of its own."""
+        """Delete the temporary files that a killed attempt has left."""
         clear([self._beside(data) for data in (self._plan.interim, self._plan.dicomdir) if data])
         clear(self._in_private())
         self._made.prune(self._private_folders())
@@ -258,7 +258,7 @@ class Materializer:
         return self._plan.contested.get(leaf, self._plan.placed[leaf])
 
     def _refuse_unread(self) -> None:
-        """Refuse to move what an interrupted write could not tell from anything else."""
+        """Refuse to move instances whose content an interrupted write could not recognise."""
         for leaf in self._plan.placed:
             if leaf.content is None and self._moves:
                 raise ContentMissingError(
@@ -272,12 +272,13 @@ class Materializer:
             return
         path, other = min(pairs.items())
         raise MediumError(
-            f"the instances at {path} and {other} would be one file there, where such names are "
-            "one: a layout that gives them others, `--layout conformant` or `pydicom`, keeps both"
+            f"the instances at {path} and {other} would be one file there, because such names are "
+            f"the same there: `--layout conformant` or `pydicom` gives them different names and "
+            f"keeps both"
         )
 
     def _is_done(self) -> bool:
-        """Whether an interrupted attempt got as far as to its last DICOMDIR."""
+        """Whether an interrupted attempt got as far as its final DICOMDIR."""
         plan = self._plan
         if not self._resume:
             return False
@@ -385,7 +386,7 @@ class Materializer:
             fsync_all((), sorted(changed), self._root)
 
     def _held(self) -> dict[str, Leaf]:
-        """Return which instance lay at which File ID before the write."""
+        """Return which instance was at which File ID before the write."""
         leaves = (*self._plan.files.values(), *self._plan.dropped)
         return {leaf.file_id: leaf for leaf in leaves if leaf.file_id is not None}
 

@@ -1,4 +1,4 @@
-"""The name that a missing file may have instead: media and copies change names in known ways.
+"""The other names that a missing file may have: media and copies change names in known ways.
 
 Systems show names in lower case, with the version that ISO 9660 has (`;1`), or with the full stop
 in front of an extension that isn't there; programs and people put `.dcm` behind them.
@@ -41,7 +41,7 @@ class OtherNames:
             return ""
         if found.upper() == "/".join(components).upper():
             return f" There is {found}: mount the medium so that names keep their case."
-        return f" There is {found}: if it is that file, give it its name."
+        return f" There is {found}: if it is that file, rename it."
 
     def _list(self, folder: str) -> dict[str, list[str]]:
         """Return the names in a folder by what they have in common with others."""

@@ -1,4 +1,4 @@
-"""Looking at the files of a medium: a disk that fails is not taken for one without the file.
+"""Looking at the files of a medium: a failing disk is not mistaken for a missing file.
 
 Paths are plain text here: of every file there are several, and pathlib takes longer over them than
 the system over the files.

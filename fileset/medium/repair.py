@@ -1,12 +1,12 @@
-"""Putting the medium right: what was lost or damaged since the last write.
+"""Repairing the medium: what was lost or damaged since the last write.
 
 The bytes come from the vault, from where they were left, or from the medium itself, if the file is
-there under a name that systems and people make of its own. What lies in the place of a file or of
+there under a name that systems and people make of its own. Whatever is in the place of a file or of
 the DICOMDIR is kept in the vault first, and the damage recorded, before the medium is touched. Each
-file is made whole in a folder of ours and takes its place in one step, so a repair that was
-interrupted is done again. What an older copy of the medium has again is taken off it. The DICOMDIR
-is left to the write that follows. In turn, what the vault has lost and the medium still has goes
-back into the vault.
+file is completed in a private folder and takes its place in one step, so an interrupted repair can
+be run again. Files that were removed, but are on an older copy of the medium, are removed again.
+The DICOMDIR is left to the write that follows. In turn, what the vault has lost and the medium
+still has goes back into the vault.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class Repairer:
         """Put the instance's bytes at its File ID, in the place of what was seen there."""
         copy, path, content = self._source(faulty.leaf, names), faulty.path, faulty.leaf.content
         if copy is None or content is None:
-            raise ContentMissingError("its bytes are no longer to be had")
+            raise ContentMissingError("its bytes are no longer available")
         if not is_within(path, root):
             raise MediumError("a link on the way to it leads elsewhere: remove that")
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):

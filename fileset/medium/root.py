@@ -1,4 +1,4 @@
-"""Going through a File-set's root for what its directory records don't name.
+"""Searching a File-set's root for what its directory records don't name.
 
 Whoever looks for instances there, to tell of them or to take them in, leaves the same things alone:
 File-sets that lie in folders of this one, what interrupted writes left, and repositories.

@@ -72,13 +72,13 @@ class Writer:
         self._roots = repository.roots
 
     def name(self, root: Path | None) -> None:
-        """Have `root` count, which a person gave, as a place to write to."""
+        """Accept `root`, which a person gave, as a place to write to."""
         if root is not None:
             refuse_place(whole(root), None)
             self._roots.name(whole(root))
 
     def keep_named(self) -> None:
-        """Have what was named count for ever, also where nothing is written."""
+        """Remember the roots that were named, even if nothing is written."""
         if self._roots.are_to_be_kept:
             with self._repository.exclusively():
                 self._roots.keep()
@@ -153,7 +153,7 @@ class Writer:
         root = whole(given) if given is not None else None
         if written is None:
             if root is None:
-                raise RefusedError("Name the root folder: this File-set was never written.")
+                raise RefusedError("Name the root folder: this File-set has never been written.")
             refuse_place(root, self._repository.path)
             refuse_another(root, self._repository.state)
             return root
@@ -177,7 +177,7 @@ class Writer:
         there = "in another folder" if lexists(os.fspath(root / DICOMDIR)) else "there"
         return RefusedError(
             f"The File-set is written to {written.root}, not to {root}: {leave_out}give it a new "
-            f"home {there} with `--new-medium`, or export a copy with `--at now`."
+            f"home {there} with `--new-medium`, or write a copy with `--at now`."
         )
 
     def is_moved(self, root: Path | None) -> bool:
@@ -336,7 +336,7 @@ class Writer:
             self.resume(progress=progress)
 
     def _leave_medium(self, root: Path | None) -> tuple[FileSetState, str | None]:
-        """Take in what only the last medium has, and return the state without that, and why.
+        """Store what only the old medium has; return the state without it, and why it is left.
 
         It is the File-set's home until the write to another one is completed.
         """

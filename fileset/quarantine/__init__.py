@@ -1,1 +1,1 @@
-"""What was offered and could not be taken, kept with the reason."""
+"""Files that could not be added, kept with the reason."""

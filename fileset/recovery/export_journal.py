@@ -25,4 +25,4 @@ def export_journal(journal: Journal, path: Path) -> Head:
         with naming(path), new_file(path) as file:
             return write_journal(journal, file.write)
     except FileExistsError as exc:
-        raise RefusedError(f"There is something at {path} already: name a new file.") from exc
+        raise RefusedError(f"{path} exists already: name a new file.") from exc

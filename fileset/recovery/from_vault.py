@@ -1,4 +1,4 @@
-"""Instances in the vault that no event of a recovered journal names: they are added again."""
+"""Adding again the instances in the vault that no event of a recovered journal names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which journal it is that is recovered: its id, which the proof begins with."""
+"""Which journal is being recovered: its id, with which the proof begins."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def settings_damage(repository: Path, named: str, asked: str | None) -> str | No
     message = f"{repository / SETTINGS} names the journal {named}, and the one there is {there}."
     if asked != there:
         raise RefusedError(
-            f"{message} If another repository's journal got here, put the right one back; if this "
-            f"is the right one, say so: --journal-id {there}."
+            f"{message} If this is another repository's journal, put the right one back; if it is "
+            f"the right one, say so: --journal-id {there}."
         )
     return message
 

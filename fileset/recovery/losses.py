@@ -25,7 +25,7 @@ from projections.state.state import FileSetState
 def tell_of_losses(
     report: RecoveryReport, journal: Journal, repository: Path, roots: Roots
 ) -> None:
-    """Report on `journal`, and on what vault and medium lack or hold beyond it."""
+    """Report what vault and medium lack, or hold beyond what `journal` names."""
     report.journal = journal.id
     report.events = report.events or (0 if report.begun_anew else journal.position)
     if journal.position:
@@ -64,8 +64,8 @@ def _tell_of_vault(
     if state is not None and state.erasing is not None:
         report.erasing = True
         report.notes.append(
-            "An erasure was interrupted: what the vault holds and no event names may be what "
-            "it erases. `fileset erase --complete` completes it."
+            "An erasure was interrupted: content in the vault that no event names may be what it "
+            "erases. `fileset erase --complete` completes it."
         )
 
 

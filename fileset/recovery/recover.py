@@ -1,8 +1,7 @@
 """Recovering a repository whose journal is damaged, or gone.
 
-What is proven (`ledger.salvage.proof`) becomes the journal again, and nothing else does. The
-damaged one is kept, whole, in a folder of the repository, together with what could be read of it
-and not be proven.
+Only what is proven (`ledger.salvage.proof`) goes into the new journal. The damaged one is kept, as
+it is, in a folder of the repository, together with what could be read of it but not proven.
 """
 
 from __future__ import annotations
@@ -94,12 +93,11 @@ def recover(  # noqa: PLR0913 - all but the first two are named
 ) -> RecoveryReport:
     """Rebuild the journal of the repository in the folder `path`, as far as it can be proven.
 
-    `exports` are exported journals to fill gaps from, and `journal_id` is the journal's id, should
-    the damaged one have lost it. A journal that is whole is extended by an export that goes on
-    where it ends. With `from_vault`, instances in the vault that no proven event names are added
-    again, as one change; if nothing is proven, a new journal begins with them. With `dry_run`
-    nothing is changed. `patience` is how many seconds to wait for others who are changing the
-    repository.
+    `exports` are exported journals to fill gaps from, and `journal_id` is the journal's id, in case
+    the damaged one has lost it. An intact journal is extended by an export that continues where it
+    ends. With `from_vault`, instances in the vault that no proven event names are added again, as
+    one change; if nothing is proven, a new journal begins with them. With `dry_run` nothing is
+    changed. `patience` is how many seconds to wait for others who are changing the repository.
 
     Raises `RefusedError` if nothing can be proven or another process holds
     the repository, `RepositoryError` if there is none,
@@ -124,7 +122,7 @@ def recover(  # noqa: PLR0913 - all but the first two are named
         except (MemoryError, RecursionError) as exc:
             raise RefusedError(
                 f"{path / JOURNAL} or an exported journal needs more memory than there is "
-                f"({type(exc).__name__}): it is damaged, or made so. Restore a backup."
+                f"({type(exc).__name__}): it is damaged, perhaps on purpose. Restore a backup."
             ) from exc
         except LedgerError:
             if is_new:
@@ -133,7 +131,7 @@ def recover(  # noqa: PLR0913 - all but the first two are named
     if from_vault and not dry_run and report.unnamed:
         if report.erasing:
             report.notes.append(
-                "Nothing was added from the vault: it may be what was to be erased."
+                "Nothing was added from the vault: it may hold what was to be erased."
             )
             return report
         with closing(Repository.open(path, clock=clock, origin=origin)) as repository:
@@ -282,12 +280,12 @@ class _Recovery:
             f"Nothing of the journal can be proven: {why}.{others} Name {name} with --journal, the "
             "journal's id with --journal-id if it is known, or restore a backup. With --from-vault "
             "a new journal begins with the instances that are in the vault. `fileset init REPO "
-            "--from ROOT` makes a new repository of a medium that is whole. Nothing was changed."
+            "--from ROOT` makes a new repository from an intact medium. Nothing was changed."
         )
 
 
 def _roots(repository: Path, journal: Journal, own: int) -> Roots:
-    """Return which roots count where events beyond the position `own` come from elsewhere."""
+    """Return which roots count if events beyond the position `own` come from elsewhere."""
     roots = Roots(repository)
     if own < journal.position:
         known: Sequence[str] = ()

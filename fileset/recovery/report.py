@@ -99,8 +99,8 @@ class RecoveryReport:
         if unproven.get(PayloadErased.TYPE, 0) > unproven.get(ErasureCompleted.TYPE, 0):
             self.erasing = True
             self.notes.append(
-                "An erasure that was not complete is among what is lost: what the vault holds and "
-                "no event names may be what it erased."
+                "An incomplete erasure is among what is lost: content in the vault that no event "
+                "names may be what it erased."
             )
         if proof and proof.erasures_lost:
             self.notes.append(
@@ -113,13 +113,13 @@ class RecoveryReport:
         for export in evidence.exports:
             if proof is None or export.journal_id != proof.journal_id:
                 self.notes.append(
-                    f"{export.name} is of another journal, {export.journal_id}: nothing was used "
-                    "of it."
+                    f"{export.name} is of another journal, {export.journal_id}: nothing of it was "
+                    f"used."
                 )
             elif export.trouble:
                 self.notes.append(f"{export.trouble} It was used up to there.")
         for name, position in (proof.forks if proof else {}).items():
             self.notes.append(
-                f"{name} has another history from position {position} on: it was made from a "
-                "copy that was changed separately. That part was not used."
+                f"{name} has a different history from position {position} on: it was made from a "
+                f"copy that was changed separately. That part was not used."
             )

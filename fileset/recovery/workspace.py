@@ -116,7 +116,7 @@ class RecoveryFolder:
         self.path.rename(free)
         fsync(self._repository)
         return [
-            f"An earlier recovery was broken off; the damaged files that it kept are in {free}."
+            f"An earlier recovery was interrupted; the damaged files that it kept are in {free}."
         ]
 
     def remove_if_empty(self) -> None:

@@ -1,4 +1,4 @@
-"""Where a repository keeps what can be made again: a few bytes under each name."""
+"""Where a repository keeps what can be rebuilt: a few bytes under each name."""
 
 from __future__ import annotations
 

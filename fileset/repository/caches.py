@@ -1,4 +1,4 @@
-"""What is kept of a repository's state so that it need not be folded anew: snapshot and summary.
+"""Caches of a repository's state, so that it need not be folded again: snapshot and summary.
 
 Each names the chain hash at its position, and is believed only where the journal has that. Both can
 be deleted at any time.

@@ -1,4 +1,4 @@
-"""Where an instance's bytes are now, and how to get at them."""
+"""Where an instance's bytes are now, and how to read them."""
 
 from __future__ import annotations
 

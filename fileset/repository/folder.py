@@ -116,7 +116,7 @@ def read_settings(path: Path) -> str | None:
         settings = tomllib.loads(read_start(path, _MOST).decode("utf-8"))
         version, journal_id = settings.get("format"), settings.get("journal")
         if type(version) is not int or not isinstance(journal_id, str | None):
-            raise ValueError("it does not tell the repository's format")  # noqa: TRY301
+            raise ValueError("it does not name the repository's format")  # noqa: TRY301
     except PermissionError as exc:
         raise RepositoryError(
             f"{path} can't be read: {exc.strerror}. `chmod u+r` makes it readable for its owner."
@@ -124,12 +124,13 @@ def read_settings(path: Path) -> str | None:
     except (OSError, ValueError, RecursionError) as exc:
         why = "it is nested too deeply" if isinstance(exc, RecursionError) else exc
         raise RepositoryError(
-            f"{path} can't be read: {why}. `fileset recover` makes it anew."
+            f"{path} can't be read: {why}. `fileset recover` rebuilds it."
         ) from exc
     if version != FORMAT:
         raise UnknownFormatError(
             f"{path.parent} is a repository of format {version}; this version of fileset-ledger "
             f"knows format {FORMAT} and changes nothing. `fileset log`, `show`, `verify` and "
-            "`export-journal` work; for all else take the version that made it, or a later one."
+            "`export-journal` work; for everything else use the version that made it, or a later "
+            "one."
         )
     return journal_id

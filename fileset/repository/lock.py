@@ -1,4 +1,4 @@
-"""Who may change a repository: one process at a time, in it one object, and of that one thread.
+"""Who may change a repository: one process at a time, and in it one object and one thread.
 
 Processes keep each other out by a lock on a file; who holds it is told in the cache. Threads that
 share an object take turns. Two objects of one repository in one thread would wait for each other
@@ -69,7 +69,7 @@ class WriterLock:
         if self._was_forked:
             raise RepositoryError(
                 f"{self._name} was opened by process {self._pid}, of which this one, "
-                f"{os.getpid()}, was forked: open it anew here."
+                f"{os.getpid()}, was forked: open it again here."
             )
         if not self._turn.acquire(timeout=self.patience):
             raise RefusedError(
@@ -138,8 +138,8 @@ class FolderLock(WriterLock):
         mine = (self._pid, os.path.realpath(path))
         if _changing.get(mine) == threading.get_ident():
             raise RefusedError(
-                f"A change of {path} is open, which was begun with another object: make both with "
-                "the same one, or this one after that."
+                f"A change of {path} that was begun with another object is open: make both with "
+                f"the same object, or this one afterwards."
             )
         self.refuse_if_moved()
         try:

@@ -1,10 +1,10 @@
 """Which folders a repository takes for its media: all that it wrote to, or those that were named.
 
-A journal that was made elsewhere names folders, too: nothing is made, deleted or read below those
-until somebody names one of them here. Where a journal came from outside, by an import or in a
-recovery, the repository therefore has a list of the folders that were named since. It is no part of
-the journal, which whoever made that could have written. Without a list, as in a repository whose
-journal grew in it, each root counts.
+A journal that was made elsewhere names folders, too: nothing is made, deleted or read below one of
+those until somebody names it here. If a journal came from outside, by an import or in a recovery,
+the repository therefore has a list of the folders that were named since. The list is not part of
+the journal, because whoever made the journal could have written it. Without a list, as in a
+repository whose journal was made in it, every root counts.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ class Roots:
         return True
 
     def name(self, root: Path) -> None:
-        """Have `root`, an absolute path that a person gave, count as long as this object lasts."""
+        """Let `root`, an absolute path that a person gave, count as long as this object lasts."""
         self._named.add(os.fspath(root))
 
     @property
     def are_to_be_kept(self) -> bool:
-        """Whether any was named that does not count for ever yet."""
+        """Whether any was named that is not in the list yet."""
         kept = self._kept() if self._named else None
         return kept is not None and not self._named <= kept
 
     def keep(self) -> None:
-        """Have the roots that were named count for ever; the caller keeps others out."""
+        """Add the roots that were named to the list; the caller keeps others out."""
         if self._begun is not None or self.are_to_be_kept:
             roots = sorted((self._kept() or set()) | self._named)
             if self._path is not None:
@@ -76,7 +76,7 @@ class Roots:
     def _kept(self) -> set[str] | None:
         """Return the roots in the list; none of one that is damaged, `None` without a list.
 
-        OSError if it can't be read: a list that can't be told is none to go by.
+        OSError if it can't be read: an unreadable list must not count as an empty one.
         """
         if self._path is None:
             return self._begun
@@ -92,8 +92,9 @@ def unnamed(root: str) -> str:
     """Return that only a journal made elsewhere names `root`, and what to do about that."""
     take = ""
     if Path(root).is_absolute():
-        take = f"`fileset write {shlex.quote(root)}` takes it for the medium, and "
+        take = f"`fileset write {shlex.quote(root)}` accepts it as the medium, and "
     return (
-        f"The root {root} is named by the journal, which was made elsewhere, and by nobody here: "
+        f"The root {root} is named only by the journal, which was made elsewhere, and by nobody "
+        f"here: "
         f"{take}`fileset write ROOT --new-medium` leaves it alone and writes to another folder."
     )

@@ -1,4 +1,4 @@
-"""Who makes the changes that name nobody, and where from."""
+"""The default actor and origin of changes."""
 
 from __future__ import annotations
 

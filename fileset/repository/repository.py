@@ -6,7 +6,7 @@ journal in memory and its vault in a temporary folder, and goes with the object.
 Every change runs in `Repository.change`: its events are applied to the state as they come
 and appended to the journal together at the end, or not at all.
 
-Who may change it, and when, is the business of `fileset.repository.lock`.
+`fileset.repository.lock` decides who may change it, and when.
 """
 
 from __future__ import annotations
@@ -71,10 +71,9 @@ class Repository:
 
     Notes
     -----
-    An object can be handed from thread to thread. Changes that several threads make with it come
-    one after another, and the state is not given away while another thread changes it. To look at
-    one for longer while others change it, take an object for each thread. A process that was forked
-    has to open the repository anew.
+    An object can be passed between threads. Changes by several threads run one after another, and a
+    thread can't get at the state while another one changes it. For a longer look while others make
+    changes, use an object for each thread. A forked process has to open the repository again.
     """
 
     def __init__(self, store: Store, *, origin: str | None = None) -> None:
@@ -178,14 +177,14 @@ class Repository:
     def at(self, position: int) -> FileSetState:
         """Return the state as of `position`; ValueError if the journal has no such position.
 
-        It is one of its own, which no later change touches.
+        It is a separate one, which no later change touches.
         """
         return self._states.at(position)
 
     def folded(self) -> tuple[FileSetState, bool]:
-        """Return the state folded from all the events, in which nothing that is kept has a say.
+        """Return the state folded from all the events, ignoring what is kept in caches.
 
-        And whether the snapshot and the summary, if there are any, are what the events amount to.
+        And whether the snapshot and the summary, if there are any, match it.
         """
         return self._states.folded()
 
@@ -356,9 +355,9 @@ class Repository:
         return self._step_as_known("redo", n, redoing(n), reason)
 
     def _step_as_known(self, which: Verb, n: int, plan: UndoPlan, reason: str | None) -> list[str]:
-        """Carry out `plan`, unless others have put other changes in the place of its own.
+        """Carry out `plan`, unless others have made newer changes than this object knows of.
 
-        Who has not looked at the state yet asks for what is newest, whoever made it.
+        An object that has not read the state yet means the newest changes, whoever made them.
         """
         known = None if self._states.present is None else newest(self.state, which, n)
         with self.exclusively():

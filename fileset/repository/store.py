@@ -1,8 +1,8 @@
 """A store: what a repository is made of, in one object, wherever it is.
 
-That is its journal, its vault, the lock of whoever writes, and what is kept so that it need not be
-made again. Today a store is a folder, or goes with the object: `is_kept` tells which. Its `path` is
-for what works on the folder's files.
+That is its journal, its vault, the writers' lock, and caches. Today a store is a folder, or lasts
+as long as the object: `is_kept` says which. Its `path` is for code that works on the folder's
+files.
 """
 
 from __future__ import annotations
@@ -116,9 +116,7 @@ def open_store(path: Path, clock: Clock, *, newer_too: bool = False) -> Store:
     """
     if not is_repository(path):
         if (path / JOURNAL).is_file():
-            raise RepositoryError(
-                f"{path} has lost its {SETTINGS}: `fileset recover` makes it anew."
-            )
+            raise RepositoryError(f"{path} has lost its {SETTINGS}: `fileset recover` rebuilds it.")
         raise RepositoryError(
             f"There is no repository at {path}: make one with `fileset init {path}`."
         )
@@ -136,7 +134,7 @@ def open_store(path: Path, clock: Clock, *, newer_too: bool = False) -> Store:
             raise RepositoryError(  # noqa: TRY301 - whatever it is, the journal is closed
                 f"{path / JOURNAL} is another repository's: its id is {journal.id}, and that "
                 f"of the journal that belongs here {named}. Put that one back; if nobody moved "
-                "it, it is damaged: `fileset recover` tells."
+                "it, it is damaged: see `fileset recover`."
             )
         return Store(
             journal,

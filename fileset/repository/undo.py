@@ -1,4 +1,4 @@
-"""Undo, redo and revert: which changes they take back or do again, by which events, to what effect.
+"""Undo, redo and revert: which changes they take back or do again, by which events.
 
 Nothing is changed here: `Repository.step` records what these
 functions return, and `Repository.foresee` tells what it would
@@ -64,10 +64,11 @@ def newest(state: FileSetState, verb: Verb, n: int) -> list[str]:
 
 def what_came_between(verb: Verb, now: Sequence[str]) -> str:
     """Return what to tell of changes that others made before an undo or redo; `now` is `newest`."""
-    found = f"the change to {verb} is {now[-1]} by now" if now else f"nothing is left to {verb}"
+    found = f"the change to {verb} is now {now[-1]}" if now else f"nothing is left to {verb}"
     return (
-        f"Others have changed the File-set meanwhile, and {found}. That was taken in and nothing "
-        f"else done: look at it, and {verb} again if that is what you want."
+        f"Others have changed the File-set meanwhile, and {found}. This object now shows their "
+        f"changes, and nothing else was done: look at them, and {verb} again if that is what you "
+        f"want."
     )
 
 

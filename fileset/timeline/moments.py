@@ -1,4 +1,4 @@
-"""Moments: the ways to name a point in time, and the position of the journal that each stands for.
+"""Moments: the ways to name a point in time, and the journal position that each stands for.
 
 A moment is a position (a number), a tag, a date or a time in ISO 8601, or a change by its id or
 the beginning of it. Text is taken for, in this order:

@@ -30,13 +30,16 @@ def tag_name(name: str) -> str:
     name = unicodedata.normalize("NFC", name)
     if not _NAME.fullmatch(name) or len(name) > _LONGEST:
         raise InvalidTagError(
-            f"'{name}' is no name for a tag: it begins with a letter, and has letters, digits, "
+            f"'{name}' can't be the name of a tag: a name begins with a letter, and has letters, "
+            f"digits, "
             f"dots, hyphens and underscores, at most {_LONGEST}."
         )
     if name == NOW:
-        raise InvalidTagError(f"'{name}' is no name for a tag: it is the present position.")
+        raise InvalidTagError(
+            f"'{name}' can't be the name of a tag: it means the current position."
+        )
     if _CHANGE_ID.fullmatch(name):
-        raise InvalidTagError(f"'{name}' is no name for a tag: it could be a change's id.")
+        raise InvalidTagError(f"'{name}' can't be the name of a tag: it could be a change's id.")
     return name
 
 

@@ -1,4 +1,4 @@
-"""Dates and times as people type them, in ISO 8601: each stands for all of itself.
+"""Dates and times as people type them, in ISO 8601: a date stands for the whole day.
 
 `2026-11-22` is that day, `2026-11-22T14:30` that minute, local unless it has a time zone. So the
 times that `fileset log` prints, which leave out fractions, find their changes.
@@ -45,7 +45,7 @@ def span(text: str) -> tuple[datetime, datetime] | None:
             width = timedelta(minutes=1) if given["minute"] else timedelta(hours=1)
         return begin, begin + width
     except (ValueError, OverflowError, OSError) as exc:
-        raise NoSuchMomentError(f"'{text}' is no date or time: {exc}.") from exc
+        raise NoSuchMomentError(f"'{text}' is not a date or time: {exc}.") from exc
 
 
 def day_span(day: date) -> tuple[datetime, datetime]:
@@ -55,4 +55,4 @@ def day_span(day: date) -> tuple[datetime, datetime]:
         begin, end = (datetime.combine(each, datetime.min.time()) for each in midnights)
         return begin.astimezone(UTC), end.astimezone(UTC)
     except (ValueError, OverflowError, OSError) as exc:
-        raise NoSuchMomentError(f"'{day}' is no day that can be told: {exc}.") from exc
+        raise NoSuchMomentError(f"'{day}' is not a valid day: {exc}.") from exc

@@ -1,1 +1,1 @@
-"""What programs hold: instances, directory records, history and search results."""
+"""The objects that programs use: instances, directory records, history and search results."""

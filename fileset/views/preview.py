@@ -1,4 +1,4 @@
-"""What an undo, a redo or a revert would do, as a value to look at before it is done."""
+"""What an undo, a redo or a revert would do, as a value to look at first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the instances and directory records that a program holds are looked up in."""
+"""The File-set in which a program's instances and directory records are looked up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watched folders: files arrive, and the File-set keeps itself.
+"""Watched folders: files arrive, and are added automatically.
 
 ```python
 from fileset import FileSet

@@ -1,4 +1,4 @@
-"""What becomes of a source file once the event is durable: exactly that file, and nothing else.
+"""Deleting or moving a source file once its event is durable: exactly that file, nothing else.
 
 Its stamp is compared right before. Links are never followed: the folder it lies in is opened
 first, and the file named in that. A file that another program has open for writing is left alone:

@@ -1,4 +1,4 @@
-"""What the system tells of changes in a folder: hints of where to look first.
+"""What the system reports of changes in a folder: hints of where to look first.
 
 Hints get lost. The kernel's queue is bounded, and watchdog tells its handlers nothing of an
 overflow; a file in a new folder can come before that folder is watched. So too many hints, or a

@@ -1,4 +1,4 @@
-"""Telling another program of each study: run without a shell, one after the other, in a thread.
+"""Running a program after each study: without a shell, one at a time, in a thread.
 
 It gets a JSON document on its standard input. It is ended after a while, and soon when the watcher
 is told to stop, with what it has started. What it does and whether it fails changes nothing here

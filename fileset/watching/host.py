@@ -1,4 +1,4 @@
-"""What the watchers of a repository keep on the machine that they run on: none of it is shared."""
+"""What the watchers of a repository keep on their machine: none of it is shared."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ MISMATCHED: Final = "mismatched"
 
 
 class Refusal(NamedTuple):
-    """Why a file could not be taken: `outcome` as in an account of files, and the reason."""
+    """Why a file could not be added: `outcome` as in an account of files, and the reason."""
 
     outcome: str
     reason: str
@@ -108,10 +108,10 @@ class Account:
 class Ingester:
     """Reads files for the repository in the folder `path` and commits them to it.
 
-    It is of the one thread that uses it. The repository is opened when there is something to
-    commit, so that a watcher with nothing to do holds no state in memory that others have changed.
-    `keeps` is whether files stay where they are afterwards. `patience` is how many seconds to wait
-    for others who are changing the repository, `None` as always.
+    Only one thread may use it. The repository is opened when there is something to commit, so that
+    an idle watcher holds no outdated state in memory. `keeps` is whether files stay where they are
+    afterwards. `patience` is how many seconds to wait for others who are changing the repository,
+    `None` as always.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class Ingester:
         return self._file_set
 
     def close(self) -> None:
-        """Close the repository; it is opened anew, which is the safe way on after a failure."""
+        """Close the repository, to be opened again: the safe thing to do after a failure."""
         if self._file_set is not None:
             file_set, self._file_set, self._before = self._file_set, None, None
             with suppress(*FAILURES):
@@ -415,7 +415,7 @@ def _withheld(leaves: Sequence[Leaf], item: Candidate) -> Refusal:
     whence = f", added from {leaf.source}," if leaf.source else ""
     reason = f"its SOP Instance{whence} was undone or removed"
     if not is_same:
-        reason += ", and had other content: this may be a corrected one"
+        reason += ", and had different content: this may be a corrected one"
     return Refusal(
         WITHHELD if is_same else WITHHELD_OTHER, f"{reason}; `fileset quarantine retry ID` adds it"
     )

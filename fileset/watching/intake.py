@@ -1,4 +1,4 @@
-"""Files on their way in: settling, read for their study, waiting with it, or to be tried again.
+"""Files on their way in: settling, read for their study, waiting with it, or being retried.
 
 All that is remembered of a file is where it is, and what it looked like when. None of this is
 needed to go on after a kill: the first look at the folders finds it again.

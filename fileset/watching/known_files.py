@@ -3,14 +3,14 @@
 For each there is its stamp, and whether it is still to be deleted or moved (`--after`). The names
 of files and folders are kept as keyed hashes, since modalities put names of patients into them:
 when a person is erased, no name is left here. For a file that stays there is a keyed hash of its
-digest, too, by which it is recognised when only its time or its status has changed. That says
+digest, too, by which it is recognised when only its time or its status has changed. That reveals
 nothing to anybody who does not have the file, and is deleted when the file is. Whether something is
-part of the File-set is never looked up here but in the journal, so all of this can be thrown away:
-the files are read once more then.
+part of the File-set is looked up only in the journal, so all of this can be discarded: the files
+are then read once more.
 
-What is here holds as long as the journal goes on from where it was: its last position and the hash
-there are kept as a mark. After a recovery that lost events, all is forgotten; an erasure leaves the
-hashes as they are.
+What is here is valid as long as the journal continues from where it was: its last position and the
+hash there are kept as a mark. After a recovery that lost events, everything is forgotten; an
+erasure leaves the hashes as they are.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class JournalMark(NamedTuple):
 
 
 def refuse_other(path: Path) -> None:
-    """Refuse what is in the place of the database at `path`, or of a file of it, and is no file.
+    """Refuse anything but a file where the database at `path`, or a file of it, should be.
 
     SQLite would wait for it, or say that the disk fails. A link is refused as well: it leads
     elsewhere.

@@ -1,4 +1,4 @@
-"""What becomes of source files once the journal has what they hold: kept, deleted or moved."""
+"""What becomes of source files once the journal has recorded them: kept, deleted or moved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies in a folder and may be an instance: a walk, and whether a walk would come by a path."""
+"""Files in a folder that may be instances: a walk, and whether a walk would reach a path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""That a folder has one watcher: locks on it, and that asking for them never takes.
+"""Locks that give a folder one watcher, and asking for them without taking them.
 
 A folder itself is locked with flock(2), so that nothing has to be put into it. All others are
 Linux's open file description locks (fcntl(2)): F_OFD_GETLK tells of a lock without having it for an
@@ -80,8 +80,8 @@ class WatchedFolderLock:
         with suppress(OSError):
             if _is_locked(self._fds[0]):
                 raise RefusedError(
-                    f"A folder in {path} is being watched already: `fileset watch --status` "
-                    "of its repository tells which."
+                    f"A folder in {path} is being watched already: `fileset watch --status` of "
+                    f"its repository shows which."
                 )
 
 

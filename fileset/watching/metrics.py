@@ -12,28 +12,36 @@ from typing import Any, Final
 from fileset.watching import log
 
 _METRICS: Final = {
-    "seen": ("files_seen_total", "counter", "Files met and not known."),
+    "seen": ("files_seen_total", "counter", "New files seen."),
     "ingested": ("files_ingested_total", "counter", "Files added to the File-set."),
     "duplicates": ("files_duplicate_total", "counter", "Files that the File-set had already."),
     "taken_back": ("files_taken_back_total", "counter", "Files of instances withdrawn before."),
-    "mismatched": ("files_mismatched_total", "counter", "Files of other persons with a known ID."),
+    "mismatched": (
+        "files_mismatched_total",
+        "counter",
+        "Files of different persons under a known ID.",
+    ),
     "faulty": ("files_faulty_total", "counter", "Files that break the Standard."),
     "quarantined": ("files_quarantined_total", "counter", "Files put into the quarantine."),
-    "vanished": ("files_vanished_total", "counter", "Files gone before they were taken."),
+    "vanished": ("files_vanished_total", "counter", "Files gone before they could be added."),
     "changes": ("changes_total", "counter", "Changes recorded."),
     "late": ("late_studies_total", "counter", "Changes to studies written before."),
     "writes": ("writes_total", "counter", "Writes of the medium."),
     "hooks": ("hooks_total", "counter", "Runs of the --on-study command."),
     "hooks_failed": ("hooks_failed_total", "counter", "Runs of it that failed."),
-    "scans": ("scans_total", "counter", "Looks at everything."),
-    "overflows": ("overflows_total", "counter", "Times that there were more hints than are kept."),
+    "scans": ("scans_total", "counter", "Scans of everything."),
+    "overflows": (
+        "overflows_total",
+        "counter",
+        "Times that there were more notifications than can be kept.",
+    ),
     "errors": ("errors_total", "counter", "Errors met."),
     "settling": ("files_settling", "gauge", "Files that may still be changing."),
     "waiting": ("files_waiting", "gauge", "Files whose study is not quiet yet."),
     "retrying": ("files_retrying", "gauge", "Files that are tried again."),
-    "owed": ("files_owed", "gauge", "Files taken and not yet deleted or moved."),
+    "owed": ("files_owed", "gauge", "Files added but not yet deleted or moved."),
     "lag": ("lag_seconds", "gauge", "Age of the file that has been pending longest."),
-    "scan_seconds": ("scan_seconds", "gauge", "How long the last look at everything took."),
+    "scan_seconds": ("scan_seconds", "gauge", "How long the last scan of everything took."),
 }
 
 
@@ -46,7 +54,7 @@ def render(document: dict[str, Any]) -> str:
     full = "fileset_watch_last_turn_timestamp_seconds"
     last = document["last_turn"]
     at = datetime.fromisoformat(last).timestamp() if last else 0.0
-    lines += [f"# HELP {full} When it last went through all it has to do.", f"# TYPE {full} gauge"]
+    lines += [f"# HELP {full} When it last completed a round.", f"# TYPE {full} gauge"]
     lines.append(f"{full} {at:.0f}")
     full = "fileset_watch_folder_up"
     lines += [f"# HELP {full} Whether the folder can be looked at.", f"# TYPE {full} gauge"]

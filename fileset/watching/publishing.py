@@ -1,4 +1,4 @@
-"""Telling others: of each change, by a write of the medium, and how the watcher is."""
+"""Publishing: each change, by a write of the medium, and the watcher's status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rounds of a watcher: its parts do what is due, one after the other."""
+"""The rounds of a watcher: its parts do what is due, one after another."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ IGNORED: Final = (
     "$RECYCLE.BIN",
     "System Volume Information",
 )
-"""Names that are never taken: files that others are still writing, and what is no instance."""
+"""Names that are never added: files that others are still writing, and what is no instance."""
 
 
 class After(Enum):

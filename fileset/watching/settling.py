@@ -1,4 +1,4 @@
-"""When a file is complete, and when one that could not be taken is tried again; pure.
+"""When a file is complete, and when one that could not be added is tried again; pure.
 
 Times are seconds of one clock that only goes forward; the caller gives them.
 """
@@ -156,7 +156,7 @@ class Retries:
 def delays(settle: float, tries: int, *, once: bool = False) -> list[float]:
     """Return the waits before each further try: twice the quiet delay, then four times longer.
 
-    With `once` somebody waits for the end: a file that stays the same over as many looks is no
-    other after minutes, and each wait is one quiet delay.
+    With `once`, somebody is waiting for the end, and a file that looks the same so many times won't
+    change in minutes: each wait is one quiet delay.
     """
     return [settle if once else settle * 2 * 4**n for n in range(tries - 1)]

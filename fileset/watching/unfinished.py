@@ -1,4 +1,4 @@
-"""How a file tells that it is not complete: it is open for writing, or ends before the pixels.
+"""Signs that a file is not complete: it is open for writing, or ends before the pixels.
 
 Linux tells the first by leases (fcntl(2), "Leases"): one for reading is granted while nobody has
 the file open for writing, and refused with EAGAIN otherwise. They are for the owner of the file,

@@ -29,9 +29,8 @@ _GATHER = 0.02  # seconds, in which more hints come where one came
 class Watcher:
     """Watches folders and adds what arrives there to the File-set kept in a repository.
 
-    It opens the repository for itself: `file_set` can be used on meanwhile, and sees what arrived
-    after each `refresh`. Used in a `with` block, it watches in a
-    thread as long as that runs.
+    It opens the repository separately: `file_set` can be used meanwhile, and sees what arrived
+    after each `refresh`. In a `with` block, it watches in a thread until the block ends.
 
     Parameters
     ----------
@@ -126,22 +125,21 @@ class Watcher:
         self._thread.start()
 
     def run(self) -> bool:
-        """Watch until `stop`, or with `once` until all is taken.
+        """Watch until `stop`, or with `once` until everything is added.
 
-        Return whether every file was taken that was seen and is not pending, none of another
-        person than others with its Patient ID, and with `once` none is. RefusedError as for
-        `start`.
+        Return whether every file that was seen, except pending ones, was added, none may belong to
+        a different person from others with its Patient ID, and with `once` none is pending.
+        RefusedError as for `start`.
         """
         self._lock()
         self._run()
         return self.went_well
 
     def stop(self, *, wait: bool = True) -> None:
-        """Stop when the change in hand is made; what is pending is found again later.
+        """Stop after the current change; what is pending is found again later.
 
         It may be called from any thread, and from a signal handler if it does not `wait`; from a
-        callback it never waits. A watcher
-        that was stopped is not started again.
+        callback it never waits. A watcher that was stopped can't be started again.
         """
         self._status.stopping = True
         self._wakeup.wake()

@@ -187,10 +187,10 @@ def read_status(path: Path) -> dict[str, Any]:
     try:
         kept = json.loads(read_file(path))
         if kept.keys() & {"updated", "folders"} != {"updated", "folders"}:
-            raise ValueError("it is no status of a watcher")  # noqa: TRY301
+            raise ValueError("it is not a watcher's status")  # noqa: TRY301
         datetime.fromisoformat(kept["updated"])
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as exc:
-        why = exc.strerror if isinstance(exc, OSError) else "it is no status of a watcher"
+        why = exc.strerror if isinstance(exc, OSError) else "it is not a watcher's status"
         return {**document, "pid": None, "wrong": f"{path} can't be read: {why}"}
     return {**document, **kept}
 
@@ -204,7 +204,7 @@ def what_is_wrong(document: dict[str, Any], at: datetime | None = None) -> str |
     if not document["running"]:
         if not document.get("ended"):
             return "it was killed or has crashed"
-        return f"it ended with this undone: {failing}" if failing else None
+        return f"it ended before this was done: {failing}" if failing else None
     for folder in document["folders"]:
         if folder["trouble"] or folder["state"] == "away":
             return f"{folder['path']}: {folder['trouble']}"

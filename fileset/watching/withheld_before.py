@@ -1,4 +1,4 @@
-"""What was withheld before: if it was dropped from the quarantine, nobody is asked again."""
+"""What was withheld before: if it was dropped from the quarantine, it is not withheld again."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class RecordsKept(Event):
     under: RecordRef | None = None
 
     def line(self, naming: Naming, position: int) -> str:
-        return f"records of the erased event {self.of} carried on: {len(self.parents)}"
+        return f"records of the erased event {self.of} kept: {len(self.parents)}"
 
 
 @frozen
@@ -113,5 +113,5 @@ class JournalRecovered(Event):
     damaged: Digest | None = None
 
     def summary(self, naming: Naming) -> str:
-        lost = f"; the events after it, up to {self.last} at least, were lost" if self.last else ""
+        lost = f"; the events after it, at least up to {self.last}, were lost" if self.last else ""
         return f"journal recovered up to position {self.base}{lost}"

@@ -1,4 +1,4 @@
-"""What all events are and share: the base class, and the values that they are made of."""
+"""What all events share: the base class, and the values that they are made of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was offered and not taken, and what was found out on the way."""
+"""Files that were not added, and what was noticed on the way."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ConflictNoted(AboutInstance):
 
     def line(self, naming: Naming, position: int) -> str:
         what = self.source or "a dataset"
-        return f"conflict noted: {what} has other content than {naming.instance(self.instance)}"
+        return f"conflict noted: {what} has different content from {naming.instance(self.instance)}"
 
 
 @frozen
@@ -87,7 +87,7 @@ class MismatchNoted(AboutInstance):
 
     TYPE = "mismatch-noted"
     GROUP = "note"
-    COUNTED = ("instance", "noted with other values than its records")
+    COUNTED = ("instance", "noted with different values from its records")
     TOUCH = "mismatch"
     ERASED_WITH_INSTANCE = True
 
@@ -176,7 +176,7 @@ class StrangerKept(AboutInstance):
 
     def line(self, naming: Naming, position: int) -> str:
         return (
-            f"file kept that lay in the place of {naming.instance(self.instance)}: "
+            f"file kept that was found in place of {naming.instance(self.instance)}: "
             f"{self.content.in_words()}"
         )
 

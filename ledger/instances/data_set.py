@@ -1,4 +1,4 @@
-"""The data set of a DICOM file of any size, of which next to nothing is in memory."""
+"""The data set of a DICOM file of any size, with next to nothing of it in memory."""
 
 from __future__ import annotations
 

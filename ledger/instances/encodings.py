@@ -1,4 +1,4 @@
-"""How a data set is encoded, held against what its transfer syntax says (PS3.5 Section 10)."""
+"""How a data set is encoded, compared with what its transfer syntax says (PS3.5 Section 10)."""
 
 from __future__ import annotations
 

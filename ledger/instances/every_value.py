@@ -1,4 +1,4 @@
-"""Walking through every value of a file of any size, those in sequences too, one at a time."""
+"""Walking through every value of a file of any size, also in sequences, one at a time."""
 
 from __future__ import annotations
 

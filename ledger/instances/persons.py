@@ -1,4 +1,4 @@
-"""What tells whose an instance is besides Patient ID and name, and that no directory record holds.
+"""What identifies a patient besides ID and name, and is not in directory records.
 
 Birth date, sex and the issuer of the Patient ID go with the PATIENT record, unwritten: two persons
 who have one Patient ID can be told apart by them.

@@ -1,4 +1,4 @@
-"""Events on record: the changes they come in, each in its place, and as the journal keeps it."""
+"""Events on record: the changes they belong to, their positions, and their stored form."""
 
 from __future__ import annotations
 

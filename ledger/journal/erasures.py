@@ -1,4 +1,4 @@
-"""What is left of erased events: which events erase them, and what stands in their place.
+"""What is left of erased events: which events erase them, and what replaces them.
 
 An erased payload is empty, which none that was appended ever is. The tombstone, a
 `PayloadErased` after it, names its position; of an event that introduced

@@ -1,4 +1,4 @@
-"""A journal in memory, for a File-set that goes with its object.
+"""A journal in memory, for a File-set that lasts as long as its object.
 
 Events are kept as they are. Their payloads and the hash chain are made when somebody asks for
 them, which for most such File-sets is never: to look at a DICOMDIR costs no serialisation of it.

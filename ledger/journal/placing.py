@@ -1,4 +1,4 @@
-"""Whether the File IDs and paths that events name lie below the root of the File-set.
+"""Whether the File IDs and paths that events name are below the root of the File-set.
 
 They are held to what a DICOMDIR's are, since a journal may come from anywhere. What links do to
 them shows on the medium only, and is looked at there.

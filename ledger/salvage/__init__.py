@@ -1,1 +1,1 @@
-"""Raw bytes of a damaged database: what can still be read of it, and what of that is proven."""
+"""Raw bytes of a damaged database: what can still be read, and what of that is proven."""

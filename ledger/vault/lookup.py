@@ -1,4 +1,4 @@
-"""Where a vault's content is: by the index file where it serves, else by the packs themselves."""
+"""Where a vault's content is: by the index file if it is usable, otherwise by the packs."""
 
 from __future__ import annotations
 

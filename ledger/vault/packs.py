@@ -1,4 +1,4 @@
-"""Packs: append-only files of framed content, from which all that is known of them can be rebuilt.
+"""Packs: append-only files of framed content, from which the index can be rebuilt.
 
 A pack is a run of entries and nothing else. An entry is a header of 52 bytes, then the content:
 
@@ -43,7 +43,7 @@ CHUNK: Final = 1 << 20
 """Bytes that are read, hashed and written at a time."""
 
 REMEDY: Final = (
-    "add its file again, or have `fileset write --repair` store it anew from a medium that is "
+    "add its file again, or have `fileset write --repair` store it again from a medium that is "
     "whole, or restore the pack from a backup"
 )
 """What to do about content that a pack no longer has as it was."""

@@ -1,4 +1,4 @@
-"""What a vault holds in excess, and the packs without it.
+"""What a vault holds that is not needed, and rewriting the packs without it.
 
 Packs never change; to drop an entry, what else its pack holds is copied to another pack, which is
 durable before the old one goes: one pack after the other, so that no more room is taken than for

@@ -1,4 +1,4 @@
-"""What the one writer of a vault does besides adding: index and packs are brought together.
+"""What the one writer of a vault does besides adding: bringing index and packs into line.
 
 It is only ever done before a batch, in repacking and in rebuilding the index, where no one else
 writes.

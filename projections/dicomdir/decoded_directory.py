@@ -1,4 +1,4 @@
-"""A DICOMDIR taken apart: its directory records, and what stands around them.
+"""A decoded DICOMDIR: its directory records, and the elements around them.
 
 That is as they were found, whatever they were read from: nobody has looked at the offsets yet.
 """

@@ -55,7 +55,7 @@ def check_dicomdir(data: bytes, directory: DecodedDirectory, tree: Tree) -> Iter
         yield finding(
             FindingKind.DICOMDIR_ENCODING,
             f"The DICOMDIR is encoded in {syntax}; it has to be in Explicit VR Little Endian "
-            "(PS3.10 Section 8.6): write it anew.",
+            "(PS3.10 Section 8.6): rewrite it.",
         )
     yield from _check_identity(directory)
     yield from _check_links(directory, tree)
@@ -71,7 +71,7 @@ def check_form(data: bytes, directory: DecodedDirectory) -> Iterator[Finding]:
                 record,
                 FindingKind.COMPRESSED_ICON,
                 f"has a compressed image in {format_tag(tag)}, which Explicit VR Little Endian "
-                "can't hold, so readers may stumble over it: write it anew without that",
+                "can't hold, so readers may fail on it: rewrite it without that",
             )
     if directory.transfer_syntax_uid == EXPLICIT_VR_LITTLE_ENDIAN:
         yield from _check_elements(data, directory)
@@ -93,21 +93,21 @@ def _check_file_meta(data: bytes) -> Iterator[Finding]:
     if stated is None:
         yield finding(
             FindingKind.GROUP_LENGTH,
-            "The File Meta Information has no group length (0002,0000): write the DICOMDIR anew.",
+            "The File Meta Information has no group length (0002,0000): rewrite the DICOMDIR.",
         )
     elif int.from_bytes(stated, "little") != offset - begins:
         yield finding(
             FindingKind.GROUP_LENGTH,
             f"The File Meta Information's group length (0002,0000) is "
-            f"{int.from_bytes(stated, 'little')}, but the group has {offset - begins} bytes: write "
-            "the DICOMDIR anew.",
+            f"{int.from_bytes(stated, 'little')}, but the group has {offset - begins} bytes: "
+            "rewrite the DICOMDIR.",
         )
     for tag in (FILE_META_VERSION, TRANSFER_SYNTAX_UID, IMPLEMENTATION_CLASS_UID):
         if not meta.get(tag, b"").rstrip(b" "):
             yield finding(
                 FindingKind.FILE_META,
-                f"The File Meta Information lacks {format_tag(tag)}, which PS3.10 Section 7.1 asks "
-                "for: write the DICOMDIR anew.",
+                f"The File Meta Information lacks {format_tag(tag)}, which PS3.10 Section 7.1 "
+                "requires: rewrite the DICOMDIR.",
             )
     version = meta.get(FILE_META_VERSION)
     if version and not version[-1] & 1:
@@ -130,7 +130,7 @@ def identity_faults(identity: FileSetIdentity) -> Iterator[Finding]:
         yield finding(
             FindingKind.FILE_SET_UID,
             f"The File-set UID, {format_tag(MEDIA_STORAGE_SOP_INSTANCE_UID)} of the DICOMDIR, is "
-            f"no UID: {why}; give the File-set another one.",
+            f"not a UID: {why}; give the File-set another one.",
         )
     id_ = identity.id or ""
     if len(id_) > _ID_LENGTH:
@@ -150,7 +150,7 @@ def identity_faults(identity: FileSetIdentity) -> Iterator[Finding]:
             name = "\\".join(identity.descriptor_file_id)
             yield finding(
                 FindingKind.DESCRIPTOR_FILE_ID,
-                f"The File-set Descriptor File ID (0004,1141) {name!r} is no File ID: {why} "
+                f"The File-set Descriptor File ID (0004,1141) {name!r} is not a File ID: {why} "
                 f"({kind.value}).",
             )
 
@@ -162,7 +162,7 @@ def _check_identity(directory: DecodedDirectory) -> Iterator[Finding]:
             FindingKind.CONSISTENCY_FLAG,
             "The File-set Consistency Flag (0004,1212) is set: a write was interrupted, and the "
             "File-set may not be what is listed. Have the program that wrote it complete the "
-            "write, or index the files anew.",
+            "write, or re-index the files.",
         )
 
 
@@ -194,7 +194,7 @@ def _check_elements(data: bytes, directory: DecodedDirectory) -> Iterator[Findin
         if tag not in there:
             yield finding(
                 FindingKind.MISSING_ELEMENT,
-                f"The DICOMDIR lacks {format_tag(tag)}, {name}: write it anew.",
+                f"The DICOMDIR lacks {format_tag(tag)}, {name}: rewrite it.",
             )
     for record in directory.records:
         offset = record.offset
@@ -206,7 +206,7 @@ def _check_elements(data: bytes, directory: DecodedDirectory) -> Iterator[Findin
                 yield of_record(
                     record,
                     FindingKind.NOT_IN_USE,
-                    "has an in-use flag (0004,1410) that is neither FFFFH nor 0000H: write it anew",
+                    "has an in-use flag (0004,1410) that is neither FFFFH nor 0000H: rewrite it",
                     Severity.WARNING,
                 )
         else:
@@ -217,7 +217,7 @@ def _check_elements(data: bytes, directory: DecodedDirectory) -> Iterator[Findin
                 return
         for tag in missing:
             yield of_record(
-                record, FindingKind.MISSING_ELEMENT, f"lacks {format_tag(tag)}: write it anew"
+                record, FindingKind.MISSING_ELEMENT, f"lacks {format_tag(tag)}: rewrite it"
             )
 
 
@@ -225,7 +225,7 @@ def _otherwise_encoded(why: str, offset: int | None = None) -> Finding:
     return finding(
         FindingKind.DICOMDIR_ENCODING,
         "The DICOMDIR says that it is in Explicit VR Little Endian, but not all of it is "
-        f"({why}): write it anew.",
+        f"({why}): rewrite it.",
         offset=offset,
     )
 
@@ -276,7 +276,7 @@ _LINK_KINDS: Final = {
     LinkKind.SHIFTED: FindingKind.BAD_OFFSET,
 }
 _REMEDIES: Final = {
-    FindingKind.NOT_IN_USE: "so readers pass it over with all below it: write the DICOMDIR anew "
+    FindingKind.NOT_IN_USE: "so readers skip it and all below it: rewrite the DICOMDIR "
     "without it, or with its flag (0004,1410) as FFFFH"
 }
 

@@ -19,7 +19,7 @@ from projections.dicomdir.text import faults_of_text
 from projections.dicomdir.tree import DecodedNode, Tree
 from projections.dicomdir.values import faults_of_values
 
-REMEDY: Final = "index the files anew, or have the program that wrote it write the DICOMDIR anew"
+REMEDY: Final = "re-index the files, or rewrite the DICOMDIR with the program that made it"
 """What to do about a DICOMDIR that leads readers astray."""
 
 CHARACTERS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
@@ -171,7 +171,7 @@ def faults_of_type(type_: str | None, parent: str | None) -> Iterator[Fault]:
     `parent` is `None` at the top level.
     """
     if not type_:
-        yield FindingKind.MISSING_ELEMENT, "lacks (0004,1430), its type: write it anew"
+        yield FindingKind.MISSING_ELEMENT, "lacks (0004,1430), its type: rewrite it"
     elif type_ in _RETIRED:
         yield FindingKind.RETIRED_RECORD_TYPE, "is of a type that the Standard has retired"
     elif type_ not in _KNOWN:
@@ -332,13 +332,13 @@ def file_id_faults(components: tuple[str, ...]) -> Iterator[tuple[FindingKind, s
 
 def _component_faults(part: str) -> Iterator[tuple[FindingKind, str]]:
     if part in {"", ".", ".."} or "/" in part:
-        yield FindingKind.FILE_ID_DOTS, "leads elsewhere than to a name in its folder"
+        yield FindingKind.FILE_ID_DOTS, "does not lead to a name in its folder"
         return
     stem, dot, _ = part.partition(".")
     if len(stem) > _COMPONENT_LENGTH:
         yield (
             FindingKind.FILE_ID_LENGTH,
-            f"has {len(stem)} characters, {_COMPONENT_LENGTH} may be",
+            f"has {len(stem)} characters, and {_COMPONENT_LENGTH} are allowed",
         )
     if dot:
         yield FindingKind.FILE_ID_EXTENSION, "has a full stop, and File IDs have no extension"

@@ -184,7 +184,7 @@ def faults_of_text(
         elif _PLAIN.issuperset(terms):
             yield _undeclared(f"{tag} has text that is not ASCII")
         else:
-            fault = f"has text in {tag} that is not of its character set, {declared}"
+            fault = f"has text in {tag} that is not in its character set, {declared}"
             yield FindingKind.BAD_CHARACTER_SET, f"{fault}: correct the text or (0008,0005)"
 
 

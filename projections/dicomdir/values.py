@@ -108,7 +108,7 @@ def _fault_of_text(element: Element, charset: str) -> str | None:
     faults = (_fault_of_part(vr, part) for part in parts)
     why = next(filter(None, faults), None) or _fault_of_number(tag, len(parts))
     if why is None and vr != "UI" and value.endswith(b"\0"):
-        return f"{vr} is filled up with blanks, and it ends with a NUL"
+        return f"{vr} is padded with blanks, and it ends with a NUL"
     return why
 
 
@@ -170,7 +170,7 @@ def _fault_of_name(text: str) -> str | None:
 
 
 def _fault_of_uid(text: str) -> str | None:
-    return None if text.strip("0.") else "a UID of zeros is nobody's"
+    return None if text.strip("0.") else "a UID of zeros identifies nothing"
 
 
 _MORE: Final[dict[str, Callable[[str], str | None]]] = {

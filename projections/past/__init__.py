@@ -1,1 +1,1 @@
-"""What happened to a File-set: effects of changes, where they stand, and differences."""
+"""What happened to a File-set: effects of changes, which are in force, and differences."""

@@ -1,4 +1,4 @@
-"""Where two records tell of one patient, study or series otherwise, as a person would see it.
+"""Where two records of one patient, study or series differ, as a person would see it.
 
 A value that is missing or empty is unknown, and agrees with any other. Text is compared in the
 composed form of Unicode and without blanks around it; names without case, repeated blanks and

@@ -1,4 +1,4 @@
-"""What tells directory records from their siblings."""
+"""What distinguishes directory records from their siblings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records of one name in several places: a study under two patients, a series in two studies.
+"""Records with the same key in several places: a study under two patients, a series in two studies.
 
 The Standard has one record for each patient, study and series (PS3.3 Section F.5.1). Instances can
 say otherwise: then there are several, and the check of what was written calls them wrong.

@@ -1,4 +1,4 @@
-"""Patient IDs that more than one person has: found by what their instances say, and settled.
+"""Patient IDs that more than one person has: found by comparing instances, and settled.
 
 Two live instances below PATIENT records of one Patient ID are of two persons if what they say of
 the patient differs (`projections.state.differences`). Somebody can settle that for what was seen:

@@ -1,4 +1,4 @@
-"""Revert: what takes back one change that others came after, and which of these stand in the way.
+"""Revert: how to take back one change that others came after, and which of these prevent it.
 
 Undo and redo are last in first out. A revert takes back any change in force, as long as what it
 left is still so: an instance that it added is still part, one that it removed still isn't and no

@@ -1,4 +1,4 @@
-"""What instances say of a record above them that differs from what the journal holds for it.
+"""Values of instances that differ from those of a record above them.
 
 Most records have no variants. Of one that has, the values of the earliest live instance stand, so
 that what is written depends on the live instances alone, and on nothing that was removed.

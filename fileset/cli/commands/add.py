@@ -46,7 +46,7 @@ _OUTCOMES: Final = [outcome for outcome in Outcome if outcome is not Outcome.EXC
     changes=True,
 )
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PathType(readable=False))
-@click.option("--recursive", "-r", is_flag=True, help="Go into folders, as is done anyway.")
+@click.option("--recursive", "-r", is_flag=True, help="Go into folders; this is always done.")
 @click.option(
     "--place",
     type=click.Choice(["copy", "reference"]),
@@ -66,12 +66,12 @@ def add(
     on_mismatch: str,
     reason: str | None,
 ) -> Answer:
-    """Stage DICOM files to be added, and those in folders, all as one change.
+    """Stage DICOM files, and those in folders, to be added, all as one change.
 
     A file that can't be added is reported on standard error and the others are added; the exit code
-    is then 1. So it is if a file may be of another person than others with its Patient ID. If there
-    is nothing at a PATH, nothing is added. A DICOMDIR met on the way is skipped. Ctrl-C ends it:
-    what was added by then is staged, and the exit code is 130.
+    is then 1. It is also 1 if a file may belong to a different person from others with its Patient
+    ID. If a PATH doesn't exist, nothing is added. A DICOMDIR found on the way is skipped. Ctrl-C
+    ends it: what was added by then is staged, and the exit code is 130.
     """
     del recursive  # scripts give it
     for path in paths:

@@ -38,8 +38,8 @@ from projections.state.state import FileSetState
 @command(
     "blame",
     {
-        "instances": "[{sop_instance_uid, sop_class, handle, live}], those that were found, also "
-        "ones that were removed; live is whether it is part of the File-set now",
+        "instances": "[{sop_instance_uid, sop_class, handle, live}], those that were found, "
+        "including removed ones; live is whether it is part of the File-set now",
         "events": "[{position, event, instances, came, went, of, root, file_ids, dicomdir, source, "
         "change}], oldest first, see below",
         "media": "[{root, how, position, recorded_at, instances, file_ids, dicomdir, "
@@ -52,12 +52,12 @@ from projections.state.state import FileSetState
 @click.option("--full", is_flag=True, help="List every event and File ID.")
 @pass_session
 def blame(session: Session, query: tuple[str, ...], full: bool) -> Answer:
-    """Tell who added, removed and wrote what, when and why.
+    """Show who added, removed and wrote what, when and why.
 
-    The instances are found by the elements of their directory records, also those that are no part
-    of the File-set any more: by the whole value, in capital and small letters as it is. Every event
+    The instances, including those that are no longer part of the File-set, are found by the
+    elements of their directory records: the whole value has to match, and case matters. Every event
     that touched one of them is listed, newest last, and then every medium that they were written
-    to. A file that was rejected is not known to be an instance, and not listed.
+    to. A file that was rejected is not known to be an instance, and is not listed.
     """
     from fileset.cli.matching import parse_query  # noqa: PLC0415 - it needs pydicom
 
@@ -87,8 +87,8 @@ def blame(session: Session, query: tuple[str, ...], full: bool) -> Answer:
 
 
 def _nothing(state: FileSetState, query: Sequence[str]) -> str:
-    compared = f"No instance has, or had, in its directory records just {' and '.join(query)}."
-    erased = " Of instances whose data was erased nothing is known." if state.erasures else ""
+    compared = f"No instance has, or had, in its directory records exactly {' and '.join(query)}."
+    erased = " Nothing is known of instances whose data was erased." if state.erasures else ""
     hint = " `fileset values KEYWORD` lists what values there are."
     return f"{compared}{erased}{hint}"
 
@@ -163,11 +163,11 @@ _TEMPLATES: Final = {
     TouchKind.RESTORED: "{what}taken back in",
     TouchKind.READ: "{what}read for the first time",
     TouchKind.STRANGER: "{what}not found on the medium, but something else, which was kept",
-    TouchKind.CONFLICT: "{what}offered with other content{sources}, which was not taken",
+    TouchKind.CONFLICT: "{what}offered with different content{sources}, which was not added",
     TouchKind.WITHHELD: "{what}withheld, as it arrived again{sources}",
-    TouchKind.NAMED: "{what}came with another patient name{names}",
-    TouchKind.MISMATCH: "{what}came with other values than the records{names}",
-    TouchKind.SETTLED: "{what}accepted as of one of several persons with the Patient ID",
+    TouchKind.NAMED: "{what}came with a different patient name{names}",
+    TouchKind.MISMATCH: "{what}came with different values from the records{names}",
+    TouchKind.SETTLED: "{what}accepted as belonging to one of several persons with the Patient ID",
     TouchKind.MENDED: "{what}repaired in the DICOMDIR",
     TouchKind.WRITTEN: "{what}written to {root}",
     TouchKind.TAKEN_OFF: "{what}taken off {root}",

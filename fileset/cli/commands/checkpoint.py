@@ -1,4 +1,4 @@
-"""`checkpoint`: what the journal's end is, signed."""
+"""`checkpoint`: the end of the journal, signed."""
 
 from __future__ import annotations
 
@@ -33,9 +33,12 @@ _FILE: Final = PathType(dir_okay=False)
     "--key", "key_file", type=_FILE, metavar="FILE", required=True, help="The key to sign with."
 )
 @click.option(
-    "--out", type=_FILE, metavar="FILE", help="A new file for it.  [default: standard output]"
+    "--out",
+    type=_FILE,
+    metavar="FILE",
+    help="A new file for the checkpoint.  [default: standard output]",
 )
-@click.option("--note", callback=text_for_journal, help="What else is to be signed.")
+@click.option("--note", callback=text_for_journal, help="A note that is signed, too.")
 @pass_session
 def checkpoint(session: Session, key_file: Path, out: Path | None, note: str | None) -> Answer:
     """Sign the journal's id, last position and hash, after checking its chain.

@@ -106,8 +106,8 @@ def _run_for_json(arguments: tuple[str, ...]) -> tuple[int, Any]:
 def demo(session: Session, out: Path) -> Answer:
     """Go through all of it on real instances that ship with pydicom.
 
-    Every command is shown as one would type it, with what it really prints. The repositories and
-    File-sets that come of it are left in the new folder OUT.
+    Every command is shown as you would type it, with what it really prints. The resulting
+    repositories and File-sets are left in the new folder OUT.
     """
     folder = absolute(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

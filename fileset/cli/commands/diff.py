@@ -64,7 +64,7 @@ _NOUNS: Final = {
         "records": "nested: {record_type, key, change, elements, records}; change is "
         '"added", "removed", "changed" or null, elements are those that differ by tag: '
         "{keyword, from, to}, in the DICOM JSON model",
-        "erased": "{from, to}: how many instances more there were, whose data was erased since",
+        "erased": "{from, to}: how many more instances each had whose data was erased since",
         "added": "the instances that only the later state has, see below; where they are and what "
         "is staged for them is as of now",
         "removed": "the instances that only the earlier state has, likewise",
@@ -77,7 +77,7 @@ _NOUNS: Final = {
     "--root",
     type=RootType(),
     metavar="FOLDER",
-    help="Compare with what the DICOMDIR of a medium lists, in the place of B.",
+    help="Compare with what the DICOMDIR of a medium lists, instead of B.",
 )
 @click.option("--full", is_flag=True, help="List every record and instance.")
 @pass_session
@@ -86,16 +86,16 @@ def diff(
 ) -> Answer:
     """Compare the File-set at A and B, or A and now; or with a medium.
 
-    The folder of a medium or its DICOMDIR, in the place of B or alone, is as good as --root, unless
-    a moment has that name.
+    The folder of a medium or its DICOMDIR, instead of B or alone, has the same effect as --root,
+    unless a moment has that name.
 
     A and B are positions, tags, changes or dates, as `fileset tree --at` takes them. What was added
-    is marked with +, what was removed with -, and with ~ what is there with other content or other
-    elements in its record. A record that is new as a whole is one line.
+    is marked with +, what was removed with -, and with ~ what has different content or different
+    elements in its record. A record that is entirely new is one line.
 
     With --root the medium is compared with the File-set at A, or now: + is what the medium's
-    DICOMDIR lists and the File-set doesn't have. Whether its files are what they should be is for
-    `fileset verify` to tell.
+    DICOMDIR lists and the File-set doesn't have. Whether its files are what they should be is
+    checked by `fileset verify`.
     """
     if earlier is None and root is None:
         raise click.UsageError("Name what to compare: a position A, or a medium with --root.")
@@ -129,8 +129,8 @@ def diff(
             ),
         ],
         [
-            f"Position {side.position}: {count(side.erased, 'instance')} not compared, whose data "
-            "was erased since"
+            f"Position {side.position}: not compared: {count(side.erased, 'instance')} whose data "
+            f"was erased since"
             for side in (before, after)
             if side.erased
         ],

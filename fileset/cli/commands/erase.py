@@ -27,23 +27,25 @@ _MENTIONS: Final = 20  # of what stays that are told to people
 @command(
     "erase",
     {
-        "dry_run": "whether this only tells what would be",
+        "dry_run": "whether nothing was done, and this only shows what would be",
         "completed": "whether an erasure that was interrupted before was completed",
         "change": "the id of the change that states it, or null if nothing was erased",
-        "instances": "how many, of all that ever were part of the File-set",
+        "instances": "how many are or would be erased, of all that were ever part of the File-set",
         "present": "how many of them are, or were, part of it or on its medium",
         "events": "how many events lose their payload",
-        "records": "how many records above them are carried on for others that stand under them",
-        "tags": "the tags that go, since their names tell who the person is",
+        "records": "how many records above them are kept for other instances below them",
+        "tags": "the tags that are deleted, because their names identify the person",
         "rejected": "the paths of rejected files whose events are among them",
         **EXCESS,
-        "quarantined": "where the files came from that go from the quarantine",
-        "unclear": "how many others there nobody can tell whose they are: they stay",
-        "media": "where they were written to besides the medium of the File-set",
-        "mentions": "[{position, what, text, certain}]: texts and files that stay and hold the "
-        "Patient ID, the name or a UID, or may hold them; the position is null for a file",
+        "quarantined": "the sources of the files that are deleted from the quarantine",
+        "unclear": "how many files there can't be attributed to anybody: they stay",
+        "media": "where they were written to, other than the medium of the File-set",
+        "mentions": "[{position, what, text, certain}]: texts and files that stay although they "
+        "hold, or may hold, the Patient ID, the name or a UID; the position is null "
+        "for a file",
         "too_short": "Patient IDs that are too short to be looked for in texts",
-        "room": "[{folder, needed, free}]: the bytes that have to be free on which disk, and are",
+        "room": "[{folder, needed, free}]: how many bytes have to be free on each disk, and how "
+        "many are",
     },
     changes=True,
 )
@@ -53,7 +55,7 @@ _MENTIONS: Final = 20  # of what stays that are told to people
     is_flag=True,
     help="Remove the instances from the File-set first, and write the medium without them.",
 )
-@click.option("--dry-run", is_flag=True, help="Tell what would go, and stop.")
+@click.option("--dry-run", is_flag=True, help="Show what would be erased, and stop.")
 @click.option("--complete", is_flag=True, help="Only complete an erasure that was interrupted.")
 @pass_session
 def erase(
@@ -66,15 +68,15 @@ def erase(
 ) -> Answer:
     """Erase a person's data from the repository for good: no undo brings it back.
 
-    KEYWORD is PatientID, StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID; all instances count
-    that ever were part of the File-set. Their events keep their place in the journal and lose what
-    they held, and their bytes go from the vault. --reason is required and stays in the journal:
-    don't name the person in it. If no instance matches, the exit code is 1.
+    KEYWORD is PatientID, StudyInstanceUID, SeriesInstanceUID or SOPInstanceUID; all instances that
+    were ever part of the File-set are covered. Their events keep their place in the journal and
+    lose what they held, and their bytes are removed from the vault. --reason is required and stays
+    in the journal: don't name the person in it. If no instance matches, the exit code is 1.
 
-    What is still part of the File-set or on its medium is refused without --take-off. What is on
-    other media and in backups stays there; media that were written are listed. So is every text
-    that stays and tells who the person is. Nothing is erased unless each disk has the room for
-    all of it: --dry-run tells how much that is.
+    Instances that are still part of the File-set or on its medium are refused without --take-off.
+    What is on other media and in backups stays there; media that were written are listed. So is
+    every text that stays and identifies the person. Nothing is erased unless each disk has enough
+    room: --dry-run says how much is needed.
     """
     wanted = parse_query(query)
     _check(wanted, reason, dry_run=dry_run, complete=complete)
@@ -109,9 +111,13 @@ def _check(wanted: dict[str, str], reason: str | None, *, dry_run: bool, complet
     if not wanted or any(not value.strip() for value in wanted.values()):
         raise click.UsageError("Name whose data is to be erased, as in PatientID=1CT1.")
     for keyword in wanted.keys() - KEYWORDS.keys():
-        raise click.UsageError(f"'{keyword}' tells not whose data it is: {', '.join(KEYWORDS)} do.")
+        raise click.UsageError(
+            f"'{keyword}' does not say whose data it is: {', '.join(KEYWORDS)} do."
+        )
     if not dry_run and not (reason and reason.strip()):
-        raise click.UsageError("An erasure needs a --reason: it is all that will tell of it.")
+        raise click.UsageError(
+            "An erasure needs a --reason: nothing else will say why it was done."
+        )
 
 
 def _document(done: Erasure) -> dict[str, Any]:
@@ -136,10 +142,10 @@ def _document(done: Erasure) -> dict[str, Any]:
 
 def _lines(done: Erasure, *, dry_run: bool) -> list[Line]:
     verb = "Would erase" if dry_run else "Erased"
-    what = f"{count(done.instances, 'instance')}, with what {count(done.events, 'event')} held"
+    what = f"{count(done.instances, 'instance')}, and the data of {count(done.events, 'event')}"
     lines: list[Line] = [(Span(f"{verb} {what}.", "title"),)]
     if done.present:
-        gone = "--take-off takes them from there" if dry_run else "they were taken from there"
+        gone = "--take-off takes them off" if dry_run else "they were taken off"
         lines.append(f"Part of the File-set or on its medium: {done.present:,}; {gone}.")
     if done.rejected:
         lines.append(f"{count(len(done.rejected), 'rejected file')}: {some(done.rejected, 3)}.")
@@ -151,8 +157,8 @@ def _lines(done: Erasure, *, dry_run: bool) -> list[Line]:
         lines.append(f"{files}: {some(done.quarantined, 3)}.")
     if done.records:
         records = f"{count(done.records, 'record')} above them"
-        verb = "Would carry" if dry_run else "Carried"
-        lines.append(f"{verb} {records} on for other instances.")
+        verb = "Would keep" if dry_run else "Kept"
+        lines.append(f"{verb} {records} for other instances.")
     lines.append(excess_line(done.excess, dry_run=dry_run))
     if dry_run:
         lines += [
@@ -164,17 +170,17 @@ def _lines(done: Erasure, *, dry_run: bool) -> list[Line]:
 
 def _notes(done: Erasure) -> list[Line]:
     notes: list[Line] = [
-        f"{root} was written with them: what is there, and was copied from there, stays."
+        f"{root} was written with them: what is there, and any copies of it, stay."
         for root in done.media
     ]
     if done.unclear:
         notes.append(
-            f"{count(done.unclear, 'file')} in the quarantine may be theirs: nothing tells whose. "
-            "Look with `fileset quarantine list`, and drop what is."
+            f"{count(done.unclear, 'file')} in the quarantine can't be attributed to anybody, and "
+            f"may be theirs. Look at them with `fileset quarantine list`, and drop what is theirs."
         )
     notes += [
-        f"The Patient ID {patient} is too short to be looked for in texts but as the name of a "
-        "file or folder: look through the paths and reasons with `fileset log --events`."
+        f"The Patient ID {patient} is too short to be looked for in texts, except as the name of "
+        f"a file or folder: look through the paths and reasons with `fileset log --events`."
         for patient in done.too_short
     ]
     mentions = [_mention_line(mention) for mention in done.mentions]
@@ -185,8 +191,8 @@ _OF_CHANGES: Final = {"reason", "actor", "origin"}
 
 
 def _mention_line(mention: Mention) -> str:
-    tells = "tells" if mention.certain else "may tell"
+    tells = "identifies" if mention.certain else "may identify"
     if mention.position is None:
-        return f"{mention.what} {tells} who it is, and stays: {mention.text}"
+        return f"{mention.what} {tells} the person, and stays: {mention.text}"
     what = mention.what if mention.what in _OF_CHANGES else f"event '{mention.what}'"
-    return f"position {mention.position}: the {what} {tells} who it is, and stays: {mention.text}"
+    return f"position {mention.position}: the {what} {tells} the person, and stays: {mention.text}"

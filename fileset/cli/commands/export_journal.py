@@ -36,8 +36,8 @@ def export_journal(session: Session, file: Path) -> Answer:
     """Write the whole journal to the new file FILE, or to standard output: JSON Lines.
 
     Each line is an event with all that is stored of it, so that the chain can be checked and an
-    equal repository be made with `fileset import-journal`. The chain is checked on the way; of a
-    damaged journal no file is left. The content of instances is no part of it.
+    equal repository made with `fileset import-journal`. The chain is checked on the way; if the
+    journal is damaged, no file is left. The content of instances is not included.
     """
     to_standard = str(file) == _STANDARD
     if to_standard and session.as_json:

@@ -12,14 +12,14 @@ from fileset.cli.session import Session
 from fileset.repository.garbage import collect
 
 
-@command("gc", {"dry_run": "whether this only tells what would be", **EXCESS})
-@click.option("--apply", is_flag=True, help="Drop it; without this it is only told.")
+@command("gc", {"dry_run": "whether nothing was done, and this only shows what would be", **EXCESS})
+@click.option("--apply", is_flag=True, help="Drop it; without this it is only listed.")
 @pass_session
 def gc(session: Session, apply: bool) -> Answer:
-    """Tell what the vault holds that no event names, and with --apply drop it.
+    """List what the vault holds that no event names, and with --apply drop it.
 
-    That is left by adds that were broken off, and copies of what was damaged and stored anew.
-    Whatever undo and time travel need is named by events, and stays.
+    This is left by interrupted adds, and by damaged copies that were stored again. Whatever undo
+    and time travel need is named by events, and stays.
     """
     repository = session.repository()
     with spinner("Looking through the vault"):
@@ -27,6 +27,6 @@ def gc(session: Session, apply: bool) -> Answer:
     line = (
         excess_line(excess, dry_run=not apply)
         if excess
-        else "The vault holds nothing that no event names."
+        else "The vault holds only what events name."
     )
     return Answer({"dry_run": not apply, **excess_document(excess)}, [line])

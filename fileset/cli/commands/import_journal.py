@@ -1,4 +1,4 @@
-"""`import-journal`: a repository made of an exported journal."""
+"""`import-journal`: a repository made from an exported journal."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _BUFFER: Final = 1 << 20
         "journal": "the journal's id",
         "events": "how many it has",
         "head": "the hash of the last one",
-        "content_needed": "how many events name content that the vault is to have",
-        "content_lacking": "of how many of them it has none",
+        "content_needed": "how many events name content that should be in the vault",
+        "content_lacking": "how many of these it lacks",
         "unknown_events": "how many a newer version wrote, so that only it can tell the state",
     },
     repository=False,
@@ -48,12 +48,11 @@ _BUFFER: Final = 1 << 20
 )
 @pass_session
 def import_journal(session: Session, file: Path, path: Path, vault: Path | None) -> Answer:
-    """Make a repository in the new folder REPO of the exported journal FILE, or standard input.
+    """Make a repository in the new folder REPO from the exported journal FILE, or standard input.
 
-    It has the same journal: id, events, times, hashes. FILE is checked on the way, and if it is
-    damaged or cut there is no repository. The content of instances comes from the folder that
-    --vault names; without it they can be listed but not written. `fileset verify` lists what is
-    missing.
+    It has the same journal: id, events, times, hashes. FILE is checked on the way; if it is damaged
+    or truncated, no repository is made. The content of instances comes from the folder that --vault
+    names; without it they can be listed but not written. `fileset verify` lists what is missing.
     """
     path = absolute(path)
     content = source_of(absolute(vault)) if vault else nullcontext()

@@ -78,8 +78,8 @@ _OUTCOMES: Final = list(Outcome)
     "--include",
     metavar="KEYWORD=VALUE",
     multiple=True,
-    help="Index only instances with this value. Of several values for one keyword, one has to "
-    "match; each keyword given has to.",
+    help="Index only instances with this value. If a keyword is given several values, one has to "
+    "match; every keyword has to.",
 )
 @click.option(
     "--exclude", metavar="KEYWORD=VALUE", multiple=True, help="Leave out instances with this value."
@@ -89,19 +89,17 @@ _OUTCOMES: Final = list(Outcome)
     type=WholeNumber(min=1),
     default=1,
     metavar="N",
-    help="Leave out series of fewer instances.",
+    help="Leave out series with fewer instances.",
 )
 @COMPLETE
 @ON_MISMATCH
-@click.option(
-    "--rename", is_flag=True, help="Give files whose names are no File IDs names that are."
-)
-@click.option("--replace", is_flag=True, help="Replace a DICOMDIR that is there.")
+@click.option("--rename", is_flag=True, help="Rename files whose names are not File IDs.")
+@click.option("--replace", is_flag=True, help="Replace an existing DICOMDIR.")
 @click.option(
     "--keep",
     type=PathType(),
     metavar="REPO",
-    help="Keep the journal in a new repository; without, it goes when the command ends.",
+    help="Keep the journal in a new repository; otherwise it is discarded when the command ends.",
 )
 @pass_session
 def index(
@@ -120,8 +118,8 @@ def index(
     """Make a DICOMDIR for the instances in the folder ROOT and below, where they lie.
 
     Nothing is moved or copied. A file that can't be listed is reported on standard error and the
-    others are; the exit code is then 1. Folders with a DICOMDIR of their own are left alone. What
-    --rename began and was killed is completed when it is given again.
+    others are listed; the exit code is then 1. Folders with a DICOMDIR of their own are left alone.
+    If a command with --rename was killed, giving it again completes it.
     """
     root = absolute(root)
     if keep is not None and is_in(keep, root):

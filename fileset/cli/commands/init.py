@@ -1,4 +1,4 @@
-"""`init`: a repository, new or of a File-set that exists."""
+"""`init`: a repository, new or of an existing File-set."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ if TYPE_CHECKING:
     from fileset.fileset import FileSet
 
 MEND_WORDS: Final[dict[MendKind, str]] = {
-    MendKind.UNREADABLE: "DICOMDIR that can't be read: its whole records were taken",
-    MendKind.ENCODING: "DICOMDIR in another encoding than Explicit VR Little Endian",
+    MendKind.UNREADABLE: "DICOMDIR that can't be read: its intact records were used",
+    MendKind.ENCODING: "DICOMDIR not encoded in Explicit VR Little Endian",
     MendKind.FILE_SET_UID: "File-set without UID: given one",
     MendKind.CONSISTENCY: "File-set Consistency Flag that was set",
-    MendKind.FORM: "wrong or missing element of the DICOMDIR's own",
+    MendKind.FORM: "wrong or missing element of the DICOMDIR itself",
     MendKind.OFFSET: "wrong offset",
     MendKind.ORPHAN: "record that no offset led to: put where its file belongs",
     MendKind.PLACE: "record in a wrong place: put where its file belongs",
     MendKind.MERGED: "record with the key of another: merged with it",
     MendKind.RECORD_TYPE: "wrong record type",
-    MendKind.MISSING_KEY: "record without elements that it has to have: taken from its file",
+    MendKind.MISSING_KEY: "record without elements that it must have: taken from its file",
     MendKind.PRIVATE_RECORD_UID: "PRIVATE record without UID: given one",
     MendKind.SOP_CLASS_UID: "SOP Class UID that was not its file's",
     MendKind.SOP_INSTANCE_UID: "SOP Instance UID that was not its file's",
@@ -87,11 +87,10 @@ MEND_WORDS: Final[dict[MendKind, str]] = {
     "dicomdir",
     type=PathType(),
     metavar="DICOMDIR",
-    help="Adopt the File-set that this file lists, or that of a folder; its files stay where they "
-    "are.",
+    help="Adopt the File-set of this DICOMDIR, or of this folder; its files stay where they are.",
 )
 @click.option(
-    "--repair", is_flag=True, help="Repair what is wrong with that DICOMDIR by what the files say."
+    "--repair", is_flag=True, help="Repair what is wrong with that DICOMDIR from its files."
 )
 @pass_session
 def init(
@@ -104,16 +103,16 @@ def init(
 ) -> Answer:
     """Make a repository in the new folder REPO.
 
-    It begins with an empty File-set, or with one that exists: every file that its DICOMDIR lists is
-    read, and its digest recorded. Files that are missing are warned about and left out; those that
-    can't be read, are not what their records say, or whose records no offset leads to are warned
-    about and taken. Either gives the exit code 1. So does it if several persons seem to have one
-    Patient ID, until somebody settles that.
+    It begins with an empty File-set, or with an existing one: every file that its DICOMDIR lists is
+    read, and its digest recorded. Missing files are reported and left out. Files that can't be
+    read, that are not what their records say, or to whose records no offset leads are reported and
+    adopted. In either case the exit code is 1, and also if several persons seem to have one Patient
+    ID.
 
-    A DICOMDIR may be damaged, or not be right about its files. With --repair the whole records of
-    one that can't be read are taken, records are put where their files belong, given what they lack
-    and corrected, and files that no record names are added. Each repair is an event, which `fileset
-    log --events` shows. The files are not touched, and the DICOMDIR only by `fileset write`.
+    A DICOMDIR may be damaged, or wrong about its files. With --repair, the intact records of one
+    that can't be read are used, records are moved to where their files belong, completed and
+    corrected, and files that no record names are added. Each repair is an event, which `fileset log
+    --events` shows. The files are not touched, and the DICOMDIR is changed only by `fileset write`.
     """
     if repair and dicomdir is None:
         raise click.UsageError("--repair is for the DICOMDIR that --from names.")
@@ -174,11 +173,11 @@ def _adopted_lines(
     elif repair:
         yield "There was nothing to repair."
     if left_out:
-        hint = "" if repair else " --repair takes them where their files can be found."
+        hint = "" if repair else " --repair adopts those whose files can be found."
         yield (Span(f"{count(left_out, 'instance')} left out.", "bad"), hint)
     if doubtful:
         found = f"{count(doubtful, 'file')} not as the DICOMDIR says."
-        yield (Span(found, "bad"), " --repair goes by the files.")
+        yield (Span(found, "bad"), " --repair corrects that from the files.")
 
 
 def _not_mended(fs: FileSet) -> Iterator[str]:
@@ -190,8 +189,8 @@ def _not_mended(fs: FileSet) -> Iterator[str]:
     ]
     if odd:
         yield (
-            f"{count(len(odd), 'file')} whose name is no File ID (PS3.10 Section 8.5): "
-            f"{some(odd, 3)}. `fileset write --layout conformant` gives them names that are"
+            f"{count(len(odd), 'file')} whose name is not a File ID (PS3.10 Section 8.5): "
+            f"{some(odd, 3)}. `fileset write --layout conformant` renames them"
         )
 
 
@@ -257,7 +256,7 @@ def _is_listed(filename: str | None, dicomdir: Path, repository: Path) -> bool:
 
 
 def _refused(dicomdir: Path, why: str, *, repair: bool) -> RefusedError:
-    hint = "" if repair else " --repair takes what can be made of it."
+    hint = "" if repair else " --repair adopts what can be read of it."
     return RefusedError(f"{dicomdir} can't be adopted: {why}.{hint}")
 
 

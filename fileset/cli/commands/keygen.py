@@ -28,7 +28,7 @@ _FILE: Final = PathType(dir_okay=False)
 @click.argument("file", metavar="FILE", type=_FILE)
 @pass_session
 def keygen(session: Session, file: Path) -> Answer:
-    """Make an Ed25519 key: FILE, which signs and is to be kept secret, and FILE.pub, which checks.
+    """Make an Ed25519 key: FILE, to sign with and to keep secret, and FILE.pub, to check with.
 
     Both are PEM files, as other tools write and read them. Keep FILE where those who can change the
     repository can't read it. Nothing is overwritten.

@@ -35,9 +35,9 @@ SHAPE: Final[Shape] = {
 @click.option("--events", "with_events", is_flag=True, help="List the events of each change.")
 @click.option("--graph", is_flag=True, help="Draw what was undone, redone and reverted.")
 @click.option(
-    "--limit", "-n", type=WholeNumber(min=0), metavar="N", help="The newest N changes alone."
+    "--limit", "-n", type=WholeNumber(min=0), metavar="N", help="Only the newest N changes."
 )
-@click.option("--patient", metavar="ID", help="Changes of a patient's instances alone.")
+@click.option("--patient", metavar="ID", help="Only changes to a patient's instances.")
 @click.option("--actor", "actors", metavar="NAME", multiple=True, help="Who made them.")
 @click.option(
     "--kind",
@@ -47,7 +47,7 @@ SHAPE: Final[Shape] = {
     help=f"What they did: an event type, or {', '.join(list(KINDS)[:-1])} or {list(KINDS)[-1]}.",
 )
 @click.option("--since", metavar="TIME", help="Recorded at or after a date or time.")
-@click.option("--until", metavar="TIME", help="Recorded by then, the end of a date included.")
+@click.option("--until", metavar="TIME", help="Recorded by then; a date includes that whole day.")
 @pass_session
 def log(
     session: Session,
@@ -63,12 +63,12 @@ def log(
     """List the changes, newest last.
 
     A line gives the change's id, the position of its last event, when and by whom it was made, what
-    it did, and why; and by how much the clock had gone back since the change before, if it had.
-    --actor and --kind can be repeated; a change is listed if it has one of each that is given.
-    Times without a time zone are local.
+    it did, and why; and if the clock ran backwards since the change before, by how much. --actor
+    and --kind can be repeated; a change has to match one of each. Times without a time zone are
+    local.
 
     In the graph a line leads from a change to what undid, redid or reverted it. A hollow dot is a
-    change that is no longer in force; a small one did nothing that undo takes back.
+    change that is no longer in force; a small dot is one that undo does not take back.
     """
     repository = session.repository(newer_too=True)
     wording = Wording(repository)

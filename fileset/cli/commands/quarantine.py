@@ -1,4 +1,4 @@
-"""`quarantine`: what could not be taken from watched folders."""
+"""`quarantine`: files from watched folders that could not be added."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 @click.option(
     "--only-copies",
     is_flag=True,
-    help="With drop: delete also what is no longer where it came from, as after `fileset watch "
-    "--after delete`.",
+    help="With drop: also delete copies whose source is gone, as after `fileset watch --after "
+    "delete`.",
 )
 @pass_session
 def quarantine(
@@ -56,12 +56,12 @@ def quarantine(
     only_copies: bool,
     reason: str | None,
 ) -> Answer:
-    """List what watched folders brought that could not be taken, try it again, or drop it.
+    """List the files from watched folders that could not be added, try them again, or drop them.
 
-    `retry` adds files, all as one change, and takes those out that are part of the File-set then;
-    if any is not, the exit code is 1. `drop` deletes the copies that the quarantine holds, with the
+    `retry` adds files, all as one change, and takes those that were added out of the quarantine; if
+    any was not, the exit code is 1. `drop` deletes the copies that the quarantine holds, with the
     reasons; it touches no file in a watched folder. It is refused for copies whose source is gone,
-    unless --only-copies is given. An ID may be cut short.
+    unless --only-copies is given. An ID may be abbreviated.
     """
     from fileset.quarantine.quarantine import Quarantine  # noqa: PLC0415
 
@@ -73,7 +73,7 @@ def quarantine(
             raise click.UsageError("list takes no ID and no option.")
         return _quarantine_answer(kept, [], None, "")
     if only_copies and action != "drop":
-        raise click.UsageError("--only-copies goes with drop.")
+        raise click.UsageError("--only-copies is for drop.")
     if everything == bool(ids):
         raise click.UsageError(f"{action} takes IDs, or --all.")
     chosen = list(kept) if everything else [kept.find(id_) for id_ in dict.fromkeys(ids)]
@@ -91,8 +91,8 @@ def _refuse_only_copies(kept: Quarantine, chosen: list[Quarantined]) -> None:
     if only:
         them = count(len(only), "file")
         raise RefusedError(
-            f"Nothing was deleted: the source of {them} is gone or another by now, so that the "
-            f"copy in the quarantine may be the only one: {only[0].id}, from {only[0].source}"
+            f"Nothing was deleted: the source of {them} is gone or has changed, so the copy in "
+            f"the quarantine may be the only one: {only[0].id}, from {only[0].source}"
             f"{' and others' * (len(only) > 1)}. Take what you need from {kept.path}; "
             "--only-copies deletes them."
         )

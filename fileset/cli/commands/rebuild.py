@@ -1,4 +1,4 @@
-"""`rebuild`: indexes and snapshots, made anew."""
+"""`rebuild`: indexes and snapshots, rebuilt."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ledger.phrases import count
 )
 @pass_session
 def rebuild(session: Session) -> Answer:
-    """Throw away indexes and snapshots, and build them anew from the journal and the vault.
+    """Discard indexes and snapshots, and rebuild them from the journal and the vault.
 
-    Nothing that can't be built again is touched.
+    Nothing that can't be rebuilt is touched.
     """
     repository = session.repository()
     with repository.exclusively(), spinner("Folding the journal"):
@@ -29,5 +29,5 @@ def rebuild(session: Session) -> Answer:
     events, instances = count(state.position, "event"), count(len(state.live), "instance")
     return Answer(
         {"events": state.position, "instances": len(state.live), "position": state.position},
-        [(Span(f"Built anew from {events}: {instances}.", "good"),)],
+        [(Span(f"Rebuilt from {events}: {instances}.", "good"),)],
     )

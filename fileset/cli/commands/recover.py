@@ -29,25 +29,26 @@ _LISTED: Final = 20  # contents that are told to people one by one
     "recover",
     {
         "damage": "a list of texts: what was wrong; empty if there was nothing to recover",
-        "dry_run": "whether this only tells what would be",
+        "dry_run": "whether nothing was done, and this only shows what would be",
         "journal": "the id of the recovered journal, or null",
         "begun_anew": "whether nothing could be proven, so that a new journal was begun",
         "events": "how many events were proven, all up to that position",
         "recorded_at": "when the last of them was recorded, or null",
-        "sources": "{name: number}: how many of them come from where",
+        "sources": "{name: number}: how many of them come from each source",
         "lost": "[first, last] position known to be lost, or []",
-        "ended": "whether the database tells that nothing came after these events",
-        "unproven": "how many events beyond could be read and not be proven",
-        "missing": "[{digest, size, sop_instance_uid, position, problem}]: contents that instances "
-        "need and the vault has not, or damaged",
+        "ended": "whether the database shows that nothing came after these events",
+        "unproven": "how many later events could be read but not proven",
+        "missing": "[{digest, size, sop_instance_uid, position, problem}]: contents that "
+        "instances need and that are missing from the vault or damaged",
         "unnamed": "[{digest, size, sop_instance_uid}]: contents of the vault that no event names",
         "notes": "a list of texts: what else there is to know",
         "erasing": "whether an erasure may not be complete, so that nothing is added from the "
         "vault",
         "kept": "the folder where the damaged files are, or null",
         "change": "the id of the change that added instances from the vault, or null",
-        "added": "how many these are",
-        "not_added": "[{digest, size, sop_instance_uid, reason}]: unnamed contents that were not",
+        "added": "how many instances that change added",
+        "not_added": "[{digest, size, sop_instance_uid, reason}]: unnamed contents that were not "
+        "added",
     },
 )
 @click.option(
@@ -62,14 +63,14 @@ _LISTED: Final = 20  # contents that are told to people one by one
     "--journal-id",
     metavar="ID",
     callback=text_for_journal,
-    help="The journal's id, should the damaged one have lost it.",
+    help="The journal's id, if the damaged journal has lost it.",
 )
 @click.option(
     "--from-vault",
     is_flag=True,
     help="Add the instances of the vault that no recovered event names, as one change.",
 )
-@click.option("--dry-run", is_flag=True, help="Tell what would be recovered, and stop.")
+@click.option("--dry-run", is_flag=True, help="Show what would be recovered, and stop.")
 @pass_session
 def recover(
     session: Session,
@@ -78,18 +79,18 @@ def recover(
     from_vault: bool,
     dry_run: bool,
 ) -> Answer:
-    """Rebuild a damaged journal from what can be proven to be the journal's.
+    """Rebuild a damaged journal from the events that can be proven to belong to it.
 
-    All that can still be read is taken out of the damaged database, and gaps are filled from the
-    exported journals that --journal names. The hash chain proves which events are the journal's:
-    the new one has them up to the first that is lost, and whole changes only. The damaged one is
-    kept in a folder damaged-TIME of the repository, together with the events that could be read
-    and not be proven.
+    All that can still be read is taken from the damaged database, and gaps are filled from the
+    exported journals that --journal names. The hash chain proves which events belong to the
+    journal: the new one has them up to the first lost event, and only complete changes. The damaged
+    one is kept in a folder damaged-TIME in the repository, together with the events that could be
+    read but not proven.
 
-    What is lost, or may be, what the vault lacks, and what it holds beyond the recovered journal is
-    told, and the exit code is then 1. --from-vault adds what it holds beyond; `fileset undo` takes
-    that back. If nothing can be proven, it begins a new journal. A journal that is whole is left
-    alone, unless an exported one goes on where it ends.
+    If something is or may be lost, or the vault lacks content or holds content that the recovered
+    journal does not name, this is reported and the exit code is 1. --from-vault adds such content;
+    `fileset undo` takes that back. If nothing can be proven, --from-vault begins a new journal. An
+    intact journal is left alone, unless an exported one continues where it ends.
     """
     path = absolute(session.path or _nearest())
     with session.telling_who_named_it(), spinner("Recovering the journal"):
@@ -125,22 +126,27 @@ def _lacks(report: RecoveryReport) -> bool:
 
 def _lines(report: RecoveryReport) -> Iterator[Line]:
     if not report.damage:
-        whole = "The journal is whole: nothing to recover."
+        whole = "The journal is intact: nothing to recover."
         yield (Span(whole, "good"), " `fileset verify` checks the content.")
     else:
         for each in report.damage:
             yield f"Found: {each}"
         yield (Span(_title(report), "title"),)
         if report.begun_anew:
-            yield "A new repository of a medium that is whole: `fileset init REPO --from ROOT`."
+            yield "To make a new repository from an intact medium: `fileset init REPO --from ROOT`."
         yield from _proof(report)
-    yield from _contents("The vault lacks", report.missing, "")
+    yield from _contents("missing from the vault", report.missing, "")
     if not report.damage and not report.unnamed:
         return
     kept = "" if report.added else " --from-vault adds them; `fileset gc` drops them."
-    yield from _contents("The vault holds and no event names", report.unnamed, kept)
+    yield from _contents("in the vault that no event names", report.unnamed, kept)
     if report.change:
-        yield (Span(f"Added {count(report.added, 'instance')} of these: {report.change}.", "good"),)
+        yield (
+            Span(
+                f"Added {count(report.added, 'instance')} of these, in change {report.change}.",
+                "good",
+            ),
+        )
     for content in report.not_added:
         yield f"  not added: {short(content['digest'])}: {content['reason']}"
 
@@ -161,7 +167,7 @@ def _proof(report: RecoveryReport) -> Iterator[Line]:
         first, last = report.lost
         what = f"position {first}" if first == last else f"positions {first} to {last}"
         read = f"; {report.unproven:,} of them could be read" if report.unproven else ""
-        yield (Span(f"Not proven, and not taken: {what}{read}.", "bad"),)
+        yield (Span(f"Not proven, and not used: {what}{read}.", "bad"),)
     elif not report.ended:
         yield "What came after, if anything did, has left no trace."
     if report.kept:
@@ -171,7 +177,7 @@ def _proof(report: RecoveryReport) -> Iterator[Line]:
 def _contents(title: str, contents: list[ContentDetails], then: str) -> Iterator[Line]:
     if not contents:
         return
-    yield (Span(f"{title} {count(len(contents), 'content')}:{then}", "careful"),)
+    yield (Span(f"{count(len(contents), 'content')} {title}:{then}", "careful"),)
     lines = []
     for each in contents:
         uid = each["sop_instance_uid"] or "no instance that can be read"

@@ -19,6 +19,6 @@ def redo(
 ) -> Answer:
     """Do again the change that was undone last, or the last N.
 
-    A new change ends what can be redone.
+    After any other change, nothing can be redone.
     """
     return step(session, "redo", redoing(number), dry_run, show_all, reason)

@@ -26,7 +26,7 @@ from ledger.phrases import count
 @click.argument("query", metavar="KEYWORD=VALUE...", nargs=-1, required=True)
 @pass_session
 def remove(session: Session, query: tuple[str, ...], reason: str | None) -> Answer:
-    """Stage the instances to be removed whose directory records have all the values.
+    """Stage the instances whose directory records have all the values to be removed.
 
     As in `fileset remove PatientID=98890234 Modality=MR`; `fileset find` shows what matches. If
     nothing does, the exit code is 1.

@@ -1,4 +1,4 @@
-"""`revert`: one change taken back, not those since."""
+"""`revert`: one change taken back, keeping later ones."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def revert(session: Session, id_: str, dry_run: bool, show_all: bool, reason: st
     """Take back one change and keep those after it; CHANGE is its id, the beginning of it, or a
     position.
 
-    That is recorded as a change of its own, which can be undone and reverted. It is refused while
-    later changes stand in the way, which are then listed (with --json as `error.in_the_way`): the
-    instance was removed since, another of that SOP Instance UID was added, a removed patient was
-    added anew, the ID was set again.
+    This is recorded as a separate change, which can be undone and reverted. It is refused while
+    later changes stand in the way; they are listed (with --json as `error.in_the_way`). For
+    example, the instance was removed since, another with that SOP Instance UID was added, a removed
+    patient was added again, or the ID was set again.
     """
     repository = session.repository()
     with usage_of_moments():

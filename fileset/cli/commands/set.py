@@ -34,8 +34,8 @@ def set(  # noqa: A001 - as the command is called
 ) -> Answer:
     """Set the File-set ID or UID, or the descriptor file's ID or character set.
 
-    All that is given is one change. An empty value, as in `id=`, clears; only the UID can't be.
-    A descriptor file in folders is written DOCS/README.
+    Everything given is one change. An empty value, as in `id=`, clears a field; the UID can't be
+    cleared. A descriptor file in folders is given as DOCS/README.
     """
     values = parse_settings(settings)
     repository = session.repository()

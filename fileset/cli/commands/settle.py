@@ -17,7 +17,7 @@ from projections.kept.summary import MismatchSummary
     "settle",
     {
         "patient_id": "the Patient ID",
-        "persons": "how many different things instances say of the patient",
+        "persons": "how many persons the instances seem to be of",
         "values": "{keyword: [value]} of the elements that differ",
         "change": "the id of the change, or null if nothing is to be settled",
     },
@@ -28,8 +28,8 @@ from projections.kept.summary import MismatchSummary
 def settle(session: Session, query: str, reason: str | None) -> Answer:
     """Accept that the persons shown by `fileset status` have one Patient ID.
 
-    That is one change, which undo takes back. What is added later and differs from all that was
-    seen is reported again. If nothing is to be settled, the exit code is 1.
+    This is one change, which undo takes back. What is added later and differs from everything seen
+    so far is reported again. If there is nothing to settle, the exit code is 1.
     """
     keyword, equals, patient_id = query.partition("=")
     if keyword != "PatientID" or not equals or not patient_id.strip():
@@ -41,7 +41,7 @@ def settle(session: Session, query: str, reason: str | None) -> Answer:
     if found is None:
         return Answer(
             {**document, "persons": 0, "values": {}},
-            notes=[f"Nothing is to be settled of the Patient ID {patient_id.strip()}."],
+            notes=[f"There is nothing to settle for the Patient ID {patient_id.strip()}."],
             status=INCOMPLETE,
         )
     summary = MismatchSummary.of(found)

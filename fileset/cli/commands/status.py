@@ -37,13 +37,13 @@ _HOW_TO_TAKE: Final = "see `fileset quarantine list`; `fileset quarantine retry 
         "uid": "the File-set UID",
         "descriptor_file_id": "with / between its components, or null",
         "descriptor_character_set": "a defined term, or null",
-        "instances": "how many there are, as staged",
+        "instances": "how many the File-set has, with what is staged",
         "staged": "what is staged, see below",
         "mismatches": MISMATCHES,
-        "errors": "what of its patients, studies and series breaks the Standard, in words",
+        "errors": "what is wrong with its patients, studies and series by the Standard, in words",
         "late": "{instances, studies}: additions to studies that are on the medium already",
-        "withheld": "{files, other_content}: files that arrived of instances that were undone or "
-        "removed, and are in the quarantine; how many of them have other content",
+        "withheld": "{files, other_content}: how many files in the quarantine are of instances "
+        "that were undone or removed; how many of these have different content",
         "undo": "how many changes can be undone",
         "redo": "how many changes can be redone",
         "write_interrupted": "the root of a write that did not end, or null",
@@ -55,8 +55,8 @@ _HOW_TO_TAKE: Final = "see `fileset quarantine list`; `fileset quarantine retry 
 def status(session: Session, moment: str | None) -> Answer:
     """Show the File-set as it would be written, and what is staged.
 
-    As long as several persons seem to have one Patient ID, and nobody has settled that, the exit
-    code is 1. So it is if a study belongs to two patients, or a series to two studies.
+    The exit code is 1 as long as several persons seem to have one Patient ID and nobody has settled
+    that, or if a study belongs to two patients, or a series to two studies.
     """
     repository = session.repository()
     past = moment is not None
@@ -66,9 +66,9 @@ def status(session: Session, moment: str | None) -> Answer:
     others = [entry for entry in withheld if entry.outcome == WITHHELD_OTHER]
     lines: list[Line] = [f"As of position {summary.position}:"] if past else []
     if others:
-        have = f"{count(len(others), 'file')} of withdrawn instances with other content"
+        have = f"{count(len(others), 'file')} of withdrawn instances with different content"
         lines.append(
-            (Span("Withheld: ", "bad"), f"{have}, maybe a corrected study: {_HOW_TO_TAKE}.")
+            (Span("Withheld: ", "bad"), f"{have}, perhaps a corrected study: {_HOW_TO_TAKE}.")
         )
     lines += map(in_commands, summary.lines())
     if summary.late.instances:

@@ -21,18 +21,18 @@ from fileset.timeline.tags import delete_tag, set_tag, tag_name
 @command(
     "tag",
     {
-        "tagged": "what was done: {name, position, previous}, the position null where it was "
-        "deleted; null if nothing was",
+        "tagged": "what was done: {name, position, previous}, position being null if the tag was "
+        "deleted; null if nothing was done",
         "change": "the id of the change that records it, or null",
-        "tags": "all of them: [{name, position, change, recorded_at}], the change and time being "
-        "those of the position",
+        "tags": "all tags: [{name, position, change, recorded_at}], with the change and time of "
+        "the position",
     },
     changes=True,
 )
 @click.argument("name", required=False)
 @click.argument("moment", required=False)
 @click.option("--list", "listing", is_flag=True, help="List the tags, as without a NAME.")
-@click.option("--move", is_flag=True, help="Have a tag that there is stand for another position.")
+@click.option("--move", is_flag=True, help="Move an existing tag to another position.")
 @click.option("--delete", is_flag=True, help="Delete the tag.")
 @pass_session
 def tag(
@@ -44,11 +44,11 @@ def tag(
     delete: bool,
     reason: str | None,
 ) -> Answer:
-    """Name the present position NAME, or that of MOMENT: a position, change, date or other tag.
+    """Name the current position NAME, or that of MOMENT: a position, change, date or other tag.
 
-    Every --at takes the name then. It begins with a letter, and has letters, digits, dots, hyphens
-    and underscores. Without a NAME, list the tags. They are no part of the File-set: undo leaves
-    them alone, and each move is in the log.
+    Every --at then accepts the name. It begins with a letter, and has letters, digits, dots,
+    hyphens and underscores. Without a NAME, list the tags. They are not part of the File-set: undo
+    leaves them alone, and each move is in the log.
     """
     if name is None or listing:
         if name is not None or move or delete:

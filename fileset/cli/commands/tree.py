@@ -17,10 +17,10 @@ from projections.state.state import FileSetState
 @command(
     "tree",
     {
-        "position": "that of the journal which this is as of",
+        "position": "the position of the journal that this shows",
         "records": "nested: {record_type, key, records}, with instances as leaves, see below",
-        "instances": "how many there are, as staged",
-        "erased": "how many more there were then, and were erased since",
+        "instances": "how many the File-set has, with what is staged",
+        "erased": "how many more there were then that were erased since",
         "unnamed_roots": UNNAMED_ROOTS,
     },
 )
@@ -29,8 +29,8 @@ from projections.state.state import FileSetState
 def tree(session: Session, moment: str | None) -> Answer:
     """Show the hierarchy of directory records down to the instances.
 
-    Each comes with its File ID on the medium, its SOP class, the beginning of its digest, and what
-    is staged for it.
+    Each is shown with its File ID on the medium, its SOP Class, the beginning of its digest, and
+    what is staged for it.
     """
     repository = session.repository()
     state = state_at(repository, moment)

@@ -19,7 +19,7 @@ def undo(
 ) -> Answer:
     """Take back the newest change, or the newest N.
 
-    That is recorded as a change of its own: nothing is erased, and `fileset redo` does it again.
-    What was written already is staged to be taken off.
+    This is recorded as a separate change: nothing is erased, and `fileset redo` does it again. If
+    the change was written already, the next write takes it off the medium.
     """
     return step(session, "undo", undoing(number), dry_run, show_all, reason)

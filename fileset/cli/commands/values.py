@@ -1,4 +1,4 @@
-"""`values`: what values elements have."""
+"""`values`: the values that elements have."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fileset.values import value_text
 @AT
 @pass_session
 def values(session: Session, keywords: tuple[str, ...], load: bool, moment: str | None) -> Answer:
-    """List the distinct values of elements, as KEYWORD=VALUE, the way `fileset find` takes them."""
+    """List the distinct values of elements, as KEYWORD=VALUE, as `fileset find` takes them."""
     fs = file_set_at(session, moment)
     wanted = [check_keyword(keyword) for keyword in keywords]
     search = Search(load)

@@ -40,11 +40,10 @@ _FILE: Final = PathType(dir_okay=False)
         "findings": "[{kind, where, position, message}], see below; with ROOT "
         "[{kind, severity, where, offset, message}]: offset is that of the directory record, or "
         "null",
-        "events": "how many of the journal are as they were appended, up to the first bad one; "
-        "null with ROOT",
+        "events": "how many events are intact, up to the first bad one; null with ROOT",
         "instances": "how many the File-set has; null with ROOT",
-        "checkpoints": "what each one shows: its keys as `checkpoint` made them, the `file`, "
-        "and whether it is `proven`",
+        "checkpoints": "one for each: the keys that `checkpoint` wrote, the `file`, and whether "
+        "it is `proven`",
         **CONFORMANCE,
     },
 )
@@ -55,7 +54,7 @@ _FILE: Final = PathType(dir_okay=False)
     type=_FILE,
     metavar="FILE",
     multiple=True,
-    help="Prove that the journal has the history this was signed for. Can be repeated.",
+    help="Prove that the journal has the history that this was signed for. Can be repeated.",
 )
 @click.option(
     "--public-key", type=_FILE, metavar="FILE", help="The key that checkpoints are checked with."
@@ -66,7 +65,7 @@ _FILE: Final = PathType(dir_okay=False)
 @click.option(
     "--deep",
     is_flag=True,
-    help="With ROOT: check every element of every file, and not only what records are made of.",
+    help="With ROOT: check every element of every file, not only those that records hold.",
 )
 @pass_session
 def verify(
@@ -83,12 +82,12 @@ def verify(
     is a warning, which doesn't change the exit code.
 
     With ROOT, a folder or its DICOMDIR, check the File-set there against the Standard instead,
-    whoever made it: its DICOMDIR, its files and each against the other. That takes no repository
-    and changes nothing.
-    Errors give the exit code 1; warnings, such as values that are invalid for their VR, don't.
+    whoever made it: its DICOMDIR, its files, and each against the other. That needs no repository
+    and changes nothing. Errors give the exit code 1; warnings, such as values that are invalid for
+    their VR, don't.
 
-    A chain alone is as consistent when its end was cut off, or when somebody made it anew.
-    Checkpoints that were kept elsewhere show that: make them with `fileset checkpoint`.
+    A chain whose end was cut off, or that somebody rewrote, is still consistent. Checkpoints that
+    were kept elsewhere reveal that: make them with `fileset checkpoint`.
     """
     if bool(files) != (public_key is not None):
         raise click.UsageError("--checkpoint and --public-key go together.")

@@ -1,4 +1,4 @@
-"""`watch`: folders whose files are added as they come."""
+"""`watch`: folders whose files are added as they arrive."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def _program(ctx: click.Context, param: click.Parameter, value: str | None) -> t
 @command(
     "watch",
     {
-        "watchers": "with --status those of the repository, running or not, else the one that has "
-        "ended; see below"
+        "watchers": "with --status the watchers of the repository, running or not; otherwise the "
+        "one that has ended; see below"
     },
 )
 @click.argument("folders", metavar="FOLDER...", nargs=-1, type=PathType())
@@ -60,7 +60,7 @@ def _program(ctx: click.Context, param: click.Parameter, value: str | None) -> t
     default=60.0,
     show_default=True,
     metavar="SECONDS",
-    help="Commit what came of a study when nothing more of it came for so long.",
+    help="Commit what arrived of a study when no more of it has arrived for this long.",
 )
 @click.option(
     "--settle",
@@ -68,7 +68,7 @@ def _program(ctx: click.Context, param: click.Parameter, value: str | None) -> t
     default=5.0,
     show_default=True,
     metavar="SECONDS",
-    help="Take a file when it was the same at two looks so long apart.",
+    help="Add a file when two looks this far apart find it unchanged.",
 )
 @click.option(
     "--max-study",
@@ -76,12 +76,13 @@ def _program(ctx: click.Context, param: click.Parameter, value: str | None) -> t
     default=20_000,
     show_default=True,
     metavar="FILES",
-    help="Commit so many files of a study without waiting.",
+    help="Commit a study without waiting when this many of its files have arrived.",
 )
 @click.option(
     "--poll",
     is_flag=True,
-    help="Look at everything every so often rather than wait for hints of the system. Network file "
+    help="Scan the folders at intervals instead of waiting for notifications from the system. "
+    "Network file "
     "systems are always polled.",
 )
 @click.option(
@@ -95,14 +96,14 @@ def _program(ctx: click.Context, param: click.Parameter, value: str | None) -> t
     type=click.Choice(["keep", "delete", "move"]),
     default="keep",
     show_default=True,
-    help="What becomes of files that were taken.",
+    help="What to do with files that were added.",
 )
 @click.option("--move-to", type=PathType(), metavar="DIR", help="Where --after move puts them.")
 @click.option(
     "--ignore",
     multiple=True,
     metavar="GLOB",
-    help="Pass over files and folders of such names, or paths below FOLDER, besides those of "
+    help="Ignore files and folders with such names, or paths below FOLDER, in addition to "
     "unfinished copies. Can be repeated.",
 )
 @click.option(
@@ -118,7 +119,7 @@ def _program(ctx: click.Context, param: click.Parameter, value: str | None) -> t
     default=4,
     show_default=True,
     metavar="N",
-    help="How often to read a file that can't be taken before it goes into the quarantine.",
+    help="How often to try a file that can't be added before it goes into the quarantine.",
 )
 @click.option("--write", type=PathType(), metavar="ROOT", help="Write to ROOT after each study.")
 @click.option(
@@ -126,7 +127,7 @@ def _program(ctx: click.Context, param: click.Parameter, value: str | None) -> t
     type=Number(min=0),
     default=0.0,
     metavar="SECONDS",
-    help="Let so much time pass between two writes at least.",
+    help="Let at least this much time pass between two writes.",
 )
 @click.option(
     "--on-study",
@@ -141,15 +142,15 @@ def _program(ctx: click.Context, param: click.Parameter, value: str | None) -> t
     is_flag=True,
     help="Wait for a FOLDER that is not there yet, such as a share that is mounted later.",
 )
-@click.option("--once", is_flag=True, help="Take what is there, not waiting for quiet, and end.")
+@click.option("--once", is_flag=True, help="Add what is there without waiting for more, and end.")
 @click.option(
     "--metrics",
     type=WholeNumber(0, 65535),
     metavar="PORT",
-    help="Serve numbers for Prometheus at http://127.0.0.1:PORT/metrics; 0 takes a free port, "
-    "which the log tells.",
+    help="Serve numbers for Prometheus at http://127.0.0.1:PORT/metrics; 0 picks a free port, "
+    "which is in the log.",
 )
-@click.option("--status", "show_status", is_flag=True, help="Tell what the watchers are doing.")
+@click.option("--status", "show_status", is_flag=True, help="Show what the watchers are doing.")
 @click.option("--verbose", "-v", is_flag=True, help="Log paths, UIDs and reasons, too.")
 @pass_session
 def watch(
@@ -163,14 +164,15 @@ def watch(
 ) -> Answer:
     """Add what arrives in folders, each study as one change, until it is told to stop.
 
-    A file is taken when it is complete; `fileset undo` takes back an arrival. What can't be taken
-    goes into the quarantine: see `fileset quarantine`. SIGTERM and Ctrl-C end it when the change in
-    hand is made; all else is found again at the next start.
+    A file is added when it is complete; `fileset undo` takes back an arrival. What can't be added
+    goes into the quarantine: see `fileset quarantine`. SIGTERM and Ctrl-C end it after the current
+    change; everything else is found again at the next start.
 
     It logs to standard error, with --json as JSON Lines; on a terminal it shows what it does. With
     --once, the exit code is 1 if any file was put into the quarantine, or anything was left undone.
-    With --status it is 1 if a watcher was killed, is silent for long, can't look at a folder, or
-    if what it did last failed: a commit, a write of the medium, or a program.
+    With --status it is 1 if a watcher was killed, has long been silent, can't look at a folder, or
+    keeps failing at something: a commit, a write of the medium, the removal of a source, or a
+    program.
     """
     if show_status:
         if folders:
@@ -204,7 +206,7 @@ def _settings(options: dict[str, Any]) -> Settings:
         raise click.UsageError("--after move and --move-to DIR go together.")
     poll, poll_every = options.pop("poll"), options.pop("poll_every")
     if poll_every is not None and not poll:
-        raise click.UsageError("--poll-every goes with --poll.")
+        raise click.UsageError("--poll-every needs --poll.")
     return Settings(
         reject_mismatched=options.pop("on_mismatch") == REJECT,
         poll=(poll_every or POLL) if poll else None,
@@ -307,7 +309,7 @@ def _status(session: Session) -> Answer:
             )
     status = INCOMPLETE if any(document["wrong"] for document in found) else OK
     return Answer(
-        {"watchers": found}, lines or ["No watcher was ever started here."], status=status
+        {"watchers": found}, lines or ["No watcher has ever been started here."], status=status
     )
 
 

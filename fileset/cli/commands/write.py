@@ -46,17 +46,17 @@ from projections.state.state import FileSetState
     {
         "root": "a path",
         "written": "whether anything was written",
-        "dry_run": "whether this only tells what would be",
+        "dry_run": "whether nothing was done, and this only shows what would be",
         "export": "whether it is a copy of the state at a moment, which leaves what is staged as "
         "it was",
-        "unwritten": "of a copy, what it has that the medium had not at that moment: such as "
-        "1 addition; null if that is nothing",
+        "unwritten": "for a copy, what it has that the medium did not have at that moment, such "
+        "as 1 addition; null if nothing",
         "completed": "the root of an interrupted write that this one completed first, or null",
         "abandoned": "the root of an interrupted write that was given up, or null",
         "dicomdir": "sha256:... of the DICOMDIR that was written, or null",
         "damage": "with --repair, what was found on the medium, see below; else null",
-        "errors": "what of the patients, studies and series that were or would be written breaks "
-        "the Standard, in words",
+        "errors": "what is wrong by the Standard with the patients, studies and series that were "
+        "or would be written, in words",
         "plan": "what was or would be done, see below; null if nothing is staged",
     },
     changes=True,
@@ -65,9 +65,9 @@ from projections.state.state import FileSetState
 @click.option(
     "--layout",
     type=click.Choice(list(LAYOUTS)),
-    help="Where the files go. pydicom: as pydicom would number them, so that those after one that "
-    "is removed move up. existing: nothing that is on the medium moves, and new files get free "
-    "names. conformant: the same, but files whose names are no File IDs get names that are.  "
+    help="Where the files go. pydicom: as pydicom would number them, so files after a removed one "
+    "move up. existing: nothing that is on the medium moves, and new files get free "
+    "names. conformant: the same, but files whose names are not File IDs are renamed.  "
     "[default: as the last write; conformant after `fileset init --from`, else pydicom; with --at "
     "pydicom]",
 )
@@ -88,7 +88,7 @@ from projections.state.state import FileSetState
     help="Repair first what was lost or damaged on the medium since the last write.",
 )
 @DRY_RUN
-@click.option("--all", "show_all", is_flag=True, help="Have a dry run list every path.")
+@click.option("--all", "show_all", is_flag=True, help="Make a dry run list every path.")
 @pass_session
 def write(
     session: Session,
@@ -104,17 +104,17 @@ def write(
 ) -> Answer:
     """Write what is staged to the folder ROOT, with a DICOMDIR.
 
-    ROOT is remembered: later writes need none. A write that was interrupted is completed first.
-    A root that only an imported journal names is left alone until it is given here as ROOT.
-    With --at, a copy of a past state, or of the present one with what is staged (--at now), goes to
-    a ROOT of its own, and what is staged stays staged.
+    ROOT is remembered: later writes need none. A write that was interrupted is completed first. A
+    root that only an imported journal names is left alone until it is given here as ROOT. With
+    --at, a copy of a past state, or of the present one with what is staged (--at now), goes to a
+    separate ROOT, and what is staged stays staged.
 
-    With --repair, every file on the medium is read, and those that are not as they were written
-    come back from the vault. What lay in their place is kept there. The exit code is 1 if the bytes
-    of some are lost.
+    With --repair, every file on the medium is read, and those that are not as they were written are
+    restored from the vault. What was found in their place is kept there. The exit code is 1 if the
+    bytes of some are lost.
 
-    A study of two patients or a series of two studies is written as it is, and told; the exit code
-    is then 1.
+    A study of two patients or a series of two studies is written as it is, and reported; the exit
+    code is then 1.
     """
     root = absolute(root) if root is not None else None
     if abandon:
@@ -303,7 +303,10 @@ def _abandon(session: Session, root: Path | None, reason: str | None) -> Answer:
     at = interrupted.event.root
     return Answer(
         _document(None, root=at, abandoned=at),
-        [(Span(f"Gave up the interrupted write to {at}.", "good"),), "What was staged still is."],
+        [
+            (Span(f"Gave up the interrupted write to {at}.", "good"),),
+            "What was staged is still staged.",
+        ],
     )
 
 
@@ -331,7 +334,7 @@ def _export(
     unwritten = ""
     if state.written is not None:  # a copy has a layout of its own: what would move doesn't count
         unwritten = evolve(staged(state, layout), moves=0).summary()
-    notes = [f"It has what the medium had not then: {unwritten}."] if unwritten else []
+    notes = [f"It has what the medium did not have then: {unwritten}."] if unwritten else []
     if dry_run:
         plan = plan_document(exporter.plan(root, state, layout), {})
         document = _document(plan, dry_run=True, export=True, unwritten=unwritten)

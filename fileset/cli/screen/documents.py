@@ -20,7 +20,7 @@ from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
 CHANGE: Final[Shape] = {
-    "id": "what the change is called",
+    "id": "the change's id",
     "first": "the position of its first event",
     "last": "the position of its last event",
     "recorded_at": "RFC 3339, UTC",
@@ -44,41 +44,43 @@ INSTANCE: Final[Shape] = {
 }
 
 STAGED: Final[Shape] = {
-    "summary": "in words; empty if nothing is",
+    "summary": "in words; empty if nothing is staged",
     "creation": "whether there is no DICOMDIR yet",
     "metadata": "the fields that differ from the medium's: {name: {from, to}}",
     "additions": "how many instances",
     "removals": "how many instances",
-    "moves": "how many instances lie elsewhere than the default layout has them",
+    "moves": "how many instances are not where the default layout has them",
 }
 
 WATCHER: Final[Shape] = {
     "running": "whether it runs",
-    "ready": "whether everything was looked at once",
+    "ready": "whether the first scan of everything is done",
     "folders": "[{path, state, file_system, trouble}], the state being watching, polling or away",
-    "seen": "how many files were met and not known",
-    "pending": "how many were not taken yet: the sum of settling, waiting and retrying",
+    "seen": "how many new files were seen",
+    "pending": "how many are not added yet: the sum of settling, waiting and retrying",
     "ingested": "how many were added",
-    "duplicates": "how many the File-set had already",
+    "duplicates": "how many were in the File-set already",
     "taken_back": "how many are of instances that were undone, removed or erased before, and are "
     "not added again",
-    "mismatched": "how many of these may be of another person than others of their Patient ID",
+    "mismatched": "how many of these may belong to a different person from others with their "
+    "Patient ID",
     "faulty": "how many of those added break the Standard",
     "quarantined": "how many went into the quarantine",
-    "vanished": "how many were gone before they were taken",
-    "owed": "how many were taken and could not be deleted or moved yet",
-    "lag": "seconds since the file was seen that has been pending longest",
-    "changes, late": "how many changes were recorded, and to studies that had been written before",
+    "vanished": "how many were gone before they could be added",
+    "owed": "how many were added but could not be deleted or moved yet",
+    "lag": "for how many seconds the oldest pending file has been pending",
+    "changes, late": "how many changes were recorded, and how many of them to studies that had "
+    "been written before",
     "writes": "how often the medium was written",
-    "hooks, hooks_failed": "how often the program was run, and did not go well",
-    "scans, scan_seconds": "how often everything was looked at, and how long that took at last",
-    "overflows": "how often there were more hints than are kept",
-    "errors": "how many errors were met",
+    "hooks, hooks_failed": "how often the program was run, and how often it failed",
+    "scans, scan_seconds": "how often everything was scanned, and how long the last scan took",
+    "overflows": "how often there were more notifications than can be kept",
+    "errors": "how many errors there were",
     "last_error": "{at, event, reason} or null",
-    "failing": "what fails each time it is tried, until it goes well: {event: {since, reason}}",
+    "failing": "what keeps failing, until it succeeds: {event: {since, reason}}",
     "pid": "its process",
     "since, updated, last_change_at": "times in RFC 3339, UTC",
-    "last_turn": "when it last went through all that it has to do",
+    "last_turn": "when it last completed a round",
     "ended": "when it was stopped or done; null while it runs, and if it was killed",
     "wrong": "why somebody should look at it, or null",
 }

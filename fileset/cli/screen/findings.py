@@ -27,7 +27,7 @@ CONFORMANCE: Final[Shape] = {
     "records": "how many directory records the DICOMDIR has",
     "files": "how many files they reference",
     "counts": "{kind: how many findings}",
-    "errors": "how many findings are errors, and no mere warnings",
+    "errors": "how many findings are errors rather than warnings",
 }
 """What the document has of a check of a folder, besides `findings`."""
 

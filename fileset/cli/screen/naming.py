@@ -1,4 +1,4 @@
-"""What people know instances by, read from the events that added them: no state is needed."""
+"""The names by which people know instances, read from the events that added them."""
 
 from __future__ import annotations
 

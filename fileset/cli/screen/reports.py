@@ -1,4 +1,4 @@
-"""What became of files that were offered, and what goes from the vault: in words and as JSON."""
+"""What became of files to be added, and what is dropped from the vault: in words and as JSON."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from projections.state.state import FileSetState
 
 _SETTLING: Final = "`fileset status` shows them, `fileset settle PatientID=...` accepts them"
 
-UNNAMED_ROOTS: Final = "the roots that only a journal made elsewhere names, and that are left alone"
+UNNAMED_ROOTS: Final = "the roots that only an imported journal names, and that are left alone"
 """What the list of unnamed roots in a document is."""
 
 MISMATCHED: Final = (
-    "how many of those added may be of another person than others of their Patient ID"
+    "how many of those added may belong to a different person from others with their Patient ID"
 )
 """What the number of mismatches in a document is."""
 
@@ -143,7 +143,8 @@ def reconciled(
 
 def mismatched_line(number: int) -> str:
     """Return that so many instances may be of another person."""
-    return f"{count(number, 'instance')} may be of another person than others of one Patient ID: "
+    instances = count(number, "instance")
+    return f"{instances} may belong to a different person from others with the same Patient ID: "
 
 
 def faulty_line(number: int) -> str:
@@ -195,9 +196,9 @@ def _sum(report: AddReport, outcomes: Sequence[Outcome]) -> Line:
 
 
 EXCESS: Final[Shape] = {
-    "entries": "how many contents go from the vault",
+    "entries": "how many contents are dropped from the vault",
     "bytes": "how large they are in its packs",
-    "scraps": "bytes in the packs that are no whole content, and go, too",
+    "scraps": "bytes of incomplete content in the packs, which are dropped, too",
 }
 
 
@@ -209,6 +210,6 @@ def excess_document(excess: Excess) -> dict[str, int]:
 def excess_line(excess: Excess, *, dry_run: bool) -> str:
     """Return what goes from the vault, in words."""
     verb = "Would drop" if dry_run else "Dropped"
-    size = f"{count(excess.entries, 'content')} of {count(excess.bytes, 'byte')}"
-    scraps = f", and {count(excess.scraps, 'byte')} in no whole one" if excess.scraps else ""
-    return f"{verb} {size} from the vault{scraps}."
+    size = f"the content of {count(excess.entries, 'file')}, {count(excess.bytes, 'byte')}"
+    scraps = f", and {count(excess.scraps, 'byte')} of incomplete content" if excess.scraps else ""
+    return f"{verb} {size}{scraps}, from the vault."

@@ -1,4 +1,4 @@
-"""Text as it is printed: safe whatever a file name or DICOM value holds, and in our words."""
+"""Text as it is printed: safe whatever a file name or DICOM value holds, and in our wording."""
 
 from __future__ import annotations
 

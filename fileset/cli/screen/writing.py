@@ -25,12 +25,12 @@ PLAN: Final[Shape] = {
 }
 
 DAMAGE: Final[Shape] = {
-    "dicomdir": "missing, sha256:... of another one that is there, or null",
+    "dicomdir": "missing, sha256:... of a different one that is there, or null",
     "files": "[{sop_instance_uid, path, fault, why_not}]: the fault is missing, changed or "
     "unreadable; why_not is null for those that are put back",
-    "returned": "the paths of files that a write had taken off and an older copy has again",
+    "returned": "the paths of files that a write had removed and that an older copy still has",
     "unkept": "the SOP Instance UIDs of those whose copy in the vault was damaged or gone, and is "
-    "made anew from the medium",
+    "restored from the medium",
 }
 
 _SHOWN: Final = 20
@@ -95,7 +95,7 @@ def _hint(plan: dict[str, Any], verb: str) -> list[Line]:
     if plan["layout"] != "pydicom" or moved <= len(plan["placed"]) + len(plan["removed"]):
         return []
     files = count(moved, "file")
-    why = "as the layout pydicom numbers all files without gaps: with `--layout existing` they stay"
+    why = "because the layout pydicom leaves no gaps: with `--layout existing` they stay"
     return [f"{files} {verb}, {why}."]
 
 
@@ -131,8 +131,8 @@ def damage_lines(damage: MediumDamage | None, *, dry_run: bool) -> list[Line]:
     would, was = ("Would put", "is") if dry_run else ("Put", "was")
     lines: list[Line] = []
     if damage.of_dicomdir:
-        what = "There was no DICOMDIR" if damage.no_dicomdir else "The DICOMDIR was another one"
-        lines.append((Span(f"{what}: it is made anew.", "careful"),))
+        what = "There was no DICOMDIR" if damage.no_dicomdir else "The DICOMDIR was a different one"
+        lines.append((Span(f"{what}: it is rewritten.", "careful"),))
     repairable, left = damage.repairable, damage.unrepairable
     put_back = [
         (Span(f"{would} back", "good"), f" {each.path}, which {was} {each.fault.value}")
@@ -141,10 +141,10 @@ def damage_lines(damage: MediumDamage | None, *, dry_run: bool) -> list[Line]:
     lines += first(put_back, _SHOWN, "  ... and {:,} more")
     if damage.returned:
         files = count(len(damage.returned), "file")
-        verb = "Would take" if dry_run else "Took"
-        lines.append(f"{verb} {files} off again that an older copy of the medium has.")
+        verb = "Would remove" if dry_run else "Removed"
+        lines.append(f"{verb} {files} again that an older copy of the medium still has.")
     if damage.unkept:
         verb = "Would store" if dry_run else "Stored"
-        lines.append(f"{verb} {count(len(damage.unkept), 'content')} anew in the vault.")
+        lines.append(f"{verb} {count(len(damage.unkept), 'content')} again in the vault.")
     lines += [(Span(f"Not put back: {each.path}", "bad"), f": {each.why}.") for each in left]
     return lines or ["The medium is as it was written."]

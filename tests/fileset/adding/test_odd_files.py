@@ -288,7 +288,10 @@ def test_a_conflict_in_a_folder_names_the_file_that_stands(tmp_path: Path) -> No
     odd(tmp_path / "A", SOPInstanceUID=b"1.2.3.9")
     odd(tmp_path / "B", SOPInstanceUID=b"1.2.3.9", PatientName=b"Roe^R")
     told = fileset("index", tmp_path)
-    assert "B: the File-set holds the SOP Instance 1.2.3.9, at A, with other content" in told.stderr
+    assert (
+        "B: the File-set holds the SOP Instance 1.2.3.9, at A, with different content"
+        in told.stderr
+    )
     assert "its metadata differs" in told.stderr
 
 

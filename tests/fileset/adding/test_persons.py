@@ -83,7 +83,7 @@ def test_a_mismatch_is_over_when_one_of_the_persons_is_gone(cli: Cli, tmp_path: 
     cli("add", file(tmp_path / "in", 2, **TWIN), code=1)
     cli("remove", "SOPInstanceUID=1.2.3.1")
     cli("status")
-    assert cli("settle", "PatientID=77", code=1).err.startswith("Nothing is to be settled")
+    assert cli("settle", "PatientID=77", code=1).err.startswith("There is nothing to settle")
     cli("undo")
     cli("status", code=1)
 

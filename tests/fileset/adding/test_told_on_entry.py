@@ -192,7 +192,7 @@ def test_file_set_add_warns_of_errors_and_not_of_values(tmp_path: Path) -> None:
 
 def test_a_file_set_uid_of_zeros_is_refused_and_found(cli: Cli, tmp_path: Path) -> None:
     refused = cli("set", "uid=0.0.0", code=2)
-    assert "a UID of zeros is nobody's" in refused.err
+    assert "a UID of zeros identifies nothing" in refused.err
     cli("add", put(tmp_path / "A"))
     cli("write", tmp_path / "medium")
     dicomdir = tmp_path / "medium/DICOMDIR"

@@ -277,7 +277,7 @@ def test_a_file_that_can_not_lie_beside_the_dicomdir_everywhere_is_left_out_for_
     disc.file("A/IM1", 3)
     disc.file(name, 4)
     why = "has the name of" if "/" not in name else "is in a folder that some media take for"
-    told = f"{re.escape(name)} {why} the DICOMDIR.*`fileset add` takes a copy of it"
+    told = f"{re.escape(name)} {why} the DICOMDIR.*copy it under another name"
     with pytest.warns(UserWarning, match=f"left out: its file .*{told}"):
         FileSet(disc.dicomdir)
     with pytest.warns(UserWarning, match=rf"is dropped: its file .*{told}") as caught:
@@ -466,7 +466,7 @@ def test_one_file_that_can_t_be_read_does_not_keep_the_others_from_being_adopted
     told = run("init", tmp_path / "r", "--from", dicomdir, code=1)
     assert "2 instances" in told.out
     assert "--repair" in told.out
-    assert "can't be read (A)" in told.err
+    assert "not a SOP Instance (A)" in told.err
     repaired = run("init", tmp_path / "s", "--from", dicomdir, "--repair", code=1)
     assert "1 instance" in repaired.out
     assert f"(A) is dropped: its file can't be read: {fault.strerror}" in repaired.err
@@ -561,7 +561,7 @@ def test_records_that_no_offset_leads_to_are_told_before_a_write_copies_their_fi
     told = run("init", tmp_path / "r", "--from", dicomdir, "--json", code=1).document
     assert told["doubts"] == {"orphan": 3}
     assert any(
-        "--repair (repair=True) takes them where they lie" in text for text in told["warnings"]
+        "--repair (repair=True) adopts them where they are" in text for text in told["warnings"]
     )
     repository = tmp_path / "s"
     run("init", repository, "--from", dicomdir, "--repair")
@@ -718,7 +718,7 @@ def test_files_that_are_not_what_their_records_say_are_told(example: Path, tmp_p
     told = run("init", tmp_path / "r", "--from", example / "DICOMDIR", "--json", code=1).document
     assert told["doubts"] == {"sop-instance-uid": 2, "file-unreadable": 2, "place": 1}
     text = run("init", tmp_path / "s", "--from", example / "DICOMDIR", code=1)
-    assert "5 files not as the DICOMDIR says. --repair goes by the files." in text.out
+    assert "5 files not as the DICOMDIR says. --repair corrects that from the files." in text.out
     for name in ("77654033/CR1/6154", "77654033/CR2/6247", "98892003/MR2/4981"):
         assert name in text.err
     with told_of() as texts:

@@ -443,7 +443,7 @@ def test_what_a_first_write_left_is_told_where_there_is_no_dicomdir_yet(tmp_path
     (tmp_path / ".DICOMDIR-0123456789abcdef.files").mkdir()
     report = examine_root(tmp_path)
     assert kinds(report) == {FindingKind.NO_DICOMDIR, FindingKind.LEFTOVER}
-    assert "still goes on" in report.findings[1].message
+    assert "still running" in report.findings[1].message
 
 
 def test_a_dicomdir_that_cannot_be_read_may_still_be_adopted(whole: Medium) -> None:

@@ -34,7 +34,7 @@ def test_a_missing_file_is_told_with_its_patient_and_series(medium: Medium) -> N
 @pytest.mark.parametrize(
     ("there", "advice"),
     [
-        ("6154.dcm", "There is 77654033/CR1/6154.dcm: if it is that file, give it its name."),
+        ("6154.dcm", "There is 77654033/CR1/6154.dcm: if it is that file, rename it."),
         ("6154.DCM;1", "There is 77654033/CR1/6154.DCM;1: if it is that file"),
         ("6154;1", "There is 77654033/CR1/6154;1: if it is that file"),
         ("6154.;1", "There is 77654033/CR1/6154.;1: if it is that file"),
@@ -88,4 +88,4 @@ def test_the_check_of_a_repository_tells_whose_a_missing_file_is_and_what_may_be
     file.rename(file.with_name("6154.dcm"))
     told = run("--repo", tmp_path / "r", "verify", code=1).out
     assert "6154 is missing, of patient '77654033' (Doe^Archibald), series '1' (CR)." in told
-    assert "There is 77654033/CR1/6154.dcm: if it is that file, give it its name." in told
+    assert "There is 77654033/CR1/6154.dcm: if it is that file, rename it." in told

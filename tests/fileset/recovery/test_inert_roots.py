@@ -161,7 +161,7 @@ def test_a_new_medium_leaves_that_root_alone(hostile: Cli, theirs: Path, tmp_pat
 
 def test_what_is_wrong_and_what_to_do_is_said(unfinished: Cli, theirs: Path) -> None:
     advice = (
-        f"`fileset write {theirs}` takes it for the medium, and `fileset write ROOT --new-medium`"
+        f"`fileset write {theirs}` accepts it as the medium, and `fileset write ROOT --new-medium`"
     )
     assert advice in unfinished("status").out
     assert advice in unfinished("tree").out
@@ -221,7 +221,7 @@ def test_another_root_that_is_named_does_not_make_it_known(
 ) -> None:
     for named in (tmp_path / "mine", untouched / "below", untouched.parent):
         told = unfinished("write", named, code=3).err
-        assert f"The root {untouched} is named by the journal" in told
+        assert f"The root {untouched} is named only by the journal" in told
     unfinished("write", code=3)
 
 
@@ -401,7 +401,7 @@ def test_what_an_export_adds_to_a_journal_names_no_root(tmp_path: Path, untouche
     source("export-journal", tmp_path / "journal")
 
     told = mine("recover", "--journal", tmp_path / "journal", code=1).err
-    assert f"The root {untouched} is named by the journal" in told
+    assert f"The root {untouched} is named only by the journal" in told
     mine("write", code=3)
     assert mine.json("status")["unnamed_roots"] == [str(untouched)]  # and not `medium`
 

@@ -183,7 +183,7 @@ def test_a_forked_process_has_to_open_the_repository_anew(path: Path) -> None:
         for what in (lambda: fs.add(MR), fs.undo, fs.refresh, lambda: fs.history):
             told = in_a_fork(what)
             assert told.startswith("RepositoryError: "), told
-            assert "was forked: open it anew" in told
+            assert "was forked: open it again" in told
         assert "was forked" in in_a_fork(fs.repository.journal.head)
 
         def anew() -> int:
@@ -308,7 +308,7 @@ def test_adding_other_content_than_another_has_added_is_a_conflict(
 ) -> None:
     two.other.add(MR)
     altered = changed(MR, tmp_path / "altered.dcm", StudyDescription="other")
-    with pytest.warns(UserWarning, match="with other content"):
+    with pytest.warns(UserWarning, match="with different content"):
         two.stale.add(altered)
     *_, last = two.stale.repository.journal.read()
     assert isinstance(last.event, ConflictNoted)
@@ -335,7 +335,7 @@ def test_an_undo_of_what_one_has_not_seen_is_refused_once(two: Two, which: str) 
     before = two.other.repository.journal.position
     step = two.stale.undo if which == "undo" else two.stale.redo
 
-    with pytest.raises(StaleError, match=f"the change to {which} is [0-9a-f]+ by now"):
+    with pytest.raises(StaleError, match=f"the change to {which} is now [0-9a-f]+"):
         step()
 
     assert two.other.repository.journal.position == before
@@ -628,7 +628,7 @@ BEHIND_OUR_BACK: dict[str, tuple[Callable[[Bench], object], str]] = {
     "DICOMDIR edited": (edit, "is not the one that was .* written last"),
     "DICOMDIR made anew": (
         lambda b: (b.root / "DICOMDIR").write_bytes(examples.get_path("dicomdir").read_bytes()),
-        r"is not the one that was .* written last but that of another .*.* Bring the right medium",
+        r"is not the one that was .* written last but that of another .*.* Insert the right medium",
     ),
     "DICOMDIR deleted": (
         lambda b: (b.root / "DICOMDIR").unlink(),

@@ -236,7 +236,7 @@ def test_a_watcher_that_ended_without_its_write_is_wrong(
     drop(home.inbox, "a", CT.read_bytes())
     home.drain(write=home.path / "disc")
     wrong = _failing(home)
-    assert wrong.startswith("it ended with this undone: write failed since")
+    assert wrong.startswith("it ended before this was done: write failed since")
     assert wrong.endswith("/disc can't be written")
     monkeypatch.undo()
     home.drain(write=home.path / "disc")

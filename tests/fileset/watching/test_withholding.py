@@ -121,7 +121,7 @@ def test_other_content_under_a_withheld_uid_is_on_top_of_the_status(home: House,
     home.drain()
     assert withheld(cli) == {"files": 2, "other_content": 1}
     assert cli("status").out.startswith(
-        "Withheld: 1 file of withdrawn instances with other content"
+        "Withheld: 1 file of withdrawn instances with different content"
     )
     assert outcomes(home)["corrected"] == "withheld, other content"
 

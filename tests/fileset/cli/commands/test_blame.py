@@ -125,8 +125,8 @@ def test_what_was_only_offered_or_noted_is_told_too(cli: Cli, tmp_path: Path) ->
     assert kinds(cli.json("blame", f"SOPInstanceUID={CT_UID}")) == ["added", "conflict"]
     assert kinds(cli.json("blame", "SOPInstanceUID=1.2.3")) == ["added", "mismatch"]
     out = cli("blame", "PatientID=1CT1").out
-    assert f"1 instance offered with other content from {other}, which was not taken" in out
-    assert "came with other values than the records: PatientName" in out
+    assert f"1 instance offered with different content from {other}, which was not added" in out
+    assert "came with different values from the records: PatientName" in out
     assert "Never written to a medium." in out
 
 
@@ -174,10 +174,11 @@ def test_instances_are_found_as_people_type_values_also_those_that_are_gone(cli:
     nothing = cli("blame", "PatientID=nobody")
     assert nothing.out == ""
     assert nothing.err == (
-        "No instance has, or had, in its directory records just PatientID=nobody. `fileset values "
+        "No instance has, or had, in its directory records exactly PatientID=nobody. `fileset "
+        "values "
         "KEYWORD` lists what values there are.\n"
     )
-    assert "just Modality=MR and PatientName=Comp*." in (
+    assert "exactly Modality=MR and PatientName=Comp*." in (
         cli("blame", "Modality=MR", "PatientName=Comp*").err
     )
     cli("blame", "Nonsense=1", code=2)
@@ -191,11 +192,11 @@ def test_of_erased_data_nothing_is_told_but_that_there_was_some(cli: Cli) -> Non
     cli("remove", "PatientID=1CT1")
     cli("erase", "PatientID=1CT1", "--reason", "on request")
     assert (
-        "Of instances whose data was erased nothing is known." in cli("blame", "PatientID=1CT1").err
+        "Nothing is known of instances whose data was erased." in cli("blame", "PatientID=1CT1").err
     )
     assert kinds(cli.json("blame", "PatientID=4MR1")) == ["added"]
     assert cli.json("diff", 3)["erased"] == {"from": 1, "to": 0}
-    assert "Position 3: 1 instance not compared, whose data was erased" in cli("diff", 3).err
+    assert "Position 3: not compared: 1 instance whose data was erased" in cli("diff", 3).err
     standings = [change["standing"] for change in cli.json("log")["changes"]]
     assert standings[:3] == [None, "applied", "erased"]
 

@@ -176,7 +176,7 @@ def test_a_checkpoint_signed_with_another_key_proves_nothing(
 ) -> None:
     run("keygen", tmp_path / "mallory")
     path = signed(written, tmp_path / "mallory")
-    assert "signed with another key" in check(written, key, path, code=1).out
+    assert "signed with a different key" in check(written, key, path, code=1).out
     body = json.loads(path.read_bytes())
     body["key"] = run("keygen", tmp_path / "third", "--json").document["key"]
     path.write_text(json.dumps(body))

@@ -35,10 +35,10 @@ def test_the_command_tells_what_it_erased(path: Path, tmp_path: Path) -> None:
     cli = Cli(path)
     cli("tag", f"of-{ID}")
     told = cli("erase", f"PatientID={ID}", "--dry-run")
-    assert "Would erase 3 instances, with what" in told.out
+    assert "Would erase 3 instances, and the data of" in told.out
     assert f"Would delete 1 tag: of-{ID}." in told.out
     done = cli("erase", f"PatientID={ID}", "--reason", REASON)
-    assert "Erased 3 instances, with what" in done.out
+    assert "Erased 3 instances, and the data of" in done.out
     assert f"Deleted 1 tag: of-{ID}." in done.out
     assert f"{tmp_path / 'copy'} was written with them" in done.err
     again = cli("erase", f"PatientID={ID}", "--reason", REASON, code=1)

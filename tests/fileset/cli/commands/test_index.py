@@ -86,7 +86,7 @@ def test_files_whose_names_are_no_file_ids_are_named_one_by_one(tmp_path: Path) 
     shutil.copyfile(MR, tmp_path / "MR")
     result = index(tmp_path)
     assert result.exit_code == 1
-    assert "ct.dcm: 'ct.dcm' is no File ID" in result.stderr
+    assert "ct.dcm: 'ct.dcm' is not a File ID" in result.stderr
     assert "--rename" in result.stderr
     assert "found 2 = 1 added" in result.stdout
     (instance,) = PydicomFileSet(tmp_path / "DICOMDIR")

@@ -27,7 +27,7 @@ def test_a_key_is_a_pair_of_standard_files_of_which_one_is_secret(tmp_path: Path
 @pytest.mark.parametrize("there", ["key", "key.pub"])
 def test_no_key_is_overwritten(tmp_path: Path, there: str) -> None:
     (tmp_path / there).write_text("mine")
-    assert f"{tmp_path / there} already" in run("keygen", tmp_path / "key", code=3).err
+    assert f"{tmp_path / there} exists already" in run("keygen", tmp_path / "key", code=3).err
     assert [path.name for path in tmp_path.iterdir()] == [there]
     assert (tmp_path / there).read_text() == "mine"
 

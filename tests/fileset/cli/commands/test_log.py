@@ -149,7 +149,7 @@ def test_changes_are_chosen_by_when_they_were_recorded(history: Cli) -> None:
     )
     assert history.json("log", "--until", "2000-01-01")["changes"] == []
     for wrong in ("yesterday", "2026-13-01", "2026-1-1", "12:30"):
-        assert "is no date or time" in history("log", "--since", wrong, code=2).err
+        assert "is not a date or time" in history("log", "--since", wrong, code=2).err
 
 
 def test_a_time_stands_for_all_of_itself_in_the_time_zone_that_it_names(history: Cli) -> None:

@@ -393,7 +393,7 @@ def test_a_copy_that_went_another_way_never_replaces_what_was_acknowledged(
     assert stored(cli) == true
     damage(cli, b"1CT1", b"1CTX")  # the second event, which the exports have
     told = cli.json("recover", "--journal", fork, code=1)
-    assert any(f"{fork} has another history from position 5" in each for each in told["notes"])
+    assert any(f"{fork} has a different history from position 5" in each for each in told["notes"])
     assert told["lost"] == []
     assert stored(cli)[:7] == true
 
@@ -430,7 +430,7 @@ def test_of_a_whole_journal_the_content_is_not_vouched_for(cli: Cli) -> None:
     data = bytearray(pack.read_bytes())
     data[2000] ^= 1
     pack.write_bytes(data)
-    assert "The vault lacks 1 content" in cli("recover", "--from-vault", code=1).out
+    assert "1 content missing from the vault" in cli("recover", "--from-vault", code=1).out
 
 
 # --- what may be lost ----------------------------------------------------------------------------

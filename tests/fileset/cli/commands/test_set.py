@@ -53,5 +53,5 @@ def test_a_value_that_cannot_be_set_changes_nothing(cli: Cli, setting: str, told
 
 def test_a_warning_about_a_descriptor_shows_what_was_typed(cli: Cli) -> None:
     told = cli("set", "descriptor=docs/readme").err
-    assert "'docs/readme' is no File ID" in told
+    assert "'docs/readme' is not a File ID" in told
     assert "\\" not in told

@@ -26,7 +26,7 @@ def test_another_person_is_told_until_it_is_settled(
     (keyword,) = other
     assert str(tmp_path / "in" / "I2") in added.err
     assert keyword in added.err
-    assert "1 instance may be of another person" in added.out
+    assert "1 instance may belong to a different person" in added.out
 
     (told,) = cli.json("status", code=1)["mismatches"]
     assert told["patient_id"] == "77"

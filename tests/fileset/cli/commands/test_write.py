@@ -329,7 +329,7 @@ def test_a_copy_that_was_handed_out_never_becomes_the_medium(
             cli("add", MR)
         told = cli("write", copy, code=3).err
         assert f"is written to {medium}, not to {copy}: leave the root out" in told
-        assert "in another folder with `--new-medium`, or export a copy with `--at now`" in told
+        assert "in another folder with `--new-medium`, or write a copy with `--at now`" in told
         assert f"a copy of the medium at {medium}" in cli("write", copy, "--new-medium", code=3).err
         with FileSet.open(cli.repository) as fs, pytest.raises(ValueError, match="be changed"):
             fs.write(copy)
@@ -473,7 +473,7 @@ def test_a_copy_of_now_has_what_is_staged_and_says_so(
     cli("add", MR)
     cli("set", "id=NEW")
     assert "`--at now`" in cli("write", tmp_path / "stick", code=3).err
-    told = "It has what the medium had not then: DICOMDIR update, 1 addition.\n"
+    told = "It has what the medium did not have then: DICOMDIR update, 1 addition.\n"
     assert cli("write", tmp_path / "stick", "--at", "now", "--dry-run").out.endswith(told)
     assert cli("write", tmp_path / "stick", "--at", "now").out.endswith(told)
     document = cli.json("write", tmp_path / "second", "--at", "now")
@@ -493,7 +493,7 @@ def test_a_copy_of_a_part_of_a_change_is_warned_about(cli: Cli, tmp_path: Path) 
 
 
 def test_no_tag_is_called_now(cli: Cli) -> None:
-    assert "it is the present position" in cli("tag", "now", code=2).err
+    assert "it means the current position" in cli("tag", "now", code=2).err
 
 
 def test_that_one_removal_moves_many_files_is_told_with_what_keeps_them(
@@ -506,8 +506,8 @@ def test_that_one_removal_moves_many_files_is_told_with_what_keeps_them(
     cli("remove", "PatientID=77654033")
     would = cli("write", "--dry-run").out.splitlines()[-1]
     assert would.endswith(
-        "files would move, as the layout pydicom numbers all files without gaps: "
-        "with `--layout existing` they stay."
+        "files would move, because the layout pydicom leaves no gaps: with `--layout existing` "
+        "they stay."
     )
     assert "move," not in cli("write", "--dry-run", "--layout", "existing").out
-    assert "files moved, as the layout pydicom" in cli("write").out
+    assert "files moved, because the layout pydicom" in cli("write").out
