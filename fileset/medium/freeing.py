@@ -78,8 +78,8 @@ class FreedFiles:
                 os.unlink(freed)
                 return True
             warnings.warn(
-                f"What was at {path} is not part of the File-set, and another file has its name "
-                f"now: it was kept as {freed}",
+                f"What was at {path} is not known to be part of the File-set, and another file has "
+                f"its name now: it was kept as {freed}",
                 stacklevel=2,
             )
             return False

@@ -172,7 +172,7 @@ def refuse_altered(plan: Plan) -> None:
 
 
 def refuse_replaced(root: Path, expected: bytes | None, new: bytes) -> None:
-    """Refuse to replace a DICOMDIR other than the one `expected` by the `new` one.
+    """Refuse the `new` DICOMDIR unless `expected` is in place; `None` stands for no DICOMDIR.
 
     One that is equal to `new`, from another writer, is accepted.
     """
