@@ -25,6 +25,9 @@ PRIVATE: Final = ".files"
 """What the name of a writer's own folder ends with, which begins as that of its DICOMDIR."""
 
 
+_SECTOR: Final = 512
+
+
 def read_dicomdir(root: Path) -> bytes | None:
     """Return the DICOMDIR at `root`, `None` if there is none."""
     try:
@@ -78,20 +81,36 @@ def leads_out(root: Path) -> bool:
 def remove_leftovers(root: Path) -> None:
     """Delete what killed writes that no journal knows have left of a new DICOMDIR at `root`.
 
-    It is named after the digest of what it holds, unless the kill came before it held anything, and
-    lies beside the folder of its writer, which one that is at work holds.
+    It lies beside the folder of its writer, which one that is at work holds and which a power
+    failure can have lost.
     """
-    for folder in root.glob(f".{DICOMDIR}-{'[0-9a-f]' * 16}-*{PRIVATE}"):
-        with abandoned_folder(folder) as is_abandoned:
+    for path in root.glob(f".{DICOMDIR}-{'[0-9a-f]' * 16}-*"):
+        if not path.name.endswith(PRIVATE):
+            folder = path.with_name(f"{path.name}{PRIVATE}")
+            if not os.path.lexists(folder) and _is_left(path):
+                path.unlink(missing_ok=True)
+            continue
+        with abandoned_folder(path) as is_abandoned:
             if not is_abandoned:
                 continue
-            path = folder.with_name(folder.name.removesuffix(PRIVATE))
-            if S_ISREG(mode_of(os.fspath(path), follow=False)):
-                data = read_file(path)
-                if not data or path.name.startswith(f"{new_name(data)}-"):
-                    path.unlink()
+            left = path.with_name(path.name.removesuffix(PRIVATE))
+            if _is_left(left):
+                left.unlink()
             with suppress(OSError):  # files of an instance are in it, which a journal may tell of
-                folder.rmdir()
+                path.rmdir()
+
+
+def _is_left(path: Path) -> bool:
+    """Whether the file at `path` holds what a new DICOMDIR can that has not taken its place.
+
+    Its name tells the digest. After a kill it can hold nothing yet, after a power failure zeros in
+    the place of some sectors: where its head is one of them, nothing else tells what it was.
+    """
+    if not S_ISREG(mode_of(os.fspath(path), follow=False)):
+        return False
+    data = read_file(path)
+    is_named = path.name.startswith(f"{new_name(data)}-")
+    return is_named or not data[:_SECTOR].strip(b"\0") or _holds_dicomdir(path)
 
 
 def new_name(dicomdir: bytes, owner: str = "") -> str:

@@ -74,6 +74,10 @@ class FreedFiles:
         try:
             give_name(freed, Path(path))
         except FileExistsError:
+            # To rename one name of a file to another of its names does nothing.
+            if is_file_at(freed, path):
+                os.unlink(freed)
+                return False
             if self._is_kept(freed, None):
                 os.unlink(freed)
                 return True

@@ -7,20 +7,23 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from models import Author
 from pydicom import examples
 from pydicom.fileset import FileSet as PydicomFileSet
 
 from fileset import FileSet
-from fileset.medium import freeing
+from fileset.medium import dicomdir, freeing
 from fileset.medium.errors import WriteFailedError
 from fileset.medium.export import Exporter
 from fileset.medium.made_files import MadeFiles
 from fileset.medium.materializer import Materializer
 from ledger.disk import abandoned_folder, held_folder
+from ledger.vault.vault import PackVault
 
 EXAMPLE = examples.get_path("dicomdir").parent
 CT = tuple(str(EXAMPLE / "77654033/CT2" / name) for name in ("17106", "17136", "17166"))
@@ -300,3 +303,57 @@ def test_a_kill_before_a_file_was_looked_at_loses_nothing(
     swapping.write(layout="existing")
     assert path.read_bytes() == STRANGER
     assert not list((tmp_path / "medium").glob(".DICOMDIR*"))
+
+
+def test_a_file_that_is_at_its_place_and_taken_away_is_freed_by_the_next_write(
+    tmp_path: Path,
+) -> None:
+    """As a kill leaves it while it is put back, and a power failure while it is taken away.
+
+    Both names are of one file then, and to rename one to the other does nothing.
+    """
+    root, folder = tmp_path / "medium", tmp_path / "freed"
+    path, freed = root / "A" / "B", folder / "A" / "B"
+    for each in (path, freed):
+        each.parent.mkdir(parents=True)
+    path.write_bytes(b"an instance that the vault lacks")
+    os.link(path, freed)
+    os.link(path, root / "C")
+    author = Author().run([("add", 0, 0, 0)])
+    (leaf,) = author.state.live.values()
+    with closing(PackVault(tmp_path / "vault", tmp_path / "index")) as vault:
+        files = freeing.FreedFiles(str(root), str(folder), vault)
+        files.put_all_back()
+        assert path.exists()
+        assert not freed.exists()
+        assert files.free("A/B", leaf, [str(root / "C")])
+    assert not path.exists()
+    assert not freed.exists()
+    assert (root / "C").exists()
+
+
+@pytest.mark.parametrize("has_folder", [True, False])
+@pytest.mark.parametrize("torn", ["not", "empty", "zeros", "head", "end", "other"])
+def test_what_a_power_failure_left_of_a_new_dicomdir_is_deleted_and_nothing_else_is(
+    tmp_path: Path, torn: str, *, has_folder: bool
+) -> None:
+    whole = examples.get_path("dicomdir").read_bytes()
+    left = tmp_path / f"{dicomdir.new_name(whole)}-0123456789abcdef"
+    if has_folder:
+        left.with_name(f"{left.name}.files").mkdir()
+    left.write_bytes(
+        {
+            "not": whole,
+            "empty": b"",
+            "zeros": bytes(len(whole)),
+            "head": bytes(512) + whole[512:],
+            "end": whole[:512] + bytes(len(whole) - 512),
+            "other": b"somebody's notes",
+        }[torn]
+    )
+    (tmp_path / ".DICOMDIR-notes").write_bytes(b"")
+
+    dicomdir.remove_leftovers(tmp_path)
+
+    stays = {".DICOMDIR-notes", *([left.name] if torn == "other" else [])}
+    assert {path.name for path in tmp_path.iterdir()} == stays
