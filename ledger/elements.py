@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple, NewType
 
 from ledger.errors import ElementsError
@@ -249,8 +250,16 @@ def _canonical_items(
     return items, offset
 
 
+@lru_cache(1024)
+def tag_bytes(tag: int) -> bytes:
+    """Return `tag` as it is encoded: canonical data without these bytes has no such element."""
+    return struct.pack("<HH", tag >> 16, tag & 0xFFFF)
+
+
 def find(data: bytes, tag: int) -> Element | None:
     """Return the top-level element of canonical `data` with `tag`, or `None`."""
+    if tag_bytes(tag) not in data:
+        return None
     offset, end = 0, len(data)
     while offset < end:
         group, number, code, length = _header_at(data, offset) if end - offset >= 8 else _NO_HEADER

@@ -15,7 +15,7 @@ from pydicom.tag import BaseTag
 from fileset.repository.contents import Contents
 from fileset.repository.repository import Repository
 from fileset.values import readable_element
-from ledger.elements import Element, encode, iterate
+from ledger.elements import Element, encode, iterate, tag_bytes
 from ledger.events import Handle, Record
 from ledger.instances.datasets import to_dataset
 from ledger.tags import (
@@ -132,6 +132,8 @@ class View:
         asked for.
         """
         record = node.record
+        if record.elements.find(tag_bytes(tag)) < 0 and tag >> 16 != _DIRECTORY_GROUP:
+            return None
         kept = self._elements.get((node, tag))
         if kept is not None and kept[0] is record:
             return kept[1]

@@ -11,7 +11,7 @@ made when it is asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from itertools import groupby
 from typing import Any, Final
 
@@ -40,6 +40,7 @@ from projections.state.undo import (
 
 _LATIN: Final = "latin-1"  # maps bytes to text one to one
 _POSITION: Final = re.compile(rb'\{"position": ?(\d{1,18})\b')  # what a snapshot begins with
+_MANY: Final = 1000  # of whose rows it costs less to read all columns than one row at a time
 _NUMBERS: Final = frozenset({"home", "record", "kind", "size"})
 _RECORD_COLUMNS: Final = ("record_type", "elements", "unwritten")
 _LEAF_COLUMNS: Final = (
@@ -293,11 +294,15 @@ class _Records:
     """The records of a snapshot by their numbers: one object for all that refer to one."""
 
     def __init__(self, *columns: Column) -> None:
-        self._columns = columns
+        self._columns: Sequence[Sequence[Any]] = columns
         self._made: dict[int, Record] = {}
 
     def __len__(self) -> int:
         return min(map(len, self._columns))
+
+    def unpack(self) -> None:
+        """Make reading rows faster, at the price of reading all once."""
+        self._columns = [list(column) for column in self._columns]
 
     def __getitem__(self, number: int) -> Record:
         made = self._made.get(number)
@@ -321,11 +326,12 @@ class _LeafRows:
         self.row_of = dict(zip(self._handles, range(len(self._handles)), strict=True))
         self.ranks: dict[Handle, int] = dict(document["ranks"])
         self._uids: list[str] = list(columns["uid"])
-        self._columns = [columns[name] for name in _LEAF_COLUMNS]
+        self._columns: list[Sequence[Any]] = [columns[name] for name in _LEAF_COLUMNS]
         self._kinds = [
             (cls, syntax, Placement(placement)) for cls, syntax, placement in document["kinds"]
         ]
         self._branches, self._records = branches, records
+        self._made = 0
         self._check(homes=branches, records=records, kinds=self._kinds)
 
     def _check(self, **tables: Sized) -> None:
@@ -340,10 +346,14 @@ class _LeafRows:
 
     def leaf(self, row: int) -> Leaf:
         """Make the instance of a row."""
+        self._made += 1
+        if self._made == _MANY:
+            self._columns = [list(column) for column in self._columns]
+            self._records.unpack()
         handle = self._handles[row]
-        home, record, kind, uid, digest, size, source, adopted_as, file_id = (
+        home, record, kind, uid, digest, size, source, adopted_as, file_id = [
             column[row] for column in self._columns
-        )
+        ]
         sop_class, syntax, placement = self._kinds[kind]
         branch, rank = self._branches[home], self.ranks.get(handle, handle)
         return Leaf(

@@ -11,7 +11,6 @@ written is that of the earliest live instance below it (`projections.state.varia
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from typing import Final
 
@@ -27,7 +26,7 @@ from projections.state.keys import record_key
 from projections.state.nodes import Branch, Leaf
 
 _KEY_HEADERS: Final = {
-    record_type: struct.pack("<HH", tag >> 16, tag & 0xFFFF)
+    record_type: elements.tag_bytes(tag)
     for record_type, tag in RECORD_IDENTIFIERS.items()
     if record_type != "PRIVATE"
 }

@@ -32,7 +32,9 @@ EVENTFUL: list[Command] = [
 ]
 
 
-def test_a_state_comes_back_with_its_chain_hash() -> None:
+@pytest.mark.parametrize("many", [1, 3, 1000])
+def test_a_state_comes_back_with_its_chain_hash(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(snapshot, "_MANY", many)
     state = Author().run(EVENTFUL).state
 
     kept = load(dump(state, "c0ffee"))
