@@ -36,7 +36,7 @@ def sides(repository: Repository, *positions: int | None) -> list[Side]:
     of_change = effects_by_change(repository)
     there = last
     for position in sorted({*wanted}, reverse=True):
-        since = effects_of(repository.journal.read(after=position, upto=there), of_change)
+        since = effects_of(repository.journal.stored(position, there), of_change)
         found[position] = found[there].before(since, position, state.hierarchy.leaves)
         there = position
     return [found[position] for position in wanted]
@@ -47,7 +47,8 @@ def effects_by_change(repository: Repository) -> Callable[[str], Effects]:
 
     @cache
     def of_change(id_: str) -> Effects:
-        return effects_of(repository.events_of(repository.find_change(id_)), of_change)
+        change = repository.find_change(id_)
+        return effects_of(repository.journal.stored(change.first - 1, change.last), of_change)
 
     return of_change
 

@@ -23,7 +23,8 @@ from ledger.events import (
     InstanceRemoved,
     InstanceRestored,
 )
-from ledger.journal.entries import Recorded
+from ledger.journal.entries import Stored
+from ledger.journal.protocol import decoded
 
 
 @define
@@ -55,11 +56,18 @@ def _extend(effects: dict[Any, tuple[Any, Any]], later: dict[Any, tuple[Any, Any
         effects[key] = (effects[key][0] if key in effects else before, after)
 
 
-def effects_of(events: Iterable[Recorded], of_change: Callable[[str], Effects]) -> Effects:
-    """Return what `events` amount to; `of_change` tells it of a whole change, by its id."""
+def effects_of(events: Iterable[Stored], of_change: Callable[[str], Effects]) -> Effects:
+    """Return what `events` amount to; `of_change` tells it of a whole change, by its id.
+
+    Those that added an instance, which are most of them, need not be decoded.
+    """
     effects = Effects()
-    for recorded in events:
-        effects.extend(effects_of_event(recorded.position, recorded.event, of_change))
+    for stored in events:
+        if stored.type == InstanceAdded.TYPE:
+            effects.members[stored.position] = (False, True)
+        else:
+            found = effects_of_event(stored.position, decoded(stored), of_change)
+            effects.extend(found)
     return effects
 
 
