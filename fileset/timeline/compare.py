@@ -11,6 +11,7 @@ from fileset.adoption.adopt import Adoption
 from fileset.adoption.existing import read_file_set
 from fileset.errors import RefusedError
 from fileset.repository.repository import Repository
+from ledger.journal.protocol import decoded
 from projections.dicomdir.definitions import DICOMDIR
 from projections.past.diff import Side
 from projections.past.effects import Effects, effects_of
@@ -36,7 +37,7 @@ def sides(repository: Repository, *positions: int | None) -> list[Side]:
     of_change = effects_by_change(repository)
     there = last
     for position in sorted({*wanted}, reverse=True):
-        since = effects_of(repository.journal.stored(position, there), of_change)
+        since = effects_of(repository.journal.stored(position, there), decoded, of_change)
         found[position] = found[there].before(since, position, state.hierarchy.leaves)
         there = position
     return [found[position] for position in wanted]
@@ -48,7 +49,8 @@ def effects_by_change(repository: Repository) -> Callable[[str], Effects]:
     @cache
     def of_change(id_: str) -> Effects:
         change = repository.find_change(id_)
-        return effects_of(repository.journal.stored(change.first - 1, change.last), of_change)
+        stored = repository.journal.stored(change.first - 1, change.last)
+        return effects_of(stored, decoded, of_change)
 
     return of_change
 

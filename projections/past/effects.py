@@ -24,7 +24,6 @@ from ledger.events import (
     InstanceRestored,
 )
 from ledger.journal.entries import Stored
-from ledger.journal.protocol import decoded
 
 
 @define
@@ -56,10 +55,14 @@ def _extend(effects: dict[Any, tuple[Any, Any]], later: dict[Any, tuple[Any, Any
         effects[key] = (effects[key][0] if key in effects else before, after)
 
 
-def effects_of(events: Iterable[Stored], of_change: Callable[[str], Effects]) -> Effects:
+def effects_of(
+    events: Iterable[Stored],
+    decoded: Callable[[Stored], Event],
+    of_change: Callable[[str], Effects],
+) -> Effects:
     """Return what `events` amount to; `of_change` tells it of a whole change, by its id.
 
-    Those that added an instance, which are most of them, need not be decoded.
+    Those that added an instance, which are most of them, need not be `decoded`.
     """
     effects = Effects()
     for stored in events:

@@ -13,6 +13,7 @@ from ledger.elements import iterate
 from ledger.events import Handle
 from ledger.journal.codec import encode
 from ledger.journal.entries import Recorded, Stored
+from ledger.journal.protocol import decoded
 from projections.past.diff import Diff, Side, compare, path_of
 from projections.past.diff_tree import DiffNode, InstanceDifference, tree
 from projections.past.effects import Effects, effects_of
@@ -146,7 +147,7 @@ def _is_within(found: InstanceDifference, node: DiffNode) -> bool:
 
 def of_change(events: list[Recorded]) -> Any:
     def effects(id_: str) -> Effects:
-        return effects_of(stored(r for r in events if r.change.id == id_), effects)
+        return effects_of(stored(r for r in events if r.change.id == id_), decoded, effects)
 
     return effects
 
@@ -163,7 +164,7 @@ def test_what_was_is_told_from_what_happened_since(
 ) -> None:
     author = Author().run(program)
     position = data.draw(st.integers(1, len(author.events)))
-    since = effects_of(stored(author.events[position:]), of_change(author.events))
+    since = effects_of(stored(author.events[position:]), decoded, of_change(author.events))
     state = author.state
 
     before = Side.of(state).before(since, position, state.hierarchy.leaves)
@@ -175,7 +176,7 @@ def test_what_was_is_told_from_what_happened_since(
 
 def test_an_instance_of_which_nothing_is_known_any_more_is_counted() -> None:
     author = Author().run([("add", 0, 0, 0), ("add", 1, 0, 0), ("remove", 0)])
-    since = effects_of(stored(author.events[3:]), of_change(author.events))
+    since = effects_of(stored(author.events[3:]), decoded, of_change(author.events))
     known = {h: leaf for h, leaf in author.state.hierarchy.leaves.items() if h != 2}
 
     before = Side.of(author.state).before(since, 3, known)
