@@ -42,8 +42,8 @@ class FreedFiles:
             return False
         if not lexists(path):
             return True
-        if isdir(path) and not islink(path):
-            return False
+        if (isdir(path) and not islink(path)) or lexists(freed):
+            return False  # what could not be put back is never overwritten
         # A link may lead elsewhere, or nowhere, from another folder; it holds nothing itself.
         link_goes = islink(path) and self._is_kept(path, leaf)
         if not isdir(dirname(freed)):

@@ -332,6 +332,22 @@ def test_a_file_that_is_at_its_place_and_taken_away_is_freed_by_the_next_write(
     assert (root / "C").exists()
 
 
+def test_a_file_of_somebody_that_can_not_be_put_back_is_never_overwritten(tmp_path: Path) -> None:
+    path, freed = tmp_path / "medium" / "A", tmp_path / "freed" / "A"
+    for each in (path, freed):
+        each.parent.mkdir()
+    freed.write_bytes(b"of somebody, taken away when the write was killed")
+    path.write_bytes(b"of somebody else, put there since")
+    (leaf,) = Author().run([("add", 0, 0, 0)]).state.live.values()
+    with closing(PackVault(tmp_path / "vault", tmp_path / "index")) as vault:
+        files = freeing.FreedFiles(str(path.parent), str(freed.parent), vault)
+        with pytest.warns(UserWarning, match="another file has its name now"):
+            files.put_all_back()
+        assert not files.free("A", leaf)
+    assert freed.read_bytes() == b"of somebody, taken away when the write was killed"
+    assert path.read_bytes() == b"of somebody else, put there since"
+
+
 @pytest.mark.parametrize("has_folder", [True, False])
 @pytest.mark.parametrize("torn", ["not", "empty", "zeros", "head", "end", "other"])
 def test_what_a_power_failure_left_of_a_new_dicomdir_is_deleted_and_nothing_else_is(
