@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,6 +27,8 @@ PRIVATE: Final = ".files"
 
 
 _SECTOR: Final = 512
+_OWNER: Final = re.compile("(copy[0-9a-f]{8})|[0-9a-f]{16}")
+"""How `new_name` is told the writer: a copy's, or a write's and `index`'s own."""
 
 
 def read_dicomdir(root: Path) -> bytes | None:
@@ -87,7 +90,8 @@ def remove_leftovers(root: Path) -> None:
     for path in root.glob(f".{DICOMDIR}-{'[0-9a-f]' * 16}-*"):
         if not path.name.endswith(PRIVATE):
             folder = path.with_name(f"{path.name}{PRIVATE}")
-            if not os.path.lexists(folder) and _is_left(path):
+            is_ours = _OWNER.fullmatch(path.name.rpartition("-")[2]) is not None
+            if is_ours and not os.path.lexists(folder) and _is_left(path):
                 path.unlink(missing_ok=True)
             continue
         with abandoned_folder(path) as is_abandoned:
@@ -108,7 +112,10 @@ def _is_left(path: Path) -> bool:
     """
     if not S_ISREG(mode_of(os.fspath(path), follow=False)):
         return False
-    data = read_file(path)
+    try:
+        data = read_file(path)
+    except OSError:
+        return False
     is_named = path.name.startswith(f"{new_name(data)}-")
     return is_named or not data[:_SECTOR].strip(b"\0") or _holds_dicomdir(path)
 

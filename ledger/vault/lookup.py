@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from ledger.errors import ContentMissingError
 from ledger.vault.index import PackIndex, ScannedPacks
-from ledger.vault.packs import Pack, PackEntry, list_packs, scan
-from ledger.vault.tail import Tail
+from ledger.vault.packs import Pack, PackEntry, list_packs
+from ledger.vault.tail import Tail, behind_index, read_tail
 
 T = TypeVar("T")
 
@@ -29,11 +31,12 @@ class Lookup:
         entry = self._ask(lambda index: index.find(raw))
         if entry is not None:
             return entry
-        packs, ends = list_packs(self._folder), self.ends()
+        ends, packs = self.ends(), list_packs(self._folder)
         if ends == {pack.number: pack.size for pack in packs}:
-            return None
+            # A batch may have brought the index up to date since it was asked.
+            return self._ask(lambda index: index.find(raw))
         if (tail := self._tail_of(packs, ends)) is not None:
-            return tail.entries.get(raw)
+            return tail.entries.get(raw) or self._ask(lambda index: index.find(raw))
         self._drop_view()  # perhaps another file has taken its place
         return self.find_in_packs(raw)
 
@@ -99,15 +102,11 @@ class Lookup:
 
     def _tail_of(self, packs: Sequence[Pack], ends: Mapping[int, int]) -> Tail | None:
         """Return what the last pack has beyond its end in the index, if the index lacks no more."""
-        if not packs or ends.keys() != {pack.number for pack in packs}:
-            return None
-        last, start = packs[-1], ends[packs[-1].number]
-        if last.size < start or any(ends[pack.number] != pack.size for pack in packs[:-1]):
-            return None
-        if not self._tail.is_of(last, start):
-            found = {entry.raw: entry for entry in scan(last, start, trusted=True)}
-            self._tail = Tail(last, start, found)
-        return self._tail
+        behind = behind_index(packs, ends)
+        if behind is not None and not self._tail.is_of(*behind):
+            with suppress(ContentMissingError):  # it was deleted just now
+                self._tail = read_tail(*behind, trusted=True) or Tail()
+        return self._tail if behind is not None and self._tail.is_of(*behind) else None
 
     def _drop_view(self) -> None:
         if self._view is not None:

@@ -38,11 +38,13 @@ class ContentDamage:
     """Something wrong that a vault found in itself.
 
     `digest` is the content that is lost by it, `None` where that is unknown. `problem` says where
-    it is, and what to do.
+    it is, and what to do. `may_be_torn` where a crash can have left it, and it was never part of a
+    batch that was kept: the caller knows what it needs.
     """
 
     digest: Digest | None
     problem: str
+    may_be_torn: bool = False
 
 
 @frozen

@@ -6,12 +6,12 @@ these add is remembered here, and found again by going through the end of the pa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping, Sequence, Sized
 from typing import Final
 
 from attrs import define, field
 
-from ledger.vault.packs import Pack, PackEntry
+from ledger.vault.packs import Pack, PackEntry, scan
 
 MOST_BYTES: Final = 8 << 20
 MOST_ENTRIES: Final = 250
@@ -42,6 +42,33 @@ class Tail:
     def ends(self) -> Mapping[int, int]:
         """Return the offset at which it ends, by the number of its pack."""
         return {} if self.pack is None else {self.pack.number: self.pack.size}
+
+
+def behind_index(packs: Sequence[Pack], ends: Mapping[int, int]) -> tuple[Pack, int] | None:
+    """Return the last pack and its end in the index, if the index lacks nothing but what follows.
+
+    `ends` are those in the index by the number of the pack.
+    """
+    if not packs or ends.keys() != {pack.number for pack in packs}:
+        return None
+    last, start = packs[-1], ends[packs[-1].number]
+    if last.size < start or any(ends[pack.number] != pack.size for pack in packs[:-1]):
+        return None
+    return last, start
+
+
+def read_tail(pack: Pack, start: int, *, trusted: bool) -> Tail | None:
+    """Return what `pack` has from `start` on; `None` unless it is whole entries to its end.
+
+    With `trusted`, headers are believed.
+    """
+    entries, end = list(scan(pack, start, trusted=trusted)), start
+    for entry in entries:
+        if entry.offset != end:
+            return None
+        end = entry.end
+    found = {entry.raw: entry for entry in entries}
+    return Tail(pack, start, found, is_durable=False) if end == pack.size else None
 
 
 def is_short(entries: Sized, start: int, end: int) -> bool:

@@ -20,7 +20,7 @@ from ledger.vault.appender import NOTHING_ADDED, Appender, io_trouble, seal
 from ledger.vault.index import PackIndex, journal_of, remove_database
 from ledger.vault.lookup import Lookup
 from ledger.vault.packs import Pack, PackEntry, entry_pieces, is_torn, keep_tail, list_packs, scan
-from ledger.vault.tail import Tail, is_short
+from ledger.vault.tail import Tail, behind_index, is_short, read_tail
 
 
 class Upkeep:
@@ -94,6 +94,7 @@ class Upkeep:
         start = known.get(last.number, 0)
         if (
             at_once
+            or not self._durable  # then nothing waits for the disk
             or ends.keys() != {last.number}
             or last.number not in known
             or last.sealed
@@ -201,25 +202,23 @@ class Upkeep:
 
     def _knows_tail(self, index: PackIndex, packs: Sequence[Pack], ends: Mapping[int, int]) -> bool:
         """Whether all that the index lacks is a short, whole end of the last pack, now known."""
-        if ends.keys() != {pack.number for pack in packs} or not packs:
+        behind = behind_index(packs, ends)
+        if behind is None or not all(pack.sealed for pack in packs[:-1]):
             return False
-        if any(ends[pack.number] != pack.size or not pack.sealed for pack in packs[:-1]):
-            return False
-        last, start = packs[-1], ends[packs[-1].number]
-        if last.sealed or last.size < start:
-            return False
+        last, start = behind
         if last.size == start:
             self._tail.clear()
             return True
+        if last.sealed or not is_short((), start, last.size):
+            return False
         if self._tail.is_of(last, start):
             return True
-        if not is_short((), start, last.size):
+        tail = read_tail(last, start, trusted=False)
+        if tail is None or not is_short(tail.entries, start, last.size):
             return False
-        entries = list(scan(last, start))
-        is_whole = is_short(entries, start, last.size) and _end_of_run(entries, start) == last.size
-        if not is_whole or any(index.find(entry.raw) for entry in entries):
+        if any(map(index.find, tail.entries)):
             return False
-        self._tail = Tail(last, start, {entry.raw: entry for entry in entries}, is_durable=False)
+        self._tail = tail
         return True
 
     def _sync_tail(self, appender: Appender) -> None:
@@ -242,8 +241,8 @@ class Upkeep:
             if not pack.sealed:
                 run = _end_of_run(entries, end)
                 if ends and (apart := [entry for entry in entries if entry.offset >= run]):
-                    # An index that knows anything knows all batches that were finished: these
-                    # entries are of another one, and not behind what was damaged later.
+                    # Those of a batch that a power failure tore, or behind an entry that was
+                    # damaged later: all that is whole stays.
                     self._move(index, pack, apart)
                     entries = [entry for entry in entries if entry.offset < run]
                 end = entries[-1].end if entries else end

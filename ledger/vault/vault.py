@@ -180,26 +180,35 @@ class PackVault:
     # --- checking
 
     def verify(self) -> Iterator[ContentDamage]:
-        """Read everything, and yield what is wrong; the end of the pack in use is left out."""
+        """Read everything, and yield what is wrong.
+
+        Of the end of the last pack, which the index lacks, only entries count: a crash may have
+        left other bytes there, which the next batch cuts.
+        """
         packs = {pack.number: pack for pack in list_packs(self._folder)}
         ends = self._lookup.ends()
         for number in sorted(packs.keys() | ends.keys()):
             entries = self._lookup.entries_in(number)
             if number in packs:
                 pack, end = packs[number], ends.get(number, 0)
-                # What came behind the last batch, a crash may have torn: it is cut by the next one.
-                entries += scan(pack, end, trusted=pack.sealed)
+                entries += scan(pack, end, trusted=True)
                 upto = pack.size if pack.sealed else end
                 yield from _verify_between(pack, entries, upto, self._lookup.is_superseded)
-            yield from self._verify_entries(entries)
+                tail = None if pack.sealed else end
+            else:
+                tail = None
+            yield from self._verify_entries(entries, tail)
 
-    def _verify_entries(self, entries: Iterable[PackEntry]) -> Iterator[ContentDamage]:
+    def _verify_entries(
+        self, entries: Iterable[PackEntry], tail: int | None
+    ) -> Iterator[ContentDamage]:
         for entry in entries:
             try:
                 for _ in self._reader.chunks(entry):
                     pass
             except VaultError as error:
-                yield ContentDamage(from_raw(entry.raw), str(error))
+                may_be_torn = tail is not None and entry.offset >= tail
+                yield ContentDamage(from_raw(entry.raw), str(error), may_be_torn)
 
     # --- dropping
 

@@ -40,7 +40,8 @@ from projections.state.undo import (
 
 _LATIN: Final = "latin-1"  # maps bytes to text one to one
 _POSITION: Final = re.compile(rb'\{"position": ?(\d{1,18})\b')  # what a snapshot begins with
-_MANY: Final = 1000  # of whose rows it costs less to read all columns than one row at a time
+_MANY: Final = 1000
+"""Instances from which reading whole columns costs less than reading each row."""
 _NUMBERS: Final = frozenset({"home", "record", "kind", "size"})
 _RECORD_COLUMNS: Final = ("record_type", "elements", "unwritten")
 _LEAF_COLUMNS: Final = (
@@ -141,8 +142,9 @@ def _from_plain(document: dict[str, Any], columns: dict[str, Column]) -> FileSet
             records=tuple((RecordRef(**ref), _record(**row)) for ref, row in writing["records"]),
         )
     rows = _fill_hierarchy(state.hierarchy, document, columns)
+    uids: list[Any] = list(columns["uid"])
     for name in ("live", "additions", "removals"):
-        setattr(state, name, Deferred(rows.by_uid(document[name]), state.leaf))
+        setattr(state, name, Deferred(rows.by_uid(document[name], uids), state.leaf))
     state.history.undo = [_undoable(row) for row in document["undo"]]
     state.history.redo = [_undoable(row) for row in document["redo"]]
     state.tags = document["tags"]
@@ -325,13 +327,12 @@ class _LeafRows:
         self._handles = list(_unrolled(columns["handle"]))
         self.row_of = dict(zip(self._handles, range(len(self._handles)), strict=True))
         self.ranks: dict[Handle, int] = dict(document["ranks"])
-        self._uids: list[str] = list(columns["uid"])
         self._columns: list[Sequence[Any]] = [columns[name] for name in _LEAF_COLUMNS]
         self._kinds = [
             (cls, syntax, Placement(placement)) for cls, syntax, placement in document["kinds"]
         ]
         self._branches, self._records = branches, records
-        self._made = 0
+        self._made: dict[int, Leaf] = {}
         self._check(homes=branches, records=records, kinds=self._kinds)
 
     def _check(self, **tables: Sized) -> None:
@@ -345,9 +346,15 @@ class _LeafRows:
                 raise ValueError("a row names what is not there")
 
     def leaf(self, row: int) -> Leaf:
-        """Make the instance of a row."""
-        self._made += 1
-        if self._made == _MANY:
+        """Return the instance of a row."""
+        made = self._made.get(row)
+        if made is None:
+            # Atomic: two threads that look at a state at once get the same instance.
+            made = self._made.setdefault(row, self._leaf(row))
+        return made
+
+    def _leaf(self, row: int) -> Leaf:
+        if len(self._made) == _MANY:
             self._columns = [list(column) for column in self._columns]
             self._records.unpack()
         handle = self._handles[row]
@@ -389,11 +396,11 @@ class _LeafRows:
                 found.setdefault(self._branches[home], []).extend(handles)
         return found
 
-    def by_uid(self, runs: list[int]) -> Iterator[tuple[str, Handle]]:
+    def by_uid(self, runs: list[int], uids: Sequence[str]) -> Iterator[tuple[str, Handle]]:
         """Return instances, which are given as runs, with their UIDs."""
         handles = list(_unrolled(runs))
         rows = map(self.row_of.__getitem__, handles)
-        return zip(map(self._uids.__getitem__, rows), handles, strict=True)
+        return zip(map(uids.__getitem__, rows), handles, strict=True)
 
 
 def _runs(handles: Iterable[Handle]) -> list[int]:

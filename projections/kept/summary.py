@@ -122,8 +122,8 @@ def load(data: bytes, chain_hash: str) -> Summary | None:
 
     `None` otherwise.
     """
-    kept, _ = unseal(data)
     try:
+        kept, _ = unseal(data)
         if kept["key"] != _key(chain_hash):
             return None
         summary = Summary(**kept["summary"])

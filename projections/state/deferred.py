@@ -6,7 +6,7 @@ A snapshot has as many instances as the File-set; most commands look at a few of
 from __future__ import annotations
 
 from collections.abc import Callable, ItemsView, Iterable, Iterator, ValuesView
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -15,15 +15,17 @@ V = TypeVar("V")
 class Deferred(dict[K, V]):
     """A dict that holds numbers in the place of values which have not been asked for.
 
-    `make` makes the value for a number. The values themselves are no numbers. Keys, their order and
+    `make` makes the value for a number, and the same one where two threads ask at once. The values
+    themselves are no numbers. Keys, their order and
     how many there are cost nothing more than in any dict; who goes through the values has all made.
     """
 
-    __slots__ = ("_make",)
+    __slots__ = ("_is_complete", "_make")
 
     def __init__(self, numbers: Iterable[tuple[K, int]], make: Callable[[int], V]) -> None:
         super().__init__(cast("Iterable[tuple[K, V]]", numbers))
         self._make = make
+        self._is_complete = False
 
     def __getitem__(self, key: K) -> V:
         value = super().__getitem__(key)
@@ -31,12 +33,16 @@ class Deferred(dict[K, V]):
 
     def _made(self, key: K, number: Any) -> V:
         value = self._make(number)
-        super().__setitem__(key, value)
+        if key in self:
+            super().__setitem__(key, value)
         return value
 
     def _complete(self) -> None:
-        for key in self:
-            self[key]
+        if not self._is_complete:
+            for key in self:
+                self[key]
+            self._is_complete = True
+            self._make = _nothing_left  # what the values were made of can go
 
     # Without this, `dict(...)` of one would copy what it holds and not what it gives.
     def __iter__(self) -> Iterator[K]:
@@ -50,7 +56,7 @@ class Deferred(dict[K, V]):
     def pop(self, key: K, *default: Any) -> Any:
         """Take `key` out and return its value, made if need be."""
         value = super().pop(key, *default)
-        return self._make(value) if type(value) is int else value
+        return self._made(key, value) if type(value) is int else value
 
     def setdefault(self, key: K, default: Any = None) -> Any:
         """Return the value of `key`, made if need be; `default` is put there if it has none."""
@@ -85,3 +91,7 @@ class Deferred(dict[K, V]):
         return super().__ne__(other)
 
     __hash__ = None  # as a dict's
+
+
+def _nothing_left(number: int) -> NoReturn:
+    raise AssertionError(number)

@@ -193,8 +193,9 @@ class Hierarchy:
                 ref = RecordRef(position, ref.index + 1)
         if not going.isdisjoint(self.needed(gone)):
             raise MisfitError("instances stand under records that go")
-        self.leaves = {h: leaf for h, leaf in self.leaves.items() if h not in gone}
-        self.resting = {h: None for h in self.resting if h not in gone}
+        for handle in [handle for handle in self.leaves if handle in gone]:
+            del self.leaves[handle]
+            self.resting.pop(handle, None)
         for ref in going:
             self.varied.pop(self.branches.pop(ref), None)
         for branch in list(self.varied):

@@ -60,9 +60,9 @@ class Namesake:
 
 def namesakes(state: FileSetState) -> Iterator[Namesake]:
     """Yield the records of live instances that have the name of an earlier one."""
-    for named in state.hierarchy.named.values():
-        if len(named) > 1:
-            yield from _among(named)
+    several = (named for named in state.hierarchy.named.values() if len(named) > 1)
+    found = (namesake for named in several for namesake in _among(named))
+    yield from sorted(found, key=lambda namesake: namesake.branch.place)
 
 
 def namesakes_above(state: FileSetState, leaf: Leaf) -> Iterator[Namesake]:
@@ -75,7 +75,8 @@ def namesakes_above(state: FileSetState, leaf: Leaf) -> Iterator[Namesake]:
     for each in new:
         named = state.hierarchy.named.get((each.own.type, each.key.strip()), ())
         if len(named) > 1:
-            first = next((b for b in _live(named, each.key) if b is not each), None)
+            others = (branch for branch in _live(named, each.key) if branch is not each)
+            first = min(others, key=lambda branch: branch.place, default=None)
             if first is not None:
                 yield Namesake(each, first)
 

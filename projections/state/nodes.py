@@ -67,6 +67,11 @@ class Branch:
         self._tally: Tally | None = None
 
     @property
+    def place(self) -> tuple[int, int]:
+        """What records come in the order of, wherever they are: that of the journal."""
+        return self.ref.position, self.ref.index
+
+    @property
     def record(self) -> Record:
         """What the earliest live instance below it says of it.
 

@@ -59,8 +59,10 @@ def mismatches(state: FileSetState) -> list[Mismatch]:
 
 def mismatch(state: FileSetState, patient_id: str) -> Mismatch | None:
     """Return the persons of `patient_id` if they are several, settled or not."""
-    branches = tuple(state.hierarchy.named.get((_PATIENT, patient_id.strip()), ()))
-    persons = tuple(dict.fromkeys(person for branch in branches for person in _said(branch)))
+    named = state.hierarchy.named.get((_PATIENT, patient_id.strip()), ())
+    branches = tuple(sorted(named, key=lambda branch: branch.place))
+    said = {person for branch in branches for person in _said(branch)}
+    persons = tuple(sorted(said, key=_text))
     if not _disputed(persons):
         return None
     return Mismatch(patient_id.strip(), persons, branches)
@@ -76,14 +78,23 @@ def other_person(state: FileSetState, said: Record) -> Record | None:
     standing = next((branch.record for branch in branches if branch.live), None)
     if standing is None:
         return None
-    stands = not differences(said, standing)
-    if stands and values_of(said).forms.keys() <= values_of(standing).forms.keys():
+    if differences(said, standing):
+        return None if _is_accepted(state, branches, said) else standing
+    if values_of(said).forms.keys() <= values_of(standing).forms.keys():
         return None  # whoever differs from it differs from the person whose values stand
-    for branch in branches:
-        for person in _said(branch):
-            if differences(said, person) and not (stands and differences(standing, person)):
-                return None if _is_accepted(state, branches, said) else person
-    return None
+    others = (
+        person
+        for branch in branches
+        for person in _said(branch)
+        if differences(said, person) and not differences(standing, person)
+    )
+    found = min(others, key=_text, default=None)
+    return None if found is None or _is_accepted(state, branches, said) else found
+
+
+def _text(person: Record) -> tuple[bytes, bytes]:
+    """Return what the order of persons hangs on: nothing that came before."""
+    return person.elements, person.unwritten
 
 
 def seen(state: FileSetState, found: Mismatch) -> list[Handle]:
@@ -102,13 +113,16 @@ def _said_by(branch: Branch, leaf: Leaf) -> Record:
 
 def _of(state: FileSetState, said: Record) -> list[Branch]:
     key = record_key(said) if said.type == _PATIENT else None
-    return list(state.hierarchy.named.get((_PATIENT, key.strip()), ())) if key else []
+    named = state.hierarchy.named.get((_PATIENT, key.strip()), ()) if key else ()
+    return sorted(named, key=lambda branch: branch.place)
 
 
 def _said(branch: Branch) -> Iterable[Record]:
     if not branch.live:
         return ()
-    return (branch.own,) if branch.variants is None else branch.variants.said()
+    if branch.variants is None:
+        return (branch.own,)
+    return branch.variants.said()
 
 
 def _disputed(persons: Iterable[Record]) -> set[Aspect]:

@@ -93,7 +93,7 @@ def test_a_snapshot_has_no_say_in_what_verify_finds(written: Cli, tmp_path: Path
     written("remove", "PatientID=4MR1")
     shutil.rmtree(tmp_path / "copy" / "vault")
     (tmp_path / "copy" / "vault").mkdir()
-    for path in (written.repository / "cache").glob("*.json"):
+    for path in (written.repository / "cache").glob("s*"):
         shutil.copy(path, tmp_path / "copy" / "cache")
     findings = Cli(tmp_path / "copy").json("verify", code=1)["findings"]
     assert [finding["position"] for finding in findings] == [2, 3]
@@ -196,6 +196,17 @@ def test_content_swapped_for_other_content_is_named(written: Cli) -> None:
     overwrite(pack, data)
     finding = only_finding(written)
     assert (finding["kind"], finding["position"]) == ("vault", 2)
+
+
+def test_content_that_small_adds_brought_is_checked_like_any_other(tmp_path: Path) -> None:
+    added = Cli(tmp_path / "repository")
+    added("init", added.repository)
+    for path in (CT, MR):  # by themselves: the index of the vault lacks the second one
+        added("add", path)
+    assert added.json("verify")["findings"] == []
+    flip(content_of(added, MR))
+    finding = only_finding(added)
+    assert (finding["kind"], finding["position"]) == ("vault", 3)
 
 
 def test_an_entry_taken_out_of_the_vault_is_named(written: Cli) -> None:

@@ -367,9 +367,11 @@ def test_what_a_power_failure_left_of_a_new_dicomdir_is_deleted_and_nothing_else
             "other": b"somebody's notes",
         }[torn]
     )
-    (tmp_path / ".DICOMDIR-notes").write_bytes(b"")
+    others = {".DICOMDIR-notes", f"{dicomdir.new_name(whole)}-mine"}
+    for name in others:
+        (tmp_path / name).write_bytes(bytes(1000))
 
     dicomdir.remove_leftovers(tmp_path)
 
-    stays = {".DICOMDIR-notes", *([left.name] if torn == "other" else [])}
+    stays = {*others, *([left.name] if torn == "other" else [])}
     assert {path.name for path in tmp_path.iterdir()} == stays

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from ledger.digest import Digest, digest_of
 from ledger.errors import ContentDamagedError, ContentMissingError, VaultError
 from ledger.events import Content
+from ledger.vault import lookup
 from ledger.vault import tail as tails
-from ledger.vault.packs import CHUNK, HEADER_SIZE, list_packs
+from ledger.vault.packs import CHUNK, HEADER_SIZE, Pack, list_packs
 from ledger.vault.protocol import Vault
 from ledger.vault.vault import PackVault
 
@@ -874,6 +875,60 @@ class TestTheEndOfTheLastPack:
         assert [path.name for path in folder.glob("*.cut-*")] == ["pack-00000001.pack.cut-55"]
         store(vault, b"two")
         assert vault.read(digest_of(b"two")) == b"two"
+
+    @pytest.mark.parametrize("offset", [HEADER_SIZE, HEADER_SIZE + 2])
+    def test_is_checked_though_a_crash_may_have_torn_it(
+        self, opened: Open, folder: Path, offset: int
+    ) -> None:
+        for data in (b"one", b"two", b"three"):
+            store(opened(), data)
+        flip(pack(folder), HEADER_SIZE + len(b"one") + offset)
+
+        (damage,) = opened().verify()
+
+        assert damage.digest == digest_of(b"two")
+        assert damage.may_be_torn
+
+    def test_is_found_while_it_gets_into_the_index(
+        self, opened: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        writer, reader = opened(), opened(writable=False)
+        store(writer, b"one")
+        store(writer, b"two")
+        listed = lookup.list_packs
+
+        def writing(folder: Path) -> list[Pack]:
+            monkeypatch.setattr(lookup, "list_packs", listed)
+            store(writer, *(b"%d" % number for number in range(tails.MOST_ENTRIES)))
+            return listed(folder)
+
+        monkeypatch.setattr(lookup, "list_packs", writing)
+        assert digest_of(b"two") in reader
+
+    def test_of_a_pack_that_is_deleted_meanwhile_is_nowhere(
+        self, opened: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store(opened(), b"one")
+        store(opened(), b"two")
+        reader, listed = opened(writable=False), lookup.list_packs
+
+        def deleting(path: Path) -> list[Pack]:
+            found = listed(path)
+            pack(folder).unlink(missing_ok=True)
+            return found
+
+        monkeypatch.setattr(lookup, "list_packs", deleting)
+        assert digest_of(b"three") not in reader
+
+    def test_that_begins_within_an_entry_is_found_by_the_packs_themselves(
+        self, opened: Open, folder: Path, index: Path
+    ) -> None:
+        store(opened(), b"one")
+        store(opened(), b"the second", b"three")
+        with closing(sqlite3.connect(index)) as db, db:
+            db.execute("UPDATE packs SET end = end + 7")
+
+        assert digest_of(b"three") in opened(writable=False)
 
     def test_has_nothing_that_the_index_has_damaged_elsewhere(
         self, opened: Open, folder: Path, index: Path

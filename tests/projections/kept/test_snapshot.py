@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 
 import pytest
@@ -15,6 +18,7 @@ from projections.kept import snapshot
 from projections.kept.columns import seal, unseal
 from projections.kept.snapshot import dump, load, to_plain
 from projections.state.fold import VERSION
+from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
 EVENTFUL: list[Command] = [
@@ -189,3 +193,33 @@ def test_columns_come_back_row_by_row_whatever_texts_they_hold() -> None:
 def test_what_is_no_snapshot_is_as_good_as_none(data: bytes) -> None:
     assert load(data) is None
     assert load(sha256(data).digest() + data) is None
+
+
+def look_at_once(state: FileSetState) -> None:
+    begin = threading.Barrier(2)
+
+    def look(instances: Callable[[], Iterable[Leaf]]) -> None:
+        begin.wait()
+        list(instances())
+
+    looks = (state.live.values, state.hierarchy.walk_leaves)
+    threads = [threading.Thread(target=look, args=(instances,)) for instances in looks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_threads_that_look_at_a_state_at_once_see_the_same_instances() -> None:
+    author = Author().run([("add", number, 0, 0) for number in range(8)])
+    data, interval = dump(author.state, "x"), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(50):
+            kept = load(data)
+            assert kept is not None
+            look_at_once(kept.state)
+            for leaf in kept.state.hierarchy.walk_leaves():
+                assert leaf is kept.state.leaf(leaf.handle) is kept.state.live[leaf.uid]
+    finally:
+        sys.setswitchinterval(interval)

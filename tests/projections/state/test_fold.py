@@ -63,6 +63,7 @@ def test_folding_at_once_step_by_step_and_from_any_snapshot_gives_one_state(
         assert to_plain(resumed) == final
         assert tree(resumed) == seen
         assert standings(resumed) == standings(author.state)
+        assert summarise(resumed) == summarise(author.state)
         assert resumed.additions.keys() == author.state.additions.keys()
         assert resumed.removals.keys() == author.state.removals.keys()
 
