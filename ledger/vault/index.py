@@ -9,13 +9,14 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from ledger.errors import ContentMissingError
 from ledger.vault.packs import Pack, PackEntry, list_packs, scan
 
 _FORMAT: Final = 1
 _PAGE: Final = 10_000
+_ENTRY: Final = (bytes, int, int, int)
 _SCHEMA: Final = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE entries (
@@ -25,6 +26,10 @@ CREATE TABLE packs (pack INTEGER PRIMARY KEY, end INTEGER NOT NULL);
 PRAGMA user_version = {_FORMAT};
 COMMIT;
 """
+
+
+class DamagedIndexError(sqlite3.DatabaseError):
+    """The index holds what no index does."""
 
 
 class PackIndex:
@@ -69,8 +74,10 @@ class PackIndex:
         db = sqlite3.connect(database, uri=read_only, check_same_thread=False)
         try:
             _set_up(db, read_only=read_only, durable=durable)
-        except BaseException:
+        except BaseException as exc:
             db.close()
+            if isinstance(exc, UnicodeDecodeError):
+                raise DamagedIndexError("the index is damaged") from exc
             raise
         return cls(path, db)
 
@@ -93,22 +100,32 @@ class PackIndex:
 
     def find(self, raw: bytes) -> PackEntry | None:
         """Return where the content of a digest is, `None` where it is not known."""
-        rows = self._db.execute("SELECT * FROM entries WHERE digest = ?", (raw,)).fetchall()
+        rows = self._rows("SELECT * FROM entries WHERE digest = ?", (raw,), _ENTRY)
         return PackEntry(*rows[0]) if rows else None
 
     def ends(self) -> dict[int, int]:
         """Return up to which offset each pack is indexed."""
-        return dict(self._db.execute("SELECT pack, end FROM packs").fetchall())
+        return dict(self._rows("SELECT pack, end FROM packs", (), (int, int)))
 
     def entries_in(self, pack: int) -> list[PackEntry]:
         """Return the entries in `pack` by their offset."""
-        rows = self._db.execute("SELECT * FROM entries WHERE pack = ? ORDER BY offset", (pack,))
-        return [PackEntry(*row) for row in rows.fetchall()]
+        query = "SELECT * FROM entries WHERE pack = ? ORDER BY offset"
+        return [PackEntry(*row) for row in self._rows(query, (pack,), _ENTRY)]
 
     def page(self, after: bytes) -> list[tuple[bytes, int]]:
         """Return some digests beyond `after` in their order, each with the content's length."""
         query = "SELECT digest, length FROM entries WHERE digest > ? ORDER BY digest LIMIT ?"
-        return self._db.execute(query, (after, _PAGE)).fetchall()
+        return self._rows(query, (after, _PAGE), (bytes, int))
+
+    def _rows(self, query: str, values: tuple[object, ...], types: tuple[type, ...]) -> list[Any]:
+        """Return the rows of a query; sqlite3.Error also where they are not of these types."""
+        try:
+            rows = self._db.execute(query, values).fetchall()
+        except UnicodeDecodeError as exc:  # a name or a message of a damaged file
+            raise DamagedIndexError("the index is damaged") from exc
+        if any(tuple(map(type, row)) != types for row in rows):
+            raise DamagedIndexError("the index is damaged")
+        return rows
 
     def changing(self) -> AbstractContextManager[object]:
         """Return a context in which changes are made together, or not at all."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ledger.errors import ContentMissingError
-from ledger.vault.index import PackIndex, ScannedPacks
+from ledger.vault.index import DamagedIndexError, PackIndex, ScannedPacks
 from ledger.vault.packs import Pack, PackEntry, list_packs
 from ledger.vault.tail import Tail, behind_index, read_tail
 
@@ -25,6 +25,7 @@ class Lookup:
         self._view: PackIndex | None = None
         self._scanned = ScannedPacks(folder)
         self._tail = Tail()
+        self._is_trusted = True
 
     def find(self, raw: bytes) -> PackEntry | None:
         """Return where the content of a digest is, `None` where the vault has none."""
@@ -74,6 +75,11 @@ class Lookup:
             after, _ = page[-1]
             page = self._page(after, complete)
 
+    def distrust(self) -> None:
+        """Ask the packs themselves from now on: what the index says is not so."""
+        self._drop_view()
+        self._is_trusted = False
+
     def close(self) -> None:
         """Close the index. Looking things up opens it again."""
         self._drop_view()
@@ -86,10 +92,13 @@ class Lookup:
 
     def _ask(self, question: Callable[[PackIndex], T]) -> T:
         try:
+            if not self._is_trusted:
+                return question(self._scanned.index())
             if self._view is None:
                 self._view = PackIndex.view(self._path)
             return question(self._view)
-        except sqlite3.Error:
+        except sqlite3.Error as exc:
+            self._is_trusted = not isinstance(exc, DamagedIndexError)
             self._drop_view()
             return question(self._scanned.index())
 

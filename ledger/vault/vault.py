@@ -43,6 +43,7 @@ from ledger.vault.protocol import Batch, ContentDamage, Excess
 from ledger.vault.repacking import Survey, copy_kept, packs_to_append_to, survey
 from ledger.vault.upkeep import Upkeep
 
+_REBUILD: Final = "`fileset rebuild` builds it again"
 PACK_LIMIT: Final = 1 << 30
 """Bytes beyond which a pack takes no further entry."""
 
@@ -67,7 +68,7 @@ class PackVault:
         writable: bool = True,
         pack_limit: int = PACK_LIMIT,
     ) -> None:
-        self._folder = folder
+        self._folder, self._index = folder, index
         self._writable = writable
         self._lookup = Lookup(folder, index)
         self._reader = PackReader(folder)
@@ -186,18 +187,38 @@ class PackVault:
         left other bytes there, which the next batch cuts.
         """
         packs = {pack.number: pack for pack in list_packs(self._folder)}
+        told = [self._is_indexed(pack) for pack in packs.values()]
+        if False in told:
+            yield ContentDamage(None, f"{self._index} is not what the packs hold: {_REBUILD}")
+        if not all(told):
+            self._lookup.distrust()
         ends = self._lookup.ends()
         for number in sorted(packs.keys() | ends.keys()):
-            entries = self._lookup.entries_in(number)
+            entries, tail = self._lookup.entries_in(number), None
             if number in packs:
                 pack, end = packs[number], ends.get(number, 0)
                 entries += scan(pack, end, trusted=True)
                 upto = pack.size if pack.sealed else end
                 yield from _verify_between(pack, entries, upto, self._lookup.is_superseded)
                 tail = None if pack.sealed else end
-            else:
-                tail = None
             yield from self._verify_entries(entries, tail)
+
+    def _is_indexed(self, pack: Pack) -> bool | None:
+        """Whether what the index has of `pack` is there, `None` if it lacks some, as after a crash.
+
+        Of a damaged pack the index may know more.
+        """
+        end = min(self._lookup.ends().get(pack.number, 0), pack.size)
+        try:
+            held = set(scan(pack, 0, end, trusted=True))
+        except VaultError:
+            return True
+        if sum(entry.end - entry.offset for entry in held) != end:
+            return True
+        indexed = set(self._lookup.entries_in(pack.number))
+        if not indexed <= held:
+            return False
+        return all(map(self._lookup.is_superseded, held - indexed)) or None
 
     def _verify_entries(
         self, entries: Iterable[PackEntry], tail: int | None

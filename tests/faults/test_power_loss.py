@@ -259,7 +259,7 @@ def test_an_unsynced_batch_that_is_torn_is_no_damage(place: Path) -> None:
         torn += len(tree["vault/pack-00000001.pack"].data or b"") > len(b"kept" * 1000) + 52
         plate.put(tree)
         with closing(PackVault(folder, index)) as vault:
-            assert not list(vault.verify())
+            assert all(damage.may_be_torn for damage in vault.verify())
         add(b"next")
         with closing(PackVault(folder, index)) as vault:
             assert not list(vault.verify())

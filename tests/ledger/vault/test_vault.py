@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import signal
 import sqlite3
 import struct
@@ -1040,6 +1041,54 @@ class TestTheIndexIsACache:
         with closing(PackVault(folder, tmp_path / "file" / "index", writable=False)) as reader:
             assert len(list(reader.contents())) == 7
             assert list(reader.verify()) == []
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "UPDATE entries SET digest = zeroblob(32) WHERE offset = 0",
+            "UPDATE entries SET offset = offset + 1",
+            "UPDATE entries SET length = 2 WHERE offset = 0",
+            "UPDATE entries SET pack = 7 WHERE offset = 0",
+            "UPDATE entries SET digest = 'text' WHERE offset = 0",
+            "UPDATE entries SET offset = 1.5 WHERE offset = 0",
+            "DELETE FROM entries WHERE offset = 0",
+            "UPDATE packs SET end = 'much'",
+        ],
+    )
+    def test_an_index_that_is_wrong_is_told_and_has_no_say_in_the_check(
+        self, opened: Open, index: Path, change: str
+    ) -> None:
+        store(opened(), b"one", b"two", b"three")
+        with closing(sqlite3.connect(index)) as db, db:
+            db.execute(change)
+
+        vault = opened(writable=False)
+        damages = list(vault.verify())
+        assert all("`fileset rebuild` builds it again" in damage.problem for damage in damages)
+        assert len(damages) <= 1
+        for data in (b"one", b"two", b"three"):
+            assert digest_of(data) in vault
+            assert vault.read(digest_of(data)) == data
+        opened().rebuild_index()
+        assert_holds(opened(), b"one", b"two", b"three")
+
+    def test_no_bit_of_the_index_that_is_flipped_makes_the_check_fail_or_mislead(
+        self, opened: Open, index: Path
+    ) -> None:
+        store(opened(), b"one", b"two", b"three")
+        good = index.read_bytes()
+        chance = random.Random(0)  # noqa: S311 - no secret
+        places = {*range(100), *(i for i, byte in enumerate(good) if byte)}
+        for at in chance.sample(sorted(places), 150):
+            flipped = bytearray(good)
+            flipped[at] ^= 1 << chance.randrange(8)
+            index.write_bytes(flipped)
+            vault = opened(writable=False)
+            for damage in vault.verify():
+                assert "`fileset rebuild` builds it again" in damage.problem, at
+            for data in (b"one", b"two", b"three"):
+                assert vault.read(digest_of(data)) == data
+            store(opened(), b"one")
 
     def test_two_writers_in_turn_agree(self, opened: Open, index: Path) -> None:
         first, second = opened(), opened()
