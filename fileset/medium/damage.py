@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import define, field, frozen
@@ -29,9 +30,10 @@ from fileset.medium.errors import MediumError
 from fileset.medium.paths import is_within
 from fileset.progress import Progress
 from ledger.digest import Digest, digest_of
+from ledger.events import Content, Placement
 from ledger.files import FileStamp, file_content
-from ledger.phrases import some
-from projections.dicomdir.definitions import DICOMDIR
+from ledger.phrases import count, some
+from projections.dicomdir.definitions import DICOMDIR, NotDicomdirError
 from projections.dicomdir.mending import decode_damaged
 from projections.state.nodes import Leaf
 from projections.state.state import FileSetState, Written
@@ -135,6 +137,7 @@ def find_damage(
     if damage.replaced is not None and (loaded := loaded_from(root, state)) is not None:
         raise RefusedError(not_loaded(loaded))
     is_ours = _is_ours(damage, root, state)
+    sources = _referenced(state)
     there = sound = 0
     for leaf, path, fault, error in check_files(root, state, progress):
         there += 1
@@ -143,15 +146,25 @@ def find_damage(
             if not is_kept(leaf):
                 damage.unkept.append((leaf, path))
         elif leaf.is_live:  # the next write takes off any other
-            why = _why_not(path, root, fault, error, has_bytes=has_bytes(leaf))
+            is_source = os.fspath(path) in sources
+            why = _why_not(path, root, fault, error, has_bytes=has_bytes(leaf), is_source=is_source)
             damage.files.append(DamagedFile(leaf, path, fault, why, stamp_at(path)))
     changed = sum(each.fault is not Fault.MISSING for each in damage.files)
     is_another = not sound or changed > sound if there else any(root.iterdir())
     if not is_ours and is_another:
         raise _not_there(root, "Little" if sound else "Nothing")
-    if damage.replaced is not None and is_ours:
+    if damage.replaced is not None:
         damage.returned = list(_returned(root, damage.replaced, state))
     return damage
+
+
+def _referenced(state: FileSetState) -> set[str]:
+    """Return the paths of the files that are staged by reference, and so have to stay."""
+    return {
+        leaf.source
+        for leaf in state.hierarchy.leaves.values()
+        if leaf.is_addition and leaf.placement is Placement.REFERENCE and leaf.source
+    }
 
 
 def _not_there(root: Path, how_much: str = "Nothing") -> MediumError:
@@ -162,13 +175,18 @@ def _not_there(root: Path, how_much: str = "Nothing") -> MediumError:
 
 
 def _why_not(
-    path: Path, root: Path, fault: Fault, error: OSError | None, *, has_bytes: bool
+    path: Path, root: Path, fault: Fault, error: OSError | None, *, has_bytes: bool, is_source: bool
 ) -> str | None:
     """Return why an instance's file can't be repaired, `None` if it can."""
     if fault is Fault.OTHERS:
         return (
             "the file of another instance answers to that name there: `fileset write` with "
             "`--layout conformant` or `pydicom` gives each a name of its own"
+        )
+    if is_source:
+        return (
+            "the file there is another instance's, staged by reference: remove that one, and add "
+            "it as a copy"
         )
     if not is_within(path, root):
         return "a link on the way to it leads elsewhere: remove that"
@@ -221,15 +239,18 @@ def _returned(root: Path, dicomdir: bytes, state: FileSetState) -> Iterator[tupl
     Refuse one that lists what the journal doesn't know: that medium is newer, or another tool has
     added to it, and its index would be lost.
     """
-    held = {leaf.file_id for leaf in state.hierarchy.leaves.values() if leaf.file_id}
-    known = {leaf.content: leaf for leaf in state.hierarchy.leaves.values() if leaf.content}
+    leaves = state.hierarchy.leaves.values()
+    held = {leaf.file_id for leaf in leaves if leaf.file_id}
+    known = {leaf.content: leaf for leaf in leaves if leaf.content}
+    uids = {leaf.uid for leaf in leaves}
     unknown: list[str] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        records = decode_damaged(dicomdir, name=os.fspath(root))[0].records
-    for file_id in {"/".join(record.file_id): None for record in records if record.file_id}:
+    for file_id, listed in _listed(root, dicomdir).items():
         path = root / file_id
-        if file_id in held or not path.is_file() or path.is_symlink() or not is_within(path, root):
+        if not path.is_file() or path.is_symlink() or not is_within(path, root):
+            continue
+        if file_id in held:  # what is listed there by a UID of ours is replaced by what was written
+            if (others := listed - uids) and _content_at(path) not in known:
+                unknown.append(f"{path} ({', '.join(sorted(others))})")
             continue
         leaf = known.get(file_content(path))
         if leaf is None:
@@ -238,8 +259,27 @@ def _returned(root: Path, dicomdir: bytes, state: FileSetState) -> Iterator[tupl
             yield leaf, path
     if unknown:
         raise RefusedError(
-            f"The DICOMDIR at {root} lists {len(unknown):,} files that the journal does not know: "
-            f"{some(unknown, 3)}. The medium is newer than the journal, or "
-            f"another tool has added them. Add them first (`fileset add {root}`), or "
-            "keep that medium and write another one with `fileset write ROOT --new-medium`."
+            f"The DICOMDIR at {root} lists {count(len(unknown), 'file')} that the journal does "
+            f"not know: {some(unknown, 3)}. The medium is newer than the journal, or another tool "
+            f"has added to it. Add what is there first (`fileset add {root}`), or keep that medium "
+            "and write another one with `fileset write ROOT --new-medium`."
         )
+
+
+def _listed(root: Path, dicomdir: bytes) -> dict[str, set[str]]:
+    """Return the File IDs in a DICOMDIR, however damaged, and the UIDs listed with each."""
+    listed: dict[str, set[str]] = {}
+    with warnings.catch_warnings(), suppress(NotDicomdirError):
+        warnings.simplefilter("ignore")
+        for record in decode_damaged(dicomdir, name=os.fspath(root))[0].records:
+            if record.file_id:
+                uids = listed.setdefault("/".join(record.file_id), set())
+                uids.update(filter(None, (record.sop_instance_uid,)))
+    return listed
+
+
+def _content_at(path: Path) -> Content | None:
+    """Return the content of the file at `path`, `None` if it can't be read."""
+    with suppress(OSError):
+        return file_content(path)
+    return None

@@ -18,7 +18,7 @@ from fileset import FileSet
 from fileset.checking.findings import RepositoryFindingKind
 from fileset.checking.repository import verify
 from fileset.errors import RefusedError
-from fileset.medium.check import Fault
+from fileset.medium.check import Fault, owner_of
 from fileset.medium.damage import MediumDamage
 from fileset.medium.errors import MediumError
 from fileset.medium.repair import Repairer
@@ -189,7 +189,7 @@ def test_files_that_another_tool_has_put_in_the_dicomdir_are_not_dropped_from_it
 
     with pytest.raises(MediumError, match="--repair"):
         medium.writer.write()
-    with pytest.raises(RefusedError, match="lists 1 files that the journal does not know"):
+    with pytest.raises(RefusedError, match="lists 1 file that the journal does not know"):
         medium.repair()
     assert medium.files() == there
 
@@ -201,6 +201,114 @@ def test_files_that_another_tool_has_put_in_the_dicomdir_are_not_dropped_from_it
         ("DICOMDIR", medium.before["DICOMDIR"])
     }
     assert len(FileSet(medium.root / "DICOMDIR")) == 4
+
+
+def newer_than_its_repository(medium: Medium, instead_of: Path = MR) -> Path:
+    """Write an instance over another's File ID, and put the repository back as it was before.
+
+    Return the file of that instance, which the repository doesn't know any more.
+    """
+    medium.repository.close()
+    shutil.copytree(medium.path, medium.path.with_name("backup"))
+    medium.open()
+    files = FileSet(repository=medium.repository)
+    files.remove(files.find(PatientID=dcmread(instead_of).PatientID))
+    added = files.add(get_testdata_file("liver_1frame.dcm"))
+    files.write()
+    path = Path(added.path)
+    assert path in medium.instances()
+    medium.repository.close()
+    shutil.rmtree(medium.path)
+    medium.path.with_name("backup").rename(medium.path)
+    medium.open()
+    return path
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_a_medium_newer_than_the_journal_is_refused_though_its_names_are_known(
+    medium: Medium, options: tuple[str, ...]
+) -> None:
+    """As after a backup of the repository was brought back: names are taken again."""
+    path = newer_than_its_repository(medium)
+    there = medium.files()
+
+    error = Cli(medium.path)("write", "--repair", *options, code=3).err
+
+    assert "lists 1 file that the journal does not know" in error
+    assert f"{path} ({dcmread(path).SOPInstanceUID})" in error
+    assert medium.files() == there
+
+
+def test_so_it_is_where_its_dicomdir_does_not_say_any_more_whose_it_is(medium: Medium) -> None:
+    newer_than_its_repository(medium, instead_of=OVERLAY)
+    dicomdir = medium.root / "DICOMDIR"
+    dicomdir.write_bytes(bytes(360) + dicomdir.read_bytes()[360:])
+    assert owner_of(dicomdir.read_bytes(), medium.repository.state) == ("", False)
+    there = medium.files()
+
+    with pytest.raises(RefusedError, match="lists 1 file that the journal does not know"):
+        medium.repair()
+    assert medium.files() == there
+
+
+def test_such_a_medium_is_repaired_once_what_it_has_was_added(medium: Medium) -> None:
+    uid = dcmread(newer_than_its_repository(medium)).SOPInstanceUID
+
+    FileSet(repository=medium.repository).add_many([medium.root])
+    medium.repair()
+
+    assert not list(verify(medium.repository))
+    listed = {instance.SOPInstanceUID for instance in PydicomFileSet(medium.root / "DICOMDIR")}
+    assert listed == {uid} | {dcmread(each).SOPInstanceUID for each in (CT, MR, OVERLAY)}
+
+
+def test_a_file_that_is_staged_by_reference_is_not_replaced_by_another(medium: Medium) -> None:
+    path = newer_than_its_repository(medium)
+    news = path.read_bytes()
+    files = FileSet(repository=medium.repository)
+    files.add_many([medium.root], reference=True)
+
+    (left,) = medium.repair().unrepairable
+
+    assert left.why is not None
+    assert "staged by reference: remove that one" in left.why
+    assert path.read_bytes() == news
+
+    files.remove(files.find(SOPInstanceUID=dcmread(path).SOPInstanceUID))
+    files.add(path)
+    medium.repair()
+    assert not list(verify(medium.repository))
+
+
+def test_of_two_repositories_on_one_medium_neither_repairs_away_what_the_other_wrote(
+    medium: Medium, tmp_path: Path
+) -> None:
+    medium.repository.close()
+    shutil.copytree(medium.path, tmp_path / "second")
+    medium.open()
+    for repository, name in (
+        (medium.path, "liver_1frame.dcm"),
+        (tmp_path / "second", "JPEG-lossy.dcm"),
+    ):
+        cli = Cli(repository)
+        cli("remove", "PatientID=4MR1")
+        cli("add", get_testdata_file(name))
+    Cli(medium.path)("write")
+    there = medium.files()
+
+    for options in ((), ("--dry-run",)):
+        error = Cli(tmp_path / "second")("write", "--repair", *options, code=3).err
+        assert "lists 1 file that the journal does not know" in error
+    assert medium.files() == there
+
+
+def test_a_decayed_file_of_ours_is_no_news_whatever_became_of_the_dicomdir(medium: Medium) -> None:
+    (medium.root / "DICOMDIR").write_bytes((medium.root / "DICOMDIR").read_bytes() + bytes(2))
+    medium.instances()[0].write_bytes(b"scratched")
+
+    medium.repair()
+
+    assert medium.files() == medium.before
 
 
 def test_the_dicomdir_that_gives_way_is_kept_in_the_vault(medium: Medium) -> None:
