@@ -27,6 +27,7 @@ from ledger.uids import EXPLICIT_VR_LITTLE_ENDIAN
 from projections.dicomdir.decoder import decode_dicomdir
 from projections.dicomdir.definitions import DICOMDIR
 from projections.medium.plan import Plan
+from projections.state.nodes import Leaf
 from projections.state.state import FileSetState, Written
 
 
@@ -56,17 +57,25 @@ def is_same_place(root: Path, other: str) -> bool:
 
 
 def is_still_there(root: Path, state: FileSetState) -> bool:
-    """Whether a DICOMDIR of this File-set is at `root`, or one that can't be told from it."""
+    """Whether a DICOMDIR of this File-set is at `root`, or one that can't be told from it.
+
+    Where there is none, what lies there under the name of a file of this File-set tells.
+    """
     try:
         dicomdir = read_dicomdir(root)
+        if dicomdir is None:
+            return root.is_dir() and _has_any(root, leaves_on(state))
     except PermissionError:
         return os.path.lexists(root / DICOMDIR)
     except OSError:  # what was mounted there has gone
         return False
-    if dicomdir is None:
-        return False
     uid, is_ours = owner_of(dicomdir, state)
     return is_ours or not uid
+
+
+def _has_any(root: Path, leaves: Iterable[Leaf]) -> bool:
+    """Whether anything lies at `root` under the name of the file of one of `leaves`."""
+    return any(lexists(join(root, leaf.file_id or "")) for leaf in leaves)
 
 
 def why_left(written: Written, *, is_known: bool) -> str:
@@ -139,7 +148,7 @@ def changed_since(root: Path, dicomdir: bytes | None, state: FileSetState) -> Me
     else:
         how = "is gone (is the medium there?)"
         leaves = leaves_on(state)
-        if leaves and not any(lexists(join(root, leaf.file_id or "")) for leaf in leaves):
+        if leaves and not _has_any(root, leaves):
             then = ", and so is all of the File-set. Bring the medium back"
     return MediumError(
         f"The DICOMDIR at {root} {how}{then}; `fileset write ROOT --new-medium` gives that medium "

@@ -587,19 +587,19 @@ def test_what_goes_from_a_medium_mounted_elsewhere_is_kept_all_the_same(
     assert len(FileSet(elsewhere / "DICOMDIR")) == 2
 
 
-@pytest.mark.parametrize("how", ["folder", "DICOMDIR", "another's DICOMDIR"])
+@pytest.mark.parametrize("how", ["folder", "all but the folder", "another's DICOMDIR"])
 def test_a_root_is_taken_for_the_medium_once_that_is_no_longer_where_it_was(
     bench: Bench, tmp_path: Path, how: str
 ) -> None:
     bench.writer().write(bench.root)
     now = tmp_path / "now"
     shutil.copytree(bench.root, now)
-    if how == "folder":
-        shutil.rmtree(bench.root)
+    if how == "another's DICOMDIR":
+        shutil.copy(EXAMPLE, bench.root / "DICOMDIR")
     else:
-        (bench.root / "DICOMDIR").unlink()
-        if how != "DICOMDIR":
-            shutil.copy(EXAMPLE, bench.root / "DICOMDIR")
+        shutil.rmtree(bench.root)
+        if how != "folder":
+            bench.root.mkdir()
 
     told = f"The medium is at {now} now, and no longer at {bench.root}"
     with pytest.warns(UserWarning, match=re.escape(told)):
@@ -610,7 +610,9 @@ def test_a_root_is_taken_for_the_medium_once_that_is_no_longer_where_it_was(
     assert verify_kinds(bench) == []
 
 
-@pytest.mark.parametrize("there", ["as written", "edited", "damaged", "closed to us"])
+@pytest.mark.parametrize(
+    "there", ["as written", "edited", "damaged", "closed to us", "without a DICOMDIR"]
+)
 def test_a_copy_is_no_medium_while_the_medium_is_where_it_was(
     bench: Bench, tmp_path: Path, there: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -622,6 +624,8 @@ def test_a_copy_is_no_medium_while_the_medium_is_where_it_was(
         dicomdir.write_bytes(dicomdir.read_bytes().replace(b"CT_small", b"CT_SMALL") + bytes(2))
     elif there == "damaged":
         dicomdir.write_bytes(b"DICM")
+    elif there == "without a DICOMDIR":
+        dicomdir.unlink()
     elif there == "closed to us":
         read = medium_dicomdir.read_file
 
