@@ -13,7 +13,11 @@ from ledger.instances.record_keys import ENCAPSULATED_DOCUMENT, RT_PLAN_LABEL
 from ledger.instances.sop_classes import KNOWN_TYPES
 from ledger.instances.walker import describe
 from projections.dicomdir.findings import FindingKind, is_error
-from projections.dicomdir.record_checks import faults_of_elements, faults_of_type
+from projections.dicomdir.record_checks import (
+    faults_of_elements,
+    faults_of_reference,
+    faults_of_type,
+)
 
 Fault: TypeAlias = tuple[str, bool]
 """What is wrong, and whether that is an error: the check has warnings, too."""
@@ -76,6 +80,9 @@ def faults_of(candidate: Candidate, added: InstanceAdded) -> Iterator[Fault]:
         if number >= known or (differing and record in differing):
             parent = records[number - 1].type if number else None
             yield from _faults_of_record(record, parent, number == last)
+    uids = instance.sop_class_uid, instance.sop_instance_uid, instance.transfer_syntax_uid
+    for kind, fault in faults_of_reference(*uids):
+        yield f"its {records[-1].type} record {fault}", is_error(kind)
     if records[-1].type == "IMAGE" and (doubt := _doubt_of_type(instance)) is not None:
         yield doubt, False
 

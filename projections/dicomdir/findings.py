@@ -58,6 +58,7 @@ class FindingKind(Enum):
     BAD_VALUE = "bad-value"
     COMPRESSED_ICON = "compressed-icon"
     MISSING_REFERENCE = "missing-reference"
+    UNKNOWN_TRANSFER_SYNTAX = "unknown-transfer-syntax"
     DUPLICATE_PATIENT = "duplicate-patient"
     DUPLICATE_STUDY = "duplicate-study"
     DUPLICATE_SERIES = "duplicate-series"
@@ -107,6 +108,7 @@ _WARNINGS: Final = frozenset(
         FindingKind.UNDECLARED_CHARACTER_SET,
         FindingKind.BAD_CHARACTER_SET,
         FindingKind.BAD_VALUE,
+        FindingKind.UNKNOWN_TRANSFER_SYNTAX,
         FindingKind.SOP_CLASS_IN_META,
         FindingKind.SOP_INSTANCE_IN_META,
         FindingKind.KEY_DIFFERS,

@@ -7,17 +7,28 @@ reference are not looked at.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
 from ledger.elements import Element, character_set, format_tag, iterate, plain_text
 from ledger.instances.record_keys import RECORD_KEYS, UPPER_TYPES, Key, Need
 from ledger.instances.sop_classes import SINGLE_LEVEL_TYPES
-from ledger.tags import PATIENT_NAME, PRIVATE_RECORD_UID, RECORD_IDENTIFIERS, STUDY_INSTANCE_UID
+from ledger.instances.walker import describe
+from ledger.tags import (
+    PATIENT_NAME,
+    PRIVATE_RECORD_UID,
+    RECORD_IDENTIFIERS,
+    REFERENCED_SOP_CLASS_UID,
+    REFERENCED_SOP_INSTANCE_UID,
+    REFERENCED_TRANSFER_SYNTAX_UID,
+    STUDY_INSTANCE_UID,
+)
+from ledger.uids import TRANSFER_SYNTAXES
 from projections.dicomdir.decoded_directory import DecodedDirectory, DecodedRecord
 from projections.dicomdir.findings import Finding, FindingKind, Severity, finding
 from projections.dicomdir.text import faults_of_text
 from projections.dicomdir.tree import DecodedNode, Tree
-from projections.dicomdir.values import faults_of_values
+from projections.dicomdir.values import fault_of_uid, faults_of_values, in_words
 
 REMEDY: Final = "re-index the files, or rewrite the DICOMDIR with the program that made it"
 """What to do about a DICOMDIR that leads readers astray."""
@@ -271,15 +282,36 @@ def _check_reference(record: DecodedRecord) -> Iterator[Finding]:
         return
     for kind, why in file_id_faults(record.file_id):
         yield of_record(record, kind, f"has the File ID {name_of(record)!r}: {why}; rename it")
-    for tag, name, value in (
-        ("(0004,1510)", "Referenced SOP Class UID in File", record.sop_class_uid),
-        ("(0004,1511)", "Referenced SOP Instance UID in File", record.sop_instance_uid),
-        ("(0004,1512)", "Referenced Transfer Syntax UID in File", record.transfer_syntax_uid),
+    for kind, why in faults_of_reference(
+        record.sop_class_uid, record.sop_instance_uid, record.transfer_syntax_uid
     ):
-        if not value:
-            yield of_record(
-                record, FindingKind.MISSING_REFERENCE, f"lacks {tag} {name}: complete it"
-            )
+        yield of_record(record, kind, why)
+
+
+def faults_of_reference(
+    sop_class: str | None, sop_instance: str | None, syntax: str | None
+) -> Iterator[Fault]:
+    """Yield what is wrong with the UIDs by which a record references the instance in its file."""
+    yield from _faults_of_common(REFERENCED_SOP_CLASS_UID, sop_class)
+    yield from _faults_of_uid(REFERENCED_SOP_INSTANCE_UID, sop_instance)
+    yield from _faults_of_common(REFERENCED_TRANSFER_SYNTAX_UID, syntax)
+
+
+def _faults_of_uid(tag: int, uid: str | None) -> Iterator[Fault]:
+    if not uid:
+        yield FindingKind.MISSING_REFERENCE, f"lacks {describe(tag)}: complete it"
+    elif (why := fault_of_uid(uid)) is not None:
+        yield FindingKind.BAD_VALUE, in_words(tag, why)
+    elif tag == REFERENCED_TRANSFER_SYNTAX_UID and uid not in TRANSFER_SYNTAXES:
+        unknown = f"references a file in the transfer syntax {uid}, which PS3.6 doesn't have"
+        remedy = "so readers may be unable to decode it: save the file again in one that it has"
+        yield FindingKind.UNKNOWN_TRANSFER_SYNTAX, f"{unknown}, {remedy}"
+
+
+@lru_cache(maxsize=512)
+def _faults_of_common(tag: int, uid: str | None) -> tuple[Fault, ...]:
+    """As `_faults_of_uid`, for values that recur from record to record."""
+    return tuple(_faults_of_uid(tag, uid))
 
 
 def _check_name(

@@ -120,7 +120,10 @@ def fault_of_uid(text: str) -> str | None:
     """Return why `text` is not one UID, `None` if it is."""
     if not text:
         return "it is missing"
-    return fault_of_value(Element(SOP_INSTANCE_UID, "UI", text.encode("utf-8", "surrogateescape")))
+    # Most are of one instance alone, so nothing is remembered.
+    return _fault_of_text(
+        Element(SOP_INSTANCE_UID, "UI", text.encode("utf-8", "surrogateescape")), ""
+    )
 
 
 def _fault_of_part(vr: str, part: str) -> str | None:

@@ -715,22 +715,25 @@ damage("a file whose header names another SOP Class", Kind.SOP_CLASS_IN_META)(
 )
 
 
-@damage("a file in another encoding than its header says", Kind.ENCODING_DIFFERS)
-def _(m: Medium) -> None:
-    explicit, implicit = b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2\0\0\0"
+def _with_syntax(m: Medium, uid: str) -> None:
+    """Give the first image another Transfer Syntax UID, in its file and in its record."""
+    explicit = b"1.2.840.10008.1.2.1\0"
     path = m.first_file()
     data = path.read_bytes()
     assert explicit in data[:400]
-    path.write_bytes(data.replace(explicit, implicit, 1))
+    path.write_bytes(data.replace(explicit, uid.encode().ljust(len(explicit), b"\0"), 1))
+    m.refer(transfer_syntax_uid=uid)
 
-    def change(rows: Rows) -> None:
-        at = first(rows, "IMAGE")
-        reference = rows[at].reference
-        assert reference is not None
-        said = reference._replace(transfer_syntax_uid=implicit.decode().rstrip("\0"))
-        rows[at] = rows[at]._replace(reference=said)
 
-    m.rewrite(change)
+damage("a file in another encoding than its header says", Kind.ENCODING_DIFFERS)(
+    lambda m: _with_syntax(m, "1.2.840.10008.1.2")
+)
+damage("a transfer syntax that PS3.6 doesn't have", Kind.UNKNOWN_TRANSFER_SYNTAX)(
+    lambda m: _with_syntax(m, "1.2.840.10008.1.9")
+)
+damage("a Transfer Syntax UID that is none", Kind.BAD_VALUE)(
+    lambda m: _with_syntax(m, "1.2.840.10008.1.02")
+)
 
 
 damage("a file of another patient", Kind.PATIENT_DIFFERS)(

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from pydicom import Dataset, config, dcmread
+from pydicom.uid import ImplicitVRLittleEndian
 
 from fileset import FileSet
-from fileset.checking.conformance import FindingKind, examine_root
+from fileset.checking.conformance import FindingKind, Severity, examine_root
 from tests.support.cli_runs import CT, Cli, run
 
 STUDY, SERIES = "1.2.3.4", "1.2.3.4.5"
@@ -108,6 +109,38 @@ def test_an_invalid_value_is_a_warning_of_add_and_of_the_check(
 
 
 @pytest.mark.parametrize(
+    ("keyword", "element"),
+    [
+        ("SOPInstanceUID", "(0004,1511) Referenced SOP Instance UID in File"),
+        ("SOPClassUID", "(0004,1510) Referenced SOP Class UID in File"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("uid", "why"),
+    [
+        ("1.02.3", "UI takes numbers without leading zeros"),
+        ("1.5.5a", "UI takes numbers"),
+        ("1." + "2" * 70, "UI takes up to 64 characters, and it has 72"),
+        ("0.0", "a UID of zeros identifies nothing"),
+    ],
+)
+def test_an_invalid_uid_of_the_instance_is_a_warning_of_add_and_of_the_check(
+    cli: Cli, tmp_path: Path, keyword: str, element: str, uid: str, why: str
+) -> None:
+    path = put(tmp_path / "A", **{keyword: uid, f"MediaStorage{keyword}": uid})
+
+    document = cli.json("add", path)
+
+    note = notes(document)["A"].partition("; ")[0]
+    assert note.startswith(f"its IMAGE record has an invalid value in {element}: {why}")
+    assert document["faulty"] == 0
+    cli("write", tmp_path / "medium")
+    (finding,) = examine_root(tmp_path / "medium").findings
+    assert finding.kind is FindingKind.BAD_VALUE
+    assert told(note)[0] in finding.message
+
+
+@pytest.mark.parametrize(
     ("keyword", "uid", "kind"),
     [
         ("MediaStorageSOPInstanceUID", "1.2.9", FindingKind.SOP_INSTANCE_IN_META),
@@ -179,6 +212,36 @@ def test_a_transfer_syntax_that_is_not_that_of_the_bytes_is_told(cli: Cli, tmp_p
     (finding,) = examine_root(tmp_path / "medium").findings
     assert finding.kind is FindingKind.ENCODING_DIFFERS
     assert note in finding.message
+
+
+@pytest.mark.parametrize(
+    ("syntax", "kind"),
+    [
+        ("1.2.840.10008.1.4", FindingKind.UNKNOWN_TRANSFER_SYNTAX),
+        ("1.2.840.10008.1.9", FindingKind.UNKNOWN_TRANSFER_SYNTAX),
+        ("1.2.840.113619.5", FindingKind.UNKNOWN_TRANSFER_SYNTAX),
+        ("1.2.840.10008.1.02", FindingKind.BAD_VALUE),
+    ],
+)
+def test_a_transfer_syntax_that_nobody_knows_is_told(
+    cli: Cli, tmp_path: Path, syntax: str, kind: FindingKind
+) -> None:
+    path = tmp_path / "A"
+    ds = dcmread(put(path))
+    ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    ds.save_as(path)
+    data, old = path.read_bytes(), b"1.2.840.10008.1.2".ljust(18, b"\0")
+    assert old in data
+    path.write_bytes(data.replace(old, syntax.encode().ljust(18, b"\0"), 1))
+
+    document = cli.json("add", path)
+
+    (said,) = told(notes(document)["A"])
+    assert syntax in said or "(0004,1512)" in said
+    cli("write", tmp_path / "medium")
+    (finding,) = examine_root(tmp_path / "medium").findings
+    assert (finding.kind, finding.severity) == (kind, Severity.WARNING)
+    assert said in finding.message
 
 
 def test_file_set_add_warns_of_errors_and_not_of_values(tmp_path: Path) -> None:
