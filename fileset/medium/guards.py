@@ -17,7 +17,7 @@ from fileset.medium.check import (
     not_loaded,
     owner_of,
 )
-from fileset.medium.dicomdir import read_dicomdir
+from fileset.medium.dicomdir import leads_out, read_dicomdir
 from fileset.medium.errors import DicomdirReplacedError, MediumError
 from fileset.medium.paths import is_in, is_in_place, isdir, lexists
 from fileset.repository.folder import find_repository
@@ -117,6 +117,7 @@ def refuse_changed(plan: Plan, base: FileSetState, repository: Path | None) -> N
     """
     written = base.written
     root = Path(plan.root)
+    refuse_linked_dicomdir(root, is_ours=written is not None)
     dicomdir = read_dicomdir(root)
     if dicomdir is not None and dicomdir in (plan.interim, plan.dicomdir):
         return
@@ -154,6 +155,16 @@ def changed_since(root: Path, dicomdir: bytes | None, state: FileSetState) -> Me
         f"The DICOMDIR at {root} {how}{then}; `fileset write ROOT --new-medium` gives that medium "
         "up and writes everything to another one."
     )
+
+
+def refuse_linked_dicomdir(root: Path, *, is_ours: bool) -> None:
+    """Refuse a DICOMDIR that is a link out of `root`; a medium that `is_ours` can be repaired."""
+    if leads_out(root):
+        then = "as `fileset write --repair` does" if is_ours else "or write to another folder"
+        raise MediumError(
+            f"The DICOMDIR at {root} is a link that leads out of the medium, and is not followed: "
+            f"put the file itself there, {then}."
+        )
 
 
 def refuse_altered(plan: Plan) -> None:
@@ -250,6 +261,7 @@ def refuse_another(root: Path, state: FileSetState) -> None:
 
     One with the File-set UID of `state` is a copy of that.
     """
+    refuse_linked_dicomdir(root, is_ours=False)
     dicomdir = read_dicomdir(root)
     if dicomdir is None:
         return

@@ -27,6 +27,7 @@ from fileset.medium.guards import (
     refuse_altered,
     refuse_another,
     refuse_changed,
+    refuse_linked_dicomdir,
     refuse_medium_left,
     refuse_place,
     refuse_replaced,
@@ -163,9 +164,11 @@ class Writer:
         if repair and (root is None or is_same_place(root, written.root)):
             return there
         if root is not None and not is_same_place(root, written.root):
-            if self.is_moved(root):
-                return root
-            raise self._not_there(root, written)
+            if not self.is_moved(root):
+                raise self._not_there(root, written)
+            there = root
+        if not repair:
+            refuse_linked_dicomdir(there, is_ours=True)
         dicomdir = read_dicomdir(there)
         if is_as_written(dicomdir, written):
             return there

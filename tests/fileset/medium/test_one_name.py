@@ -214,12 +214,49 @@ def test_both_checks_tell_of_a_link_that_leads_out(plain: Path, make: Any, relat
     # Nothing is written through it, and what it leads to stays as it is.
     cli = Cli(plain.parent / "archive")
     cli("set", "id=OTHER")
-    if make is not link_dicomdir:
-        cli("write", code=3)
+    assert "leads out of the medium" in cli("write", code=3).err
     output_of("--repo", cli.repository, "write", "--repair")
     assert {p: p.read_bytes() for p in before} == before
     if make is link_file:
         assert not (plain / "A" / "IM1").is_symlink()
+
+
+@pytest.mark.parametrize("staged", [True, False])
+def test_a_dicomdir_that_is_a_link_out_is_replaced_by_a_repair_only(
+    plain: Path, staged: bool
+) -> None:
+    cli = Cli(plain.parent / "archive")
+    link_dicomdir(plain, plain.parent / "elsewhere", relative=False)
+    outside = plain.parent / "elsewhere" / "DICOMDIR"
+    before = outside.read_bytes()
+    if staged:
+        cli("set", "id=OTHER")
+        told = "is a link that leads out of the medium, and is not followed: put the file itself"
+        for options in ((), ("--dry-run",)):
+            assert told in cli("write", *options, code=3).err
+
+    cli("write", "--repair")
+
+    assert not (plain / "DICOMDIR").is_symlink()
+    assert outside.read_bytes() == before
+    assert "all is well" in cli("verify").out
+
+
+@pytest.mark.parametrize("options", [(), ("--at", "now"), ("--new-medium",)])
+def test_nothing_new_is_written_where_such_a_link_is(plain: Path, options: tuple[str, ...]) -> None:
+    cli = Cli(plain.parent / "archive")
+    if not options:
+        cli = Cli(plain.parent / "second")
+        run("init", cli.repository)
+        cli("add", plain / "A")
+    new = plain.parent / "new"
+    new.mkdir()
+    (new / "DICOMDIR").symlink_to(examples.get_path("dicomdir"))
+
+    error = cli("write", new, *options, code=3).err
+
+    assert "put the file itself there, or write to another folder" in error
+    assert (new / "DICOMDIR").is_symlink()
 
 
 @pytest.mark.parametrize("make", [link_file, link_folder])
