@@ -24,6 +24,7 @@ from fileset.medium.check import (
 )
 from fileset.medium.dicomdir import leads_out, read_dicomdir
 from fileset.medium.other_names import OtherNames
+from fileset.medium.paths import link_above
 from fileset.progress import PhasedProgress, Progress
 from fileset.repository.named_roots import Roots, unnamed
 from ledger.events import Placement
@@ -173,9 +174,15 @@ def _of_file(checked: CheckedFile, names: OtherNames) -> Iterator[RepositoryFind
         )
     elif fault is Fault.OUTSIDE:
         kind = RepositoryFindingKind.FILE_CHANGED
-        message = (
-            f"{path} is or is below a link that leads out of the medium, and was not followed."
-        )
+        link = link_above(path, names.root)
+        if link is None:
+            message = f"{path} is a link that leads out of the medium, and was not followed."
+        else:
+            message = (
+                f"{path} is below the link {link} and leads out of the medium, and was not "
+                "followed. Remove that link:"
+            )
+            advice = f"then {_REPLACING}"
     elif fault is Fault.OTHERS:
         kind = RepositoryFindingKind.FILE_CHANGED
         message = (

@@ -19,7 +19,7 @@ from fileset.medium.check import (
 )
 from fileset.medium.dicomdir import leads_out, read_dicomdir
 from fileset.medium.errors import DicomdirReplacedError, MediumError
-from fileset.medium.paths import is_in, is_in_place, isdir, lexists
+from fileset.medium.paths import is_in, is_in_place, isdir, lexists, link_above
 from fileset.repository.folder import find_repository
 from ledger.errors import LedgerError
 from ledger.names import one_name
@@ -179,16 +179,26 @@ def refuse_altered(plan: Plan) -> None:
             continue
         path = within + leaf.file_id
         if names.leads_out(leaf.file_id):
-            raise MediumError(
-                f"{path} is or is below a link that leads out of the medium: put the file itself "
-                "there, as `fileset write --repair` does where it has the bytes."
-            )
+            raise MediumError(_led_out(path, plan.root))
         if (how := how_altered(path, leaf)) is None:
             continue
         raise MediumError(
             f"{path} {how}: put it back as it was, as `fileset write --repair` does where it has "
             f"the bytes, or remove the instance {leaf.uid} from the File-set."
         )
+
+
+def _led_out(path: str, root: str) -> str:
+    """Return that a link leads from `path` out of the medium, with what a repair needs."""
+    if (link := link_above(path, root)) is not None:
+        return (
+            f"{path} is below the link {link} and leads out of the medium: remove that link, then "
+            "`fileset write --repair` puts back the files below it where it has the bytes."
+        )
+    return (
+        f"{path} is a link that leads out of the medium: put the file itself there, as `fileset "
+        "write --repair` does where it has the bytes."
+    )
 
 
 def refuse_replaced(root: Path, expected: bytes | None, new: bytes) -> None:

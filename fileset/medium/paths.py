@@ -138,6 +138,16 @@ def is_straight(folder: str, root: str) -> bool:
     return realpath(folder) == (join(realpath(root), below).rstrip("/") or "/")
 
 
+def link_above(path: StrPath, root: StrPath) -> str | None:
+    """Return the first link on the way from `root` to the folder of `path`, `None` if none is."""
+    way = os.fspath(root)
+    for name in dirname(os.path.relpath(path, root)).split("/"):
+        way = join(way, name)
+        if islink(way):
+            return way
+    return None
+
+
 def is_within(path: StrPath, root: StrPath) -> bool:
     """Whether `path`, below `root`, is where it says, so that nothing else is changed there."""
     path, root = os.fspath(path), os.fspath(root)

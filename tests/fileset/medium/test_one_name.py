@@ -221,6 +221,34 @@ def test_both_checks_tell_of_a_link_that_leads_out(plain: Path, make: Any, relat
         assert not (plain / "A" / "IM1").is_symlink()
 
 
+def test_what_is_told_to_do_about_a_folder_that_is_a_link_out_is_enough(plain: Path) -> None:
+    link_folder(plain, plain.parent / "elsewhere", relative=False)
+    cli = Cli(plain.parent / "archive")
+    cli("set", "id=OTHER")
+    below = f"{plain / 'A' / 'IM1'} is below the link {plain / 'A'} and leads out of the medium"
+    remove = "remove that link, then `fileset write --repair` puts back"
+    assert f"{below}: {remove}" in cli("write", code=3).err
+    told = cli("verify", code=1).out
+    assert f"{below}, and was not followed. Remove that link: then `fileset write --repair`" in told
+
+    (plain / "A").unlink()
+    cli("write", "--repair")
+
+    assert "all is well" in cli("verify").out
+
+
+def test_what_is_told_to_do_about_a_file_that_is_a_link_out_is_enough(plain: Path) -> None:
+    link_file(plain, plain.parent / "elsewhere", relative=False)
+    cli = Cli(plain.parent / "archive")
+    cli("set", "id=OTHER")
+    error = cli("write", code=3).err
+    assert f"{plain / 'A' / 'IM1'} is a link that leads out of the medium: put the file" in error
+
+    cli("write", "--repair")
+
+    assert "all is well" in cli("verify").out
+
+
 @pytest.mark.parametrize("staged", [True, False])
 def test_a_dicomdir_that_is_a_link_out_is_replaced_by_a_repair_only(
     plain: Path, staged: bool
