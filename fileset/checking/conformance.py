@@ -22,6 +22,7 @@ from fileset.checking.unlisted_files import UnlistedFiles
 from fileset.progress import Progress
 from fileset.python_gc import gc_paused
 from ledger.errors import InstanceError
+from ledger.files import read_file
 from projections.dicomdir.decoder import decode_dicomdir
 from projections.dicomdir.definitions import DICOMDIR
 from projections.dicomdir.findings import Finding, FindingKind, Severity
@@ -91,6 +92,19 @@ def examine_root(
     report.findings += UnlistedFiles(resolved, files.listed).findings()
     report.findings = _without_consequences(report.findings)
     return report
+
+
+@gc_paused()
+def examine_dicomdir(path: Path) -> list[Finding]:
+    """Return what `examine_root` finds wrong with the DICOMDIR at `path` itself.
+
+    OSError, InstanceError or MemoryError if it can't be read.
+    """
+    data = read_file(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's: what is wrong becomes a finding
+        directory = decode_dicomdir(data, name=DICOMDIR)
+    return list(check_dicomdir(data, directory, link(directory)))
 
 
 def _without_consequences(findings: list[Finding]) -> list[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -107,7 +107,7 @@ def init(
     read, and its digest recorded. Missing files are reported and left out. Files that can't be
     read, that are not what their records say, or to whose records no offset leads are reported and
     adopted. In either case the exit code is 1, and also if several persons seem to have one Patient
-    ID.
+    ID. What `verify ROOT` would find wrong with the DICOMDIR itself is a warning.
 
     A DICOMDIR may be damaged, or wrong about its files. With --repair, the intact records of one
     that can't be read are used, records are moved to where their files belong, completed and
@@ -152,11 +152,9 @@ def _init_from(
         "mends": dict(kinds),
         "mended": [asdict(mend) for mend in mended],
     }
-    if repair:
-        session.warnings += _not_mended(fs)
-    session.warnings += [
-        f"{each.message} `fileset set` does that." for each in identity_faults(fs.state.identity)
-    ]
+    odd = [each.message for each in identity_faults(fs.state.identity)]
+    session.warnings += _not_mended(fs) if repair else _adopted_as_it_is(dicomdir, odd)
+    session.warnings += [f"{message} `fileset set` does that." for message in odd]
     answer.status = INCOMPLETE if left_out or doubts or mismatches else OK
     return answer
 
@@ -192,6 +190,18 @@ def _not_mended(fs: FileSet) -> Iterator[str]:
             f"{count(len(odd), 'file')} whose name is not a File ID (PS3.10 Section 8.5): "
             f"{some(odd, 3)}. `fileset write --layout conformant` renames them"
         )
+
+
+def _adopted_as_it_is(dicomdir: Path, told: Collection[str]) -> Iterator[str]:
+    """Yield what the check of the File-set will find wrong with its DICOMDIR, but for `told`."""
+    # A new File-set needs none of this, which takes long to import.
+    from fileset.checking.conformance import examine_dicomdir  # noqa: PLC0415
+    from fileset.cli.screen.findings import adoption_warnings  # noqa: PLC0415
+
+    try:
+        yield from adoption_warnings(examine_dicomdir(dicomdir), told)
+    except (OSError, InstanceError, MemoryError):
+        return  # it was adopted all the same, and changed or went away since
 
 
 def _init_empty(session: Session, path: Path, settings: dict[str, Any]) -> Answer:

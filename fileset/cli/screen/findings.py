@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final
 
-from fileset.checking.conformance import ConformanceReport, Finding, Severity
+from fileset.checking.conformance import ConformanceReport, Finding, FindingKind, Severity
 from fileset.checking.findings import RepositoryFinding
 from fileset.checking.journal import CheckpointProof
 from fileset.checking.repository import VerificationReport
@@ -82,6 +82,63 @@ def conformance_lines(report: ConformanceReport, *, show_all: bool) -> Iterator[
         return
     style = _STYLES[Severity.ERROR if errors else Severity.WARNING]
     yield (Span(f"{checked}: {count(errors, 'error')}, {count(warnings, 'warning')}.", style),)
+
+
+_TOLD_OTHERWISE: Final = frozenset(
+    (
+        FindingKind.CONSISTENCY_FLAG,
+        FindingKind.FIRST_OFFSET,
+        FindingKind.BAD_OFFSET,
+        FindingKind.OFFSET_CYCLE,
+        FindingKind.ORPHAN_RECORD,
+        FindingKind.NOT_IN_USE,
+        FindingKind.COMPRESSED_ICON,
+        FindingKind.DUPLICATE_INSTANCE,
+        FindingKind.DUPLICATE_FILE,
+    )
+)
+"""What an adoption tells in its own words, with what it makes of it."""
+
+_REWRITTEN: Final = frozenset(
+    (
+        FindingKind.DICOMDIR_ENCODING,
+        FindingKind.FILE_META,
+        FindingKind.FILE_SET_UID,
+        FindingKind.GROUP_LENGTH,
+        FindingKind.MISSING_ELEMENT,
+        FindingKind.LAST_OFFSET,
+    )
+)
+"""What is right in every DICOMDIR that is written anew."""
+
+
+def adoption_warnings(findings: Iterable[Finding], told: Collection[str]) -> Iterator[str]:
+    """Yield what is wrong with a DICOMDIR that was adopted as it is, and what puts it right.
+
+    Messages in `told` are left out.
+    """
+    kinds: dict[FindingKind, list[Finding]] = {}
+    for finding in findings:
+        if finding.kind not in _TOLD_OTHERWISE and finding.message not in told:
+            kinds.setdefault(finding.kind, []).append(finding)
+    for kind, found in kinds.items():
+        yield from (each.message for each in found[:SHOWN])
+        if len(found) > SHOWN:
+            more = f"{len(found) - SHOWN:,} more"
+            yield f"{kind.value}: and {more}: `fileset verify ROOT --all` lists them."
+    errors = Counter(
+        kind in _REWRITTEN
+        for kind, found in kinds.items()
+        for each in found
+        if each.severity is Severity.ERROR
+    )
+    has = f"The DICOMDIR has {count(errors.total(), 'error')}"
+    if errors[False]:
+        yield f"{has}: `fileset init --repair` corrects what the files can tell."
+    elif errors:
+        it = "it" if errors.total() == 1 else "them"
+        rewrite = f"`fileset init --repair` stages a write for {it}"
+        yield f"{has}, which the next write of any change puts right; {rewrite}."
 
 
 def verification_document(report: VerificationReport) -> dict[str, Any]:

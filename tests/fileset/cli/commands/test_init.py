@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
-from cli_runs import CT, Cli, copy_of_example, run
+from cli_runs import CT, DICOMDIR, Cli, copy_of_example, indexed_disc, run
+from pydicom import config, dcmread
 
 
 def test_init_makes_a_repository_for_its_owner_alone(tmp_path: Path) -> None:
@@ -97,3 +99,61 @@ def test_a_dicomdir_that_leads_out_of_its_root_is_refused_without_a_trace(tmp_pa
     )
     assert "inside the DICOMDIR root" in run("init", tmp_path / "r", "--from", dicomdir, code=3).err
     assert not (tmp_path / "r").exists()
+
+
+def _adopt_variant(variant: str, tmp_path: Path) -> Path:
+    """A copy of pydicom's example with another of its DICOMDIRs."""
+    dicomdir = copy_of_example(tmp_path / "cd")
+    shutil.copy(Path(DICOMDIR).with_name(f"DICOMDIR-{variant}"), dicomdir)
+    return dicomdir
+
+
+@pytest.mark.parametrize("variant", ["nooffset", "implicit", "bigEnd"])
+def test_what_the_check_calls_an_error_of_a_dicomdir_is_told_on_adoption(
+    tmp_path: Path, variant: str
+) -> None:
+    dicomdir = _adopt_variant(variant, tmp_path)
+    wrong = run("verify", dicomdir, "--json", code=1).document
+    errors = [each["message"] for each in wrong["findings"] if each["severity"] == "error"]
+    assert errors
+
+    told = run("init", tmp_path / "r", "--from", dicomdir, "--json").document["warnings"]
+
+    assert set(errors) <= set(told)
+    number = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+    assert told[-1].startswith(f"The DICOMDIR has {number}, which the next write ")
+    cli = Cli(tmp_path / "r")
+    assert cli.status() == ""
+    cli("set", "id=OTHER")
+    cli("write")
+    assert run("verify", dicomdir, "--json").document["errors"] == 0
+
+
+def test_what_is_repaired_on_adoption_is_not_told_as_an_error(tmp_path: Path) -> None:
+    dicomdir = _adopt_variant("nooffset", tmp_path)
+    repaired = run("init", tmp_path / "r", "--from", dicomdir, "--repair", "--json").document
+    assert repaired["mends"] == {"form": 2}
+    assert repaired["warnings"] == []
+
+
+def test_invalid_values_of_an_adopted_dicomdir_are_told_and_of_many_the_first_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config.settings, "writing_validation_mode", config.IGNORE)
+    monkeypatch.setattr(config.settings, "reading_validation_mode", config.IGNORE)
+    files = {}
+    for number in range(1, 8):
+        ds = dcmread(CT)
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"1.2.0{number}"
+        ds.save_as(tmp_path / f"IM{number}", enforce_file_format=True)
+        files[f"IM{number}"] = tmp_path / f"IM{number}"
+    indexed_disc(tmp_path / "disc", **files)
+
+    told = run("init", tmp_path / "r", "--from", tmp_path / "disc", "--json").document["warnings"]
+
+    assert [text.split(": UI takes")[0].split(" has ")[-1] for text in told[:-1]] == [
+        "an invalid value in (0004,1511) Referenced SOP Instance UID in File"
+    ] * 5
+    assert told[-1] == "bad-value: and 2 more: `fileset verify ROOT --all` lists them."
+    found = run("verify", tmp_path / "disc", "--json").document["findings"]
+    assert {each["message"] for each in found} >= set(told[:-1])
