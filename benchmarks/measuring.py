@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from typing import Any, TypeVar
@@ -114,10 +115,13 @@ def peak() -> int:
     return getrusage(RUSAGE_SELF).ru_maxrss * 1024
 
 
-def exponent(costs: dict[int, float]) -> float:
-    """Return the growth exponent of costs by size: the least-squares slope of logarithms."""
-    points = [(math.log(size), math.log(cost)) for size, cost in costs.items()]
-    mean_x, mean_y = (sum(values) / len(points) for values in zip(*points, strict=True))
-    spread = sum((x - mean_x) ** 2 for x, _ in points)
-    slope: float = sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
-    return slope
+def exponents(costs: dict[int, float]) -> dict[int, float]:
+    """Return how costs grow up to each size from the one before: the slope of logarithms.
+
+    One slope over all sizes would hide what happens at the largest.
+    """
+    sizes = sorted(costs)
+    return {
+        size: math.log(costs[size] / costs[before]) / math.log(size / before)
+        for before, size in pairwise(sizes)
+    }

@@ -11,8 +11,8 @@ from pathlib import Path
 from attrs import define, field, frozen
 
 from benchmarks import ours
-from benchmarks.inputs import make_instances
-from benchmarks.measuring import Cost, in_child
+from benchmarks.inputs import instances, make_instances
+from benchmarks.measuring import Cost, command, in_child
 
 
 @frozen
@@ -71,6 +71,7 @@ class Workbench:
     _sources: dict[tuple[int, int, bool], Path] = field(factory=dict)
     _archives: dict[int, Archive] = field(factory=dict)
     _indexing: dict[int, list[Cost]] = field(factory=dict)
+    _changing: dict[int, dict[str, list[Cost]]] = field(factory=dict)
 
     def source(self, count: int, size: int | None = None, *, sparse: bool = False) -> Path:
         """Return a folder with `count` instances, which nobody changes."""
@@ -115,6 +116,27 @@ class Workbench:
                 in_child(ours.index, source) for _ in range(self.repeat(count))
             ]
         return self._indexing[count]
+
+    def changing(self, count: int) -> dict[str, list[Cost]]:
+        """Return what commands cost that change a File-set of `count` instances by one.
+
+        In the end it is as it was.
+        """
+        if count not in self._changing:
+            program: list[str | Path] = [ours.program(), "--repo", self.archive(count).repository]
+            costs: dict[str, list[Cost]] = {}
+            with self.scratch() as folder:
+                file = folder / "one"
+                data = next(instances(1, size=self.sizes.size, seed=self.seed + 1))
+                file.write_bytes(data)
+                steps: dict[str, list[str | Path]] = {
+                    "add": ["add", file], "set": ["set", "id=ANOTHER"], "undo": ["undo"],
+                }  # fmt: skip
+                for _ in range(self.sizes.repeat):
+                    for step in ("add", "undo", "set", "undo"):
+                        costs.setdefault(step, []).append(command([*program, *steps[step]]))
+            self._changing[count] = costs
+        return self._changing[count]
 
     def repeat(self, count: int) -> int:
         """Return how often something is done whose cost follows `count`: once if that is much."""

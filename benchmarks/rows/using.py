@@ -128,6 +128,16 @@ def _against_pydicom(
     return measure
 
 
+def _of_one_change(step: str) -> Callable[[Workbench], Measured]:
+    def measure(bench: Workbench) -> Measured:
+        small, large = (
+            bench.changing(size)[step] for size in (bench.sizes.least, bench.sizes.most)
+        )
+        return compared(cpu, (large, small))
+
+    return measure
+
+
 _IMPORTING: Final = '`python -c "import pydicom"`'
 _WHOLE: Final = "CPU of the command from start to end; warm cache"
 
@@ -171,6 +181,17 @@ ROWS: Final = [
         "CPU of the first pass in a new process, loading aside; warm cache",
         Faster(1),
         _attributes,
+    ),
+    *(
+        Row(
+            f"one-{step}",
+            f"`fileset {example}` on {{s.most:,}} instances, new process",
+            "the same on {s.least:,}",
+            _WHOLE,
+            Within(2),
+            _of_one_change(step),
+        )
+        for step, example in (("add", "add FILE"), ("set", "set id=..."), ("undo", "undo"))
     ),
     Row(
         "find-command",

@@ -10,7 +10,7 @@ from typing import Final
 from benchmarks import ours, peers
 from benchmarks.counting import Touched
 from benchmarks.goals import Conditions, Faster, Limit, Measured, Within
-from benchmarks.measuring import Cost, Figure, alternate, exponent, in_child
+from benchmarks.measuring import Cost, Figure, alternate, exponents, in_child
 from benchmarks.rows.row import Row, compared, cpu, wall
 from benchmarks.workbench import Workbench
 
@@ -37,7 +37,7 @@ def _encode(bench: Workbench) -> Measured:
         costs = [in_child(ours.encode, repository) for _ in range(bench.sizes.repeat)]
         figures[size] = cpu(costs)
     seconds = {size: figure.value for size, figure in figures.items() if figure}
-    slope = exponent(seconds)
+    slope = max(exponents(seconds).values())
     largest = figures[bench.sizes.most]
     assert largest is not None
     return Measured(
