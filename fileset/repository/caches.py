@@ -26,7 +26,7 @@ class Caches:
         self._blobs = store.blobs
         self._journal = store.journal
         self._lock = store.lock
-        self._snapshot_position = 0
+        self._snapshot_position = self._snapshot_touched = 0
 
     # --- the state -------------------------------------------------------------------------------
 
@@ -42,19 +42,22 @@ class Caches:
 
     def loaded(self, kept: snapshots.Snapshot) -> None:
         """Remember that the state goes on from `kept`."""
-        self._snapshot_position = kept.state.position
+        self._snapshot_position, self._snapshot_touched = kept.state.position, kept.state.touched
 
     def keep_snapshot(self, state: FileSetState) -> None:
         """Save the state if the journal has grown by much since the last time.
 
-        That is by an eighth. So all the snapshots ever made cost some nine times the last one,
-        which is about what recording the events cost; and the events that come after a snapshot
-        are folded in about the time in which it is read.
+        That is by an eighth, or by events that concern as many instances: one write concerns all.
+        So all the snapshots ever made cost some nine times the last one, which is about what
+        recording the events cost; and the events that come after a snapshot are folded in about the
+        time in which it is read.
         """
-        position = state.position
-        if position - self._snapshot_position < max(_SNAPSHOT_EVERY, position // 8):
+        position, touched = state.position, state.touched
+        grown = max(position - self._snapshot_position, touched - self._snapshot_touched)
+        if grown < max(_SNAPSHOT_EVERY, position // 8):
             return
-        self._snapshot_position = position  # if it can't be kept now, not at every change from here
+        # If it can't be kept now, not at every change from here.
+        self._snapshot_position, self._snapshot_touched = position, touched
         self._keep(SNAPSHOT, position, lambda chain_hash: snapshots.dump(state, chain_hash))
 
     def summary(self) -> Summary | None:
@@ -71,14 +74,14 @@ class Caches:
 
     def drop_states(self) -> None:
         """Delete the snapshot and the summary; the caller keeps others out."""
-        self._snapshot_position = 0
+        self._snapshot_position = self._snapshot_touched = 0
         if self._blobs is not None:
             for name in (SNAPSHOT, SUMMARY):
                 self._blobs.delete(name)
 
     def drop_all(self) -> None:
         """Delete all that can be built again; the caller keeps others out."""
-        self._snapshot_position = 0
+        self._snapshot_position = self._snapshot_touched = 0
         if self._blobs is not None:
             self._blobs.clear()
 

@@ -88,6 +88,8 @@ class FileSetState:
         The position of an erasure that has begun and not been completed.
     erasures : int
         How many there were.
+    touched : int
+        Goes up with every instance that an event concerns: what it costs to fold them again.
     revision : int
         Goes up with every change of the tree; caches of what is derived from it compare it.
     """
@@ -108,6 +110,7 @@ class FileSetState:
         self.erasing: int | None = None
         self.erasures = 0
         self.revision = 0
+        self.touched = 0
         self._withdrawn: dict[str, dict[Handle, Leaf]] | None = None
 
     def copy(self) -> FileSetState:
@@ -166,6 +169,7 @@ class FileSetState:
             return
         leaf = self.leaf(handle)
         self.revision += 1
+        self.touched += 1
         self.hierarchy.rank(leaf, rank)
         if self._withdrawn is not None:
             if rank:
@@ -194,6 +198,7 @@ class FileSetState:
             ghost.on_medium = file_id is not None
             return
         leaf = self.leaf(handle)
+        self.touched += 1
         self.hierarchy.lay(leaf, file_id)
         if leaf.is_live:
             if file_id is None:  # restored while the write was under way

@@ -357,6 +357,22 @@ def test_what_concerns_one_instance_makes_no_other_of_those_that_a_snapshot_has(
     assert counts[0] == counts[1] == 2
 
 
+def test_a_write_is_not_folded_again_by_who_opens_the_file_set(
+    sources: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fileset.repository.caches, "_SNAPSHOT_EVERY", FEW // 2)
+    with FileSet(repository=tmp_path / "repository") as fs:
+        fs.add_many(sources[FEW])
+        fs.write(tmp_path / "medium")
+    with counted() as costs, leaves_made() as leaves:
+        FileSet.open(tmp_path / "repository").close()
+        with FileSet.open(tmp_path / "repository") as fs:
+            assert len(fs) == FEW
+
+    assert costs.folded == 0
+    assert leaves == []
+
+
 @contextmanager
 def leaves_made() -> Iterator[list[int]]:
     """Give the rows of the snapshot of which the block makes instances."""
