@@ -44,16 +44,18 @@ class Caches:
         """Remember that the state goes on from `kept`."""
         self._snapshot_position, self._snapshot_touched = kept.state.position, kept.state.touched
 
-    def keep_snapshot(self, state: FileSetState) -> None:
+    def keep_snapshot(self, state: FileSetState, *, closing: bool = False) -> None:
         """Save the state if the journal has grown by much since the last time.
 
-        That is by an eighth, or by events that concern as many instances: one write concerns all.
-        So all the snapshots ever made cost some nine times the last one, which is about what
-        recording the events cost; and the events that come after a snapshot are folded in about the
-        time in which it is read.
+        That is by an eighth; where the repository is `closing`, also by events that concern as many
+        instances: one write concerns all. So all the snapshots ever made cost some nine times the
+        last one, which is about what recording the events cost; and the events that come after a
+        snapshot are folded in about the time in which it is read.
         """
         position, touched = state.position, state.touched
-        grown = max(position - self._snapshot_position, touched - self._snapshot_touched)
+        grown = position - self._snapshot_position
+        if closing:
+            grown = max(grown, touched - self._snapshot_touched)
         if grown < max(_SNAPSHOT_EVERY, position // 8):
             return
         # If it can't be kept now, not at every change from here.

@@ -112,6 +112,8 @@ class States:
 
     def keep(self) -> None:
         """Keep a snapshot if the journal has grown by much, a summary if it has grown at all."""
-        self.keep_snapshot()
-        if self.present is not None and self.present.position > self._loaded_position:
+        if self.present is None:
+            return
+        self.caches.keep_snapshot(self.present, closing=True)
+        if self.present.position > self._loaded_position:
             self.caches.keep_summary(summarise(self.present))
