@@ -26,8 +26,9 @@ def verify_content(vault: Vault, state: FileSetState | None) -> Iterator[Reposit
     owners = _owners(state, {damage.digest for damage in damages if damage.digest}) if state else {}
     for damage in damages:
         leaf = owners.get(damage.digest) if damage.digest else None
-        if leaf is None and damage.may_be_torn and state is not None:
-            continue  # no event names it
+        is_needed = leaf is not None and leaf.placement is Placement.VAULT
+        if damage.may_be_torn and state is not None and not is_needed:
+            continue  # no event says that the vault has it: it was never part of a whole batch
         whose = f" (the instance {leaf.uid}, added at position {leaf.handle})" if leaf else ""
         yield RepositoryFinding(
             RepositoryFindingKind.VAULT,
@@ -52,11 +53,13 @@ def verify_content(vault: Vault, state: FileSetState | None) -> Iterator[Reposit
 
 
 def _owners(state: FileSetState, digests: set[Digest]) -> Mapping[Digest, Leaf]:
-    """Return the first instance that has each of the `digests`."""
+    """Return an instance that has each of the `digests`: the first whose bytes the vault keeps."""
     owners: dict[Digest, Leaf] = {}
     for leaf in state.hierarchy.leaves.values() if digests else ():
         if leaf.content is not None and leaf.content.digest in digests:
-            owners.setdefault(leaf.content.digest, leaf)
+            owner = owners.setdefault(leaf.content.digest, leaf)
+            if owner.placement is not Placement.VAULT and leaf.placement is Placement.VAULT:
+                owners[leaf.content.digest] = leaf
     return owners
 
 

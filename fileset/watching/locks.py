@@ -94,7 +94,8 @@ class WatcherLock:
     def __init__(self, lock: Path, folder: str) -> None:
         self._fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            is_ours = _lock(self._fd, fcntl.F_WRLCK)
+            with naming(lock):
+                is_ours = _lock(self._fd, fcntl.F_WRLCK)
         except BaseException:
             os.close(self._fd)
             raise

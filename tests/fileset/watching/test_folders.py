@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -17,7 +18,7 @@ from fileset.quarantine.quarantine import Quarantine
 from fileset.watching import After, Settings, Watcher
 from fileset.watching.folders import Folder
 from fileset.watching.host import HostState
-from fileset.watching.locks import is_held
+from fileset.watching.locks import WatcherLock, is_held
 from fileset.watching.mounts import file_system, overlap
 
 MOUNTS = [
@@ -172,3 +173,15 @@ def test_folders_overlap_if_one_holds_the_other() -> None:
     assert overlap("/a/b", "/a")
     assert overlap("/", "/a")
     assert not overlap("/a", "/ab")
+
+
+def test_a_lock_that_the_disk_refuses_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("fileset.watching.locks.fcntl.fcntl", fail)
+    with pytest.raises(OSError, match="Input/output error") as told:
+        WatcherLock(tmp_path / "x.lock", "a folder")
+    assert str(told.value.filename) == str(tmp_path / "x.lock")
