@@ -29,17 +29,20 @@ class Lookup:
 
     def find(self, raw: bytes) -> PackEntry | None:
         """Return where the content of a digest is, `None` where the vault has none."""
-        entry = self._ask(lambda index: index.find(raw))
+        entry = self._indexed(raw)
         if entry is not None:
             return entry
         ends, packs = self.ends(), list_packs(self._folder)
         if ends == {pack.number: pack.size for pack in packs}:
             # A batch may have brought the index up to date since it was asked.
-            return self._ask(lambda index: index.find(raw))
+            return self._indexed(raw)
         if (tail := self._tail_of(packs, ends)) is not None:
-            return tail.entries.get(raw) or self._ask(lambda index: index.find(raw))
+            return tail.entries.get(raw) or self._indexed(raw)
         self._drop_view()  # perhaps another file has taken its place
         return self.find_in_packs(raw)
+
+    def _indexed(self, raw: bytes) -> PackEntry | None:
+        return self._ask(lambda index: index.find(raw))
 
     def find_in_packs(self, raw: bytes) -> PackEntry | None:
         """Return where the content of a digest is, whatever became of the index."""

@@ -6,7 +6,7 @@ these add is remembered here, and found again by going through the end of the pa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Final
 
 from attrs import define, field
@@ -62,13 +62,20 @@ def read_tail(pack: Pack, start: int, *, trusted: bool) -> Tail | None:
 
     With `trusted`, headers are believed.
     """
-    entries, end = list(scan(pack, start, trusted=trusted)), start
+    entries = list(scan(pack, start, trusted=trusted))
+    if end_of_run(entries, start) != pack.size:
+        return None
+    return Tail(pack, start, {entry.raw: entry for entry in entries}, is_durable=False)
+
+
+def end_of_run(entries: Iterable[PackEntry], start: int) -> int:
+    """Return where the entries end that follow on each other from the offset `start` on."""
+    end = start
     for entry in entries:
         if entry.offset != end:
-            return None
+            break
         end = entry.end
-    found = {entry.raw: entry for entry in entries}
-    return Tail(pack, start, found, is_durable=False) if end == pack.size else None
+    return end
 
 
 def is_short(entries: Sized, start: int, end: int) -> bool:

@@ -20,7 +20,7 @@ from ledger.vault.appender import NOTHING_ADDED, Appender, io_trouble, seal
 from ledger.vault.index import PackIndex, journal_of, remove_database
 from ledger.vault.lookup import Lookup
 from ledger.vault.packs import Pack, PackEntry, entry_pieces, is_torn, keep_tail, list_packs, scan
-from ledger.vault.tail import Tail, behind_index, is_short, read_tail
+from ledger.vault.tail import Tail, behind_index, end_of_run, is_short, read_tail
 
 
 class Upkeep:
@@ -239,7 +239,7 @@ class Upkeep:
         elif pack.size > end:
             entries = list(scan(pack, end, trusted=pack.sealed))
             if not pack.sealed:
-                run = _end_of_run(entries, end)
+                run = end_of_run(entries, end)
                 if ends and (apart := [entry for entry in entries if entry.offset >= run]):
                     # Those of a batch that a power failure tore, or behind an entry that was
                     # damaged later: all that is whole stays.
@@ -277,13 +277,3 @@ class Upkeep:
         if not pack.sealed:
             self._secure(pack, pack.size)
             seal(pack.path)
-
-
-def _end_of_run(entries: Iterable[PackEntry], start: int) -> int:
-    """Return where the entries end that follow on each other from the offset `start` on."""
-    end = start
-    for entry in entries:
-        if entry.offset != end:
-            break
-        end = entry.end
-    return end

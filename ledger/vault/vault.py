@@ -41,6 +41,7 @@ from ledger.vault.packs import (
 )
 from ledger.vault.protocol import Batch, ContentDamage, Excess
 from ledger.vault.repacking import Survey, copy_kept, packs_to_append_to, survey
+from ledger.vault.tail import end_of_run
 from ledger.vault.upkeep import Upkeep
 
 _REBUILD: Final = "`fileset rebuild` builds it again"
@@ -210,11 +211,12 @@ class PackVault:
         """
         end = min(self._lookup.ends().get(pack.number, 0), pack.size)
         try:
-            held = set(scan(pack, 0, end, trusted=True))
+            entries = list(scan(pack, 0, end, trusted=True))
         except VaultError:
             return True
-        if sum(entry.end - entry.offset for entry in held) != end:
+        if end_of_run(entries, 0) != end:
             return True
+        held = set(entries)
         indexed = set(self._lookup.entries_in(pack.number))
         if not indexed <= held:
             return False

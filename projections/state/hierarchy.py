@@ -11,7 +11,7 @@ written is that of the earliest live instance below it (`projections.state.varia
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from typing import Final
 
 from attrs import evolve
@@ -307,24 +307,21 @@ class Hierarchy:
 
     def walk(self) -> Iterator[tuple[int, Branch | Leaf]]:
         """Yield (depth, node) from the top down, siblings in order; the top level has depth 0."""
-        stack: list[Iterator[Branch | Leaf]] = [iter(self.root.ordered())]
-        while stack:
-            for node in stack[-1]:
-                yield len(stack) - 1, node
-                if isinstance(node, Branch):
-                    stack.append(iter(node.ordered()))
-                    break
-            else:
-                stack.pop()
+        return self._walk(Branch.ordered)
 
     def walk_records(self) -> Iterator[tuple[int, Branch | Leaf]]:
         """Yield as `walk` does, without the instances that are below a record."""
+        return self._walk(Branch.branches)
+
+    def _walk(
+        self, below: Callable[[Branch], Iterable[Branch | Leaf]]
+    ) -> Iterator[tuple[int, Branch | Leaf]]:
         stack: list[Iterator[Branch | Leaf]] = [iter(self.root.ordered())]
         while stack:
             for node in stack[-1]:
                 yield len(stack) - 1, node
                 if isinstance(node, Branch):
-                    stack.append(iter(node.branches()))
+                    stack.append(iter(below(node)))
                     break
             else:
                 stack.pop()
