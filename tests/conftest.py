@@ -14,17 +14,12 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
+import soak_time
 from by_commit import commit_number
 from hypothesis import HealthCheck, settings
-
-SOAK_MINUTES = float(os.environ.get("FILESET_SOAK_MINUTES", math.inf))
-"""For so long a soak test can begin. In each run others come first."""
-
-BEGUN = time.monotonic()
 
 # A shell starts its background jobs with interrupts ignored; here they are to be what they are to
 # a person at a terminal.
@@ -63,11 +58,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     So a failure can be had again, and all workers have the same order.
     """
-    if math.isfinite(SOAK_MINUTES):
+    if math.isfinite(soak_time.SOAK_MINUTES):
         random.Random(commit_number()).shuffle(items)  # noqa: S311 - no secret
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a soak test for which no time is left."""
-    if item.get_closest_marker("soak") and time.monotonic() - BEGUN > 60 * SOAK_MINUTES:
-        pytest.skip(f"the {SOAK_MINUTES:g} minutes for soak tests are over")
+    if item.get_closest_marker("soak") and soak_time.is_over():
+        pytest.skip(f"the {soak_time.SOAK_MINUTES:g} minutes for soak tests are over")

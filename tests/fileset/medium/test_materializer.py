@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import hashlib
 import os
 import shutil
@@ -600,10 +601,16 @@ def watching(
 
         return call
 
-    with pytest.MonkeyPatch.context() as patch:
-        for name in names:
-            patch.setattr(os, name, watched(name))
-        yield
+    collects = gc.isenabled()
+    gc.disable()  # it might let go of what other tests have left, which is not to be watched
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for name in names:
+                patch.setattr(os, name, watched(name))
+            yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def fail_at(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
