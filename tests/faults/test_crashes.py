@@ -20,7 +20,7 @@ from by_commit import commit_number
 
 from faults import tracing
 from faults.checks import Outcome, check, reference, restore
-from faults.matrix import FORMS, Bench, BrokenPromiseError, Row, run, table
+from faults.matrix import FORMS, Bench, BrokenPromiseError, Row, table
 from faults.points import Call, HarnessError, Kind, Point
 from faults.scenarios import COPY, MEDIUM, SCENARIOS, Scenario, acknowledge
 from fileset.medium.materializer import Materializer
