@@ -115,6 +115,8 @@ class Upkeep:
             if self._index is not None and not self._index.is_in_place():
                 self.close()
             if self._index is None:
+                if not self._path.exists() and list_packs(self._folder):
+                    return self.rebuild()  # in one step: else it might be taken for one of no batch
                 self._index = PackIndex.create(self._path, durable=self._durable)
             self._reconcile(self._index, whole=whole)
         except sqlite3.Error:
@@ -131,7 +133,7 @@ class Upkeep:
                 remove_database(self._beside)
             # A place that can't be written costs time at every opening, but nothing else.
             self._index = PackIndex.in_memory()
-            self._reconcile(self._index)
+            self._reconcile(self._index, anew=True)
         return self._index
 
     def close(self) -> None:
@@ -150,7 +152,7 @@ class Upkeep:
         remove_database(self._beside)
         index = PackIndex.create(self._beside, durable=self._durable)
         try:
-            self._reconcile(index)
+            self._reconcile(index, anew=True)
         finally:
             index.close()
         if journal_of(self._path).exists():
@@ -187,7 +189,13 @@ class Upkeep:
                 "check the disk and try again"
             ) from error
 
-    def _reconcile(self, index: PackIndex, *, whole: bool = False) -> None:
+    def _reconcile(self, index: PackIndex, *, whole: bool = False, anew: bool = False) -> None:
+        """Bring `index` and the packs into line.
+
+        An index is there before the first pack is, so what it lacks is of batches that were not
+        finished, or that came to little. One that is built `anew` does not tell: then all that lies
+        between whole entries stays, as evidence of damage.
+        """
         packs = list_packs(self._folder)
         ends = index.ends()
         if not whole and self._knows_tail(index, packs, ends):
@@ -196,7 +204,7 @@ class Upkeep:
         with index.changing():
             index.keep({pack.number for pack in packs})
             for pack in packs:
-                self._reconcile_pack(index, pack, ends)
+                self._reconcile_pack(index, pack, ends.get(pack.number, 0), anew=anew)
         for pack in packs[:-1]:
             self._seal(pack)
 
@@ -230,8 +238,7 @@ class Upkeep:
             appender.sync_other(tail.pack.path)
         tail.is_durable = True
 
-    def _reconcile_pack(self, index: PackIndex, pack: Pack, ends: Mapping[int, int]) -> None:
-        end = ends.get(pack.number, 0)
+    def _reconcile_pack(self, index: PackIndex, pack: Pack, end: int, *, anew: bool) -> None:
         if pack.size < end:
             index.forget_beyond(pack.number, pack.size)
             index.add((), {pack.number: pack.size})
@@ -240,7 +247,7 @@ class Upkeep:
             entries = list(scan(pack, end, trusted=pack.sealed))
             if not pack.sealed:
                 run = end_of_run(entries, end)
-                if ends and (apart := [entry for entry in entries if entry.offset >= run]):
+                if not anew and (apart := [entry for entry in entries if entry.offset >= run]):
                     # Those of a batch that a power failure tore, or behind an entry that was
                     # damaged later: all that is whole stays.
                     self._move(index, pack, apart)

@@ -287,6 +287,7 @@ class PackVault:
     def rebuild_index(self) -> None:
         """Build the index anew from the headers in the packs, and put it in place in one step."""
         self._refuse_unless_writable()
+        self._upkeep.reconciled(whole=True)  # the old one tells what a power failure tore
         self._upkeep.rebuild()
 
     def close(self) -> None:

@@ -432,6 +432,25 @@ class TestAfterACrash:
         assert pack(folder).read_bytes() == whole
         assert_holds(opened(), b"one")
 
+    @pytest.mark.parametrize("first", [(), (b"before",)], ids=["first batch", "later batch"])
+    @pytest.mark.parametrize("repairs", ["batch", "rebuild"])
+    def test_a_batch_that_is_torn_in_its_middle_leaves_what_is_whole(
+        self, opened: Open, folder: Path, index: Path, first: tuple[bytes, ...], repairs: str
+    ) -> None:
+        """A power failure kept the beginning and the end of what the batch wrote."""
+        store(opened(), *first)
+        known = index.read_bytes()
+        store(opened(), b"one", b"torn", b"three")
+        flip(pack(folder), pack(folder).read_bytes().index(b"torn"))
+        index.write_bytes(known)
+        vault = opened()
+
+        store(vault) if repairs == "batch" else vault.rebuild_index()
+
+        assert_holds(vault, *first, b"one", b"three")
+        store(vault, b"torn")
+        assert_holds(opened(), *first, b"one", b"three", b"torn")
+
     def test_nothing_is_cut_in_front_of_a_whole_entry(
         self, opened: Open, folder: Path, index: Path
     ) -> None:
