@@ -94,9 +94,9 @@ def directory_of(
     return DecodedDirectory(
         FileSetIdentity(
             uid=text_of(meta, MEDIA_STORAGE_SOP_INSTANCE_UID),
-            id=_text(values.get(FILE_SET_ID, b"")) or None,
-            descriptor_file_id=_components(values.get(DESCRIPTOR_FILE_ID, b"")) or None,
-            descriptor_character_set=_text(values.get(DESCRIPTOR_CHARACTER_SET, b"")) or None,
+            id=text(values.get(FILE_SET_ID, b"")) or None,
+            descriptor_file_id=components(values.get(DESCRIPTOR_FILE_ID, b"")) or None,
+            descriptor_character_set=text(values.get(DESCRIPTOR_CHARACTER_SET, b"")) or None,
             elements=rest,
             file_meta=encode(e for e in meta.values() if e.tag not in MANAGED_FILE_META),
         ),
@@ -110,7 +110,7 @@ def directory_of(
 
 def text_of(meta: dict[int, Element], tag: int) -> str:
     """Return the text of an element, `""` where there is none."""
-    return _text(meta[tag].value) if tag in meta else ""
+    return text(meta[tag].value) if tag in meta else ""
 
 
 def refuse_cut(top: Elements, name: str) -> None:
@@ -172,9 +172,9 @@ def decoded_record(
         in_use,
         None if record_type is None else _common_text(record_type),
         elements,
-        None if file_id is None else _components(file_id),
+        None if file_id is None else components(file_id),
         None if sop_class is None else _common_text(sop_class),
-        None if sop_instance is None else _text(sop_instance),
+        None if sop_instance is None else text(sop_instance),
         None if syntax is None else _common_text(syntax),
     )
 
@@ -188,19 +188,26 @@ def _offset(values: dict[int, bytes], tag: int) -> int:
     return int.from_bytes(value, "little")
 
 
-def _text(value: bytes) -> str:
+def text(value: bytes) -> str:
     """Return a CS or UI value as text; what isn't ASCII comes back as lone surrogates."""
     return value.decode("ascii", "surrogateescape").strip(" \0\t\n\v\f\r")
 
 
-_common_text = lru_cache(maxsize=512)(_text)
-"""As `_text`, for values that recur from record to record: they share one text."""
+_common_text = lru_cache(maxsize=512)(text)
+"""As `text`, for values that recur from record to record: they share one text."""
 
 
-def _components(file_id: bytes) -> tuple[str, ...]:
+def components(file_id: bytes) -> tuple[str, ...]:
     """Return the components of a File ID, none for an empty one."""
-    text = _text(file_id)
-    if not text:
-        return ()
-    parts = text.split("\\")
-    return tuple([part.strip(" ") for part in parts] if " " in text else parts)
+    joined = text(file_id)
+    folder, separator, name = joined.rpartition("\\")
+    if " " in joined:
+        return tuple([part.strip(" ") for part in joined.split("\\")])
+    if not separator:
+        return (name,) if name else ()
+    return (*_parts(folder), name)
+
+
+@lru_cache(maxsize=512)  # the files of a folder share the names above them
+def _parts(folder: str) -> tuple[str, ...]:
+    return tuple(folder.split("\\"))

@@ -34,6 +34,7 @@ from ledger.tags import (
     TRANSFER_SYNTAX_UID,
 )
 from ledger.uids import DEFLATED, EXPLICIT_VR_LITTLE_ENDIAN, MEDIA_STORAGE_DIRECTORY
+from projections.dicomdir.alike import Shapes
 from projections.dicomdir.decoded_directory import (
     DecodedDirectory,
     DecodedRecord,
@@ -173,6 +174,7 @@ def _read_records(
 ) -> tuple[list[DecodedRecord], int]:
     """Return the records in the sequence whose value starts at `offset`, and where it ends."""
     records: list[DecodedRecord] = []
+    shapes = Shapes()
     delimited = length == UNDEFINED_LENGTH
     end = len(data) if delimited else offset + length
     while offset < end:
@@ -194,7 +196,14 @@ def _read_records(
             # Where the sequence is whole and yet shorter, the item's length is what is wrong.
             # Other readers read on, too.
             stop = offset = min(start + length, end)
-        records.append(_read_record(data, begin, start, stop, name))
+        record = shapes.read(data, begin, start, stop)
+        if record is None:
+            record = _read_plain_record(data, begin, start, stop)
+            if record is None:
+                record = _record_of(begin, data[start:stop], name)
+            else:
+                shapes.learn(data, start, stop, record)
+        records.append(record)
     if delimited or offset > end:
         raise TruncatedError("the Directory Record Sequence ends within a record", name=name)
     return records, offset
@@ -233,12 +242,6 @@ def read_item(content: bytes, offset: int, name: str, *, delimited: bool) -> Dec
     """
     stop = _skip(content, 0, 0xE00D, name) - 8 if delimited else len(content)
     return _record_of(offset, content[:stop], name)
-
-
-def _read_record(data: bytes, offset: int, start: int, stop: int, name: str) -> DecodedRecord:
-    """Return the record at `offset`, whose explicit elements are from `start` to `stop`."""
-    record = _read_plain_record(data, offset, start, stop)
-    return _record_of(offset, data[start:stop], name) if record is None else record
 
 
 def _record_of(offset: int, content: bytes, name: str) -> DecodedRecord:

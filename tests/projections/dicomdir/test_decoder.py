@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from io import BytesIO
 from pathlib import Path
+from unittest import mock
 
 import pydicom
 import pytest
@@ -26,6 +27,8 @@ from ledger.elements import (
 )
 from ledger.errors import LedgerError, NotDicomError, TruncatedError
 from ledger.tags import RECORD_SEQUENCE
+from projections.dicomdir import decoder as decoding
+from projections.dicomdir.alike import Shapes
 from projections.dicomdir.datasets import decode_dataset
 from projections.dicomdir.decoded_directory import DecodedDirectory, DecodedRecord
 from projections.dicomdir.decoder import decode_dicomdir
@@ -442,6 +445,99 @@ def test_changes_made_to_pydicoms_dataset_count() -> None:
     tree = link(decode_dataset(ds, name="DICOMDIR"))
     assert len(tree.roots) == 3
     assert [f.kind for f in tree.findings] == [DecodingFindingKind.LAST_OFFSET]
+
+
+# --- records that look as one before them did ----------------------------------------------------
+
+
+def outcome(data: bytes) -> DecodedDirectory | tuple[type[Exception], str]:
+    try:
+        return decode(data)
+    except LedgerError as exc:
+        return type(exc), str(exc)
+
+
+def taken_apart(data: bytes) -> DecodedDirectory | tuple[type[Exception], str]:
+    """Return the outcome where every record is taken apart, whatever came before it."""
+    with mock.patch.object(Shapes, "read", return_value=None):
+        return outcome(data)
+
+
+@st.composite
+def series(draw: st.DrawFn) -> bytes:
+    """Return a DICOMDIR of which many records look alike, and some don't quite."""
+    records: list[DirectoryRecord] = []
+    for _ in range(draw(st.integers(1, 3))):
+        kind, elements = draw(code_strings), draw(element_sets)
+        reference = draw(st.none() | references)
+        for number in range(draw(st.integers(1, 6))):
+            digit = str(number).encode()
+            of_this = encode(
+                Element(each.tag, each.vr, each.value[:-1] + digit if each.value else b"")
+                for each in iterate(elements)
+                if each.vr not in {"SQ", "OB", "UN"}
+            )
+            named = reference and reference._replace(
+                file_id=f"A/B{number}", sop_instance_uid=f"1.2.{number}"
+            )
+            records.append(DirectoryRecord(0, kind, of_this, named))
+    return encode_dicomdir(IDENTITY, records)
+
+
+@settings(max_examples=300)
+@given(series(), st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_size=6))
+@pytest.mark.filterwarnings("ignore")
+def test_records_like_one_before_are_what_they_are_when_taken_apart(
+    data: bytes, damage: list[tuple[int, int]]
+) -> None:
+    mutated = bytearray(data)
+    for at, value in damage:
+        mutated[132 + at % (len(data) - 132)] = value
+
+    assert outcome(bytes(mutated)) == taken_apart(bytes(mutated))
+
+
+@pytest.mark.parametrize("name", DICOMDIRS)
+def test_the_records_of_real_dicomdirs_are_what_they_are_when_taken_apart(name: str) -> None:
+    assert outcome(read(name)) == taken_apart(read(name))
+
+
+@pytest.mark.parametrize("empty", [b"", b"  "])
+def test_a_text_that_is_empty_in_one_record_is_not_so_in_others_like_it(empty: bytes) -> None:
+    first, *others = (
+        DirectoryRecord(0, "IMAGE", Elements(b""), Reference(f"A{number}", CT, f"1.{number}", CT))
+        for number in range(3)
+    )
+    data = encode_dicomdir(IDENTITY, [first, *others]).replace(b"A0", empty or b"A0")
+    data = data.replace(b"1.0\0", b"\0\0\0\0" if empty else b"1.0\0")
+
+    records = decode(data).records
+
+    assert [record.file_id for record in records][1:] == [("A1",), ("A2",)]
+    assert [record.sop_instance_uid for record in records][1:] == ["1.1", "1.2"]
+    assert outcome(data) == taken_apart(data)
+
+
+def test_of_a_long_series_few_records_are_taken_apart() -> None:
+    counts = []
+    for size in (100, 1000):
+        records = [
+            DirectoryRecord(
+                0,
+                "IMAGE",
+                encode([Element(0x00200013, "IS", b"%d" % number)]),
+                Reference(f"A/B{number}", CT, f"1.2.{number}", EXPLICIT),
+            )
+            for number in range(size)
+        ]
+        data = encode_dicomdir(IDENTITY, records)
+        apart = decoding._read_plain_record
+        with mock.patch.object(decoding, "_read_plain_record", wraps=apart) as one:
+            assert len(decode(data).records) == size
+        counts.append(one.call_count)
+
+    assert counts[0] <= 6
+    assert counts[1] <= 9  # as many as there are lengths
 
 
 # --- damaged ones ------------------------------------------------------------------------------
