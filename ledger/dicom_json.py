@@ -13,6 +13,8 @@ import struct
 from functools import lru_cache
 from typing import Any, Final
 
+import orjson
+
 from ledger.elements import (
     ASCII_VRS,
     CHARSET_VRS,
@@ -22,6 +24,8 @@ from ledger.elements import (
     MAX_DEPTH,
     TEXT_VRS,
     Elements,
+    canonical_ends,
+    character_set,
     encode_items,
     format_tag,
     iterate,
@@ -37,6 +41,7 @@ _SINGLE_TEXT_VRS: Final = frozenset(("LT", "ST", "UT", "UR"))
 _NUMBER_FORMATS: Final = {
     "FD": "d", "FL": "f", "SL": "i", "SS": "h", "SV": "q", "UL": "I", "US": "H", "UV": "Q",
 }  # fmt: skip
+_SHORT: Final = 128  # bytes of an element whose text is kept
 _NAME_GROUPS: Final = ("Alphabetic", "Ideographic", "Phonetic")
 
 
@@ -58,6 +63,36 @@ def to_json(data: bytes, charset: str = "", depth: int = 0) -> dict[str, Any]:
             charset = named_charset(vr, value)
         previous = tag
     return {f"{tag:08X}": _value_to_json(vr, value, charset, depth) for tag, vr, value in elements}
+
+
+def to_json_text(data: bytes) -> bytes:
+    """Return `to_json(data)` as compact JSON in UTF-8; raises as that does.
+
+    The text of an element is made once: most are those of other instances, too.
+    """
+    charset, start = "", 0
+    members: list[bytes] = []
+    for tag, end in canonical_ends(data):
+        element = data[start:end]
+        if tag == SPECIFIC_CHARACTER_SET:
+            charset = _repertoire(element)
+            if members:  # it holds for these as well
+                return orjson.dumps(to_json(data))
+        if end - start <= _SHORT:
+            members.append(_short_member(element, charset))
+        else:
+            members.append(_member(element, charset))
+        start = end
+    return b"{%b}" % b",".join(members)
+
+
+def _member(element: bytes, charset: str) -> bytes:
+    """Return the member of the JSON object that one element is."""
+    return orjson.dumps(to_json(element, charset))[1:-1]
+
+
+_short_member = lru_cache(maxsize=4096)(_member)
+_repertoire = lru_cache(maxsize=64)(character_set)
 
 
 def from_json(model: dict[str, Any], charset: str = "", depth: int = 0) -> Elements:

@@ -273,24 +273,36 @@ def find(data: bytes, tag: int) -> Element | None:
     return None
 
 
-def is_canonical(data: bytes) -> bool:
-    """Whether `data` is canonical as far as its top level goes: what `to_json` asks of it."""
+def canonical_ends(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the tag of each top-level element of canonical `data`, and where it ends.
+
+    Raises `ElementsError` where the top level is not in canonical form.
+    """
     offset, end, previous = 0, len(data), 0
     last = end - 8
     while offset <= last:
         group, number, code, length = _header_at(data, offset)
         start = offset + 8
-        if code not in _SHORT_VRS or group == 0xFFFE:
-            try:
-                _, _, length, start = read_header(data, offset, end)
-            except ElementsError:
-                return False
+        if code not in _SHORT_VRS or group == 0xFFFE or length > end - start:
+            _, _, length, start = read_header(data, offset, end)
         tag = group << 16 | number
         if tag <= previous or not number or length & 1 or length > end - start:
-            return False
+            raise ElementsError(f"The element {format_tag(tag)} is not in canonical form")
         previous = tag
         offset = start + length
-    return offset == end
+        yield tag, offset
+    if offset < end:
+        raise ElementsError(f"Data ends within an element's header at byte {offset}")
+
+
+def is_canonical(data: bytes) -> bool:
+    """Whether `data` is canonical as far as its top level goes: what `to_json` asks of it."""
+    try:
+        for _ in canonical_ends(data):
+            pass
+    except ElementsError:
+        return False
+    return True
 
 
 def character_set(data: bytes) -> str:

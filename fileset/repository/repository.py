@@ -37,6 +37,7 @@ from ledger.errors import JournalError
 from ledger.events import IDENTITY_EVENTS, Event, FileSetCreated, Handle, InstanceRemoved
 from ledger.journal.clocks import Clock, utc_now
 from ledger.journal.entries import Change, Draft, Recorded
+from ledger.journal.gathering import Gathering
 from ledger.journal.protocol import Journal
 from ledger.journal.sqlite import SqliteJournal
 from projections.kept.summary import Summary, summarise
@@ -48,10 +49,10 @@ from projections.state.state import FileSetState, Written
 class OpenChange:
     """A change that is being made: its events so far."""
 
-    def __init__(self, draft: Draft, base: int) -> None:
+    def __init__(self, draft: Draft, base: int, events: Gathering) -> None:
         self.draft = draft
         self.base = base
-        self.events: list[Event] = []
+        self.events = events
         self.thread = get_ident()
 
 
@@ -242,10 +243,11 @@ class Repository:
                     origin=origin or self.origin,
                     reason=reason,
                 )
-                self._open = change = OpenChange(draft, self.refresh().position)
+                base = self.refresh().position
+                self._open = change = OpenChange(draft, base, self.journal.gather())
                 try:
                     yield draft.id
-                    if change.events:
+                    if len(change.events):
                         self.journal.append(change.events, draft, expected=change.base)
                 except BaseException:
                     self._take_back(change, 0)
@@ -258,11 +260,13 @@ class Repository:
         """Undo all but the first `count` events of the open change: they never happened."""
         if len(change.events) == count:
             return
-        kept, change.events = change.events[:count], []
+        change.events.cut(count)
         self.rollbacks.append(change.base + count)
         self._states.present = None
-        for event in kept:
-            self.emit(event)
+        if count:
+            state = self.state
+            for event in change.events:
+                apply(state, event, change.draft.id)
 
     def emit(self, event: Event) -> int:
         """Make `event` the next one of the open change and return its position."""

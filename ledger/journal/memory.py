@@ -21,6 +21,7 @@ from ledger.journal.chain import chain_hash, change_digest, checked, genesis
 from ledger.journal.clocks import Clock, utc_now
 from ledger.journal.entries import Change, Draft, Head, Recorded, Stored
 from ledger.journal.erasures import Erasures
+from ledger.journal.gathering import AsTheyAre, Events, Gathering
 from ledger.journal.protocol import change_of, decoded
 
 
@@ -77,8 +78,11 @@ class MemoryJournal:
         self._store(position)
         return self._stored[position - 1].hash
 
-    def append(self, events: Sequence[Event], draft: Draft, *, expected: int) -> list[Recorded]:
-        if not events:
+    def gather(self) -> Gathering:
+        return AsTheyAre()
+
+    def append(self, events: Events, draft: Draft, *, expected: int) -> Change:
+        if not len(events):
             raise ValueError("A change has at least one event")
         for event in events:
             codec.check(event)
@@ -91,7 +95,7 @@ class MemoryJournal:
         self._events += events
         self._take(change)
         self._erase(erased)
-        return [Recorded(change.first + i, change, event) for i, event in enumerate(events)]
+        return change
 
     def _take(self, change: Change) -> None:
         self._changes.append(change)
@@ -131,7 +135,7 @@ class MemoryJournal:
         """Return nothing: no disk has any of it."""
         return {}
 
-    def _erasable(self, events: Sequence[Event], expected: int) -> list[int]:
+    def _erasable(self, events: Events, expected: int) -> list[int]:
         """Return what `events` erase; JournalError if it is not there to be erased."""
         found = [p for event in events if isinstance(event, PayloadErased) for p in event.each()]
         for position in found:

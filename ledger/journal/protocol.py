@@ -6,7 +6,7 @@ embedded one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from ledger.events import Event
 from ledger.journal import codec
 from ledger.journal.clocks import Clock, timestamp
 from ledger.journal.entries import Change, Draft, Head, Recorded, Stored
+from ledger.journal.gathering import Events, Gathering
 from ledger.phrases import storable
 
 
@@ -46,8 +47,12 @@ class Journal(Protocol):
         """
         ...
 
-    def append(self, events: Sequence[Event], draft: Draft, *, expected: int) -> list[Recorded]:
-        """Append `events` as one change, all or none, durable on return.
+    def gather(self) -> Gathering:
+        """Return no events yet, to put those of a change into: with `append` in the end."""
+        ...
+
+    def append(self, events: Events, draft: Draft, *, expected: int) -> Change:
+        """Append `events` as one change, all or none, durable on return; return the change.
 
         Positions run on from `expected`; `ConflictError` if that is not
         the last position any more. TypeError or ValueError (`ElementsError` among them) if an event

@@ -11,7 +11,7 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from ledger.journal.chain import Link, checked, genesis
 from ledger.journal.clocks import Clock, utc_now
 from ledger.journal.entries import Change, Draft, Head, Recorded, Stored
 from ledger.journal.erasures import TYPES, Erasures
+from ledger.journal.gathering import AsPayloads, Events, Gathering, payloads_of
 from ledger.journal.protocol import change_of
 from ledger.journal.sqlite_rows import (
     BATCH,
@@ -179,16 +180,18 @@ class SqliteJournal:
             raise self._damaged(position, "is malformed")
         return row[0] if row else None
 
-    def append(self, events: Sequence[Event], draft: Draft, *, expected: int) -> list[Recorded]:
-        if not events:
+    def gather(self) -> Gathering:
+        return AsPayloads()
+
+    def append(self, events: Events, draft: Draft, *, expected: int) -> Change:
+        if not len(events):
             raise ValueError("A change has at least one event")
         if self._failed:
             raise JournalError(
                 "An earlier write to the journal failed: open it again before anything is added."
             )
         change = change_of(draft, first=expected + 1, count=len(events), clock=self._clock)
-        # One at a time: all payloads together would need more memory than the events.
-        payloads = (codec.encode(event, secrets.token_hex(8)) for event in events)
+        payloads = events.payloads() if isinstance(events, AsPayloads) else payloads_of(events)
         with self._guarded(), self._transaction():
             head = self._head()
             if head.position != expected:
@@ -196,17 +199,16 @@ class SqliteJournal:
             self._refuse_damaged_end(head)
             try:
                 insert_change(self._connection, change)
-                rows = event_rows(events, payloads, change, head.hash)
-                insert_events(self._connection, rows)
+                insert_events(self._connection, event_rows(payloads, change, head.hash))
             except sqlite3.IntegrityError as exc:
                 if "contiguous" not in str(exc):
                     raise
                 # The tables say otherwise than the last event that was found in them.
                 raise self._damaged(change.first, f"can't be appended: {exc}") from exc
-            for event in events:
+            for event in self._of_erasure(expected):
                 if isinstance(event, PayloadErased):
                     self._erase(event)
-        return [Recorded(change.first + i, change, event) for i, event in enumerate(events)]
+        return change
 
     def _refuse_damaged_end(self, head: Head) -> None:
         """Raise JournalDamagedError if the last event isn't what was appended: nothing follows it.
@@ -281,12 +283,17 @@ class SqliteJournal:
 
     def _erasures(self) -> Erasures:
         """Return what the journal says of its erased events, as it is now."""
+        return Erasures(self._of_erasure())
+
+    def _of_erasure(self, after: int = 0) -> Iterator[Event]:
+        """Return the events beyond `after` that erase others or carry on what they held."""
         with self._guarded():
             rows = self._connection.execute(
                 f"SELECT type, version, payload FROM event WHERE type IN {TYPES!r}"  # noqa: S608
-                " AND payload <> x'' ORDER BY position"
+                " AND payload <> x'' AND position > ? ORDER BY position",
+                (after,),
             ).fetchall()
-        return Erasures(codec.decode(*row) for row in rows)
+        return (codec.decode(*row) for row in rows)
 
     def _erased_digest(self, position: int) -> bytes:
         """Return the digest of a payload that was erased; of nothing where none is known."""

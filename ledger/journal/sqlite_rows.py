@@ -9,9 +9,9 @@ from itertools import islice
 from typing import TypeAlias
 
 from ledger.errors import JournalDamagedError
-from ledger.events import Event
 from ledger.journal.chain import chain_hash, change_digest
 from ledger.journal.entries import Change, Stored
+from ledger.journal.gathering import Payload
 
 EventRow: TypeAlias = tuple[int, str, int, bytes, bytes]
 """Position, type, version, payload, hash."""
@@ -68,15 +68,13 @@ def insert_stored(connection: sqlite3.Connection, batch: Sequence[Stored]) -> No
     insert_events(connection, waiting)
 
 
-def event_rows(
-    events: Sequence[Event], payloads: Iterable[bytes], change: Change, previous: bytes
-) -> Iterator[EventRow]:
-    """Yield the rows of the `events` of a change, each linked to the one before."""
+def event_rows(payloads: Iterable[Payload], change: Change, previous: bytes) -> Iterator[EventRow]:
+    """Yield the rows of the events of a change, each linked to the one before."""
     of_change = change_digest(change)
-    for position, (event, payload) in enumerate(zip(events, payloads, strict=True), change.first):
+    for position, (cls, payload) in enumerate(payloads, change.first):
         digest = hashlib.sha256(payload).digest()
-        previous = chain_hash(previous, of_change, position, event.TYPE, event.VERSION, digest)
-        yield position, event.TYPE, event.VERSION, payload, previous
+        previous = chain_hash(previous, of_change, position, cls.TYPE, cls.VERSION, digest)
+        yield position, cls.TYPE, cls.VERSION, payload, previous
 
 
 def batches(events: Iterable[Stored]) -> Iterator[list[Stored]]:

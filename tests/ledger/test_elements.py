@@ -24,7 +24,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian
 from strategies import elements
 
-from ledger.dicom_json import from_json, to_json
+from ledger.dicom_json import from_json, to_json, to_json_text
 from ledger.elements import (
     EMPTY,
     ITEM,
@@ -136,6 +136,25 @@ def readable(vr: str, value: bytes, charset: bytes = b"") -> Any:
 def test_elements_come_back_from_json_as_the_same_bytes(data: Elements) -> None:
     assert from_json(to_json(data)) == data
     assert from_json(orjson.loads(orjson.dumps(to_json(data)))) == data
+
+
+@given(elements() | st.binary(max_size=40) | st.tuples(elements(), elements()).map(b"".join))
+def test_the_text_of_elements_is_their_model_s_and_so_is_the_refusal(data: bytes) -> None:
+    try:
+        expected = orjson.dumps(to_json(data))
+    except ElementsError:
+        with pytest.raises(ElementsError):
+            to_json_text(data)
+    else:
+        assert to_json_text(data) == expected
+
+
+def test_a_repertoire_holds_for_elements_before_it_in_their_text_too() -> None:
+    before = encode(
+        [Element(0x00040010, "LO", "é".encode()), Element(0x00080005, "CS", b"ISO_IR 192")]
+    )
+    assert to_json_text(before) == orjson.dumps(to_json(before))
+    assert "é".encode() in to_json_text(before)
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)

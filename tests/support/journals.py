@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +10,7 @@ from typing import Protocol
 from ledger.elements import Elements
 from ledger.events import Event, InstanceAdded, InstanceRemoved, Record
 from ledger.journal.clocks import Clock, utc_now
-from ledger.journal.entries import Draft, Recorded, Stored
+from ledger.journal.entries import Change, Draft, Recorded, Stored
 from ledger.journal.memory import MemoryJournal
 from ledger.journal.protocol import Journal
 from ledger.journal.sqlite import SqliteJournal
@@ -77,7 +77,12 @@ def removals(count: int, first: int = 1) -> list[Event]:
 
 def append(journal: Journal, *events: Event) -> list[Recorded]:
     expected = journal.head().position
-    return journal.append(events, draft(f"change-{expected + 1}"), expected=expected)
+    change = journal.append(events, draft(f"change-{expected + 1}"), expected=expected)
+    return recorded(change, events)
+
+
+def recorded(change: Change, events: Sequence[Event]) -> list[Recorded]:
+    return [Recorded(change.first + i, change, event) for i, event in enumerate(events)]
 
 
 def positions(recorded: Iterator[Recorded]) -> list[int]:

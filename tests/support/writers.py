@@ -24,8 +24,8 @@ from pydicom import Dataset, dcmread, examples
 from fileset import FileSet
 from fileset.errors import NoSuchInstanceError, NothingToUndoError, StaleError
 from ledger.errors import ContentMissingError
-from ledger.events import Event
-from ledger.journal.entries import Draft, Recorded
+from ledger.journal.entries import Change, Draft
+from ledger.journal.gathering import Events
 from ledger.journal.protocol import Journal
 
 PROJECT = Path(__file__).parents[2]
@@ -60,12 +60,12 @@ class Accounting:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.journal, name)
 
-    def append(self, events: Sequence[Event], draft: Draft, *, expected: int) -> list[Recorded]:
+    def append(self, events: Events, draft: Draft, *, expected: int) -> Change:
         """Append, with a line before and one after."""
         print("?", draft.id, file=self.account, flush=True)
-        recorded = self.journal.append(events, draft, expected=expected)
+        change = self.journal.append(events, draft, expected=expected)
         print("!", draft.id, file=self.account, flush=True)
-        return recorded
+        return change
 
 
 @define

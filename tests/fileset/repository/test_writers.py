@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -28,11 +28,12 @@ from fileset.medium.materializer import Materializer
 from fileset.repository.repository import Repository
 from fileset.repository.store import Store, store_in_memory
 from ledger.errors import ConflictError
-from ledger.events import ConflictNoted, Event, WriteStarted
+from ledger.events import ConflictNoted, WriteStarted
 from ledger.journal import sqlite
 from ledger.journal.chain import verify_journal
 from ledger.journal.clocks import utc_now
-from ledger.journal.entries import Draft, Recorded
+from ledger.journal.entries import Change, Draft
+from ledger.journal.gathering import Events
 from ledger.journal.memory import MemoryJournal
 from ledger.journal.protocol import Journal
 from ledger.journal.sqlite import SqliteJournal
@@ -402,7 +403,7 @@ class Crowded:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.journal, name)
 
-    def append(self, events: Sequence[Event], draft: Draft, *, expected: int) -> list[Recorded]:
+    def append(self, events: Events, draft: Draft, *, expected: int) -> Change:
         if self.others:
             self.others.pop(0)()
         return self.journal.append(events, draft, expected=expected)

@@ -17,7 +17,7 @@ import attrs
 import orjson
 import pydicom
 import pytest
-from attrs import evolve
+from attrs import evolve, fields
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import EVENTS, events, texts
@@ -195,6 +195,29 @@ def test_every_event_class_has_a_strategy_and_a_golden_event() -> None:
 @given(events)
 def test_an_event_comes_back_from_its_payload(event: Event) -> None:
     assert codec.decode(event.TYPE, event.VERSION, codec.encode(event, NONCE)) == event
+
+
+@given(EVENTS[InstanceAdded], st.dictionaries(texts, texts, max_size=2))
+def test_the_payload_of_an_added_instance_is_what_the_general_rules_make(
+    event: InstanceAdded, invented: dict[str, str]
+) -> None:
+    event = evolve(event, invented=invented)
+    assert codec.encode(event, NONCE) == codec.encode_any(event, NONCE)
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(InstanceAdded)])
+@pytest.mark.parametrize("value", [None, 1, "text", b"bytes", (), [], {}, {1: 2}, Placement.ROOT])
+def test_an_added_instance_is_refused_or_written_as_by_the_general_rules(
+    field: str, value: Any
+) -> None:
+    event = evolve(CT, **{field: value})
+    made = []
+    for encode_it in (codec.encode, codec.encode_any):
+        try:
+            made.append(encode_it(event, NONCE))
+        except (TypeError, ValueError, AttributeError) as exc:
+            made.append(type(exc))
+    assert made[0] == made[1]
 
 
 def test_of_an_erased_payload_only_the_type_is_known() -> None:

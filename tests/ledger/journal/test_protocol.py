@@ -24,6 +24,7 @@ from journals import (
     append,
     draft,
     positions,
+    recorded,
     removals,
 )
 from strategies import drafts, events
@@ -78,11 +79,11 @@ def test_any_events_and_any_drafts_are_read_as_they_were_returned(
     make: Callable[[Path], Store], changes: list[tuple[list[Event], Draft]]
 ) -> None:
     with TemporaryDirectory() as folder, closing(make(Path(folder)).create()) as journal:
-        recorded: list[Recorded] = []
+        appended: list[Recorded] = []
         for of_change, its_draft in changes:
-            recorded += journal.append(of_change, its_draft, expected=len(recorded))
-        assert list(journal.read()) == recorded
-        assert [each.event for each in recorded] == [e for each, _ in changes for e in each]
+            change = journal.append(of_change, its_draft, expected=len(appended))
+            appended += recorded(change, of_change)
+        assert list(journal.read()) == appended
         assert verify_journal(journal) == journal.head()
 
 
@@ -102,12 +103,10 @@ def test_a_reason_may_be_missing_or_empty(journal: Journal) -> None:
 
 
 def test_text_of_a_draft_that_is_no_text_is_kept_readable(journal: Journal) -> None:
-    (recorded,) = journal.append(
-        removals(1), Draft("1", "caf\udce9", "é\0山", "\udc80"), expected=0
-    )
-    assert recorded.change.actor == "caf\\udce9"
-    assert recorded.change.origin == "é\0山"
-    assert list(journal.read()) == [recorded]
+    change = journal.append(removals(1), Draft("1", "caf\udce9", "é\0山", "\udc80"), expected=0)
+    assert change.actor == "caf\\udce9"
+    assert change.origin == "é\0山"
+    assert list(journal.read()) == recorded(change, removals(1))
     verify_journal(journal)
 
 
