@@ -27,6 +27,10 @@ class TruncatedError(InstanceError):
     """The file ends before a length that it declares."""
 
 
+class CorrectionError(InstanceError):
+    """An instance can't be corrected as asked: the message names the element and the reason."""
+
+
 class RecordError(InstanceError):
     """A directory record can't be built: a required element is missing or empty (PS3.3 F.5).
 

@@ -11,11 +11,12 @@ from typing import Final
 from ledger.elements import CHARSET_VRS, TEXT_VRS, Element, encode_element
 from ledger.errors import InstanceError
 from ledger.files import FileView, naming, open_regular
+from ledger.instances.character_sets import decoded
 from ledger.instances.every_value import Value, every_value
+from ledger.instances.values import fault_of_size, fault_of_value, in_words
 from ledger.phrases import count
 from projections.dicomdir.findings import FindingKind
-from projections.dicomdir.text import decoded, faults_of_text
-from projections.dicomdir.values import fault_of_size, fault_of_value, in_words
+from projections.dicomdir.text import faults_of_text
 
 _MOST: Final = 1 << 22  # bytes of text that are looked at
 

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import click
 
+from ledger.instances.values import fault_of_uid
 from projections.dicomdir.definitions import FileSetIdentity
 from projections.dicomdir.form_checks import identity_faults
 from projections.dicomdir.record_checks import CHARACTERS
-from projections.dicomdir.values import fault_of_uid
 
 FIELDS: Final = {
     "id": "id",

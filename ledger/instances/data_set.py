@@ -16,7 +16,7 @@ from ledger.instances.walker import Buffer
 from ledger.uids import DEFLATED
 
 _CHUNK: Final = 1 << 22  # bytes that are read at a time
-_SMALL: Final = 4  # chunks of what is unfolded, of 4 MiB each
+_SMALL: Final = 4  # chunks, of 4 MiB at most, that are held in memory
 
 
 @contextmanager
@@ -40,7 +40,16 @@ def unfolded(pieces: Iterable[Buffer], size: int) -> Iterator[Buffer | FileView]
     That is in memory if it is small, and else in a temporary file. InstanceError as `inflate`,
     TemporaryFolderError where there can be no such file.
     """
-    chunks = inflating(pieces, size)
+    with held(inflating(pieces, size)) as data:
+        yield data
+
+
+@contextmanager
+def held(chunks: Iterator[bytes]) -> Iterator[Buffer | FileView]:
+    """Give what `chunks` make up, in memory if they are few, and else in a temporary file.
+
+    TemporaryFolderError where there can be no such file.
+    """
     small = b"".join(islice(chunks, _SMALL))
     if (more := next(chunks, None)) is None:
         yield small

@@ -108,7 +108,7 @@ def _element(
     if item.length == UNDEFINED_LENGTH and vr != "UN":
         raise EncapsulatedError(tag)
     value = item.value or b""
-    return Element(tag, vr, value if item.is_little_endian else _swapped(tag, vr, value))
+    return Element(tag, vr, value if item.is_little_endian else swapped(tag, vr, value))
 
 
 def _vr(ds: Dataset, tag: int) -> str:
@@ -130,7 +130,7 @@ def _vr(ds: Dataset, tag: int) -> str:
     return str(element.VR) if len(element.VR) == 2 else "UN"
 
 
-def _swapped(tag: int, vr: str, value: bytes) -> bytes:
+def swapped(tag: int, vr: str, value: bytes) -> bytes:
     """Return a Big Endian value in Little Endian."""
     size = 1 if vr in TEXT_VRS else _WORDS.get(vr, 1)
     if len(value) % size:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ledger.digest import Digest, from_raw, to_raw
@@ -47,7 +47,14 @@ class PackBatch:
         if len(first) < CHUNK:
             return self.add(first)
         expected = os.fstat(fd).st_size if size is None else size
-        entry = self._appender.append_stream(_read_on(first, fd), expected)
+        return self._add_stream(_read_on(first, fd), expected)
+
+    def add_chunks(self, chunks: Iterable[bytes], *, size: int) -> Content:
+        """Add the content of `size` bytes that `chunks` make up; see `Batch.add_chunks`."""
+        return self.add(b"".join(chunks)) if size < CHUNK else self._add_stream(chunks, size)
+
+    def _add_stream(self, chunks: Iterable[bytes], expected: int) -> Content:
+        entry = self._appender.append_stream(chunks, expected)
         if self._has(entry.raw):
             self._appender.withdraw(entry)
         else:

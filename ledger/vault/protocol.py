@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -30,6 +30,12 @@ class Batch(Protocol):
 
         `size` is about how many bytes to expect; it defaults to the size of the file. An error in
         reading the file is passed on, and leaves the batch as it was.
+        """
+
+    def add_chunks(self, chunks: Iterable[bytes], *, size: int) -> Content:
+        """Add the content of `size` bytes that `chunks` make up, never all of it in memory.
+
+        An error that `chunks` raise is passed on, and leaves the batch as it was.
         """
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from ledger.elements import UNDEFINED_LENGTH, format_tag, read_header
 from ledger.errors import ElementsError
 from ledger.instances.file_meta import PREFIX_END
+from ledger.instances.values import fault_of_uid
 from ledger.tags import (
     CONSISTENCY_FLAG,
     FILE_META_GROUP_LENGTH,
@@ -43,7 +44,6 @@ from projections.dicomdir.record_checks import (
 )
 from projections.dicomdir.tree import DecodingFindingKind as LinkKind
 from projections.dicomdir.tree import Tree
-from projections.dicomdir.values import fault_of_uid
 
 
 def check_dicomdir(data: bytes, directory: DecodedDirectory, tree: Tree) -> Iterator[Finding]:

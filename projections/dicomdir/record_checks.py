@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 from ledger.elements import Element, character_set, format_tag, iterate, plain_text
 from ledger.instances.record_keys import RECORD_KEYS, UPPER_TYPES, Key, Need
 from ledger.instances.sop_classes import SINGLE_LEVEL_TYPES
+from ledger.instances.values import fault_of_uid, faults_of_values, in_words
 from ledger.instances.walker import describe
 from ledger.tags import (
     PATIENT_NAME,
@@ -28,7 +29,6 @@ from projections.dicomdir.decoded_directory import DecodedDirectory, DecodedReco
 from projections.dicomdir.findings import Finding, FindingKind, Severity, finding
 from projections.dicomdir.text import faults_of_text
 from projections.dicomdir.tree import DecodedNode, Tree
-from projections.dicomdir.values import fault_of_uid, faults_of_values, in_words
 
 REMEDY: Final = "re-index the files, or rewrite the DICOMDIR with the program that made it"
 """What to do about a DICOMDIR that leads readers astray."""

@@ -79,6 +79,31 @@ def store_file(vault: Vault, path: Path, **options: int) -> Content:
         return batch.add_file(file.fileno(), **options)
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_content_may_come_in_chunks(opened: Open, size: int) -> None:
+    data = (bytes(range(251)) * (size // 251 + 1))[:size]
+    chunks = [data[at : at + 1000] for at in range(0, size, 1000)]
+    vault = opened()
+    with vault.batch() as batch:
+        first = batch.add_chunks(chunks, size=size)
+        assert batch.add_chunks(iter(chunks), size=size) == first == Content(digest_of(data), size)
+    assert vault.read(first.digest) == data
+    assert [each.size for each in vault.contents()] == [size]
+
+
+def test_chunks_that_fail_leave_the_batch_as_it_was(opened: Open) -> None:
+    def failing() -> Iterator[bytes]:
+        yield bytes(2 * CHUNK)
+        raise OSError(errno.EIO, "gone")
+
+    vault = opened()
+    with vault.batch() as batch:
+        with pytest.raises(OSError, match="gone"):
+            batch.add_chunks(failing(), size=4 * CHUNK)
+        kept = batch.add(b"kept")
+    assert list(vault.contents()) == [kept]
+
+
 def copied(vault: Vault, digest: Digest, path: Path) -> bytes:
     with path.open("wb") as file:
         vault.copy_to(digest, file.fileno())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ledger.elements import Element, encode
+from ledger.instances.character_sets import decoded
 from projections.dicomdir.findings import FindingKind
-from projections.dicomdir.text import decoded, faults_of_text, readable
+from projections.dicomdir.text import faults_of_text, readable
 
 JAPANESE = "ISO 2022 IR 13\\ISO 2022 IR 87"
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydicom.datadict import tag_for_keyword
 
 from ledger.elements import Element, encode, encode_items
-from projections.dicomdir.values import fault_of_uid, fault_of_value, faults_of_values
+from ledger.instances.values import fault_of_uid, fault_of_value, faults_of_values
 
 OF_VR = {
     "AE": "RetrieveAETitle", "AS": "PatientAge", "CS": "Modality", "DA": "StudyDate",

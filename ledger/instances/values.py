@@ -12,9 +12,9 @@ from functools import lru_cache
 from typing import Final
 
 from ledger.elements import CHARSET_VRS, TEXT_VRS, Element, character_set, iterate, iterate_items
+from ledger.instances.character_sets import decoded
 from ledger.instances.record_keys import KEYS, SOP_INSTANCE_UID
 from ledger.instances.walker import describe
-from projections.dicomdir.text import decoded
 
 _SIZES: Final = {
     "US": 2, "SS": 2, "UL": 4, "SL": 4, "FL": 4, "AT": 4, "FD": 8, "SV": 8, "UV": 8,

@@ -1,0 +1,134 @@
+"""From values as people give them to the bytes of an element, checked (PS3.5 Section 6.2)."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Final
+
+from pydicom.datadict import dictionary_VM
+
+from ledger.elements import ASCII_VRS, CHARSET_VRS, TEXT_VRS, Element, pad
+from ledger.instances.character_sets import encoded
+from ledger.instances.correcting.edits import Removal, Value
+from ledger.instances.values import fault_of_value
+
+_NUMBERS: Final = {
+    "FD": "d", "FL": "f", "SL": "i", "SS": "h", "SV": "q", "UL": "I", "US": "H", "UV": "Q",
+}  # fmt: skip
+_SINGLE: Final = frozenset(("LT", "ST", "UR", "UT"))
+_TAG: Final = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
+LONGEST_SHORT: Final = 0xFFFE
+"""The most bytes in a value of a VR whose length has 16 bits (PS3.5 Section 7.1.2)."""
+
+
+class UnfitError(ValueError):
+    """A value is none of its VR: the message says why, to be read after which element it is for."""
+
+
+class NotInCharacterSetError(ValueError):
+    """A character set hasn't the characters of a value."""
+
+
+def encode_value(tag: int, vr: str, value: Value, charset: str) -> bytes:
+    """Return `value` as the bytes that an element of `vr` has in Little Endian, padded.
+
+    Raises `UnfitError`, and `NotInCharacterSetError` where `charset` lacks a character.
+    """
+    assert not isinstance(value, Removal)  # noqa: S101 - nothing is encoded of what goes
+    if value is None or not value:
+        return b""
+    if vr == "SQ":
+        raise UnfitError("the elements in its items are corrected one by one")
+    if isinstance(value, bytes):
+        raw = value
+        parts = raw.count(b"\\") + 1 if vr in TEXT_VRS - _SINGLE else None
+    else:
+        raw, parts = _encode_text(vr, _parts(vr, value), charset)
+    raw = pad(vr, raw)
+    if why := fault_of_value(Element(tag, vr, raw), charset):
+        raise UnfitError(why)
+    if parts is not None and (why := _fault_of_multiplicity(tag, parts)):
+        raise UnfitError(why)
+    return raw
+
+
+def _parts(vr: str, value: str | Sequence[str]) -> list[str]:
+    if vr in _SINGLE:
+        if not isinstance(value, str) and len(value) > 1:
+            raise UnfitError(f"{vr} takes one value")
+        return [value if isinstance(value, str) else value[0]]
+    if isinstance(value, str):
+        return value.split("\\")
+    if any("\\" in part for part in value):
+        raise UnfitError(f"a backslash is between the values of {vr}, and in none of them")
+    return list(value)
+
+
+def _encode_text(vr: str, parts: list[str], charset: str) -> tuple[bytes, int]:
+    """Return the bytes of values given as text, and their number."""
+    if vr in CHARSET_VRS:
+        text = "\\".join(parts)
+        raw = encoded(text, charset)
+        if raw is None:
+            raise NotInCharacterSetError(text)
+        return raw, len(parts)
+    if vr in ASCII_VRS:
+        try:
+            return "\\".join(parts).encode("ascii"), len(parts)
+        except UnicodeEncodeError:
+            raise UnfitError(f"{vr} takes no characters but ASCII") from None
+    encode = _encode_tag if vr == "AT" else _number_encoder(vr)
+    if encode is None:
+        raise UnfitError(f"{vr} takes bytes, not text")
+    return b"".join(map(encode, parts)), len(parts)
+
+
+def _encode_tag(text: str) -> bytes:
+    found = _TAG.fullmatch(text.strip())
+    if not found:
+        raise UnfitError("AT takes tags such as (0010,0010)")
+    return struct.pack("<HH", int(found[1], 16), int(found[2], 16))
+
+
+def _number_encoder(vr: str) -> Callable[[str], bytes] | None:
+    code = _NUMBERS.get(vr)
+    if code is None:
+        return None
+
+    def encode(text: str) -> bytes:
+        try:
+            return struct.pack(f"<{code}", float(text) if code in "df" else int(text))
+        except (ValueError, OverflowError, struct.error):
+            size = 8 * struct.calcsize(code)
+            kind = "number" if code in "df" else "integer" if code.islower() else "natural number"
+            raise UnfitError(f"{vr} takes a {kind} of {size} bits") from None
+
+    return encode
+
+
+def _fault_of_multiplicity(tag: int, number: int) -> str | None:
+    """Return that an element has not the number of values that PS3.6 says, if so."""
+    rule = _multiplicity(tag)
+    if rule is None:
+        return None
+    least, most, step = rule
+    if least <= number and (most is None or number <= most) and (number - least) % step == 0:
+        return None
+    return f"it takes {dictionary_VM(tag)} values, and here are {number}"
+
+
+@lru_cache(maxsize=1024)
+def _multiplicity(tag: int) -> tuple[int, int | None, int] | None:
+    """Return the least and greatest number of values, and the steps; `None` if it is unknown."""
+    try:
+        least, _, most = dictionary_VM(tag).partition("-")
+    except KeyError:
+        return None
+    if not most:
+        return int(least), int(least), 1
+    if most.endswith("n"):
+        return int(least), None, int(most[:-1] or 1)
+    return int(least), int(most), 1
