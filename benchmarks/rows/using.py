@@ -147,7 +147,7 @@ ROWS: Final = [
         "load a DICOMDIR of {s.instances:,} records",
         "pydicom",
         "CPU of the process, imports aside; warm cache",
-        Faster(20),
+        Faster(40),
         _load,
     ),
     Row(

@@ -10,29 +10,21 @@ from typing import Final
 from fileset.adding.whole import content_and_instance
 from fileset.adoption.existing import ExistingFileSet, warn
 from fileset.adoption.persons import Persons, said_of_patient
-from fileset.adoption.places import Place, instances
+from fileset.adoption.places import Place, are_plain, instances
 from fileset.medium.file_ids import FileKey, ReferencedFile, RootFolder
 from fileset.progress import Progress
 from fileset.python_gc import gc_paused
 from fileset.repository.repository import Repository
 from ledger.elements import find
 from ledger.errors import InstanceError
-from ledger.events import (
-    Content,
-    Handle,
-    InstanceAdded,
-    Placement,
-    Record,
-    RecordMended,
-    RecordRef,
-    Variant,
-)
+from ledger.events import Content, Handle, Record, RecordMended, RecordRef, Variant
 from ledger.instances.instance import Instance
 from ledger.names import clash_with_dicomdir
 from ledger.phrases import some
 from ledger.tags import RECORD_IDENTIFIERS
 from projections.dicomdir.decoded_directory import DecodedRecord
 from projections.dicomdir.mending import Mend, mend_of_file_id
+from projections.state.listed import Listed, Row
 
 LAYOUT_DEPTH: Final = 8
 """Levels that the default layout has File IDs for (PS3.10 Section 8.2)."""
@@ -129,6 +121,10 @@ class Adoption(Adopter):
         total = self._found.listed
         if progress:
             progress(0, total)
+        if self._take_at_once():
+            if progress:
+                progress(total, total)
+            return
         for done, place in enumerate(instances(self._found.tree)):
             file = self._root.presume(place.record.file_id or ())
             if (why := self._left_out(place.record, file)) is not None:
@@ -139,6 +135,20 @@ class Adoption(Adopter):
                 progress(done + 1, total)
         if self._digest and (orphans := self._found.orphans()):
             self._doubts[Doubt.ORPHAN] = ["/".join(each.file_id or ()) for each in orphans]
+
+    def _take_at_once(self) -> bool:
+        """Take the instances together if no file is to be read and there is nothing to warn of.
+
+        The outcome is the same.
+        """
+        first = self._repository.state.position + 1
+        if self._digest:
+            return False
+        listed = Listed.of(self._found.tree, first, most_above=LAYOUT_DEPTH - 1)
+        if listed is None or not are_plain(self._root, (row.file_id for row in listed.rows)):
+            return False
+        self._repository.emit_listed(listed)
+        return True
 
     def _warn_at_end(self) -> None:
         super()._warn_at_end()
@@ -160,18 +170,8 @@ class Adoption(Adopter):
         under, new = place.above()
         content, instance = self._read(place, file) if self._digest else (None, None)
         said, differing = self._said(place, instance)
-        event = InstanceAdded(
-            sop_instance_uid=uid,
-            sop_class_uid=record.sop_class_uid or "",
-            transfer_syntax_uid=record.transfer_syntax_uid or "",
-            record=Record(record.type or "", record.elements),
-            parents=tuple([level.record for level in new]),
-            under=under,
-            content=content,
-            placement=Placement.ROOT,
-            file_id=file.file_id,
-            differing=differing,
-        )
+        parents = tuple([level.record for level in new])
+        event = Row.of(record, file.file_id).added(under, parents, content, differing)
         handle = self._persons.add(event, said, file.file_id)
         self._taken[file.key] = handle
         for index, level in enumerate(new):

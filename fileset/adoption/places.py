@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 from attrs import define, frozen
 
+from fileset.medium.file_ids import RootFolder
 from ledger.events import Record, RecordRef
+from ledger.names import clash_with_dicomdir, one_name
 from projections.dicomdir.decoded_directory import DecodedRecord
 from projections.dicomdir.definitions import DicomdirError
 from projections.dicomdir.tree import DecodedNode, Tree
@@ -99,3 +103,25 @@ def depth_of(tree: Tree) -> int:
         depth += 1
         level = [child for node in level for child in node.children]
     return depth
+
+
+def are_plain(root: RootFolder, file_ids: Iterable[str]) -> bool:
+    """Whether each File ID is that of a regular file below the root, and no two are of one.
+
+    None of them may be taken for the DICOMDIR, or for one another on any medium.
+    """
+    taken: dict[str, set[str]] = {}
+    parts = (file_id.rpartition("/") for file_id in file_ids)
+    for folder, of_folder in groupby(parts, itemgetter(0)):
+        names = [name for _, _, name in of_folder]
+        if not root.has_files(tuple(folder.split("/")) if folder else (), names):
+            return False
+        file_ids = [f"{folder}/{names[0]}"] if folder else names  # of a path its top decides
+        if any(clash_with_dicomdir(each) is not None for each in file_ids):
+            return False
+        known = taken.setdefault(one_name(folder), set())
+        before = len(known)
+        known.update(one_name("/".join(names)).split("/"))
+        if len(known) != before + len(names):
+            return False
+    return True

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple, TypeAlias
 
@@ -62,11 +63,7 @@ class RootFolder:
         if any("\0" in name for name in components):  # a name that no file can have
             file_id = "/".join(components)
             return ReferencedFile(f"{self._root}/{file_id}", "", file_id, None, False)
-        above = components[:-1]
-        try:
-            folder = self._folders[above]
-        except KeyError:
-            folder = self._folders[above] = self._plain_folder(above)
+        folder = self._folder(components[:-1])
         name = components[-1] if components else ""
         if folder is None or name in _ODD or "/" in name:
             return self._follow(components)
@@ -75,6 +72,19 @@ class RootFolder:
             return self._follow(components)
         path = f"{folder.path}/{name}"
         return ReferencedFile(path, path, "/".join(components), identity, stat.S_ISREG(mode))
+
+    def has_files(self, folder: tuple[str, ...], names: Sequence[str]) -> bool:
+        """Whether all `names` in a folder are those of regular files, and no link leads to them.
+
+        `False` also if that takes a closer look.
+        """
+        try:
+            looked_at = self._folder(folder)
+            if looked_at is None or not _ODD.isdisjoint(names):
+                return False
+            return not any("/" in name or "\0" in name for name in names) and looked_at.has(names)
+        except OSError:
+            return False
 
     def presume(self, components: tuple[str, ...]) -> ReferencedFile:
         """Return as `find`, presuming that there is a file where that can't be looked at.
@@ -89,6 +99,13 @@ class RootFolder:
         file_id = PurePosixPath(*components).as_posix()
         path = f"{self._root}/{file_id}"
         return ReferencedFile(path, path, file_id, (0, 0), is_regular=True)
+
+    def _folder(self, components: tuple[str, ...]) -> _Folder | None:
+        try:
+            return self._folders[components]
+        except KeyError:
+            folder = self._folders[components] = self._plain_folder(components)
+            return folder
 
     def _plain_folder(self, components: tuple[str, ...]) -> _Folder | None:
         """Return the folder, `None` if a link leads to it or its name is no plain one."""
@@ -131,6 +148,14 @@ class _Folder:
         found = (self._listed or {}).get(name)
         # A file may have another name in the list than it answers to.
         return _look_at(f"{self.path}/{name}", follow=False) if found is None else found
+
+    def has(self, names: Sequence[str]) -> bool:
+        """Whether it has a regular file of each name."""
+        if self._listed is None and len(names) > _MANY:
+            self._listed = self._list()
+        if self._listed is not None and self._listed.keys() >= set(names):
+            return True  # only such are listed
+        return all(stat.S_ISREG(self.look_up(name)[1]) for name in names)
 
     def _list(self) -> dict[str, _Look]:
         """Return what is in the folder, as far as that is known without a look at each file."""

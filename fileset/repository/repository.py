@@ -42,7 +42,8 @@ from ledger.journal.protocol import Journal
 from ledger.journal.sqlite import SqliteJournal
 from projections.kept.summary import Summary, summarise
 from projections.medium.plan import Plan
-from projections.state.fold import after, apply
+from projections.state.fold import after, apply, take_listed
+from projections.state.listed import Listed
 from projections.state.state import FileSetState, Written
 
 
@@ -277,6 +278,15 @@ class Repository:
         change.events.append(event)  # first: a half-applied event is taken back with the others
         apply(state, event, change.draft.id)
         return state.position
+
+    def emit_listed(self, listed: Listed) -> None:
+        """Make the events `listed` the next ones of the open change, of which none is made now."""
+        change = self._open
+        if change is None:
+            raise JournalError("Events are emitted within a change")
+        state = self.state
+        change.events.defer(listed)
+        take_listed(state, listed)
 
     @property
     def is_changing(self) -> bool:

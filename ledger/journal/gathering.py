@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import secrets
 import zlib
-from collections.abc import Iterator
-from typing import Final, Protocol, TypeAlias
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from typing import Final, Protocol, TypeAlias, overload
 
 from ledger.events import EVENT_TYPES, Event
 from ledger.journal import codec
@@ -36,16 +37,69 @@ class Gathering(Events, Protocol):
         """Add an event; TypeError or ValueError where it, or one before, can't be written."""
         ...
 
+    def defer(self, events: Sequence[Event]) -> None:
+        """Add `events`, of which one that can be made when it is asked for need not be kept."""
+        ...
+
     def cut(self, count: int) -> None:
         """Drop all but the first `count` events."""
         ...
 
 
-class AsTheyAre(list[Event]):
-    """Events for a journal that keeps them as they are."""
+class AsTheyAre(Sequence[Event]):
+    """Events for a journal that keeps them as they are, or knows who makes them."""
+
+    def __init__(self) -> None:
+        self._events: list[Event | None] = []  # `None` for one that is made when it is asked for
+        self._firsts: list[int] = []
+        self._makers: list[Sequence[Event]] = []
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    @overload
+    def __getitem__(self, index: int) -> Event: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Event]: ...
+    def __getitem__(self, index: int | slice) -> Event | list[Event]:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        event = self._events[index]
+        if event is None:
+            index %= len(self)
+            maker = bisect_right(self._firsts, index) - 1
+            event = self._makers[maker][index - self._firsts[maker]]
+        return event
+
+    def __setitem__(self, index: int, event: Event) -> None:
+        self._events[index] = event
+
+    def append(self, event: Event) -> None:
+        self._events.append(event)
+
+    def defer(self, events: Sequence[Event]) -> None:
+        self._firsts.append(len(self))
+        self._makers.append(events)
+        self._events += [None] * len(events)
+
+    def extend(self, events: Events) -> None:
+        """Add `events`; those that are yet to be made stay so."""
+        if isinstance(events, AsTheyAre):
+            begun = len(self)
+            self._firsts += [begun + first for first in events._firsts]  # noqa: SLF001 - its own
+            self._makers += events._makers  # noqa: SLF001
+            self._events += events._events  # noqa: SLF001
+        else:
+            self._events += events
+
+    def kept(self) -> Iterator[Event]:
+        """Yield those that are kept, in their order."""
+        return (event for event in self._events if event is not None)
 
     def cut(self, count: int) -> None:
-        del self[count:]
+        del self._events[count:]
+        makers = bisect_left(self._firsts, count)
+        del self._firsts[makers:], self._makers[makers:]
 
 
 class AsPayloads:
@@ -73,7 +127,13 @@ class AsPayloads:
             self._blocks.append(zlib.compress(b"\n".join(lines), _LEVEL))
             del self._last[:_TOGETHER]
 
+    def defer(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self.append(event)
+
     def cut(self, count: int) -> None:
+        if count >= len(self):
+            return
         whole, rest = divmod(count, _TOGETHER)
         if whole < len(self._blocks):
             self._last = list(map(_event, _opened(self._blocks[whole])))

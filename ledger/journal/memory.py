@@ -15,7 +15,7 @@ from pathlib import Path
 from attrs import evolve
 
 from ledger.errors import ConflictError, JournalDamagedError, JournalError
-from ledger.events import Erased, Event, PayloadErased
+from ledger.events import Erased, PayloadErased
 from ledger.journal import codec
 from ledger.journal.chain import chain_hash, change_digest, checked, genesis
 from ledger.journal.clocks import Clock, utc_now
@@ -32,7 +32,7 @@ class MemoryJournal:
         """Make an empty journal."""
         self.id = secrets.token_hex(16)
         self._clock = clock
-        self._events: list[Event] = []
+        self._events = AsTheyAre()
         self._changes: list[Change] = []
         self._firsts: list[int] = []  # the changes' first positions, to search in
         self._by_id: dict[str, Change] = {}
@@ -84,15 +84,17 @@ class MemoryJournal:
     def append(self, events: Events, draft: Draft, *, expected: int) -> Change:
         if not len(events):
             raise ValueError("A change has at least one event")
-        for event in events:
+        # What is made when it is asked for is of the records of a DICOMDIR: it can be written.
+        kept = list(events.kept() if isinstance(events, AsTheyAre) else events)
+        for event in kept:
             codec.check(event)
         if expected != len(self._events):
             raise ConflictError(expected, len(self._events))
         change = change_of(draft, first=expected + 1, count=len(events), clock=self._clock)
         if change.id in self._by_id:
             raise JournalError(f"There is a change with the id {change.id} already.")
-        erased = self._erasable(events, expected)
-        self._events += events
+        erased = self._erasable(kept, expected)
+        self._events.extend(events)
         self._take(change)
         self._erase(erased)
         return change

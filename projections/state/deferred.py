@@ -15,16 +15,17 @@ V = TypeVar("V")
 class Deferred(dict[K, V]):
     """A dict that holds numbers in the place of values which have not been asked for.
 
-    `make` makes the value for a number, and the same one where two threads ask at once. The values
+    `make` makes the value for a number. Two threads that ask at once get the same one. The values
     themselves are no numbers. Keys, their order and
     how many there are cost nothing more than in any dict; who goes through the values has all made.
     """
 
-    __slots__ = ("_is_complete", "_make")
+    __slots__ = ("_is_complete", "_make", "_making")
 
     def __init__(self, numbers: Iterable[tuple[K, int]], make: Callable[[int], V]) -> None:
         super().__init__(cast("Iterable[tuple[K, V]]", numbers))
         self._make = make
+        self._making: dict[K, V] = {}
         self._is_complete = False
 
     def __getitem__(self, key: K) -> V:
@@ -32,9 +33,12 @@ class Deferred(dict[K, V]):
         return self._made(key, value) if type(value) is int else value
 
     def _made(self, key: K, number: Any) -> V:
-        value = self._make(number)
-        if key in self:
-            super().__setitem__(key, value)
+        # Of two threads that are here at once, one may be done already, or its value is taken.
+        made = self._making.setdefault(key, self._make(number))
+        value = super().get(key, made)
+        if type(value) is int:
+            super().__setitem__(key, value := made)
+        self._making.pop(key, None)
         return value
 
     def _complete(self) -> None:

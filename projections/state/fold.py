@@ -58,6 +58,7 @@ from ledger.events import (
 from ledger.journal.entries import Recorded
 from projections.dicomdir.definitions import FileSetIdentity
 from projections.errors import MisfitError
+from projections.state.listed import Listed
 from projections.state.nodes import Leaf
 from projections.state.revert import inverse
 from projections.state.state import FileSetState, Ghost, Writing, Written
@@ -120,6 +121,19 @@ def apply(state: FileSetState, event: Event, change: str) -> None:
             position=position,
         ) from exc
     state.position += 1
+
+
+def take_listed(state: FileSetState, listed: Listed) -> None:
+    """Apply the events `listed`, all at once and without making them, in an empty File-set.
+
+    The state is as if each of them had been applied.
+    """
+    if state.hierarchy.leaves or listed.first != state.position + 1:
+        raise MisfitError("what a DICOMDIR lists comes first")
+    state.live = listed.fill(state.hierarchy)
+    state.position += len(listed)
+    state.revision += len(listed)
+    state.touched += len(listed)
 
 
 # --- instances -----------------------------------------------------------------------------------

@@ -43,6 +43,31 @@ def _below(home: Branch, position: int, records: Iterable[Record]) -> list[Branc
     return new
 
 
+def leaf_of(handle: Handle, event: InstanceAdded, home: Branch) -> Leaf:
+    """Return the leaf of an instance that an event adds below `home`, outside the tree."""
+    return Leaf(
+        order=handle,
+        home=home,
+        uid=event.sop_instance_uid,
+        sop_class_uid=event.sop_class_uid,
+        transfer_syntax_uid=event.transfer_syntax_uid,
+        record=event.record,
+        content=event.content,
+        placement=event.placement,
+        source=event.source,
+        adopted_as=event.file_id,
+        file_id=event.file_id,
+    )
+
+
+def may_stray(record: elements.Elements, named: str | None = None) -> bool:
+    """Whether a record, which is `named` for one of its type, may have the key of another type."""
+    for other, header in _KEY_HEADERS.items():
+        if record.find(header) >= 0 and other != named:
+            return True
+    return False
+
+
 class Hierarchy:
     """The tree of what is in the File-set or still on its medium, and all that ever was.
 
@@ -144,19 +169,7 @@ class Hierarchy:
         branch = self._standing(event.under)
         new = _below(branch, handle, event.parents)
         branch = new[-1] if new else branch
-        leaf = Leaf(
-            order=handle,
-            home=branch,
-            uid=event.sop_instance_uid,
-            sop_class_uid=event.sop_class_uid,
-            transfer_syntax_uid=event.transfer_syntax_uid,
-            record=event.record,
-            content=event.content,
-            placement=event.placement,
-            source=event.source,
-            adopted_as=event.file_id,
-            file_id=event.file_id,
-        )
+        leaf = leaf_of(handle, event, branch)
         differing = [
             (self._described_by(leaf, variant), variant.record) for variant in event.differing
         ]
@@ -290,11 +303,8 @@ class Hierarchy:
 
     def _note_stray(self, node: Branch | Leaf, records: Iterable[Record]) -> None:
         named = node.own.type if isinstance(node, Branch) else None  # leaves are not named
-        for held in records:
-            for other, header in _KEY_HEADERS.items():
-                if held.elements.find(header) >= 0 and other != named:
-                    self.strays[node] = None
-                    return
+        if any(may_stray(held.elements, named) for held in records):
+            self.strays[node] = None
 
     def _unlist(self, node: Branch | Leaf) -> None:
         self.strays.pop(node, None)

@@ -15,6 +15,7 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -30,7 +31,7 @@ import fileset.repository.repository
 from fileset import FileSet, Indexer, Repository
 from ledger.events import MediumLeft
 from projections.kept import snapshot
-from projections.state import fold
+from projections.state import fold, hierarchy, listed
 from projections.state.nodes import Leaf
 
 FEW, MANY = 80, 240  # enough that files are flushed together
@@ -396,6 +397,22 @@ def test_loading_opens_the_dicomdir_and_nothing_else_of_the_medium(made: dict[in
         spent = costs.below(one.medium)
         assert spent.read == {"DICOMDIR": 1}
         assert not spent.written
+
+
+def test_loading_makes_no_instance_before_it_is_asked_for(made: dict[int, Made]) -> None:
+    for count, one in made.items():
+        with mock.patch.object(hierarchy.Leaf, "__init__", side_effect=AssertionError):
+            fs = FileSet(one.medium / "DICOMDIR")
+            assert len(fs) == count
+        with mock.patch.object(listed, "leaf_of", wraps=hierarchy.leaf_of) as asked:
+            assert len(fs.find(SOPInstanceUID="1.2.3.4.7")) == 1
+        assert asked.call_count == 1
+
+
+def test_loading_calls_few_functions_for_each_record(made: dict[int, Made]) -> None:
+    few, many = (calls(partial(FileSet, one.medium / "DICOMDIR")) for one in made.values())
+
+    assert many - few <= 55 * (MANY - FEW)
 
 
 def test_status_of_what_was_closed_folds_no_event(made: dict[int, Made]) -> None:

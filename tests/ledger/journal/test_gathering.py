@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,8 +24,9 @@ from ledger.journal.sqlite import SqliteJournal
 
 TOGETHER = 3
 
-steps = st.lists(st.lists(events, min_size=1, max_size=5) | st.integers(0, 12), max_size=5)
-"""Events that come, and how many stay when others are taken back."""
+some = st.lists(events, min_size=1, max_size=5)
+steps = st.lists(some | some.map(tuple) | st.integers(0, 12), max_size=5)
+"""Events that come, those that come together as a tuple, and how many stay of all that came."""
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +36,9 @@ def few_together(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
-def test_what_comes_and_is_not_taken_back_is_what_there_is(steps: list[list[Event] | int]) -> None:
+def test_what_comes_and_is_not_taken_back_is_what_there_is(
+    steps: list[list[Event] | tuple[Event, ...] | int],
+) -> None:
     expected: list[Event] = []
     as_payloads, as_they_are = AsPayloads(), AsTheyAre()
     for step in steps:
@@ -41,6 +46,10 @@ def test_what_comes_and_is_not_taken_back_is_what_there_is(steps: list[list[Even
             del expected[step:]
             as_payloads.cut(step)
             as_they_are.cut(step)
+        elif isinstance(step, tuple):
+            expected += step
+            as_payloads.defer(step)
+            as_they_are.defer(step)
         else:
             for event in step:
                 expected.append(event)
@@ -48,6 +57,8 @@ def test_what_comes_and_is_not_taken_back_is_what_there_is(steps: list[list[Even
                 as_they_are.append(event)
         assert list(as_payloads) == list(as_they_are) == expected
         assert len(as_payloads) == len(as_they_are) == len(expected)
+        assert as_they_are[::-1] == expected[::-1]
+        assert not expected or as_they_are[-1] == expected[-1]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -102,6 +113,30 @@ def test_an_event_that_can_t_be_written_is_told_at_the_latest_when_it_is_appende
         gathered.cut(0)
         assert len(gathered) == 0
         assert journal.position == 0
+
+
+def test_a_journal_in_memory_has_deferred_events_made_when_they_are_read() -> None:
+    journal = MemoryJournal()
+    made: list[int] = []
+
+    class Removals(Sequence[Event]):
+        def __len__(self) -> int:
+            return 3
+
+        def __getitem__(self, index: Any) -> Any:
+            made.append(index)
+            return InstanceRemoved(index)
+
+    for number in (0, 4):
+        gathered = journal.gather()
+        gathered.append(InstanceRemoved(9))
+        gathered.defer(Removals())
+        journal.append(gathered, draft(str(number)), expected=number)
+    assert made == []
+
+    assert [each.event for each in journal.read(after=5, upto=7)] == removals(2, first=0)
+    assert made == [0, 1]
+    assert verify_journal(journal) == journal.head()
 
 
 def test_a_journal_in_memory_keeps_the_events_that_it_was_given() -> None:
