@@ -14,32 +14,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock, Timeout
-
 from fileset.errors import RefusedError, RepositoryError
+from fileset.repository.file_lock import FileLock
 from fileset.repository.folder import CACHE, HOLDER, JOURNAL, LOCK
 from ledger.files import naming, read_file, write_regular
 from ledger.journal.clocks import timestamp, utc_now
+from ledger.owner import Owner
 
 PATIENCE: Final = 60.0
 """Seconds to wait for others who are changing a repository."""
 
-_POLL_SECONDS: Final = 0.01  # with more, who makes many small changes leaves no gap for others
-
 _changing: dict[tuple[int, str], int] = {}
 """Which thread of a process is changing the repository at a path."""
-
-
-_forks = 0
-"""How often this process or those that it was forked from were: asking costs no system call."""
-
-
-def _count_fork() -> None:
-    global _forks  # noqa: PLW0603 - it is the process that is counted
-    _forks += 1
-
-
-os.register_at_fork(after_in_child=_count_fork)
 
 
 class WriterLock:
@@ -52,12 +38,7 @@ class WriterLock:
         self.patience = PATIENCE
         self._name = name
         self._turn = threading.RLock()
-        self._pid, self._forks = os.getpid(), _forks
-
-    @property
-    def _was_forked(self) -> bool:
-        """Whether this process was forked from the one that opened the repository."""
-        return _forks != self._forks
+        self._owner = Owner()
 
     @contextmanager
     def own_turn(self) -> Iterator[None]:
@@ -66,9 +47,9 @@ class WriterLock:
         Raises `RefusedError` if another thread is not done in time,
         `RepositoryError` if this process was forked.
         """
-        if self._was_forked:
+        if not self._owner.is_this_process:
             raise RepositoryError(
-                f"{self._name} was opened by process {self._pid}, of which this one, "
+                f"{self._name} was opened by process {self._owner.pid}, of which this one, "
                 f"{os.getpid()}, was forked: open it again here."
             )
         if not self._turn.acquire(timeout=self.patience):
@@ -98,7 +79,7 @@ class WriterLock:
         It can't where somebody changes the repository, one may not write, it was moved, or
         this process was forked. OSError where the lock can't be had for another reason.
         """
-        yield not self._was_forked
+        yield self._owner.is_this_process
 
     def last_holder(self) -> str | None:
         """Return who changed the repository last, and when; `None` while someone else does.
@@ -119,14 +100,15 @@ class FolderLock(WriterLock):
         super().__init__(os.fspath(path))
         self._path = path
         self._any_journal = any_journal
-        self._lock = FileLock(path / LOCK, mode=0o600)
+        self._real_path = os.path.realpath(path)
+        self._lock = FileLock(path / LOCK)
         self._inode = _inode(path / JOURNAL)
 
     @contextmanager
     def alone(self, origin: str) -> Iterator[None]:
         """Have nobody else change the repository, as `WriterLock.alone` says."""
         with self.own_turn():
-            if self._lock.is_locked:
+            if self._lock.is_mine:
                 yield
             else:
                 with self._locked(origin):
@@ -135,27 +117,26 @@ class FolderLock(WriterLock):
     @contextmanager
     def _locked(self, origin: str) -> Iterator[None]:
         lock, path = self._lock, self._path
-        mine = (self._pid, os.path.realpath(path))
+        mine = (self._owner.pid, self._real_path)
         if _changing.get(mine) == threading.get_ident():
             raise RefusedError(
                 f"A change of {path} that was begun with another object is open: make both with "
                 f"the same object, or this one afterwards."
             )
         self.refuse_if_moved()
-        try:
-            with naming(path / LOCK):
-                lock.acquire(timeout=self.patience, poll_interval=_POLL_SECONDS)
-        except Timeout as exc:
+        with naming(path / LOCK):
+            is_mine = lock.acquire(self.patience)
+        if not is_mine:
             holder = self._holder()
             raise RefusedError(
                 f"Another process has been changing {path} for {self.patience:g} s"
                 f"{f' ({holder})' if holder else ''}: try again when it is done."
-            ) from exc
+            )
         try:
             self.refuse_if_moved()  # it may have been meanwhile
             _changing[mine] = threading.get_ident()
             with suppress(OSError):  # it only informs
-                holder = f"process {self._pid}, {origin}, since {timestamp(utc_now)}"
+                holder = f"process {self._owner.pid}, {origin}, since {timestamp(utc_now)}"
                 write_regular(path / CACHE / HOLDER, holder.encode("utf-8", "backslashreplace"))
             try:
                 yield
@@ -168,13 +149,11 @@ class FolderLock(WriterLock):
     @contextmanager
     def if_nobody_else(self) -> Iterator[bool]:
         """Keep others out if there are none, as `WriterLock.if_nobody_else` says."""
-        if self._was_forked:
+        if not self._owner.is_this_process:
             yield False
             return
         self.refuse_if_moved()
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
+        if not self._lock.acquire(0):
             yield False
             return
         try:

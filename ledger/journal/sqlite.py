@@ -39,6 +39,7 @@ from ledger.journal.sqlite_rows import (
     insert_stored,
 )
 from ledger.journal.sqlite_schema import APPLICATION_ID, FORMAT, lay_out, making, room_to_rebuild
+from ledger.owner import Owner
 
 _WAL_SINCE = (3, 51, 3)  # before, WAL could lose a commit when several connections reset it
 _BUSY_SECONDS = 60
@@ -71,7 +72,7 @@ class SqliteJournal:
         self._failed = self._closed = False
         self._sound_head = b""  # of the end that was found to be good
         self._turn = threading.RLock()
-        self._pid = os.getpid()
+        self._owner = Owner()
         self._connection = _connect(path, read_only=read_only)
         try:
             with self._guarded():
@@ -304,6 +305,11 @@ class SqliteJournal:
         return hashlib.sha256(b"").digest()
 
     def read(self, after: int = 0, upto: int | None = None) -> Iterator[Recorded]:
+        upto = self.position if upto is None else upto
+        if upto > after:
+            yield from self._read(after, upto)
+
+    def _read(self, after: int, upto: int) -> Iterator[Recorded]:
         erasures = Erasures(())
         link = self._link_after(after)
         for stored in self.stored(after, upto):
@@ -406,7 +412,7 @@ class SqliteJournal:
 
     def close(self) -> None:
         """Close the database; a forked process leaves that to the one that opened it."""
-        if os.getpid() == self._pid:
+        if self._owner.is_this_process:
             self._connection.close()
             self._closed = True
 
@@ -435,9 +441,9 @@ class SqliteJournal:
     @contextmanager
     def _guarded(self, when_full: str = " Nothing was recorded:") -> Iterator[None]:
         """Use the connection alone, and turn SQLite's errors into ours, naming the file."""
-        if os.getpid() != self._pid:
+        if not self._owner.is_this_process:
             raise JournalError(
-                f"The journal at {self._path} was opened by process {self._pid}, and this "
+                f"The journal at {self._path} was opened by process {self._owner.pid}, and this "
                 "process was forked from it: open the journal again here."
             )
         if self._closed:

@@ -16,6 +16,11 @@ from ledger.disk import fsync
 from ledger.errors import VaultError
 from ledger.vault.packs import CHUNK, HEADER_SIZE, Pack, PackEntry, header, pack_path
 
+_COPIED: Final = 1 << 16  # bytes of content that costs less to write at once than to collect
+_TO_DISK: Final = 8 << 20  # bytes of a pack from which the disk begins with them
+
+_begin_to_flush: Final = getattr(os, "posix_fadvise", None)
+
 
 def seal(path: Path) -> None:
     """Make a pack read-only. The caller has made it durable."""
@@ -37,13 +42,17 @@ def io_trouble(path: Path, doing: str, error: OSError, outcome: str = NOTHING_AD
 
 @define
 class _Target:
-    """A pack that is appended to. `start` was its size before; `end` counts what is buffered."""
+    """A pack that is appended to. `start` was its size before; `end` counts what is buffered.
+
+    What lies before `begun` is on its way to the disk.
+    """
 
     number: int
     path: Path
     fd: int
     start: int
     end: int
+    begun: int
     created: bool
 
 
@@ -89,10 +98,11 @@ class Appender:
         self._put(target, data)
         return entry
 
-    def append_stream(self, pieces: Iterable[bytes], expected: int) -> PackEntry:
+    def append_stream(self, pieces: Iterable[memoryview], expected: int) -> PackEntry:
         """Append the content that `pieces` make up, of about `expected` bytes.
 
-        An error that `pieces` raise is passed on, and nothing of the content stays.
+        A piece is not used once the next one is asked for. An error that `pieces` raise is passed
+        on, and nothing of the content stays.
         """
         target = self._room_for(expected)
         start = target.end
@@ -205,7 +215,7 @@ class Appender:
             return self._create(last.number + 1 if last else 1)
         with self._trouble(last.path, "opening"):
             fd = os.open(last.path, os.O_RDWR | os.O_CLOEXEC)
-        target = _Target(last.number, last.path, fd, last.size, last.size, created=False)
+        target = _Target(last.number, last.path, fd, last.size, last.size, last.size, created=False)
         self._targets.append(target)
         return target
 
@@ -216,17 +226,32 @@ class Appender:
                 self._folder.mkdir(mode=0o700, parents=True)
                 self._folder_is_new = True
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        self._targets.append(_Target(number, path, fd, 0, 0, created=True))
+        self._targets.append(_Target(number, path, fd, 0, 0, 0, created=True))
         return self._targets[-1]
 
     def _put(self, target: _Target, data: bytes | memoryview) -> None:
-        if len(self._buffer) + len(data) > CHUNK:
+        if len(data) >= _COPIED or len(self._buffer) + len(data) > CHUNK:
             self._flush()
-        if len(data) < CHUNK:
+        if len(data) < _COPIED:
             self._buffer += data
         else:
             self._write(target, data, target.end)
         target.end += len(data)
+        if self._durable and target.end - target.begun >= _TO_DISK:
+            self._begin_to_flush(target)
+
+    def _begin_to_flush(self, target: _Target) -> None:
+        """Have the disk begin with what is written: `sync` waits for all the less in the end.
+
+        Only what is clean leaves the cache by this advice. What is not is written, and stays.
+        """
+        written = target.end - len(self._buffer)
+        if _begin_to_flush is not None:
+            with suppress(OSError):  # whatever fails, `sync` meets it
+                _begin_to_flush(
+                    target.fd, target.begun, written - target.begun, os.POSIX_FADV_DONTNEED
+                )
+        target.begun = written
 
     def _flush(self) -> None:
         if self._buffer:

@@ -28,6 +28,7 @@ class PackBatch:
         self.supersedes = False
         """Whether anything was stored anew that the vault has damaged."""
         self.added: dict[bytes, PackEntry] = {}
+        self._buffer: memoryview | None = None  # a new one for each file would cost page faults
 
     def has(self, digest: Digest) -> bool:
         """Return whether the vault has the content whole, or this batch has it."""
@@ -43,7 +44,9 @@ class PackBatch:
 
     def add_file(self, fd: int, *, size: int | None = None) -> Content:
         """Add what an open file holds from its position to its end; see `Batch.add_file`."""
-        first = _read_up_to(fd, CHUNK)
+        if self._buffer is None:
+            self._buffer = memoryview(bytearray(CHUNK))
+        first = _read_into(self._buffer, fd)
         if len(first) < CHUNK:
             return self.add(first)
         expected = os.fstat(fd).st_size if size is None else size
@@ -91,16 +94,17 @@ class PackBatch:
         return True
 
 
-def _read_up_to(fd: int, size: int) -> bytes:
-    parts: list[bytes] = []
-    while size and (part := os.read(fd, size)):
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
+def _read_into(buffer: memoryview, fd: int) -> memoryview:
+    """Return what there is to read of an open file, up to all that `buffer` holds."""
+    size = 0
+    while size < len(buffer) and (more := os.readv(fd, [buffer[size:]])):
+        size += more
+    return buffer[:size]
 
 
-def _read_on(first: bytes, fd: int) -> Iterator[bytes]:
-    piece = first
+def _read_on(piece: memoryview, fd: int) -> Iterator[memoryview]:
+    """Yield `piece` and then, in its place, what follows in an open file."""
+    buffer = piece
     while piece:
         yield piece
-        piece = os.read(fd, CHUNK)
+        piece = _read_into(buffer, fd)

@@ -96,17 +96,26 @@ def list_packs(folder: Path) -> list[Pack]:
     """Return the packs in `folder`, the oldest first; none where there is no such folder."""
     try:
         with os.scandir(folder) as found:
-            packs = [_found(item) for item in found if is_pack(item.name)]
+            packs = [
+                _found(int(item.name[5:13]), Path(item.path), item.stat())
+                for item in found
+                if is_pack(item.name)
+            ]
     except FileNotFoundError:
         return []
     return sorted(packs, key=lambda pack: pack.number)
 
 
-def _found(item: os.DirEntry[str]) -> Pack:
-    status = item.stat()
+def find_pack(folder: Path, number: int) -> Pack:
+    """Return the pack in `folder` that has this number; OSError if there is none."""
+    path = pack_path(folder, number)
+    return _found(number, path, path.stat())
+
+
+def _found(number: int, path: Path, status: os.stat_result) -> Pack:
     return Pack(
-        number=int(item.name[5:13]),
-        path=Path(item.path),
+        number=number,
+        path=path,
         size=status.st_size,
         sealed=not status.st_mode & 0o222,
         inode=status.st_ino,

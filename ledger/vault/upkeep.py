@@ -19,7 +19,16 @@ from ledger.errors import VaultError
 from ledger.vault.appender import NOTHING_ADDED, Appender, io_trouble, seal
 from ledger.vault.index import PackIndex, journal_of, remove_database
 from ledger.vault.lookup import Lookup
-from ledger.vault.packs import Pack, PackEntry, entry_pieces, is_torn, keep_tail, list_packs, scan
+from ledger.vault.packs import (
+    Pack,
+    PackEntry,
+    entry_pieces,
+    find_pack,
+    is_torn,
+    keep_tail,
+    list_packs,
+    scan,
+)
 from ledger.vault.tail import Tail, behind_index, end_of_run, is_short, read_tail
 
 
@@ -89,7 +98,7 @@ class Upkeep:
         index, tail = self._index, self._tail
         if index is None or not ends:
             return
-        last, known = list_packs(self._folder)[-1], index.ends()
+        last, known = find_pack(self._folder, max(ends)), index.ends()
         entries = {**tail.entries, **added}
         start = known.get(last.number, 0)
         if (
@@ -106,22 +115,23 @@ class Upkeep:
         else:
             tail.pack, tail.start, tail.entries = last, start, entries
 
-    def reconciled(self, *, whole: bool = False) -> PackIndex:
-        """Return the index, in step with the packs: a torn tail is cut, what is lost forgotten.
+    def reconciled(self, *, whole: bool = False) -> tuple[PackIndex, list[Pack]]:
+        """Return the index and the packs in step: a torn tail is cut, what is lost forgotten.
 
-        It may lack the short end of the last pack, which `find` has; not if it is to be `whole`.
+        The index may lack the short end of the last pack, which `find` has; not if it is to be
+        `whole`. It is held, as far as that goes.
         """
         try:
             if self._index is not None and not self._index.is_in_place():
                 self.close()
             if self._index is None:
                 if not self._path.exists() and list_packs(self._folder):
-                    return self.rebuild()  # in one step: else it might be taken for one of no batch
+                    # In one step: else it might be taken for one of no batch.
+                    return self.rebuild(), list_packs(self._folder)
                 self._index = PackIndex.create(self._path, durable=self._durable)
-            self._reconcile(self._index, whole=whole)
+            return self._index, self._reconcile(self._index, whole=whole)
         except sqlite3.Error:
-            return self.rebuild()
-        return self._index
+            return self.rebuild(), list_packs(self._folder)
 
     def rebuild(self) -> PackIndex:
         """Return the index, built anew from the packs and put in place in one step."""
@@ -189,17 +199,20 @@ class Upkeep:
                 "check the disk and try again"
             ) from error
 
-    def _reconcile(self, index: PackIndex, *, whole: bool = False, anew: bool = False) -> None:
-        """Bring `index` and the packs into line.
+    def _reconcile(
+        self, index: PackIndex, *, whole: bool = False, anew: bool = False
+    ) -> list[Pack]:
+        """Bring `index` and the packs into line, and return these.
 
         An index is there before the first pack is, so what it lacks is of batches that were not
         finished, or that came to little. One that is built `anew` does not tell: then all that lies
         between whole entries stays, as evidence of damage.
         """
+        index.hold()
         packs = list_packs(self._folder)
         ends = index.ends()
         if not whole and self._knows_tail(index, packs, ends):
-            return
+            return packs
         self._tail.clear()
         with index.changing():
             index.keep({pack.number for pack in packs})
@@ -207,6 +220,7 @@ class Upkeep:
                 self._reconcile_pack(index, pack, ends.get(pack.number, 0), anew=anew)
         for pack in packs[:-1]:
             self._seal(pack)
+        return list_packs(self._folder)
 
     def _knows_tail(self, index: PackIndex, packs: Sequence[Pack], ends: Mapping[int, int]) -> bool:
         """Whether all that the index lacks is a short, whole end of the last pack, now known."""

@@ -86,8 +86,7 @@ class PackVault:
         anew.
         """
         self._refuse_unless_writable()
-        index = self._upkeep.reconciled()
-        packs = list_packs(self._folder)
+        index, packs = self._upkeep.reconciled()
         index.hold()
         self._in_batch = True
         try:
@@ -96,14 +95,14 @@ class PackVault:
                 closing(PackBatch(self._upkeep.find, appender, self._folder)) as batch,
             ):
                 yield batch
+            # From here on the batch is kept, whatever happens to the index.
+            try:
+                self._upkeep.record(batch.added, appender.ends(), at_once=batch.supersedes)
+            except (sqlite3.Error, OSError):
+                batch.index_failed = True
         finally:
             index.let_go()
             self._in_batch = False
-        # From here on the batch is kept, whatever happens to the index.
-        try:
-            self._upkeep.record(batch.added, appender.ends(), at_once=batch.supersedes)
-        except sqlite3.Error:
-            batch.index_failed = True
         if batch.index_failed:
             self._upkeep.rebuild()
 
@@ -242,8 +241,7 @@ class PackVault:
     def drop_excess(self, needed: Container[Digest], *, scraps: bool = False) -> Excess:
         """Drop what is not `needed`; see `Vault.drop_excess`."""
         self._refuse_unless_writable()
-        index = self._upkeep.reconciled(whole=True)
-        packs = list_packs(self._folder)
+        index, packs = self._upkeep.reconciled(whole=True)
         found = survey(packs, needed, scraps=scraps)
         if found.packs:
             self._know_kept(index, packs, found)

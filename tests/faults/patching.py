@@ -42,7 +42,7 @@ _CHANGE: Final = names(
     "write pwrite rename replace unlink remove mkdir rmdir link symlink truncate "
     "ftruncate chmod fchmod utime fsync sendfile"
 )
-_READ: Final = names("open stat lstat fstat listdir scandir readlink read pread close")
+_READ: Final = names("open stat lstat fstat listdir scandir readlink read readv pread close")
 _TAKE_SPACE: Final = names(
     "write pwrite rename replace mkdir link symlink ftruncate fsync sendfile"
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import stat
@@ -15,7 +16,6 @@ from pathlib import Path
 
 import pytest
 from cli_runs import CT, Cli, copy_of_example, run, spawn
-from filelock import FileLock
 from models import Author, Command
 
 from fileset import FileSet
@@ -261,7 +261,8 @@ def test_nothing_is_kept_while_another_process_changes_the_repository(
     shutil.rmtree(tmp_path / "r" / "cache")
     (tmp_path / "r" / "cache").mkdir()
 
-    with FileLock(tmp_path / "r" / "lock"):
+    with (tmp_path / "r" / "lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         reader = Repository.open(tmp_path / "r")
         assert reader.state.position == reader.summary().position == 51
         reader.close()

@@ -307,17 +307,17 @@ def test_a_file_that_cannot_be_read_leaves_the_batch_as_it_was(
 ) -> None:
     (tmp_path / "file").write_bytes(blob(3 * CHUNK))
     vault = opened()
-    read, calls = os.read, iter(range(9))
+    read, calls = os.readv, iter(range(9))
 
-    def fail_at_the_third(fd: int, size: int) -> bytes:
+    def fail_at_the_third(fd: int, buffers: list[memoryview]) -> int:
         if next(calls) == 2:
             raise OSError(errno.EIO, "Input/output error")
-        return read(fd, size)
+        return read(fd, buffers)
 
     with vault.batch() as batch, (tmp_path / "file").open("rb") as file:
         batch.add(b"before")
         with monkeypatch.context() as patch:
-            patch.setattr(os, "read", fail_at_the_third)
+            patch.setattr(os, "readv", fail_at_the_third)
             with pytest.raises(OSError, match="Input/output error"):
                 batch.add_file(file.fileno())
         batch.add(b"after")

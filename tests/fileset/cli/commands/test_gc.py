@@ -60,7 +60,7 @@ def test_nothing_is_dropped_while_another_process_changes_the_repository(
     monkeypatch.setattr("fileset.repository.lock.PATIENCE", 0.1)
     abort_an_add(path, b"in another's batch")
     script = (
-        "import sys, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire();"
+        "import sys, fcntl; lock = open(sys.argv[1], 'ab'); fcntl.flock(lock, fcntl.LOCK_EX);"
         "print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

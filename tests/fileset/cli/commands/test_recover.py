@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import json
 import os
@@ -13,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from cli_runs import CT, MR, RT_DOSE, Cli, run
-from filelock import FileLock
 from stopping import SOME_POINTS, killed_at
 
 from fileset.erasure.erase import Eraser
@@ -240,7 +240,8 @@ def test_a_folder_that_is_no_repository_is_refused(tmp_path: Path) -> None:
 
 def test_a_repository_that_another_process_changes_is_refused(cli: Cli) -> None:
     (cli.repository / "cache" / "holder").write_text("process 7, elsewhere")
-    with FileLock(cli.repository / "lock"):
+    with (cli.repository / "lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         told = run("--repo", cli.repository, "--wait", "0.1", "recover", code=3).err
     assert "Another process" in told
     assert "process 7, elsewhere" in told
