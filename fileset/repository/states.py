@@ -44,6 +44,8 @@ class States:
     def advance(self, state: FileSetState) -> None:
         """Take in what others have appended to the journal of the present `state`."""
         known = state.position
+        if self._journal.position <= known:
+            return  # without looking at the last one again, as reading does
         advance(state, self._journal.read(after=known))
         if state.position > known:
             self._journal.make_durable()

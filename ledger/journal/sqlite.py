@@ -133,8 +133,7 @@ class SqliteJournal:
             raise JournalDamagedError(
                 f"The journal at {self._path} is damaged: its end is missing."
             )
-        journal_id: str = rows[0][0]
-        return journal_id
+        return str(rows[0][0])
 
     def _is_cut(self) -> bool:
         """Whether the file ends within its last page, which SQLite itself does not mind."""
@@ -305,11 +304,6 @@ class SqliteJournal:
         return hashlib.sha256(b"").digest()
 
     def read(self, after: int = 0, upto: int | None = None) -> Iterator[Recorded]:
-        upto = self.position if upto is None else upto
-        if upto > after:
-            yield from self._read(after, upto)
-
-    def _read(self, after: int, upto: int) -> Iterator[Recorded]:
         erasures = Erasures(())
         link = self._link_after(after)
         for stored in self.stored(after, upto):

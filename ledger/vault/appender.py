@@ -98,7 +98,7 @@ class Appender:
         self._put(target, data)
         return entry
 
-    def append_stream(self, pieces: Iterable[memoryview], expected: int) -> PackEntry:
+    def append_stream(self, pieces: Iterable[bytes | memoryview], expected: int) -> PackEntry:
         """Append the content that `pieces` make up, of about `expected` bytes.
 
         A piece is not used once the next one is asked for. An error that `pieces` raise is passed

@@ -56,7 +56,7 @@ class PackBatch:
         """Add the content of `size` bytes that `chunks` make up; see `Batch.add_chunks`."""
         return self.add(b"".join(chunks)) if size < CHUNK else self._add_stream(chunks, size)
 
-    def _add_stream(self, chunks: Iterable[bytes], expected: int) -> Content:
+    def _add_stream(self, chunks: Iterable[bytes | memoryview], expected: int) -> Content:
         entry = self._appender.append_stream(chunks, expected)
         if self._has(entry.raw):
             self._appender.withdraw(entry)
