@@ -17,6 +17,7 @@ _META_SIZE: Final = 1 << 12  # bytes in which the File Meta Information mostly i
 _MAX_VALUE: Final = 1 << 24  # bytes of it in a large file
 
 EXPLICIT: Final = struct.Struct("<IHH").unpack_from
+IMPLICIT: Final = struct.Struct("<II").unpack_from
 LENGTH: Final = struct.Struct("<I").unpack_from
 
 

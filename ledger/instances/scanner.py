@@ -12,7 +12,6 @@ complete; both ways give the same result.
 
 from __future__ import annotations
 
-import struct
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from io import BytesIO
@@ -33,6 +32,7 @@ from ledger.instances.encodings import (
 from ledger.instances.familiar import MAX_MISSES, RUN, Familiar, Plain
 from ledger.instances.file_meta import (
     EXPLICIT,
+    IMPLICIT,
     LENGTH,
     LONG,
     NAMES,
@@ -55,8 +55,6 @@ if TYPE_CHECKING:
 _MARGIN: Final = 4096  # bytes at the end of a head where no element is begun with
 
 _MAX_VALUE: Final = 1 << 24  # bytes of what is wanted of a large file
-
-_IMPLICIT: Final = struct.Struct("<II").unpack_from
 
 _SQ, _UN = vr_code(b"SQ"), vr_code(b"UN")
 _RAW_PIXELS: Final = 0x00107FE0
@@ -120,7 +118,7 @@ class Wanted:
         """Return the element at `offset` of Implicit VR data if a run may hold it."""
         if offset + 8 > len(data):
             return None
-        raw, length = _IMPLICIT(data, offset)
+        raw, length = IMPLICIT(data, offset)
         tag = self.lookup.get(raw)
         if length == UNDEFINED_LENGTH or tag in self.presence_only or (raw + 2) & 0xFFFF <= 2:
             return None
@@ -330,7 +328,7 @@ def _walk_implicit(
     for number in range(RUN):
         if offset > last:
             break
-        raw, length = _IMPLICIT(data, offset)
+        raw, length = IMPLICIT(data, offset)
         if number and raw in starts:
             break
         if (raw + 2) & 0xFFFF <= 2:

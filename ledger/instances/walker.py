@@ -85,11 +85,12 @@ def walk_elements(
 class Walker:
     """Finds the ends of elements in `data`; every method returns the offset after what it skips."""
 
-    __slots__ = ("_data", "_end", "_explicit", "_implicit", "_length", "_order")
+    __slots__ = ("_end", "_explicit", "_implicit", "_length", "_order", "big_endian", "data")
 
     def __init__(self, data: Sliced, *, big_endian: bool = False) -> None:
-        self._data = data
+        self.data = data
         self._end = len(data)
+        self.big_endian = big_endian
         self._order = ">" if big_endian else "<"
         self._implicit, self._explicit, self._length = _STRUCTS[self._order]
 
@@ -114,7 +115,7 @@ class Walker:
             offset = stop
         # Fewer bytes than an element's header are padding where they are zero; in Big Endian such
         # are the start of any tag.
-        rest = self._data[offset:]
+        rest = self.data[offset:]
         if any(rest) or (rest and self._order == ">"):
             raise TruncatedError(
                 f"the file ends within the header of an element, at byte {offset}: "
@@ -128,7 +129,7 @@ class Walker:
         interrupted, but those begin within an element: in its header, or in its value, which then
         ends with that byte. More than fills up any block of a medium is none, either.
         """
-        data, offset = self._data, last.stop
+        data, offset = self.data, last.stop
         fill = bytes(data[offset : offset + 1])
         if fill not in _FILLS or bytes(data[offset : offset + 8]) != fill * 8:
             return False
@@ -159,16 +160,16 @@ class Walker:
         if self._end - offset < 8:
             raise TruncatedError(f"the file ends within a sequence, at byte {offset}")
         if not implicit:
-            group, number, vr, length = self._explicit.unpack(self._data[offset : offset + 8])
+            group, number, vr, length = self._explicit.unpack(self.data[offset : offset + 8])
             tag = group << 16 | number
             if vr in LONG_VRS:
                 if self._end - offset < 12:
                     raise TruncatedError(f"the file ends within the header of {describe(tag)}")
-                (length,) = self._length.unpack(self._data[offset + 8 : offset + 12])
+                (length,) = self._length.unpack(self.data[offset + 8 : offset + 12])
                 return tag, vr, length, offset + 12
             if vr in KNOWN_VRS or b"AA" <= vr <= b"ZZ":
                 return tag, vr, length, offset + 8
-        group, number, length = self._implicit.unpack(self._data[offset : offset + 8])
+        group, number, length = self._implicit.unpack(self.data[offset : offset + 8])
         return group << 16 | number, None, length, offset + 8
 
     def _skip_items(
@@ -177,7 +178,7 @@ class Walker:
         """Skip the items of a sequence, or the fragments of an encapsulated value."""
         if depth > MAX_DEPTH:
             raise InstanceError(f"sequences are nested more than {MAX_DEPTH} deep")
-        first, data, end = offset, self._data, self._end
+        first, data, end = offset, self.data, self._end
         while end - offset >= 8:
             group, number, length = self._implicit.unpack(data[offset : offset + 8])
             marker = group << 16 | number
@@ -202,7 +203,7 @@ class Walker:
     def _skip_item(self, offset: int, implicit: bool, depth: int) -> int:
         """Skip the data set of an item of undefined length."""
         # An item may be implicit inside an explicit data set (PS3.5 Section 6.2.2, Note 2).
-        implicit = implicit or looks_implicit(self._data, offset)
+        implicit = implicit or looks_implicit(self.data, offset)
         while True:
             tag, vr, length, start = self.header(offset, implicit=implicit)
             if tag == ITEM_DELIMITER:
@@ -215,7 +216,7 @@ class Walker:
         """Skip a value that is no row of fragments, up to the first delimiter in it."""
         delimiter = _DELIMITERS[self._order]
         while offset <= self._end - 8:
-            found = bytes(self._data[offset : offset + _CHUNK]).find(delimiter)
+            found = bytes(self.data[offset : offset + _CHUNK]).find(delimiter)
             if found >= 0:
                 if offset + found > self._end - 8:
                     break

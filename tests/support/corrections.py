@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Collection, Sequence
 from io import BytesIO
 from pathlib import Path
 
 import pydicom
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
 
+from ledger.elements import encode_element
 from ledger.instances.correcting.correct import corrected
 from ledger.instances.correcting.edits import (
     REMOVE,
@@ -19,7 +22,9 @@ from ledger.instances.correcting.edits import (
     Value,
     path_of,
 )
+from ledger.uids import EXPLICIT_VR_LITTLE_ENDIAN
 
+SOP_CLASS, SOP_INSTANCE = "1.2.840.10008.5.1.4.1.1.7", "1.2.3.4"
 NOTE = OriginalAttributes("20260301120000", "FILESET-LEDGER", "CORRECT", "SENDER")
 FILES = sorted(
     path
@@ -28,6 +33,28 @@ FILES = sorted(
     if path.is_file() and path.read_bytes()[128:132] == b"DICM"
 )
 """The DICOM files that pydicom brings along."""
+
+
+def meta(syntax: str) -> bytes:
+    """Return the beginning of a file up to its data set."""
+    elements = b"".join(
+        encode_element(*each)
+        for each in (
+            (0x00020001, "OB", b"\0\1"),
+            (0x00020002, "UI", SOP_CLASS.encode()),
+            (0x00020003, "UI", SOP_INSTANCE.encode()),
+            (0x00020010, "UI", syntax.encode()),
+            (0x00020012, "UI", b"1.2.3"),
+        )
+    )
+    length = encode_element(0x00020000, "UL", struct.pack("<I", len(elements)))
+    return bytes(128) + b"DICM" + length + elements
+
+
+def plain(*elements: tuple[int, str, bytes], syntax: str = EXPLICIT_VR_LITTLE_ENDIAN) -> bytes:
+    """Return a file with `elements`; SOP UIDs come with them."""
+    needed = [(0x00080016, "UI", SOP_CLASS.encode()), (0x00080018, "UI", SOP_INSTANCE.encode())]
+    return meta(syntax) + b"".join(encode_element(*each) for each in sorted([*needed, *elements]))
 
 
 def edits(**values: Value) -> list[Edit | UIDsReplaced]:
@@ -50,19 +77,20 @@ def read(data: bytes) -> Dataset:
     return pydicom.dcmread(BytesIO(data))
 
 
-def raw_values(ds: Dataset, *, without: frozenset[int] = frozenset()) -> dict[int, object]:
-    """Return the values of a data set as they are in the file, by tag."""
-    return {int(tag): _raw(ds, tag) for tag in ds.keys() if int(tag) not in without}  # noqa: SIM118
+def raw_values(ds: Dataset, *, without: Collection[int] = ()) -> dict[int, object]:
+    """Return the values of a data set by tag, as they are in the file where pydicom has them so.
+
+    Lengths of groups are no values.
+    """
+    tags = [tag for tag in ds.keys() if tag.element and tag not in without]  # noqa: SIM118
+    return {int(tag): _raw(ds, tag) for tag in tags}
 
 
-def _raw(ds: Dataset, tag: pydicom.tag.BaseTag) -> object:
+def _raw(ds: Dataset, tag: BaseTag) -> object:
     item = ds.get_item(tag)
-    return item.value if isinstance(item, RawDataElement) else list(_items(item.value))
+    if isinstance(item, RawDataElement):
+        return item.value
+    return [raw_values(each) for each in item.value] if item.VR == "SQ" else item.value
 
 
-def _items(sequence: Sequence[Dataset]) -> Iterator[dict[int, object]]:
-    for item in sequence:
-        yield raw_values(item)
-
-
-__all__ = ["FILES", "NOTE", "REMOVE", "correct", "edits", "raw_values", "read"]
+__all__ = ["REMOVE"]

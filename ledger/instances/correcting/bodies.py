@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from io import BytesIO
 from typing import Any, TypeAlias
 
@@ -10,7 +11,8 @@ from pydicom.filereader import read_dataset
 from ledger.dicom_json import to_json
 from ledger.elements import Element, Elements, encode
 from ledger.errors import CorrectionError
-from ledger.instances.correcting.structure import DataSet, Found
+from ledger.instances.correcting.skimming import Found
+from ledger.instances.correcting.structure import DataSet
 from ledger.instances.datasets import swapped, to_elements
 from ledger.instances.walker import describe
 
@@ -26,21 +28,39 @@ def body_of(tag: int, vr: str, value: bytes, charset: str) -> Body:
     return _body(encode([Element(tag, vr, value)]), tag, charset)
 
 
-def body_of_found(ds: DataSet, found: Found, *, big_endian: bool) -> Body:
+def body_of_found(ds: DataSet, found: Found) -> Body:
     """Return the body of an element of `ds` as it is in the file."""
     if (size := found.stop - found.header) > MAX_VALUE:
         raise CorrectionError(f"{describe(found.tag)} has {size:,} bytes: too many to be corrected")
     vr = ds.vr(found)
     if vr != "SQ":
         value = ds.value(found)
-        value = swapped(found.tag, vr, value) if big_endian else value
+        value = swapped(found.tag, vr, value) if ds.big_endian else value
         return body_of(found.tag, vr, value, ds.charset)
-    read = read_dataset(
-        BytesIO(bytes(ds.data[found.header : found.stop])),
-        is_implicit_VR=found.code is None,
-        is_little_endian=not big_endian,
+    content = bytes(ds.data[found.header : found.stop])
+    return _body(
+        _elements(ds, content, found.tag, implicit=found.code is None), found.tag, ds.charset
     )
-    return _body(to_elements(read), found.tag, ds.charset)
+
+
+def body_of_item(ds: DataSet, tag: int, item: DataSet) -> Body:
+    """Return the body of the sequence `tag` of `ds` with that `item` alone."""
+    content = bytes(ds.data[item.begin : item.after() if item.end is None else item.end])
+    elements = _elements(item, content, tag, implicit=item.implicit)
+    return {"vr": "SQ", "Value": [to_json(elements, ds.charset)]}
+
+
+def _elements(ds: DataSet, content: bytes, tag: int, *, implicit: bool) -> Elements:
+    """Return the elements that `content` holds, which is of `ds`, in canonical form."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            read = read_dataset(
+                BytesIO(content), is_implicit_VR=implicit, is_little_endian=not ds.big_endian
+            )
+            return to_elements(read)
+        except Exception as exc:  # pydicom raises many things on what it can't read
+            raise CorrectionError(f"{describe(tag)} can't be read: {exc}") from exc
 
 
 def _body(elements: Elements, tag: int, charset: str) -> Body:

@@ -11,16 +11,15 @@ what follows in group 0002. A deflated data set is the same once it is inflated.
 from __future__ import annotations
 
 import zlib
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import chain
 from typing import Final
 
 from attrs import frozen
 
 from ledger.errors import CorrectionError
 from ledger.files import FileView
-from ledger.instances.correcting.bodies import Body, body_of_found
 from ledger.instances.correcting.edits import (
     Edit,
     ElementPath,
@@ -28,17 +27,20 @@ from ledger.instances.correcting.edits import (
     UIDsReplaced,
     check_edits,
 )
+from ledger.instances.correcting.elements import NeedsUnicodeError
 from ledger.instances.correcting.file_meta import corrected_meta
+from ledger.instances.correcting.outcome import Change, Outcome
+from ledger.instances.correcting.signatures import Signature
 from ledger.instances.correcting.splices import Piece, Splices, chunks_of, size_of
-from ledger.instances.correcting.structure import DataSet
-from ledger.instances.correcting.tree import Asked, asked
-from ledger.instances.correcting.walk import Change, NeedsUnicodeError, Walk
+from ledger.instances.correcting.structure import data_set_of
+from ledger.instances.correcting.tree import asked
+from ledger.instances.correcting.walk import Order, Walk
 from ledger.instances.data_set import held, opened
 from ledger.instances.file_meta import Meta, meta_of_file
-from ledger.instances.walker import Buffer, Walker, looks_implicit
-from ledger.uids import DEFLATED, EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from ledger.instances.walker import Buffer
+from ledger.uids import DEFLATED
 
-_CHUNK: Final = 1 << 20
+_SMALL: Final = 1 << 20  # bytes of a file that is read at once
 
 
 @frozen
@@ -60,7 +62,11 @@ class Corrected:
     encoded_anew: tuple[ElementPath, ...]
     """The text elements that are encoded in it anew, beside those that change."""
 
-    _pieces: tuple[tuple[Buffer | FileView, tuple[Piece, ...]], ...]
+    signatures: tuple[Signature, ...]
+    """The digital signatures that cover what changes: broken, or removed on request."""
+
+    _data: Buffer | FileView
+    _pieces: tuple[Piece, ...]
 
     @property
     def is_changed(self) -> bool:
@@ -72,18 +78,25 @@ class Corrected:
 
         Raises OSError, and `TruncatedError` where the file has become shorter meanwhile.
         """
-        return chain.from_iterable(chunks_of(data, pieces) for data, pieces in self._pieces)
+        return chunks_of(self._data, self._pieces)
 
 
 @contextmanager
 def corrected(
-    source: Buffer | FileView, edits: Sequence[Edit | UIDsReplaced], note: OriginalAttributes | None
+    source: Buffer | FileView,
+    edits: Sequence[Edit | UIDsReplaced],
+    note: OriginalAttributes | None,
+    *,
+    drop_signatures: bool = False,
 ) -> Iterator[Corrected]:
     """Give the instance in the DICOM file `source` with the `edits` carried out.
 
     `note` is what the item in Original Attributes Sequence says beside the former values; `None`
     adds no such item. An edit of a value that is there already changes nothing, and if no edit
     changes anything the file stays as it is.
+
+    Digital signatures that cover what changes are told of, and removed with `drop_signatures`. They
+    are not among the former values in Original Attributes: there they would sign other elements.
 
     A value that the character set lacks switches it to ISO_IR 192. All other text that the set
     applies to is then encoded anew.
@@ -92,95 +105,55 @@ def corrected(
     can't be read; `TemporaryFolderError` where a large deflated data set finds no room.
     """
     check_edits(edits)
-    replaced: dict[str, str] = {}
-    for edit in edits:
-        if isinstance(edit, UIDsReplaced):
-            replaced |= edit.uids
-    tree = asked(edit for edit in edits if isinstance(edit, Edit))
+    order = Order(
+        asked(edit for edit in edits if isinstance(edit, Edit)),
+        dict(ChainMap(*[dict(edit.uids) for edit in edits if isinstance(edit, UIDsReplaced)])),
+        note,
+        drop_signatures,
+    )
+    if len(source) <= _SMALL:
+        source = bytes(source[:])
     with ExitStack() as stack:
         meta, data, offset = stack.enter_context(opened(source))
-        walk, splices, switched = _walked(meta, data, offset, tree, replaced, note)
-        found = (tuple(walk.changes), walk.uids, tuple(sorted(switched)), tuple(walk.encoded_anew))
-        if not (walk.changes or walk.uids):
-            yield Corrected(len(source), *found, ((source, (slice(0, len(source)),)),))
-            return
-        body = tuple(splices.pieces(offset))
-        if meta.transfer_syntax_uid in DEFLATED:
-            data = stack.enter_context(held(_deflating(chunks_of(data, body))))
-            body = (slice(0, len(data)),)
-        start = corrected_meta(bytes(source[: meta_of_file(source)[1]]), walk.identity)
-        pieces = ((source, (start,)), (data, body))
-        yield Corrected(len(start) + size_of(body), *found, pieces)
-
-
-def values_of(
-    source: Buffer | FileView, paths: Iterable[ElementPath]
-) -> dict[ElementPath, Body | None]:
-    """Return the values at `paths` as they are in a DICOM file, `None` where there is no element.
-
-    Raises as `corrected`.
-    """
-    wanted = [Edit(path, None) for path in paths]
-    found: dict[ElementPath, Body | None] = dict.fromkeys(edit.path for edit in wanted)
-    with opened(source) as (meta, data, offset):
-        big_endian = meta.transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN
-        _look(_data_set(meta, data, offset), asked(wanted), found, big_endian)
-    return found
-
-
-def _look(
-    ds: DataSet, wanted: Asked, found: dict[ElementPath, Body | None], big_endian: bool
-) -> None:
-    last = max((*wanted.edits, *wanted.items), default=0)
-    for each in ds.elements():
-        if each.tag > last:
-            return
-        if each.tag in wanted.edits:
-            found[(*ds.path, each.tag)] = body_of_found(ds, each, big_endian=big_endian)
-        if (items := wanted.items.get(each.tag)) and ds.is_sequence(each):
-            for number, item in enumerate(ds.items(each)):
-                if number in items:
-                    _look(item, items[number], found, big_endian)
+        outcome, switched = _walked(meta, data, offset, order)
+        if outcome.is_change:
+            body = tuple(outcome.splices.pieces(offset))
+            begin = offset
+            if meta.transfer_syntax_uid in DEFLATED:
+                data = stack.enter_context(held(_deflating(chunks_of(data, body))))
+                body = (slice(0, len(data)),)
+                _, begin = meta_of_file(source)
+            start = corrected_meta(bytes(source[:begin]), outcome.identity)
+        else:
+            data, start, body = source, b"", (slice(0, len(source)),)
+        yield Corrected(
+            len(start) + size_of(body),
+            tuple(outcome.changes),
+            outcome.uids,
+            tuple(sorted(switched)),
+            tuple(outcome.encoded_anew),
+            tuple(outcome.signatures),
+            data,
+            (start, *body),
+        )
 
 
 def _walked(
-    meta: Meta,
-    data: Buffer | FileView,
-    offset: int,
-    tree: Asked,
-    uids: dict[str, str],
-    note: OriginalAttributes | None,
-) -> tuple[Walk, Splices, frozenset[ElementPath]]:
+    meta: Meta, data: Buffer | FileView, offset: int, order: Order
+) -> tuple[Outcome, frozenset[ElementPath]]:
     """Walk through a data set until every character set that has to is switched."""
-    big_endian = meta.transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN
     switched: frozenset[ElementPath] = frozenset()
     while True:
-        splices = Splices(data, big_endian=big_endian)
-        walk = Walk(
-            _data_set(meta, data, offset),
-            splices,
-            uids=uids,
-            switched=switched,
-            big_endian=big_endian,
-        )
+        top = data_set_of(meta, data, offset)
+        outcome = Outcome(Splices(data, big_endian=top.big_endian))
         try:
-            walk.run(tree)
-            if note is not None and (walk.changes or walk.uids):
-                walk.add_item(note)
+            Walk(top, order, outcome, switched).run()
         except NeedsUnicodeError as exc:
             if exc.scope in switched:
                 raise CorrectionError("a value has characters that are none") from exc
             switched |= {exc.scope}
         else:
-            return walk, splices, switched
-
-
-def _data_set(meta: Meta, data: Buffer | FileView, offset: int) -> DataSet:
-    implicit = meta.transfer_syntax_uid == IMPLICIT_VR_LITTLE_ENDIAN
-    if len(data) - offset >= 6:
-        implicit = looks_implicit(data, offset)
-    big_endian = meta.transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN
-    return DataSet(Walker(data, big_endian=big_endian), data, offset, implicit=implicit)
+            return outcome, switched
 
 
 def _deflating(chunks: Iterable[bytes]) -> Iterator[bytes]:

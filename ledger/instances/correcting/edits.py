@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from itertools import zip_longest
 from typing import Final, Literal, TypeAlias
 
 from attrs import field, frozen
@@ -17,7 +18,8 @@ from ledger.instances.walker import describe
 ElementPath: TypeAlias = tuple[int, ...]
 """Where an element is: its tag, or tags of sequences and numbers of items, from 0 on, and its tag.
 
-`(0x00400275, 0, 0x00321060)` is in the first item of a sequence of the data set.
+`(0x00400275, 0, 0x00321060)` is in the first item of a sequence of the data set, and
+`(0x00400275, 0)` is that item itself.
 """
 
 
@@ -40,7 +42,7 @@ _HEXADECIMAL: Final = re.compile(r"[0-9A-Fa-f]{8}")
 
 @frozen
 class Edit:
-    """An element and the value that it is to have.
+    """An element and the value that it is to have, or an item that is to be removed.
 
     Text is the value as PS3.5 Section 6.2 has it for the VR, several values joined by backslashes
     or in a sequence; numbers and tags are text as well. `bytes` are the value in Little Endian, and
@@ -76,15 +78,16 @@ class OriginalAttributes:
 def path_of(text: str) -> ElementPath:
     """Return the path that `text` names: keywords or tags, with items, joined by full stops.
 
-    As in `PatientName`, `0010,0010`, `ReferencedStudySequence[0].ReferencedSOPInstanceUID`. Raises
-    `CorrectionError` where there is no such element.
+    As in `PatientName`, `0010,0010`, `ReferencedStudySequence[0].ReferencedSOPInstanceUID`; with
+    the number of an item at the end it is that of the item. Raises `CorrectionError` where there is
+    no such element.
     """
     path: list[int] = []
     steps = text.split(".")
     for number, step in enumerate(steps, 1):
         found = _STEP.fullmatch(step)
         item = found["item"] if found else None
-        if not found or (item is None) is not (number == len(steps)):
+        if not found or (item is None and number < len(steps)):
             raise CorrectionError(
                 f"{text!r} is not the path of an element: name sequences with the number of an "
                 "item, as in RequestAttributesSequence[0].ScheduledProcedureStepID"
@@ -97,13 +100,15 @@ def path_of(text: str) -> ElementPath:
 def text_of_path(path: ElementPath) -> str:
     """Return `path` as people write it: the reverse of `path_of`."""
     names = [keyword_for_tag(tag) or f"{tag >> 16:04X},{tag & 0xFFFF:04X}" for tag in path[::2]]
-    items = [f"[{number}]." for number in path[1::2]] + [""]
-    return "".join(name + item for name, item in zip(names, items, strict=True))
+    items = [f"[{number}]" for number in path[1::2]]
+    return ".".join(name + item for name, item in zip_longest(names, items, fillvalue=""))
 
 
 def describe_path(path: ElementPath) -> str:
     """Return an element for messages: its tag and name, and in which sequence's item it is."""
-    return describe(path[-1]) if len(path) == 1 else f"{describe(path[-1])} ({text_of_path(path)})"
+    if len(path) == 1:
+        return describe(path[0])
+    return f"{describe(path[-1 - (len(path) % 2 == 0)])} in {text_of_path(path)}"
 
 
 def _tag_of(name: str) -> int:
@@ -147,12 +152,12 @@ def check_edits(edits: Sequence[Edit | UIDsReplaced]) -> None:
             _check_uids(edit.uids)
             continue
         path = edit.path
-        if len(path) % 2 == 0:
-            raise CorrectionError(
-                "a path ends with the tag of an element, after pairs of a tag and an item's number"
-            )
+        is_item = len(path) % 2 == 0
+        if not path or (is_item and edit.value is not REMOVE):
+            raise CorrectionError("an item has no value: it can only be removed")
         for tag in path[::2]:
-            if why := _refusal(tag):
+            is_former = is_item and tag == ORIGINAL_ATTRIBUTES and len(path) == len((tag, 0))
+            if (why := _refusal(tag)) and not is_former:
                 raise CorrectionError(f"{describe_path(path)} can't be corrected: {why}")
         if path[-1] in _NEEDED and len(path) == 1 and (edit.value is REMOVE or not edit.value):
             raise CorrectionError(f"{describe_path(path)} can't be removed: every instance has one")
@@ -175,7 +180,7 @@ def _refusal(tag: int) -> str | None:
     if group == 0x0028 and tag not in _OF_THE_IMAGE:
         return "it describes the pixels, which stay as they are"
     if tag == ORIGINAL_ATTRIBUTES:
-        return "it says what was there before"
+        return "it says what was there before; its items can be removed"
     if tag in {SIGNATURES, MAC_PARAMETERS}:
         return "signatures can only be removed"
     return None

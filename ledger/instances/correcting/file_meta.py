@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from typing import Final
 
 from ledger.instances.correcting.edits import SOP_CLASS_UID, SOP_INSTANCE_UID
 from ledger.instances.correcting.structure import Encoder
@@ -15,7 +16,7 @@ from ledger.tags import (
     MEDIA_STORAGE_SOP_INSTANCE_UID,
 )
 
-_FOLLOWS = {
+_FOLLOWS: Final = {
     MEDIA_STORAGE_SOP_CLASS_UID: SOP_CLASS_UID,
     MEDIA_STORAGE_SOP_INSTANCE_UID: SOP_INSTANCE_UID,
 }
@@ -27,6 +28,8 @@ def corrected_meta(start: bytes, uids: Mapping[int, bytes]) -> bytes:
     The Media Storage UIDs follow them, and so does the length of the group; nothing that isn't
     there is added.
     """
+    if uids.keys().isdisjoint(_FOLLOWS.values()):
+        return start
     parts = [start[:PREFIX_END]]
     length_at = None
     offset = PREFIX_END

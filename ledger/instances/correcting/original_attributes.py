@@ -9,8 +9,9 @@ from typing import Final
 from ledger.elements import ITEM, TEXT_VRS, Element
 from ledger.errors import CorrectionError
 from ledger.instances.correcting.edits import OriginalAttributes, describe_path
+from ledger.instances.correcting.skimming import Found
 from ledger.instances.correcting.splices import Piece, size_of
-from ledger.instances.correcting.structure import DataSet, Encoder, Found
+from ledger.instances.correcting.structure import DataSet, Encoder
 from ledger.instances.correcting.values import UnfitError, encode_value
 from ledger.instances.datasets import swapped
 from ledger.instances.values import fault_of_value
@@ -35,7 +36,6 @@ def item(
     before: Mapping[int, Found | None],
     kept: Mapping[int, Found],
     ds: DataSet,
-    encoder: Encoder,
     charset: str,
 ) -> list[Piece]:
     """Return an item of Original Attributes Sequence, in the encoding of the data set `ds`.
@@ -47,7 +47,8 @@ def item(
     """
     if note.reason not in _REASONS:
         raise CorrectionError(f"the reason is COERCE or CORRECT, not {note.reason!r}")
-    bad = {tag: found for tag, found in before.items() if found and _is_bad(ds, found, encoder)}
+    encoder = ds.encoder
+    bad = {tag: found for tag, found in before.items() if found and _is_bad(ds, found)}
     modified: list[Piece] = []
     for tag, found in sorted({**before, **kept}.items()):
         if found is None or tag in bad:
@@ -80,12 +81,12 @@ def _encoded(tag: int, vr: str, text: str, charset: str) -> bytes:
         raise CorrectionError(f"{text!r} can't be in {describe_path((tag,))}: {exc}") from exc
 
 
-def _is_bad(ds: DataSet, found: Found, encoder: Encoder) -> bool:
+def _is_bad(ds: DataSet, found: Found) -> bool:
     vr = ds.vr(found)
     if vr == "SQ" or found.length > _SHORT:
         return False
     value = ds.value(found)
-    if vr not in TEXT_VRS and encoder.big_endian:
+    if vr not in TEXT_VRS and ds.big_endian:
         return False
     return fault_of_value(Element(found.tag, vr, value), ds.charset) is not None
 

@@ -29,6 +29,10 @@ class Splices:
         self._found: list[_Splice] = []
         self._fields: dict[int, LengthField] = {}
 
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._found)
+
     def put(
         self,
         start: int,

@@ -7,9 +7,9 @@ is asked for is looked at: of a file of any size next to nothing is in memory.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from pydicom.datadict import dictionary_VR, private_dictionary_VR
 
@@ -26,8 +26,11 @@ from ledger.elements import (
 )
 from ledger.errors import InstanceError
 from ledger.instances.correcting.edits import ElementPath
+from ledger.instances.correcting.skimming import Found, skim
+from ledger.instances.file_meta import Meta
 from ledger.instances.walker import Sliced, Walker, describe, looks_implicit
 from ledger.tags import SPECIFIC_CHARACTER_SET
+from ledger.uids import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 _DELIMITER: Final = 8  # bytes at the end of what has an undefined length
 
@@ -47,68 +50,62 @@ class LengthField:
         self.change = 0
 
 
-class Found(NamedTuple):
-    """An element in the file: header, value and end are the offsets `header`, `start` and `stop`.
-
-    `code` is the VR in the file, `None` where the header has none. A value of undefined length
-    ends with a delimiter, which is before `stop`.
-    """
-
-    tag: int
-    code: bytes | None
-    length: int
-    header: int
-    start: int
-    stop: int
-
-    @property
-    def is_open(self) -> bool:
-        return self.length == UNDEFINED_LENGTH
-
-    @property
-    def value_stop(self) -> int:
-        return self.stop - _DELIMITER * self.is_open
-
-
 class DataSet:
     """A data set of the file: that of the instance, or an item of a sequence.
 
-    `path` is where the item is, `()` for the instance's. While its elements are gone through,
-    `charset` is the Specific Character Set that applies, and `scope` the path of the data set that
-    declares it; in the end `stop` is where the last element ends.
+    `path` is where the item is, `()` for the instance's, and `top` is the element of the instance's
+    data set that it is in. While its elements are gone through, `charset` is the Specific Character
+    Set that applies, and `scope` the path of the data set that declares it; in the end `stop` is
+    where the last element ends.
     """
 
     def __init__(
         self,
         walker: Walker,
-        data: Sliced,
         begin: int,
         *,
         implicit: bool,
         path: ElementPath = (),
         end: int | None = None,
         within: DataSet | None = None,
+        top: Found | None = None,
         enclosing: tuple[LengthField, ...] = (),
     ) -> None:
-        self.data, self.walker, self.begin, self.end = data, walker, begin, end
+        self.data, self.walker, self.begin, self.end = walker.data, walker, begin, end
         self.implicit = implicit
-        self.path, self.within = path, within
+        self.path = path
         self.charset: str = within.charset if within else ""
         self.scope: ElementPath = within.scope if within else ()
         self.stop = begin
+        self.top = top
         self._enclosing = enclosing
         self._groups: dict[int, LengthField] = {}
         self.creators: dict[int, Found] = {}
 
     @property
+    def big_endian(self) -> bool:
+        """Whether values are in Big Endian."""
+        return self.walker.big_endian
+
+    @property
+    def encoder(self) -> Encoder:
+        """What encodes elements of this data set."""
+        return Encoder(implicit=self.implicit, big_endian=self.big_endian)
+
+    @property
     def depth(self) -> int:
         return len(self.path) // 2
 
-    def elements(self) -> Iterator[Found]:
-        """Yield the elements in the order of the file."""
+    def elements(self, wanted: Collection[int] | None = None) -> Iterator[Found]:
+        """Yield the elements in the order of the file.
+
+        With `wanted` tags, others may be left out, but none that comes next to the place of a
+        wanted one that is not there.
+        """
         group: LengthField | None = None
         number = -1
-        for found in self._elements() if self.path else self._all():
+        self.stop = self.begin
+        for found in self._of_item() if self.path else self._of_instance(wanted):
             tag = found.tag
             if tag >> 16 != number:
                 if group is not None:
@@ -127,12 +124,20 @@ class DataSet:
         if group is not None:
             group.value = self.stop - group.value
 
-    def _all(self) -> Iterator[Found]:
-        for tag, header, start, stop in self.walker.walk(self.begin, implicit=self.implicit):
-            _, code, length, _ = self.walker.header(header, implicit=self.implicit)
-            yield Found(tag, code, length, header, start, stop)
+    def _of_instance(self, wanted: Collection[int] | None) -> Iterator[Found]:
+        data, implicit = self.data, self.implicit
+        begin = offset = self.begin
+        if wanted is not None and not self.walker.big_endian and isinstance(data, bytes):
+            begin, offset = yield from skim(data, begin, wanted, self.walker, implicit=implicit)
+            self.stop = offset
+            if offset == len(data):
+                return
+        for tag, header, start, stop in self.walker.walk(begin, implicit=implicit):
+            if header >= offset:
+                _, code, length, _ = self.walker.header(header, implicit=implicit)
+                yield Found(tag, code, length, header, start, stop)
 
-    def _elements(self) -> Iterator[Found]:
+    def _of_item(self) -> Iterator[Found]:
         offset = self.begin
         while self.end is None or offset < self.end:
             tag, code, length, start = self.walker.header(offset, implicit=self.implicit)
@@ -156,6 +161,11 @@ class DataSet:
         """Return the lengths that change with an element `tag` of this data set."""
         group = self._groups.get(tag >> 16)
         return self._enclosing if group is None else (*self._enclosing, group)
+
+    @property
+    def around(self) -> tuple[LengthField, ...]:
+        """The lengths that change where the item as a whole goes."""
+        return self._enclosing if self.end is None else self._enclosing[:-1]
 
     # --- VRs
 
@@ -189,11 +199,8 @@ class DataSet:
 
     # --- items
 
-    def is_sequence(self, found: Found) -> bool:
-        return self.vr(found) == "SQ"
-
     def items(self, found: Found) -> Iterator[DataSet]:
-        """Yield the items of a sequence of this data set; `within` them is this."""
+        """Yield the items of a sequence of this data set."""
         if self.depth >= MAX_DEPTH:
             raise InstanceError(f"sequences are nested more than {MAX_DEPTH} deep")
         outer = self.enclosing(found.tag)
@@ -216,12 +223,12 @@ class DataSet:
                 raise InstanceError(f"an item of {describe(found.tag)} runs past its end")
             item = DataSet(
                 self.walker,
-                self.data,
                 start,
                 implicit=implicit or (length != 0 and looks_implicit(self.data, start)),
                 path=(*self.path, found.tag, number),
                 end=None if is_open else start + length,
                 within=self,
+                top=self.top or found,
                 enclosing=outer if is_open else (*outer, LengthField(start - 4, length)),
             )
             yield item
@@ -241,6 +248,15 @@ class DataSet:
     def _is_at_delimiter(self) -> bool:
         tag, _, _, _ = self.walker.header(self.stop, implicit=True)
         return tag == ITEM_DELIMITER
+
+
+def data_set_of(meta: Meta, data: Sliced, offset: int) -> DataSet:
+    """Return the data set of an instance, which `data` has from `offset` on."""
+    implicit = meta.transfer_syntax_uid == IMPLICIT_VR_LITTLE_ENDIAN
+    if len(data) - offset >= 8:
+        implicit = looks_implicit(data, offset)
+    big_endian = meta.transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN
+    return DataSet(Walker(data, big_endian=big_endian), offset, implicit=implicit)
 
 
 class Encoder:

@@ -1,73 +1,62 @@
-"""One walk through an instance that is to be corrected: what replaces what, and what was there."""
+"""One walk through an instance that is to be corrected, from data set to data set."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final
 
 from attrs import frozen
 
-from ledger.elements import CHARSET_VRS, KNOWN_VRS, LONG_VRS, pad
+from ledger.elements import CHARSET_VRS
 from ledger.errors import CorrectionError
-from ledger.instances.character_sets import decoded, encoded
-from ledger.instances.correcting.bodies import Body, body_of, body_of_found
+from ledger.instances.correcting.bodies import body_of_item
 from ledger.instances.correcting.edits import (
+    MAC_PARAMETERS,
     ORIGINAL_ATTRIBUTES,
     REMOVE,
+    SIGNATURES,
     Edit,
     ElementPath,
     OriginalAttributes,
     describe_path,
 )
+from ledger.instances.correcting.elements import (
+    ElementEditor,
+    NeedsUnicodeError,
+    Text,
+    encoded_value,
+)
 from ledger.instances.correcting.original_attributes import item
-from ledger.instances.correcting.splices import Splices, size_of
-from ledger.instances.correcting.structure import (
-    DataSet,
-    Encoder,
-    Found,
-    LengthField,
-    creator_tag,
-    dictionary_vrs,
-)
-from ledger.instances.correcting.tree import NOTHING, Asked
-from ledger.instances.correcting.values import (
-    LONGEST_SHORT,
-    NotInCharacterSetError,
-    UnfitError,
-    encode_value,
-)
-from ledger.instances.datasets import swapped
+from ledger.instances.correcting.outcome import Change, Outcome
+from ledger.instances.correcting.signatures import Signature, broken
+from ledger.instances.correcting.skimming import Found
+from ledger.instances.correcting.splices import size_of
+from ledger.instances.correcting.structure import DataSet, LengthField, creator_tag
+from ledger.instances.correcting.tree import Asked
+from ledger.instances.correcting.values import NotInCharacterSetError
 from ledger.tags import ISSUER_OF_PATIENT_ID, PATIENT_ID, SPECIFIC_CHARACTER_SET
 
 UNICODE: Final = "ISO_IR 192"
-
-
-class NeedsUnicodeError(Exception):
-    """A value needs characters that the set lacks which the data set at `scope` declares."""
-
-    def __init__(self, scope: ElementPath) -> None:
-        super().__init__()
-        self.scope = scope
+_OF_SIGNATURES: Final = frozenset((MAC_PARAMETERS, SIGNATURES))
+_ALWAYS: Final = _OF_SIGNATURES | {
+    SPECIFIC_CHARACTER_SET,
+    ISSUER_OF_PATIENT_ID,
+    ORIGINAL_ATTRIBUTES,
+}
+"""The elements of an instance's data set that matter whatever is corrected."""
 
 
 @frozen
-class Change:
-    """What an edit changes: the element's body before and after, `None` where it is not there."""
+class Order:
+    """What a correction is to do: the edits, the UIDs to replace, and what is told of it inside.
 
-    path: ElementPath
-    before: Body | None
-    after: Body | None
-
-
-class _Text(NamedTuple):
-    """The character set that applies after the correction.
-
-    Either text is encoded in it `anew`, or it is `given`: what the text has been in all the time.
+    With `drop_signatures`, those that are broken are removed.
     """
 
-    charset: str
-    anew: bool = False
-    given: bool = False
+    asked: Asked
+    uids: Mapping[str, str]
+    note: OriginalAttributes | None
+    drop_signatures: bool
 
 
 class _Places:
@@ -98,288 +87,214 @@ class _Places:
 
 
 class Walk:
-    """Goes through the data set `top` and puts into `splices` what the correction changes.
+    """Goes through the data set `top` and puts into `outcome` what the correction changes.
 
     `switched` are the data sets, by path, whose character set becomes ISO_IR 192.
     """
 
     def __init__(
-        self,
-        top: DataSet,
-        splices: Splices,
-        *,
-        uids: dict[str, str],
-        switched: frozenset[ElementPath],
-        big_endian: bool,
+        self, top: DataSet, order: Order, outcome: Outcome, switched: frozenset[ElementPath]
     ) -> None:
-        self._top, self._splices = top, splices
-        self._uids = {
-            old.encode("ascii", "replace"): new.encode("ascii") for old, new in uids.items()
-        }
+        self._top, self._order, self._outcome = top, order, outcome
+        self._editor = ElementEditor(outcome, order.uids)
         self._switched = switched
-        self._big_endian = big_endian
         self._place: int | None = None
-        self._held: Found | None = None
-        self._kept: dict[int, Found] = {}
-        self._text = _Text("")
-        self.changes: list[Change] = []
-        self.before: dict[int, Found | None] = {}
-        """The elements of the instance's data set that change, as they are."""
+        self._past: Found | None = None
+        self._issuer: Found | None = None
 
-        self.uids: dict[str, str] = {}
-        """Those of the UIDs to be replaced that occur."""
-
-        self.identity: dict[int, bytes] = {}
-        """The new values of the UIDs that File Meta Information has as well, by tag."""
-
-        self.encoded_anew: dict[ElementPath, None] = {}
-        """The text elements whose bytes follow the new character set."""
-
-    def run(self, asked: Asked) -> None:
+    def run(self) -> None:
         """Go through all of it. Raises `NeedsUnicodeError`: then another walk is needed."""
-        self._data_set(self._top, asked, _Text(""), None)
-
-    def add_item(self, note: OriginalAttributes) -> None:
-        """Have the item added to Original Attributes Sequence that says what was there before."""
-        top, held = self._top, self._held
-        encoder = self._encoder(top)
-        try:
-            pieces = item(note, self.before, self._kept_with(), top, encoder, self._text.charset)
-        except NotInCharacterSetError:
-            raise NeedsUnicodeError(top.scope) from None
-        if held is None:
-            pieces.insert(0, encoder.header(ORIGINAL_ATTRIBUTES, b"SQ", size_of(pieces)))
-            at = top.stop if self._place is None else self._place
-            enclosing = top.enclosing(ORIGINAL_ATTRIBUTES)
-        else:
-            if held.code == b"UN" or not top.is_sequence(held):
-                raise CorrectionError(
-                    f"{describe_path((held.tag,))} is not encoded as a sequence: "
-                    "no item can be added"
-                )
-            at = held.value_stop
-            enclosing = top.enclosing(ORIGINAL_ATTRIBUTES)
-            if not held.is_open:
-                enclosing = (*enclosing, LengthField(held.start - 4, held.length))
-        self._splices.put(at, at, pieces, enclosing, tag=ORIGINAL_ATTRIBUTES, depth=0)
-
-    def _kept_with(self) -> dict[int, Found]:
-        """Return what tells more of what changes: Private Creators, and whose a Patient ID is."""
-        creators = map(self._top.creator_of, self.before)
-        kept = {found.tag: found for found in creators if found}
-        return kept | (self._kept if PATIENT_ID in self.before else {})
+        text = self._data_set(self._top, self._order.asked, Text(""))
+        if self._order.note is not None and self._outcome.is_change:
+            self._add_item(self._order.note, text.charset)
 
     # --- data sets
 
-    def _data_set(self, ds: DataSet, asked: Asked, text: _Text, top: Found | None) -> None:
-        """Go through `ds`, which is an item in the element `top` of the instance's data set.
+    def _data_set(self, ds: DataSet, asked: Asked, text: Text) -> Text:
+        """Go through `ds`; return what applies to the text in it.
 
-        `text` is what applies to the text in it, unless it has a character set of its own.
+        That is `text`, unless `ds` has a character set of its own.
         """
-        edits, own = asked.edits, asked.edits.get(SPECIFIC_CHARACTER_SET)
-        if ds.path in self._switched:
-            text = _Text(UNICODE, anew=True)
-            own = Edit((*ds.path, SPECIFIC_CHARACTER_SET), UNICODE)
-            edits = {**edits, SPECIFIC_CHARACTER_SET: own}
-        elif own is not None:
-            text = self._declared(own, text)
-        places = _Places(ds, (*edits, *asked.items))
-        for found in ds.elements():
-            if found.tag == SPECIFIC_CHARACTER_SET and own is None:
-                text = _Text(ds.charset)
+        edits, text = self._declared(ds, asked.edits, text)
+        is_given = SPECIFIC_CHARACTER_SET in edits
+        places = _Places(ds, asked.tags() | edits.keys())
+        changed: set[int] = set()
+        signing: dict[int, Found] = {}
+        for found in ds.elements(None if is_given else self._wanted(asked)):
+            tag, count = found.tag, len(self._outcome.splices)
+            if tag == SPECIFIC_CHARACTER_SET and not is_given:
+                text = Text(ds.charset)
             places.pass_by(found)
-            if top is None:
-                self._note_place(found)
-            if found.tag in edits:
-                self._replace(ds, found, edits[found.tag], text, top)
+            if ds is self._top:
+                self._pass_by(found)
+            if tag in edits:
+                self._editor.replace(ds, found, edits[tag], text)
+            elif tag in _OF_SIGNATURES:
+                signing[tag] = found
             else:
-                self._within(ds, found, asked.items.get(found.tag, {}), text, top)
-        for tag, at in places.missing():
-            if tag not in edits:
-                raise CorrectionError(f"there is no {describe_path((*ds.path, tag))}")
-            self._insert(ds, edits[tag], at, text, top)
-        if top is None:
-            self._text = text
+                self._within(ds, found, text, asked.items.get(tag, {}), asked.gone.get(tag, ()))
+            if len(self._outcome.splices) > count:
+                changed.add(tag)
+        changed |= self._insert(ds, edits, places, text)
+        self._see_to_signatures(ds, signing, changed, text)
+        return text
 
-    def _declared(self, own: Edit, text: _Text) -> _Text:
-        """Return what applies where the character set itself is corrected."""
+    def _declared(
+        self, ds: DataSet, edits: Mapping[int, Edit], text: Text
+    ) -> tuple[Mapping[int, Edit], Text]:
+        """Return the edits of `ds` and its text: its character set may be switched or corrected."""
+        tag = SPECIFIC_CHARACTER_SET
+        if ds.path in self._switched:
+            edits = {**edits, tag: Edit((*ds.path, tag), UNICODE)}
+            return edits, Text(UNICODE, anew=True)
+        own = edits.get(tag)
+        if own is None:
+            return edits, text
         if own.value is REMOVE:
-            return text._replace(given=True)
-        return _Text(self._encode(own, "CS", "").decode("ascii").strip(), given=True)
+            return edits, text._replace(given=True)
+        return edits, Text(encoded_value(own, "CS", "").decode("ascii").strip(), given=True)
 
-    def _note_place(self, found: Found) -> None:
+    def _wanted(self, asked: Asked) -> Collection[int] | None:
+        """Return the tags of the elements to look at, `None` if that is all of them."""
+        if self._order.uids:
+            return None
+        tags = asked.tags()
+        return _ALWAYS.union(tags, [creator_tag(tag) for tag in tags if tag >> 16 & 1])
+
+    def _pass_by(self, found: Found) -> None:
         """Note where Original Attributes Sequence is or would be, and what may go with an item."""
         if found.tag == ORIGINAL_ATTRIBUTES:
-            self._held = found
+            self._past = found
         elif found.tag > ORIGINAL_ATTRIBUTES and self._place is None:
             self._place = found.header
         elif found.tag == ISSUER_OF_PATIENT_ID:
-            self._kept[found.tag] = found
+            self._issuer = found
+
+    def _insert(
+        self, ds: DataSet, edits: Mapping[int, Edit], places: _Places, text: Text
+    ) -> set[int]:
+        """Put the elements into `ds` that are not there; return their tags."""
+        inserted = set()
+        for tag, at in places.missing():
+            edit = edits.get(tag)
+            if edit is None:
+                raise CorrectionError(f"there is no {describe_path((*ds.path, tag))}")
+            if edit.value is not REMOVE:
+                self._editor.insert(ds, edit, at, text)
+                inserted.add(tag)
+        return inserted
+
+    def _see_to_signatures(
+        self, ds: DataSet, signing: Mapping[int, Found], changed: set[int], text: Text
+    ) -> None:
+        """Tell which signatures a change of the elements `changed` breaks, and remove them."""
+        if ds is self._top and self._order.note is not None and self._outcome.is_change:
+            changed = changed | {ORIGINAL_ATTRIBUTES}
+        gone: dict[int, Collection[int]] = {}
+        signatures = signing.get(SIGNATURES)
+        if changed and signatures is not None:
+            is_removed = self._order.drop_signatures
+            found = broken(ds, signatures, signing.get(MAC_PARAMETERS), changed)
+            for number, uid in found.uids.items():
+                signature = Signature((*ds.path, SIGNATURES, number), uid, is_removed)
+                self._outcome.signatures.append(signature)
+            if is_removed and found.uids:
+                gone = {SIGNATURES: found.uids, MAC_PARAMETERS: found.macs}
+        for tag, each in signing.items():
+            self._within(ds, each, text, {}, gone.get(tag, ()))
+
+    # --- what is in elements
 
     def _within(
-        self, ds: DataSet, found: Found, items: dict[int, Asked], text: _Text, top: Found | None
+        self,
+        ds: DataSet,
+        found: Found,
+        text: Text,
+        items: Mapping[int, Asked],
+        gone: Collection[int],
     ) -> None:
-        """Go into an element that is no edit's own: into its items, its text or its UIDs."""
+        """Go into an element that is no edit's own: into its items, its text or its UIDs.
+
+        `items` is what is asked of these, and those that are `gone` are removed.
+        """
         is_foreign = ds.charset != text.charset
-        if not (items or is_foreign or self._uids):
+        if not (items or gone or is_foreign or self._order.uids):
             return
         vr = ds.vr(found)
         if vr == "SQ":
-            is_past = (top or found).tag == ORIGINAL_ATTRIBUTES
-            if not (items or is_foreign or not is_past):
-                return
-            number = -1
-            for number, each in enumerate(ds.items(found)):
-                self._data_set(each, items.get(number, NOTHING), text, top or found)
-            for missing in items.keys() - range(number + 1):
-                raise CorrectionError(
-                    f"{describe_path((*ds.path, found.tag))} has no item {missing}: "
-                    f"it has {number + 1}, counted from 0"
-                )
-        elif items:
+            # UIDs in Original Attributes are those of the past.
+            if items or gone or is_foreign or (ds.top or found).tag != ORIGINAL_ATTRIBUTES:
+                self._items(ds, found, text, items, gone)
+        elif items or gone:
             raise CorrectionError(f"{describe_path((*ds.path, found.tag))} is no sequence")
-        elif vr == "UI" and self._uids:
-            self._replace_uids(ds, found, top)
+        elif vr == "UI" and self._order.uids:
+            self._editor.replace_uids(ds, found)
         elif vr in CHARSET_VRS and is_foreign:
-            self._encode_anew(ds, found, vr, text)
+            self._editor.encode_anew(ds, found, vr, text)
 
-    # --- elements
-
-    def _replace(
-        self, ds: DataSet, found: Found, edit: Edit, text: _Text, top: Found | None
-    ) -> None:
-        if edit.value is REMOVE:
-            before = body_of_found(ds, found, big_endian=self._big_endian)
-            self._changed(edit.path, before, None, top, found)
-            self._put(ds, found, b"")
-            return
-        vr = ds.vr(found)
-        if vr == "UN" and edit.vr is not None:
-            vr = edit.vr
-        value = self._encode_in(ds, edit, vr, text)
-        raw = swapped(found.tag, vr, value) if self._big_endian else value
-        if not found.is_open and raw == ds.value(found):
-            return
-        code = found.code or b""
-        if code and code not in LONG_VRS and len(raw) > LONGEST_SHORT:
-            raise CorrectionError(f"{describe_path(edit.path)} takes up to {LONGEST_SHORT:,} bytes")
-        before = body_of_found(ds, found, big_endian=self._big_endian)
-        after = body_of(found.tag, vr, value, text.charset)
-        self._changed(edit.path, before, after, top, found, value)
-        self._put(ds, found, self._header(ds, found, len(raw)) + raw)
-
-    def _insert(self, ds: DataSet, edit: Edit, at: int, text: _Text, top: Found | None) -> None:
-        if edit.value is REMOVE:
-            return
-        tag = edit.path[-1]
-        vr = self._vr_of_new(ds, edit)
-        value = self._encode_in(ds, edit, vr, text)
-        raw = swapped(tag, vr, value) if self._big_endian else value
-        self._changed(edit.path, None, body_of(tag, vr, value, text.charset), top, None, value)
-        if vr.encode() not in LONG_VRS and len(raw) > LONGEST_SHORT:
-            raise CorrectionError(f"{describe_path(edit.path)} takes up to {LONGEST_SHORT:,} bytes")
-        element = self._encoder(ds).element(tag, vr, raw)
-        self._splices.put(at, at, [element], ds.enclosing(tag), tag=tag, depth=ds.depth)
-
-    def _vr_of_new(self, ds: DataSet, edit: Edit) -> str:
-        """Return the VR of an element that isn't there yet."""
-        tag = edit.path[-1]
-        known = dictionary_vrs(tag)
-        if tag >> 16 & 1 and tag & 0xFF00 and ds.creator_of(tag) is None:
-            raise CorrectionError(
-                f"{describe_path(edit.path)} is a private element, and "
-                f"{describe_path((*ds.path, creator_tag(tag)))}, its Private Creator, is not there"
-            )
-        vr = edit.vr or ds.known_vr(tag)
-        if vr is None:
-            raise CorrectionError(
-                f"{describe_path(edit.path)} is not there and PS3.6 doesn't know it: tell its VR"
-            )
-        if vr.encode() not in KNOWN_VRS or (known and vr not in known):
-            raise CorrectionError(f"{describe_path(edit.path)} can't have the VR {vr}")
-        return vr
-
-    def _replace_uids(self, ds: DataSet, found: Found, top: Found | None) -> None:
-        raw = ds.value(found)
-        parts = raw.rstrip(b"\0 ").split(b"\\")
-        new = [self._uids.get(part.strip(), part) for part in parts]
-        if new == parts:
-            return
-        for old in parts:
-            if (replacement := self._uids.get(old.strip())) is not None:
-                self.uids[old.strip().decode("ascii")] = replacement.decode("ascii")
-        value = pad("UI", b"\\".join(new))
-        self._touch(top, found, value)
-        self._put(ds, found, self._header(ds, found, len(value)) + value)
-
-    def _encode_anew(self, ds: DataSet, found: Found, vr: str, text: _Text) -> None:
-        raw = ds.value(found)
-        if raw.isascii() and b"\x1b" not in raw:
-            return
-        path = (*ds.path, found.tag)
-        value = raw.rstrip(b"\0 ")
-        read = decoded(value, ds.charset if text.anew else text.charset)
-        if read is None:
-            charset = (ds.charset if text.anew else text.charset) or "ASCII"
-            raise CorrectionError(
-                f"the character set can't change: the text in {describe_path(path)} "
-                f"is not in {charset}"
-            )
-        if not text.anew:
-            return
-        new = pad(vr, encoded(read, text.charset) or b"")
-        self.encoded_anew[path] = None
-        self._put(ds, found, self._header(ds, found, len(new)) + new)
-
-    # --- values and bytes
-
-    def _encode_in(self, ds: DataSet, edit: Edit, vr: str, text: _Text) -> bytes:
-        try:
-            return self._encode(edit, vr, text.charset)
-        except NotInCharacterSetError:
-            pass
-        if text.anew or text.given:
-            raise CorrectionError(
-                f"the value for {describe_path(edit.path)} is not in {text.charset or 'ASCII'}"
-            )
-        raise NeedsUnicodeError(ds.scope)
-
-    def _encode(self, edit: Edit, vr: str, charset: str) -> bytes:
-        assert edit.value is not REMOVE  # noqa: S101 - nothing is encoded of what goes
-        try:
-            return encode_value(edit.path[-1], vr, edit.value, charset)
-        except UnfitError as exc:
-            raise CorrectionError(
-                f"{describe_path(edit.path)} can't have the value that was given: {exc}"
-            ) from exc
-
-    def _encoder(self, ds: DataSet) -> Encoder:
-        return Encoder(implicit=ds.implicit, big_endian=self._big_endian)
-
-    def _header(self, ds: DataSet, found: Found, length: int) -> bytes:
-        return self._encoder(ds).header(found.tag, found.code, length)
-
-    def _put(self, ds: DataSet, found: Found, new: bytes) -> None:
-        tag, at, stop = found.tag, found.header, found.stop
-        self._splices.put(at, stop, [new], ds.enclosing(tag), tag=tag, depth=ds.depth)
-
-    def _changed(
+    def _items(
         self,
-        path: ElementPath,
-        before: Body | None,
-        after: Body | None,
-        top: Found | None,
-        found: Found | None,
-        value: bytes = b"",
+        ds: DataSet,
+        found: Found,
+        text: Text,
+        items: Mapping[int, Asked],
+        gone: Collection[int],
     ) -> None:
-        self.changes.append(Change(path, before, after))
-        if top is None and found is None:
-            self.before[path[-1]] = None
-        self._touch(top, found, value)
+        number, removed = -1, []
+        for number, each in enumerate(ds.items(found)):
+            if number in gone:
+                removed.append((each, each.after()))
+            else:
+                self._data_set(each, items.get(number, _NOTHING), text)
+        for missing in {*items, *gone} - set(range(number + 1)):
+            raise CorrectionError(
+                f"{describe_path((*ds.path, found.tag))} has no item {missing}: "
+                f"it has {number + 1}, counted from 0"
+            )
+        if found.tag not in _OF_SIGNATURES:
+            for each, _ in removed:
+                change = Change(each.path, body_of_item(ds, found.tag, each), None)
+                self._outcome.changes.append(change)
+                self._outcome.note(ds, found, found.tag)
+        if len(removed) == number + 1 and self._goes_if_empty(found):
+            self._editor.put(ds, found, None)
+            return
+        for each, after in removed:
+            start, tag, depth = each.begin - 8, found.tag, ds.depth
+            self._outcome.splices.put(start, after, [], each.around, tag=tag, depth=depth)
 
-    def _touch(self, top: Found | None, found: Found | None, value: bytes) -> None:
-        """Note that an element of the instance's data set changes, or one in the sequence `top`."""
-        if (changed := top or found) is not None:
-            self.before[changed.tag] = changed
-        if top is None and found is not None:
-            self.identity[found.tag] = value
+    def _goes_if_empty(self, found: Found) -> bool:
+        """Whether a sequence is of Type 3, and so goes with its last item."""
+        is_past = found is self._past and self._order.note is None
+        return is_past or found.tag in _OF_SIGNATURES
+
+    # --- Original Attributes Sequence
+
+    def _add_item(self, note: OriginalAttributes, charset: str) -> None:
+        """Add the item that says what was there before."""
+        top, past = self._top, self._past
+        before = self._outcome.before
+        creators = [found for found in map(top.creator_of, before) if found]
+        issuer = [self._issuer] if PATIENT_ID in before and self._issuer else []
+        kept = {found.tag: found for found in (*creators, *issuer)}
+        try:
+            pieces = item(note, before, kept, top, charset)
+        except NotInCharacterSetError:
+            raise NeedsUnicodeError(top.scope) from None
+        enclosing = top.enclosing(ORIGINAL_ATTRIBUTES)
+        if past is None:
+            header = top.encoder.header(ORIGINAL_ATTRIBUTES, b"SQ", size_of(pieces))
+            pieces.insert(0, header)
+            at = top.stop if self._place is None else self._place
+        elif past.code == b"UN" or top.vr(past) != "SQ":
+            raise CorrectionError(
+                f"{describe_path((past.tag,))} is not encoded as a sequence: no item can be added"
+            )
+        else:
+            at = past.value_stop
+            if not past.is_open:
+                enclosing = (*enclosing, LengthField(past.start - 4, past.length))
+        self._outcome.splices.put(at, at, pieces, enclosing, tag=ORIGINAL_ATTRIBUTES, depth=0)
+
+
+_NOTHING: Final = Asked()

@@ -5,38 +5,14 @@ from __future__ import annotations
 import struct
 
 import pytest
-from corrections import NOTE, REMOVE, correct, edits, read
+from corrections import NOTE, REMOVE, SOP_INSTANCE, correct, edits, meta, plain, read
 
 from ledger.elements import encode_element, encode_items
 from ledger.errors import CorrectionError
-from ledger.instances.correcting.correct import corrected, values_of
+from ledger.instances.correcting.correct import corrected
 from ledger.instances.correcting.edits import Edit, UIDsReplaced, path_of
-from ledger.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
-
-SOP_CLASS, SOP_INSTANCE = "1.2.840.10008.5.1.4.1.1.7", "1.2.3.4"
-
-
-def meta(syntax: str) -> bytes:
-    """Return the beginning of a file up to its data set."""
-    elements = b"".join(
-        encode_element(*each)
-        for each in (
-            (0x00020001, "OB", b"\0\1"),
-            (0x00020002, "UI", SOP_CLASS.encode()),
-            (0x00020003, "UI", SOP_INSTANCE.encode()),
-            (0x00020010, "UI", syntax.encode()),
-            (0x00020012, "UI", b"1.2.3"),
-        )
-    )
-    length = encode_element(0x00020000, "UL", struct.pack("<I", len(elements)))
-    return bytes(128) + b"DICM" + length + elements
-
-
-def plain(*elements: tuple[int, str, bytes], syntax: str = EXPLICIT_VR_LITTLE_ENDIAN) -> bytes:
-    """Return a file with `elements`; SOP UIDs come with them."""
-    needed = [(0x00080016, "UI", SOP_CLASS.encode()), (0x00080018, "UI", SOP_INSTANCE.encode())]
-    return meta(syntax) + b"".join(encode_element(*each) for each in sorted([*needed, *elements]))
-
+from ledger.instances.correcting.present import values_of
+from ledger.uids import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 NAME, ID, COMMENTS = (0x00100010, "PN"), (0x00100020, "LO"), (0x00104000, "LT")
 PIXELS = (0x7FE00010, "OW", bytes(range(256)))
@@ -281,3 +257,30 @@ def test_padding_at_the_end_of_a_file_stays() -> None:
     pixels = (PIXELS[0], "OW", b"\1" * 64)
     data, after = plain((*ID, b"1 "), pixels), plain((*ID, b"22"), pixels)
     assert correct(data + bytes(512), edits(PatientID="22")) == after + bytes(512)
+
+
+def test_an_item_is_removed_as_a_whole() -> None:
+    items = [encode_element(0x00400009, "SH", step) for step in (b"S1", b"S2", b"S3")]
+    data = plain((0x00400275, "SQ", encode_items(items)), PIXELS)
+    path = path_of("RequestAttributesSequence[1]")
+    with corrected(data, [Edit(path, REMOVE)], None) as result:
+        after = b"".join(result.chunks())
+        [change] = result.changes
+    assert after == plain((0x00400275, "SQ", encode_items([items[0], items[2]])), PIXELS)
+    assert change.before == {"vr": "SQ", "Value": [{"00400009": {"vr": "SH", "Value": ["S2"]}}]}
+    with pytest.raises(CorrectionError, match="has no item 7"):
+        correct(data, [Edit((0x00400275, 7), REMOVE)])
+    with pytest.raises(CorrectionError, match="can only be removed"):
+        correct(data, [Edit(path, "x")])
+
+
+def test_items_of_original_attributes_can_be_removed_again() -> None:
+    data = plain((*ID, b"1 "), PIXELS)
+    once = correct(data, edits(PatientID="2"), NOTE)
+    twice = correct(once, edits(PatientID="3"), NOTE)
+    first, second = (Edit(path_of(f"OriginalAttributesSequence[{n}]"), REMOVE) for n in (0, 1))
+    left = read(correct(twice, [first])).OriginalAttributesSequence
+    assert [each.ModifiedAttributesSequence[0].PatientID for each in left] == ["2"]
+    assert correct(twice, [first, second]) == plain((*ID, b"3 "), PIXELS)
+    [noted] = read(correct(twice, [first, second], NOTE)).OriginalAttributesSequence
+    assert not list(noted.ModifiedAttributesSequence[0].keys())

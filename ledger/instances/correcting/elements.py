@@ -1,0 +1,168 @@
+"""Correcting single elements: their new values as bytes, in the place of the former ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ledger.elements import KNOWN_VRS, LONG_VRS, pad
+from ledger.errors import CorrectionError
+from ledger.instances.character_sets import decoded, encoded
+from ledger.instances.correcting.bodies import body_of, body_of_found
+from ledger.instances.correcting.edits import REMOVE, Edit, ElementPath, describe_path
+from ledger.instances.correcting.outcome import Change, Outcome
+from ledger.instances.correcting.skimming import Found
+from ledger.instances.correcting.structure import DataSet, creator_tag, dictionary_vrs
+from ledger.instances.correcting.values import (
+    LONGEST_SHORT,
+    NotInCharacterSetError,
+    UnfitError,
+    encode_value,
+)
+from ledger.instances.datasets import swapped
+
+
+class NeedsUnicodeError(Exception):
+    """A value needs characters that the set lacks which the data set at `scope` declares."""
+
+    def __init__(self, scope: ElementPath) -> None:
+        super().__init__()
+        self.scope = scope
+
+
+class Text(NamedTuple):
+    """The character set that applies after the correction.
+
+    Either text is encoded in it `anew`, or it is `given`: what the text has been in all the time.
+    """
+
+    charset: str
+    anew: bool = False
+    given: bool = False
+
+
+class ElementEditor:
+    """Puts the new values of elements into an `outcome`; `uids` are those to be replaced."""
+
+    def __init__(self, outcome: Outcome, uids: Mapping[str, str]) -> None:
+        self._outcome = outcome
+        self._uids = {old.encode("ascii", "replace"): new.encode() for old, new in uids.items()}
+
+    def replace(self, ds: DataSet, found: Found, edit: Edit, text: Text) -> None:
+        """Give `found`, an element of `ds`, the value of `edit`, unless it has it already."""
+        if edit.value is REMOVE:
+            self._changed(ds, found, Change(edit.path, body_of_found(ds, found), None))
+            self.put(ds, found, None)
+            return
+        vr = ds.vr(found)
+        if vr == "UN" and edit.vr is not None:
+            vr = edit.vr
+        value = self._encode_in(ds, edit, vr, text)
+        raw = swapped(found.tag, vr, value) if ds.big_endian else value
+        if not found.is_open and raw == ds.value(found):
+            return
+        _check_length(edit, found.code, raw)
+        after = body_of(found.tag, vr, value, text.charset)
+        self._changed(ds, found, Change(edit.path, body_of_found(ds, found), after), value)
+        self.put(ds, found, raw)
+
+    def insert(self, ds: DataSet, edit: Edit, at: int, text: Text) -> None:
+        """Put a new element of `ds` where it has its place, at the offset `at`."""
+        tag, vr = edit.path[-1], _vr_of_new(ds, edit)
+        value = self._encode_in(ds, edit, vr, text)
+        raw = swapped(tag, vr, value) if ds.big_endian else value
+        if not ds.implicit:
+            _check_length(edit, vr.encode(), raw)
+        self._changed(
+            ds, None, Change(edit.path, None, body_of(tag, vr, value, text.charset)), value
+        )
+        element = ds.encoder.element(tag, vr, raw)
+        self._outcome.splices.put(at, at, [element], ds.enclosing(tag), tag=tag, depth=ds.depth)
+
+    def replace_uids(self, ds: DataSet, found: Found) -> None:
+        """Give `found` the new UIDs for those that it has."""
+        parts = [part.strip() for part in ds.value(found).rstrip(b"\0 ").split(b"\\")]
+        met = self._uids.keys() & parts
+        if not met:
+            return
+        self._outcome.uids |= {old.decode(): self._uids[old].decode() for old in met}
+        value = pad("UI", b"\\".join(self._uids.get(part, part) for part in parts))
+        self._outcome.note(ds, found, found.tag, value)
+        self.put(ds, found, value)
+
+    def encode_anew(self, ds: DataSet, found: Found, vr: str, text: Text) -> None:
+        """Encode the text of `found` anew, or see whether it is in the character set as it is."""
+        raw = ds.value(found)
+        if raw.isascii() and b"\x1b" not in raw:
+            return
+        path = (*ds.path, found.tag)
+        charset = ds.charset if text.anew else text.charset
+        read = decoded(raw.rstrip(b"\0 "), charset)
+        if read is None:
+            raise CorrectionError(
+                f"the character set can't change: the text in {describe_path(path)} "
+                f"is not in {charset or 'ASCII'}"
+            )
+        if text.anew:
+            self._outcome.encoded_anew.append(path)
+            self.put(ds, found, pad(vr, encoded(read, text.charset) or b""))
+
+    def put(self, ds: DataSet, found: Found, value: bytes | None) -> None:
+        """Put `value` in the place of what `found` has, or nothing at all in its place."""
+        new = b""
+        if value is not None:
+            new = ds.encoder.header(found.tag, found.code, len(value)) + value
+        tag, start, stop = found.tag, found.header, found.stop
+        lengths = ds.enclosing(tag)
+        self._outcome.splices.put(start, stop, [new], lengths, tag=tag, depth=ds.depth)
+
+    def _changed(
+        self, ds: DataSet, found: Found | None, change: Change, value: bytes = b""
+    ) -> None:
+        self._outcome.changes.append(change)
+        self._outcome.note(ds, found, change.path[-1], value)
+
+    def _encode_in(self, ds: DataSet, edit: Edit, vr: str, text: Text) -> bytes:
+        try:
+            return encoded_value(edit, vr, text.charset)
+        except NotInCharacterSetError:
+            if text.anew or text.given:
+                charset = text.charset or "ASCII"
+                raise CorrectionError(
+                    f"the value for {describe_path(edit.path)} is not in {charset}"
+                ) from None
+            raise NeedsUnicodeError(ds.scope) from None
+
+
+def encoded_value(edit: Edit, vr: str, charset: str) -> bytes:
+    """Return the value of an edit that is no removal; `CorrectionError` if it is none of `vr`."""
+    assert edit.value is not REMOVE  # noqa: S101 - nothing is encoded of what goes
+    try:
+        return encode_value(edit.path[-1], vr, edit.value, charset)
+    except UnfitError as exc:
+        raise CorrectionError(
+            f"{describe_path(edit.path)} can't have the value that was given: {exc}"
+        ) from exc
+
+
+def _check_length(edit: Edit, code: bytes | None, raw: bytes) -> None:
+    if code is not None and code not in LONG_VRS and len(raw) > LONGEST_SHORT:
+        raise CorrectionError(f"{describe_path(edit.path)} takes up to {LONGEST_SHORT:,} bytes")
+
+
+def _vr_of_new(ds: DataSet, edit: Edit) -> str:
+    """Return the VR of an element that isn't there yet."""
+    tag = edit.path[-1]
+    if tag >> 16 & 1 and tag & 0xFF00 and ds.creator_of(tag) is None:
+        raise CorrectionError(
+            f"{describe_path(edit.path)} is a private element, and "
+            f"{describe_path((*ds.path, creator_tag(tag)))}, its Private Creator, is not there"
+        )
+    vr, known = edit.vr or ds.known_vr(tag), dictionary_vrs(tag)
+    if vr is None:
+        raise CorrectionError(
+            f"{describe_path(edit.path)} is not there and PS3.6 doesn't know it: tell its VR"
+        )
+    if vr.encode() not in KNOWN_VRS or (known and vr not in known):
+        raise CorrectionError(f"{describe_path(edit.path)} can't have the VR {vr}")
+    return vr
