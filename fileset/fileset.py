@@ -26,6 +26,8 @@ from fileset.adoption.load import load, read_existing
 from fileset.adoption.mend import Mending, mends_of
 from fileset.checking.findings import RepositoryFinding
 from fileset.checking.repository import verify
+from fileset.correcting.correct import Correction, CorrectionReport, CorrectionResult, Corrector
+from fileset.correcting.wanted import corrections_of
 from fileset.erasure.erase import Eraser
 from fileset.erasure.plan import Erasure
 from fileset.errors import NoSuchInstanceError, RefusedError, RepositoryError
@@ -51,7 +53,7 @@ from fileset.views.preview import Preview
 from fileset.views.records import RecordNode, to_record, tree_node
 from fileset.views.search import find, find_values
 from fileset.views.view import View
-from ledger.events import Handle, Placement, Record, RecordMended
+from ledger.events import CorrectionReason, Handle, Placement, Record, RecordMended
 from ledger.vault.protocol import Excess
 from projections.kept.summary import summarise
 from projections.medium.pending import pending, staged
@@ -364,6 +366,68 @@ class FileSet:
         """
         return settle(self._writable(), patient_id, reason=reason)
 
+    # --- correcting ------------------------------------------------------------------------------
+
+    def correct(  # noqa: PLR0913 - all but the first two are named
+        self,
+        instances: FileInstance | Iterable[FileInstance],
+        values: Mapping[str, Any],
+        *,
+        reason: str | None = None,
+        coerce: bool = False,
+        new_uids: bool = False,
+        original_attributes: bool | None = None,
+        drop_signatures: bool = False,
+        dry_run: bool = False,
+        progress: Callable[[CorrectionResult], None] | None = None,
+    ) -> CorrectionReport:
+        """Give elements of instances other values, as one change; return the account of each.
+
+        An instance is replaced by one with the same bytes but for these elements, and stays where
+        it is in the order and on the medium. Undo brings back the very bytes of before.
+
+        Parameters
+        ----------
+        values
+            The new values by keyword, by tag, or by a path such as
+            `"ReferencedStudySequence[0].ReferencedSOPInstanceUID"`: text, numbers, or lists of
+            them; `None` for an empty value, `fileset.correcting.REMOVE` for no such element. UIDs
+            of instances, studies, series and frames of reference are replaced wherever the File-set
+            has them.
+        coerce
+            The values are one's own rather than right (COERCE in place of CORRECT).
+        new_uids
+            Replace the UIDs of the instances by new ones.
+        original_attributes
+            Add an item to Original Attributes Sequence (PS3.3 Section C.12.1.1.9) that says what
+            was there before. `None` adds one unless the Patient ID is corrected: the medium of one
+            patient is not to tell of another.
+        drop_signatures
+            Remove digital signatures over what is corrected; without it they no longer fit.
+        dry_run
+            Try it, and record nothing.
+
+        Raises
+        ------
+        CorrectionError
+            If the values can't be those of any instance: an element can't be corrected, or a value
+            is not one of its kind. An instance that can't be corrected is in the account, and is as
+            it was; the others are corrected.
+        NoSuchInstanceError
+            If one is not part of the File-set (ValueError).
+        """
+        self._writable().refresh()
+        given = [instances] if isinstance(instances, FileInstance) else instances
+        leaves = [self.state.leaf(handle) for handle in self._handles_of(given)]
+        how = Correction(
+            reason=CorrectionReason.COERCE if coerce else CorrectionReason.CORRECT,
+            original_attributes=original_attributes,
+            drop_signatures=drop_signatures,
+        )
+        corrector = Corrector(self._repository)
+        wanted = corrections_of(corrector, self.state, leaves, values, how, new_uids=new_uids)
+        return corrector.correct(wanted, reason=reason, progress=progress, dry_run=dry_run)
+
     # --- removing --------------------------------------------------------------------------------
 
     def remove(self, instance: FileInstance | list[FileInstance]) -> None:
@@ -374,11 +438,17 @@ class FileSet:
         repository = self._writable()
         repository.refresh()
         instances = instance if isinstance(instance, list) else [instance]
+        repository.remove(self._handles_of(instances))
+
+    def _handles_of(self, instances: Iterable[FileInstance]) -> dict[Handle, None]:
+        """Return the handles of instances of this File-set, each once."""
+        handles: dict[Handle, None] = {}
         for item in instances:
             known = isinstance(item, FileInstance) and item.file_set is self and item.is_current
-            if not known:
+            if not known or not self.state.leaf(item.handle).is_live:
                 raise NoSuchInstanceError("No such instance in the File-set")
-        repository.remove(dict.fromkeys(item.handle for item in instances))
+            handles[item.handle] = None
+        return handles
 
     def clear(self) -> None:
         """Empty the File-set.
@@ -563,7 +633,7 @@ class FileSet:
                 "The path for an existing File-set cannot be changed, use 'FileSet.copy()' to "
                 "write the File-set to a new location"
             )
-        if use_existing and self.state.additions:
+        if use_existing and len(self.state.additions) > len(self.state.corrections):
             raise ValueError(
                 "'Fileset.write()' called with 'use_existing' but additions to the File-set's "
                 "managed instances are staged"

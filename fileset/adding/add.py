@@ -65,6 +65,7 @@ from projections.state.state import FileSetState
 
 _ATTEMPTS: Final = 20
 _PATIENT: Final = "PATIENT"
+_CORRECTED: Final = "it has been corrected since, or its correction was undone"
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 Offered: TypeAlias = Candidate | Result
@@ -253,6 +254,8 @@ class Adder:
         emit, state = self._repository.emit, self._repository.state
         uid = candidate.instance.sop_instance_uid
         shown = candidate.name or f"SOP Instance {uid}"
+        if (version := other_version(state, candidate)) is not None:
+            return Result(shown, Outcome.ALREADY_THERE, version.handle, note=_CORRECTED)
         if (standing := state.live.get(uid)) is not None:
             how = self._differs(standing, candidate)
             if how is None:
@@ -437,6 +440,16 @@ def added_event(
         invented=dict(candidate.invented),
         differing=variants(shared, parents),
     )
+
+
+def other_version(state: FileSetState, candidate: Candidate) -> Leaf | None:
+    """Return the instance of the File-set of which `candidate` is another version, if one is.
+
+    See `FileSetState.other_version`. InstanceError if a large file can't be read again.
+    """
+    if not state.hierarchy.replaced:
+        return None  # nor need its digest be known
+    return state.other_version(candidate.instance.sop_instance_uid, candidate.content.digest)
 
 
 def share(root: Branch, parents: list[Record]) -> tuple[list[Branch], tuple[Record, ...]]:

@@ -289,11 +289,12 @@ def read_path(
         raise type(exc)(exc.reason, name=name) from exc
 
 
-def read_bytes(data: bytes, name: str) -> Candidate:
+def read_bytes(data: bytes, name: str, *, complete: bool = False) -> Candidate:
     """Return the instance whose file `data` is; messages call it `name`. See `read_path`."""
     instance = read_instance(data, name)
-    records = build_records(instance, overridden_recorders(), lambda: _parse(data))
-    return Candidate(None, None, data, instance, _checked(records, instance))
+    recorders = overridden_recorders()
+    invented, records = _records(instance, recorders, lambda: _parse(data), complete)
+    return Candidate(None, None, data, instance, _checked(records, instance), invented)
 
 
 def read_content(vault: Vault, content: Content, name: str) -> Candidate:

@@ -103,7 +103,12 @@ class Command(click.Command):
 
 
 def command(
-    name: str, shape: Shape, *, repository: bool = True, changes: bool = False
+    name: str,
+    shape: Shape,
+    *,
+    repository: bool = True,
+    changes: bool = False,
+    cls: type[Command] = Command,
 ) -> Callable[[Callable[..., Answer]], Command]:
     """Declare a command; its function's docstring is its help.
 
@@ -112,7 +117,7 @@ def command(
     """
 
     def declare(function: Callable[..., Answer]) -> Command:
-        made = click.command(name, cls=Command)(function)
+        made = click.command(name, cls=cls)(function)
         made.shape = shape
         if changes:
             made.params.append(

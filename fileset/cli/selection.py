@@ -24,8 +24,8 @@ from projections.state.nodes import Branch
 from projections.state.state import FileSetState
 
 _WORDS: Final = (
-    "create", "adopt", "add", "remove", "set", "undo", "redo", "revert", "tag", "write", "reject",
-    "erase", "recover", "settle", "note",
+    "create", "adopt", "add", "correct", "remove", "set", "undo", "redo", "revert", "tag", "write",
+    "reject", "erase", "recover", "settle", "note",
 )  # fmt: skip
 KINDS: Final = {
     word: tuple(name for name, cls in EVENT_TYPES.items() if word == cls.GROUP) for word in _WORDS
@@ -118,7 +118,7 @@ def _concerning(
                 return concerns(id_)
             case WriteEnded(started=started):
                 return any(map(touches, journal.stored(after=started - 1, upto=started)))
-        return any(handle in handles for handle in event.handles())
+        return stored.position in handles or any(h in handles for h in event.handles())
 
     @cache
     def concerns(id_: str) -> bool:

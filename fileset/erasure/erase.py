@@ -117,6 +117,7 @@ class Eraser:
                         runs_of(plan.positions),
                         runs_of(plan.adopted),
                         tuple(plan.left.staying.items()),
+                        tuple(plan.corrected.items()),
                     )
                 )
             excess = self._purge()

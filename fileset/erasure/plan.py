@@ -10,7 +10,7 @@ from attrs import field, frozen
 from fileset.erasure.content import is_persons
 from fileset.erasure.mentions import Mention, Mentions
 from fileset.erasure.room import Room, room_for
-from fileset.erasure.staying import files_that_stay, mentions_that_stay
+from fileset.erasure.staying import corrected_that_tell, files_that_stay, mentions_that_stay
 from fileset.erasure.traces import find_traces
 from fileset.quarantine.quarantine import Quarantine, Quarantined
 from fileset.repository.garbage import needed
@@ -18,7 +18,7 @@ from fileset.repository.repository import Repository
 from ledger.events import Handle
 from ledger.files import viewed
 from ledger.vault.protocol import Excess
-from projections.state.erasing import RecordsLeft, identifiers, records_left
+from projections.state.erasing import RecordsLeft, corrected_since, identifiers, records_left
 from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
@@ -89,6 +89,8 @@ class ErasurePlan:
         The events that lose their payload.
     adopted : frozenset of int
         The instances among them that were on a medium when it was adopted.
+    corrected : mapping of int to int
+        Those among them that correct others, with what each of them replaces.
     left : RecordsLeft
         The records that others stand under.
     quarantined : list of Quarantined
@@ -98,6 +100,7 @@ class ErasurePlan:
     erasure: Erasure
     positions: frozenset[int]
     adopted: frozenset[Handle]
+    corrected: Mapping[Handle, Handle]
     left: RecordsLeft
     quarantined: list[Quarantined]
 
@@ -134,12 +137,15 @@ def plan_erasure(
         mentions=(
             *mentions_that_stay(repository.journal, mentions, positions),
             *staying,
+            *corrected_that_tell(repository.vault, corrected_since(state, gone), mentions),
             *files_that_stay(repository.path, mentions),
         ),
         too_short=tuple(mentions.too_short()),
         room=tuple(room_for(repository, state, gone, excess)),
     )
-    return ErasurePlan(erasure, positions, frozenset(found.adopted), left, quarantined)
+    return ErasurePlan(
+        erasure, positions, frozenset(found.adopted), found.corrected, left, quarantined
+    )
 
 
 def is_present(leaf: Leaf) -> bool:

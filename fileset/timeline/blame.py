@@ -26,10 +26,15 @@ _OWN = {
 def ever_known(state: FileSetState, query: Mapping[str, str]) -> list[Leaf]:
     """Return the instances, also those removed long since, whose records have all the values.
 
-    Values are compared whole, and letters by case. Raises `NoSuchKeywordError`.
+    With them come those that they correct, and those that they were corrected to. Values are
+    compared whole, and letters by case. Raises `NoSuchKeywordError`.
     """
     tests = [_test(keyword, text) for keyword, text in query.items()]
-    return [leaf for leaf in state.hierarchy.leaves.values() if all(test(leaf) for test in tests)]
+    leaves, versions = state.hierarchy.leaves, state.hierarchy.versions
+    found = [leaf for leaf in leaves.values() if all(test(leaf) for test in tests)]
+    if not state.hierarchy.replaced:
+        return found
+    return [leaves[each] for each in sorted({h for leaf in found for h in versions(leaf.handle)})]
 
 
 def _test(keyword: str, text: str) -> Callable[[Leaf], bool]:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from attrs import astuple, define, field, frozen
 
-from fileset.adding.add import Adder, Offered, offer
+from fileset.adding.add import Adder, Offered, offer, other_version
 from fileset.adding.candidate import AddReport, Candidate, Outcome, Result, read_path
 from fileset.adding.find import FoundFile
 from fileset.adding.recorders import overridden_recorders
@@ -281,6 +281,10 @@ class _StudyCommit:
                 self.account.changed.append(file)
             elif isinstance(item, Result) or refusal is not None:
                 self.account.failed.append((file, refusal or Refusal("rejected", "")))
+            elif other_version(self._repository.state, item) is not None:
+                self._note(item, file)
+                self._offered.append(file)
+                yield item
             elif leaves := withdrawn(uid := item.instance.sop_instance_uid):
                 self.taken_back += 1
                 if self._was_dropped(item):

@@ -25,6 +25,12 @@ from ledger.events.changes import (
     PositionTagged,
     TagDeleted,
 )
+from ledger.events.corrections import (
+    CorrectionReason,
+    ElementCorrected,
+    InstanceCorrected,
+    InstancesCorrected,
+)
 from ledger.events.erasure import (
     Erased,
     ErasureCompleted,
@@ -94,10 +100,12 @@ __all__ = [
     "ConflictNoted",
     "Content",
     "ContentRecorded",
+    "CorrectionReason",
     "DamageNoted",
     "DamageRepaired",
     "DescriptorCharacterSetChanged",
     "DescriptorFileIDChanged",
+    "ElementCorrected",
     "Erased",
     "ErasureCompleted",
     "Event",
@@ -108,9 +116,11 @@ __all__ = [
     "Handle",
     "IdentityChanged",
     "InstanceAdded",
+    "InstanceCorrected",
     "InstanceRejected",
     "InstanceRemoved",
     "InstanceRestored",
+    "InstancesCorrected",
     "JournalRecovered",
     "MediumLeft",
     "MediumLost",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from attrs import frozen
 
 from ledger.digest import Digest
-from ledger.events.event import Event, Naming, Record, RecordRef
+from ledger.events.event import Event, Handle, Naming, Record, RecordRef
 from ledger.phrases import count, some
 
 
@@ -17,6 +17,7 @@ class Erased(Event):
 
     `type` is what the event was. Of one that added an instance, `parents` are the records that
     others stand under, below `under`, and `adopted` says whether the instance came with a medium.
+    One that corrected another one `replaces` that, else 0.
     """
 
     TYPE = "erased"
@@ -27,6 +28,7 @@ class Erased(Event):
     parents: tuple[Record, ...] = ()
     under: RecordRef | None = None
     adopted: bool = False
+    replaces: Handle = 0
 
     def line(self, naming: Naming, position: int) -> str:
         return f"erased: {self.type}"
@@ -58,18 +60,21 @@ class PayloadErased(Event):
     """The payloads at `positions`, runs of first and last, are erased, with what they held.
 
     This event's change says who did it and why; it tells nothing of what was erased. Of the
-    instances added there, the `adopted` ones came with a medium. `records` gives, for each event
+    instances added there, the `adopted` ones came with a medium, and those `corrected`, given with
+    what each of them replaces, took the place of others. `records` gives, for each event
     that introduced records which go, its position and how many of them stay: the first ones,
     which a `RecordsKept` carries on. Appending this event is what erases: both happen or
     neither.
     """
 
     TYPE = "payload-erased"
+    VERSION = 2
     GROUP = "erase"
 
     positions: tuple[tuple[int, int], ...]
     adopted: tuple[tuple[int, int], ...] = ()
     records: tuple[tuple[int, int], ...] = ()
+    corrected: tuple[tuple[Handle, Handle], ...] = ()
 
     def each(self) -> Iterator[int]:
         """Yield the positions one by one."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from attrs import Factory, field, frozen
 
 from ledger.digest import Digest, short
@@ -80,7 +82,9 @@ class InstanceAdded(Event):
     GROUP = "add"
     UNDOABLE = True
     COUNTED = ("instance", "added")
-    TOUCH = "added"
+    TOUCH: ClassVar[str | None] = "added"
+
+    WORDS: ClassVar[str] = "instance added"
 
     sop_instance_uid: str
     sop_class_uid: str
@@ -99,7 +103,7 @@ class InstanceAdded(Event):
         return self.content if self.placement is Placement.VAULT else None
 
     def line(self, naming: Naming, position: int) -> str:
-        parts = [f"instance added: {naming.instance(position)}"]
+        parts = [f"{self.WORDS}: {naming.instance(position)}"]
         if self.file_id:
             parts.append(f"at {self.file_id}")
         if self.source:

@@ -31,6 +31,7 @@ from ledger.events import (
     Erased,
     Event,
     InstanceAdded,
+    InstanceCorrected,
     Placement,
     Record,
     RecordRef,
@@ -64,18 +65,15 @@ def _make_converter() -> Converter:
     converter.register_structure_hook(RecordRef, _record_ref)
     of_content = make_dict_structure_fn(Content, converter, _cattrs_forbid_extra_keys=True)
     converter.register_structure_hook(Content, lambda body, _: _sized(of_content(body, Content)))
-    converter.register_unstructure_hook(
-        InstanceAdded,
-        make_dict_unstructure_fn(
-            InstanceAdded, converter, _cattrs_omit_if_default=True, **_SHORT_KEYS
-        ),
-    )
-    converter.register_structure_hook(
-        InstanceAdded,
-        make_dict_structure_fn(
-            InstanceAdded, converter, _cattrs_forbid_extra_keys=True, **_SHORT_KEYS
-        ),
-    )
+    for cls in (InstanceAdded, InstanceCorrected):
+        converter.register_unstructure_hook(
+            cls,
+            make_dict_unstructure_fn(cls, converter, _cattrs_omit_if_default=True, **_SHORT_KEYS),
+        )
+        converter.register_structure_hook(
+            cls,
+            make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, **_SHORT_KEYS),
+        )
     return converter
 
 

@@ -39,10 +39,12 @@ class Erasures:
         self._positions = _Runs()
         self._adopted = _Runs()
         self._kept: dict[int, RecordsKept] = {}
+        self._replaces: dict[int, int] = {}
         for event in events:
             if isinstance(event, PayloadErased):
                 self._positions.add(event.positions)
                 self._adopted.add(event.adopted)
+                self._replaces.update(event.corrected)
             elif isinstance(event, RecordsKept):
                 self._kept[event.of] = event
 
@@ -52,11 +54,11 @@ class Erasures:
 
     def in_place_of(self, position: int, type_name: str) -> Erased:
         """Return what stands for the erased event of a type at `position`."""
-        adopted = position in self._adopted
+        adopted, replaces = position in self._adopted, self._replaces.get(position, 0)
         kept = self._kept.get(position)
         if kept is None:
-            return Erased(type_name, adopted=adopted)
-        return Erased(type_name, kept.parents, kept.under, adopted)
+            return Erased(type_name, adopted=adopted, replaces=replaces)
+        return Erased(type_name, kept.parents, kept.under, adopted, replaces)
 
 
 def runs_of(positions: Iterable[int]) -> tuple[tuple[int, int], ...]:

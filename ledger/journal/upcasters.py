@@ -21,6 +21,7 @@ UPCASTERS: dict[tuple[str, int], Upcaster] = {
     ("instance-added", 1): _as_it_was,  # it lacks what differs above it, and what is not written
     ("write-started", 1): _as_it_was,  # what was left, an event has told before
     ("records-kept", 1): _as_it_was,  # it lacks what is not written
+    ("payload-erased", 1): _as_it_was,  # nothing was corrected yet
 }
 """`(type name, version) -> function giving the payload of version + 1`."""
 

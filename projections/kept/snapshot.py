@@ -111,6 +111,8 @@ def to_plain(state: FileSetState) -> dict[str, Any]:
         "live": _runs(leaf.handle for leaf in state.live.values()),
         "additions": _runs(leaf.handle for leaf in state.additions.values()),
         "removals": _runs(leaf.handle for leaf in state.removals.values()),
+        "replaced": list(state.hierarchy.replaced.items()),
+        "corrections": [[new.handle, old.handle] for new, old in state.corrections.items()],
         "undo": [_undoable_row(entry) for entry in state.history.undo],
         "redo": [_undoable_row(entry) for entry in state.history.redo],
         "tags": dict(state.tags),
@@ -145,6 +147,8 @@ def _from_plain(document: dict[str, Any], columns: dict[str, Column]) -> FileSet
     uids: list[Any] = list(columns["uid"])
     for name in ("live", "additions", "removals"):
         setattr(state, name, Deferred(rows.by_uid(document[name], uids), state.leaf))
+    for new, old in document["corrections"]:
+        state.corrections[state.leaf(new)] = state.leaf(old)
     state.history.undo = [_undoable(row) for row in document["undo"]]
     state.history.redo = [_undoable(row) for row in document["redo"]]
     state.tags = document["tags"]
@@ -276,6 +280,8 @@ def _fill_hierarchy(
         branches.append(branch)
         hierarchy.branches[branch.ref] = branch
     leaves = _LeafRows(document, columns, branches, records)
+    for handle, replaced in document["replaced"]:
+        hierarchy.succeed(handle, replaced, leaves.home(handle), leaves.home(replaced))
     hierarchy.take_in(
         Deferred(leaves.row_of.items(), leaves.leaf),
         leaves.in_tree(),
@@ -378,6 +384,11 @@ class _LeafRows:
             rank,
             parent=branch if rank or file_id is not None else None,
         )
+
+    def home(self, handle: Handle) -> Branch | None:
+        """Return the record that an instance is directly below, `None` if it isn't known."""
+        row = self.row_of.get(handle)
+        return None if row is None else self._branches[self._columns[0][row]]
 
     def in_tree(self) -> dict[Branch, list[Handle]]:
         """Return the instances in the tree by the record that they are directly below."""

@@ -31,5 +31,15 @@ def late(state: FileSetState) -> LateAdditions:
         if study is not None and (count := branch.tally.additions):
             additions[study] = additions.get(study, 0) + count
         stack += ((child, study) for child in branch.branches())
+    for leaf in state.corrections:
+        if (study := _study_above(leaf.home)) in additions:
+            additions[study] -= 1
     found = [count for study, count in additions.items() if study.is_on_medium]
-    return LateAdditions(sum(found), len(found))
+    return LateAdditions(sum(found), sum(map(bool, found)))
+
+
+def _study_above(branch: Branch) -> Branch | None:
+    node: Branch | None = branch
+    while node is not None and node.record.type != "STUDY":
+        node = node.home
+    return node

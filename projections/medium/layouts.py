@@ -163,6 +163,27 @@ def _keeping(
             taken.update(with_folders(leaf.file_id))
             if leaf.is_live and may_stay(leaf.file_id):
                 placed[leaf] = leaf.file_id
+    for leaf, replaced in state.corrections.items():
+        if replaced.file_id is not None and may_stay(replaced.file_id):
+            placed[leaf] = replaced.file_id
+    _place_as_adopted(state, placed, taken, held, may_stay)
+    names = _FreeNames(taken, alphanumeric=is_alphanumeric(state))
+    folders: dict[Branch, str] = {state.hierarchy.root: ""}
+    for depth, node in state.hierarchy.walk():
+        if isinstance(node, Leaf) and node.is_live and node.parent and node not in placed:
+            folder = _folder(node.parent, depth - 1, folders, names)
+            placed[node] = names.take(folder, prefix(node.record.type, depth))
+    return placed
+
+
+def _place_as_adopted(
+    state: FileSetState,
+    placed: dict[Leaf, str],
+    taken: set[str],
+    held: set[str],
+    may_stay: Callable[[str], bool],
+) -> None:
+    """Place what comes back to the medium where it lay when that was adopted, if that is free."""
     for leaf in state.live.values():
         former = leaf.adopted_as
         if leaf in placed or former is None or not may_stay(former):
@@ -171,13 +192,6 @@ def _keeping(
             placed[leaf] = former
             held.add(one_name(former))
             taken.update(with_folders(former))
-    names = _FreeNames(taken, alphanumeric=is_alphanumeric(state))
-    folders: dict[Branch, str] = {state.hierarchy.root: ""}
-    for depth, node in state.hierarchy.walk():
-        if isinstance(node, Leaf) and node.is_live and node.parent and node not in placed:
-            folder = _folder(node.parent, depth - 1, folders, names)
-            placed[node] = names.take(folder, prefix(node.record.type, depth))
-    return placed
 
 
 def _is_free(path: str, taken: set[str], held: set[str]) -> bool:

@@ -28,6 +28,7 @@ class Staged:
     moves: int
     mends: bool = False
     records: int = 0
+    corrections: int = 0
 
     def __bool__(self) -> bool:
         """Whether anything is staged."""
@@ -39,6 +40,7 @@ class Staged:
             or self.moves
             or self.mends
             or self.records
+            or self.corrections
         )
 
     def summary(self) -> str:
@@ -48,6 +50,8 @@ class Staged:
         parts = ["DICOMDIR creation" if self.creation else "DICOMDIR update"]
         if self.moves:
             parts.append("directory structure update")
+        if self.corrections:
+            parts.append(_count(self.corrections, "correction"))
         if self.additions:
             parts.append(_count(self.additions, "addition"))
         if self.removals:
@@ -63,6 +67,8 @@ class Pending:
     instances on the medium that the default layout would put elsewhere. `mends`: whether the
     DICOMDIR there was mended on adoption, and is still the old one. `records`: those on the medium
     whose values there are not those of now, since they come from instances that are gone.
+    `corrections`: instances on the medium that were corrected, or whose correction was undone,
+    each with what replaces it; they are no additions and removals.
     """
 
     creation: bool
@@ -72,6 +78,7 @@ class Pending:
     moves: tuple[Leaf, ...]
     mends: bool = False
     records: tuple[Branch, ...] = ()
+    corrections: tuple[tuple[Leaf, Leaf], ...] = ()
 
     def __bool__(self) -> bool:
         """Whether anything is staged."""
@@ -87,6 +94,7 @@ class Pending:
             moves=len(self.moves),
             mends=self.mends,
             records=len(self.records),
+            corrections=len(self.corrections),
         )
 
     def summary(self) -> str:
@@ -103,11 +111,12 @@ def staged(state: FileSetState, layout: str = "pydicom") -> Staged:
     return Staged(
         creation=_is_creation(state),
         metadata=bool(changed_metadata(state)),
-        additions=len(state.additions),
-        removals=len(state.removals),
+        additions=len(state.additions) - len(state.corrections),
+        removals=len(state.removals) - len(state.corrections),
         moves=sum(_moves_below(state, layout)),
         mends=_has_mends(state),
         records=len(changed_records(state)),
+        corrections=len(state.corrections),
     )
 
 
@@ -121,14 +130,18 @@ def _has_mends(state: FileSetState) -> bool:
 
 def pending(state: FileSetState, layout: str = "pydicom") -> Pending:
     """Return what is staged in `state` for a write in `layout`."""
+    replaced = set(state.corrections.values())
     return Pending(
         creation=_is_creation(state),
         metadata=changed_metadata(state),
-        additions=in_order(state.additions.values()),
-        removals=in_order(state.removals.values()),
+        additions=in_order(
+            leaf for leaf in state.additions.values() if leaf not in state.corrections
+        ),
+        removals=in_order(leaf for leaf in state.removals.values() if leaf not in replaced),
         moves=moves(state, layout),
         mends=_has_mends(state),
         records=changed_records(state),
+        corrections=tuple((state.corrections[new], new) for new in in_order(state.corrections)),
     )
 
 

@@ -20,6 +20,7 @@ from ledger.events import (
     Handle,
     IdentityChanged,
     InstanceAdded,
+    InstanceCorrected,
     InstanceRemoved,
     InstanceRestored,
 )
@@ -77,6 +78,11 @@ def effects_of(
 def effects_of_event(position: int, event: Event, of_change: Callable[[str], Effects]) -> Effects:
     """Return what one event amounts to."""
     match event:
+        case (
+            InstanceCorrected(replaces=replaced)
+            | Erased(type=InstanceCorrected.TYPE, replaces=replaced)
+        ):
+            return Effects({replaced: (True, False), position: (False, True)})
         case InstanceAdded() | Erased(type=InstanceAdded.TYPE):
             return Effects({position: (False, True)})
         case InstanceRemoved(instance=handle):

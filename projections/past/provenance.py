@@ -33,6 +33,8 @@ class TouchKind(Enum):
     ADDED = "added"
     ADOPTED = "adopted"
     """It was on the medium that the File-set was made from."""
+    CORRECTED = "corrected"
+    """Elements of it were corrected: a corrected instance took its place."""
     REMOVED = "removed"
     RESTORED = "restored"
     """It was added again while it still lay on the medium."""

@@ -6,7 +6,7 @@ Pure, as all projections: what is done with it is `fileset.erasure.erase`'s busi
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from typing import Final
 
 from attrs import field, frozen
@@ -30,6 +30,7 @@ KEYWORDS: Final[Mapping[str, int]] = {
 def matching(state: FileSetState, query: Mapping[str, str]) -> set[Handle]:
     """Return the instances that have all the values of `query`, by keyword: all there ever were.
 
+    With an instance goes what it corrects, and what it was corrected to unless that stands.
     KeyError where a keyword is not one of `KEYWORDS`.
     """
     tags = {KEYWORDS[keyword]: value.strip() for keyword, value in query.items()}
@@ -49,11 +50,40 @@ def matching(state: FileSetState, query: Mapping[str, str]) -> set[Handle]:
         own = _value(leaf.record, tag)
         return (above(leaf.home, tag) if own is None else own) == value
 
-    return {
+    found = {
         leaf.handle
         for leaf in state.hierarchy.leaves.values()
         if uid in (None, leaf.uid) and all(has(leaf, tag, value) for tag, value in tags.items())
     }
+    return found | _other_versions(state, found)
+
+
+def _other_versions(state: FileSetState, found: Collection[Handle]) -> set[Handle]:
+    """Return what has to go with instances: what they correct, and what they were corrected to.
+
+    They are the same person's data. But a correction that stands says that it is not the person's.
+    """
+    hierarchy, going = state.hierarchy, set()
+    for handle in found:
+        if handle in hierarchy.replaced:
+            before = handle
+            while before := hierarchy.replaced.get(before, 0):
+                going.add(before)
+    for new, old in sorted(hierarchy.replaced.items()):
+        leaf = hierarchy.leaves[new]
+        if (old in found or old in going) and not leaf.is_live and leaf.file_id is None:
+            going.add(new)
+    return going
+
+
+def corrected_since(state: FileSetState, gone: Container[Handle]) -> list[Leaf]:
+    """Return the instances that stay and are what some of those `gone` were corrected to."""
+    hierarchy = state.hierarchy
+    return [
+        hierarchy.leaves[new]
+        for new in sorted(hierarchy.replaced)
+        if new not in gone and hierarchy.first_version(new) in gone
+    ]
 
 
 def _value(record: Record, tag: int) -> str | None:

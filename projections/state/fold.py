@@ -34,9 +34,11 @@ from ledger.events import (
     Handle,
     IdentityChanged,
     InstanceAdded,
+    InstanceCorrected,
     InstanceRejected,
     InstanceRemoved,
     InstanceRestored,
+    InstancesCorrected,
     JournalRecovered,
     MediumLeft,
     MediumLost,
@@ -59,7 +61,7 @@ from ledger.journal.entries import Recorded
 from projections.dicomdir.definitions import FileSetIdentity
 from projections.errors import MisfitError
 from projections.state.listed import Listed
-from projections.state.nodes import Leaf
+from projections.state.nodes import Branch, Leaf
 from projections.state.revert import inverse
 from projections.state.state import FileSetState, Ghost, Writing, Written
 from projections.state.undo import (
@@ -70,7 +72,7 @@ from projections.state.undo import (
     SettlementEffect,
 )
 
-VERSION: Final = 5
+VERSION: Final = 6
 """Raise it when the fold gives another state for the same events: snapshots of before are void."""
 
 
@@ -162,6 +164,30 @@ def _instance_added(state: FileSetState, event: InstanceAdded, change: str) -> N
     if not adopted:  # else it came with its medium: there is nothing to undo
         state.history.record(change, AdditionEffect(handle, handle))
     state.set_rank(handle, handle)
+
+
+def _instance_corrected(state: FileSetState, event: InstanceCorrected, change: str) -> None:
+    handle, replaced = state.position + 1, event.replaces
+    if replaced not in state.ghosts:
+        _leaf(state, replaced)
+    if not state.rank(replaced):
+        raise MisfitError("only what is part of the File-set is corrected")
+    standing = state.live.get(event.sop_instance_uid)
+    if standing is not None and standing.handle != replaced:
+        raise MisfitError("another instance of the File-set has that SOP Instance UID")
+    leaf = state.hierarchy.introduce(handle, event)
+    _take_place(state, handle, replaced, change, leaf.home)
+
+
+def _take_place(
+    state: FileSetState, handle: Handle, replaced: Handle, change: str, home: Branch | None = None
+) -> None:
+    """Have an instance that corrects another one, below `home`, stand where that one did."""
+    former = state.hierarchy.leaves.get(replaced)
+    state.hierarchy.succeed(handle, replaced, home, former.home if former else None)
+    rank = state.rank(replaced)
+    _change_rank(state, replaced, 0, change)
+    _change_rank(state, handle, rank, change)
 
 
 def _instance_removed(state: FileSetState, event: InstanceRemoved, change: str) -> None:
@@ -364,9 +390,16 @@ def _erased(state: FileSetState, event: Erased, change: str) -> None:
     """Take in what is left of an erased event: for most types that is nothing."""
     if event.type == RecordMended.TYPE and state.written is not None:
         state.written = evolve(state.written, mends=state.written.mends + 1)
-    if event.type != InstanceAdded.TYPE:
+    if event.type not in (InstanceAdded.TYPE, InstanceCorrected.TYPE):
         return
     handle = state.position + 1
+    if event.type == InstanceCorrected.TYPE:
+        if event.replaces not in state.ghosts or not state.ghosts[event.replaces].rank:
+            raise MisfitError("what was corrected is erased with the correction")
+        state.hierarchy.keep(handle, event)
+        state.ghosts[handle] = Ghost(0, on_medium=False)
+        _take_place(state, handle, event.replaces, change)
+        return
     state.hierarchy.keep(handle, event)
     state.ghosts[handle] = Ghost(handle, on_medium=event.adopted)
     if not event.adopted:
@@ -392,9 +425,10 @@ def _payload_erased(state: FileSetState, event: PayloadErased, _: str) -> None:
         on_medium = ghost.on_medium if ghost else leaf is not None and leaf.file_id is not None
         if state.rank(handle) or on_medium:
             raise MisfitError("what is erased is part of the File-set or on its medium")
+    replaced = state.hierarchy.replaced.copy()
     state.forget(gone, event.records)
     known = state.hierarchy.branches
-    state.history.forget(gone, known)
+    state.history.forget(gone, known, replaced)
     state.settled = {ref: position for ref, position in state.settled.items() if ref in known}
     state.erasing = state.position + 1
     state.erasures += 1
@@ -419,6 +453,8 @@ _HANDLERS: Final[dict[type[Event], Callable[[FileSetState, Any, str], None]]] = 
     FileSetCreated: _file_set_created,
     FileSetImported: _file_set_imported,
     InstanceAdded: _instance_added,
+    InstanceCorrected: _instance_corrected,
+    InstancesCorrected: _nothing,
     InstanceRemoved: _instance_removed,
     InstanceRestored: _instance_restored,
     ContentRecorded: _content_recorded,

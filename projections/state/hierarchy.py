@@ -11,7 +11,7 @@ written is that of the earliest live instance below it (`projections.state.varia
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from attrs import evolve
@@ -87,6 +87,9 @@ class Hierarchy:
         """The branches about which some instances say something else."""
         self.strays: dict[Branch | Leaf, None] = {}
         """Those in the tree that may have a key that `named` lacks, such as another type's."""
+        self.replaced: dict[Handle, Handle] = {}
+        """What each instance that corrects another one took the place of."""
+        self._versions: dict[Handle, list[Handle]] = {}
 
     def copy(self) -> Hierarchy:
         """Return the same hierarchy as an object of its own."""
@@ -103,6 +106,12 @@ class Hierarchy:
             if branch.variants is not None:
                 for each, said in branch.variants.by_leaf.items():
                     copied.vary(counterparts[branch], copied.leaves[each.order], said)
+        for branch, counterpart in counterparts.items():
+            if branch.steads:
+                counterpart.steads = dict(branch.steads)
+                counterpart.disorder()
+        copied.replaced = dict(self.replaced)
+        copied._versions = {first: list(all_) for first, all_ in self._versions.items()}
         return copied
 
     def take_in(
@@ -180,6 +189,42 @@ class Hierarchy:
         self.resting[handle] = None
         return leaf
 
+    def succeed(
+        self, handle: Handle, replaced: Handle, home: Branch | None, former: Branch | None
+    ) -> None:
+        """Know that an instance, outside the tree yet, corrects the one `replaced`.
+
+        They are directly below `home` and `former`, unless they are erased later. What it brings
+        takes the place among its siblings of what it replaces there, once that has
+        no live instances any more: so nothing else is numbered anew.
+        """
+        self.replaced[handle] = replaced
+        first = self.first_version(replaced)
+        self._versions.setdefault(first, [first]).append(handle)
+        if home is not None and former is not None:
+            self._take_stead(handle, home, replaced, former)
+
+    @staticmethod
+    def _take_stead(handle: Handle, home: Branch, replaced: Handle, former: Branch) -> None:
+        order = handle
+        while home.home is not None and home.ref.position == handle:
+            order, home = home.order, home.home
+        other, above = replaced, former
+        while above is not home and above.home is not None:
+            other, above = above.order, above.home
+        if above is home:
+            home.steads[order] = home.steads.get(other, other)
+
+    def first_version(self, handle: Handle) -> Handle:
+        """Return the instance that was added, of one that corrections took the place of."""
+        while handle in self.replaced:
+            handle = self.replaced[handle]
+        return handle
+
+    def versions(self, handle: Handle) -> Sequence[Handle]:
+        """Return an instance and all that it corrects or that correct it, in order."""
+        return self._versions.get(self.first_version(handle), (handle,))
+
     def keep(self, handle: Handle, event: Erased) -> None:
         """Know the records that an erased event has left, outside the tree; raises as before."""
         new = _below(self._standing(event.under), handle, event.parents)
@@ -209,12 +254,29 @@ class Hierarchy:
         for handle in [handle for handle in self.leaves if handle in gone]:
             del self.leaves[handle]
             self.resting.pop(handle, None)
+        self._forget_versions(gone)
         for ref in going:
             self.varied.pop(self.branches.pop(ref), None)
         for branch in list(self.varied):
             if branch.variants is not None and not branch.variants.forget(gone):
                 branch.variants = None
                 del self.varied[branch]
+
+    def _forget_versions(self, gone: Container[Handle]) -> None:
+        kept = {
+            new: old for new, old in self.replaced.items() if new not in gone and old not in gone
+        }
+        if len(kept) == len(self.replaced):
+            return
+        lost = self.replaced.keys() - kept.keys()
+        for branch in (self.root, *self.branches.values()):
+            for order in branch.steads.keys() & lost:
+                del branch.steads[order]
+                branch.disorder()
+        self.replaced, self._versions = kept, {}
+        for new in sorted(kept):
+            first = self.first_version(new)
+            self._versions.setdefault(first, [first]).append(new)
 
     def needed(self, gone: Container[Handle]) -> set[RecordRef]:
         """Return the records that instances stand under which are not `gone`."""
@@ -246,6 +308,8 @@ class Hierarchy:
         step = bool(rank) - bool(before)
         if self.varied:
             self._rank_variants(leaf, before)
+        if leaf.home.steads and step:
+            leaf.home.disorder()
         branch: Branch | None = leaf.home if step else None
         while branch is not None:
             branch.live += step
@@ -253,6 +317,8 @@ class Hierarchy:
                 return  # neither the first nor the last: those above know it already
             if branch.home is not None:
                 branch.home.reconsider(branch)
+                if branch.home.steads:
+                    branch.home.disorder()
             branch = branch.home
 
     def lay(self, leaf: Leaf, file_id: str | None) -> None:

@@ -6,6 +6,7 @@ A node's `order` is the position of the event that introduced it; no two sibling
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 
 from attrs import define, field
 
@@ -41,6 +42,7 @@ class Branch:
         "own",
         "parent",
         "ref",
+        "steads",
         "variants",
     )
 
@@ -65,6 +67,13 @@ class Branch:
         self._namesakes: dict[_Name, dict[int, Branch]] = {}
         self._stale = False
         self._tally: Tally | None = None
+        self.steads: dict[int, int] = {}
+        """Whose place a child takes, by the orders of both, once that one has nothing live."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether any instance below it is part of the File-set."""
+        return self.live > 0
 
     @property
     def place(self) -> tuple[int, int]:
@@ -175,18 +184,45 @@ class Branch:
 
     def renumber(self) -> None:
         """Bring the order and the `index` of the children up to date."""
-        if self._stale:
-            self.children = dict(sorted(self.children.items()))
+        if not self._stale:
+            return
+        self.children = dict(sorted(self.children.items()))
+        if self.steads:
+            self._number_steads()
+        else:
             for index, child in enumerate(self.children.values()):
                 child.index = index
-            self._stale = False
+        self._stale = False
+
+    def _number_steads(self) -> None:
+        """Order and number the children where some take the places of others.
+
+        What was there and has nothing live keeps its number until a write has taken it off; what
+        takes its place has the same one.
+        """
+        children = self.children
+
+        def place(child: Branch | Leaf) -> tuple[int, int]:
+            stead = self.steads.get(child.order, child.order)
+            other = children.get(stead, child)
+            is_vacant = other is child or not other.is_live
+            return (stead if is_vacant else child.order), child.order
+
+        ordered = sorted(((place(child), child) for child in children.values()), key=itemgetter(0))
+        index, before, occupied = -1, -1, True
+        for (stead, _), child in ordered:
+            if occupied or stead != before:
+                index += 1
+            child.index, before, occupied = index, stead, child.is_live
+        self.children = {child.order: child for _, child in ordered}
 
     def _count_other(self, leaf: Leaf, step: int) -> None:
         self.count(leaf, step)
         if leaf.file_id is not None:
             self.forget_moved()
 
-    def _disorder(self) -> None:
+    def disorder(self) -> None:
+        """Take in that the children may have another order and other numbers now."""
         self._stale = True
         self.forget_moved()
 
@@ -203,8 +239,8 @@ class Branch:
 
     def attach(self, child: Branch | Leaf) -> None:
         """Put `child` among the children, at the place of its order."""
-        if self.children and next(reversed(self.children)) > child.order:
-            self._disorder()
+        if self.steads or (self.children and next(reversed(self.children)) > child.order):
+            self.disorder()
         child.index = len(self.children)
         self.children[child.order] = child
         child.parent = self
@@ -219,8 +255,8 @@ class Branch:
 
     def detach(self, child: Branch | Leaf) -> None:
         """Take `child` away."""
-        if child.order != next(reversed(self.children)):
-            self._disorder()
+        if self.steads or child.order != next(reversed(self.children)):
+            self.disorder()
         del self.children[child.order]
         child.parent = None
         if not isinstance(child, Branch):

@@ -76,6 +76,8 @@ class FileSetState:
         The instances that are part of the File-set, by SOP Instance UID.
     additions, removals : dict of str to Leaf
         What the next write would add to and take off the medium, by SOP Instance UID.
+    corrections : dict of Leaf to Leaf
+        Of the additions those that replace a removal, since one corrects the other, with that one.
     tags : dict of str to int
         The positions that have names, by name. They are no part of the File-set: undo and redo
         leave them alone.
@@ -101,6 +103,7 @@ class FileSetState:
         self.live: dict[str, Leaf] = {}
         self.additions: dict[str, Leaf] = {}
         self.removals: dict[str, Leaf] = {}
+        self.corrections: dict[Leaf, Leaf] = {}
         self.history = UndoHistory()
         self.written: Written | None = None
         self.writing: Writing | None = None
@@ -120,6 +123,10 @@ class FileSetState:
         for name in ("live", "additions", "removals"):
             leaves = getattr(self, name).values()
             setattr(copied, name, {leaf.uid: copied.leaf(leaf.handle) for leaf in leaves})
+        copied.corrections = {
+            copied.leaf(new.handle): copied.leaf(old.handle)
+            for new, old in self.corrections.items()
+        }
         copied.history = self.history.copy()
         copied.tags = dict(self.tags)
         copied.settled = dict(self.settled)
@@ -142,6 +149,27 @@ class FileSetState:
                 self._withdrawn.setdefault(leaf.uid, {})[leaf.handle] = leaf
         found = {} if uid in self.live else self._withdrawn.get(uid, {})
         return [found[handle] for handle in sorted(found)]
+
+    def other_version(self, uid: str, digest: Digest) -> Leaf | None:
+        """Return the instance of the File-set of which a file is another version, if there is one.
+
+        That is so for a file with the content of an instance that was corrected, or with a SOP
+        Instance UID that a correction replaced; and for what it was corrected to, if that was
+        undone.
+        """
+        if not self.hierarchy.replaced:
+            return None
+        live = self.live.get(uid)
+        leaves = self.hierarchy.leaves
+        if live is not None:
+            versions = (leaves[each] for each in self.hierarchy.versions(live.handle))
+            contents = (leaf.content for leaf in versions if leaf is not live)
+            return live if any(each and each.digest == digest for each in contents) else None
+        for leaf in self.withdrawn(uid):
+            for each in self.hierarchy.versions(leaf.handle):
+                if leaves[each].is_live:
+                    return leaves[each]
+        return None
 
     def rank(self, handle: Handle) -> int:
         """Return the rank of an instance, also of one that a later event erases."""
@@ -191,6 +219,7 @@ class FileSetState:
                 self.hierarchy.displace(leaf)
             else:
                 self.removals[leaf.uid] = leaf
+        self._compare_versions(handle)
 
     def set_file_id(self, handle: Handle, file_id: str | None) -> None:
         """Have an instance on the medium at `file_id`, or not on it with `None`."""
@@ -211,6 +240,20 @@ class FileSetState:
         else:  # removed while the write was under way
             self.removals[leaf.uid] = leaf
             self.hierarchy.place(leaf)
+        self._compare_versions(handle)
+
+    def _compare_versions(self, handle: Handle) -> None:
+        """Take in which version of an instance replaces which one on the medium."""
+        versions = self.hierarchy.versions(handle)
+        if len(versions) == 1:
+            return
+        leaves = [leaf for each in versions if (leaf := self.hierarchy.leaves.get(each))]
+        for leaf in leaves:
+            self.corrections.pop(leaf, None)
+        new = next((leaf for leaf in leaves if leaf.is_addition), None)
+        old = next((leaf for leaf in leaves if leaf.is_removal), None)
+        if new is not None and old is not None:
+            self.corrections[new] = old
 
     def forget(self, gone: Collection[Handle], records: Iterable[tuple[int, int]]) -> None:
         """Forget the instances `gone`, no part of the File-set, as `Hierarchy.forget` does."""

@@ -7,7 +7,7 @@ cost, whatever the size of the File-set.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from attrs import define, field
@@ -87,17 +87,23 @@ class UndoHistory:
                 return
         effects.append(effect)
 
-    def forget(self, handles: Container[Handle], records: Container[RecordRef]) -> None:
+    def forget(
+        self,
+        handles: Container[Handle],
+        records: Container[RecordRef],
+        replaced: Mapping[Handle, Handle],
+    ) -> None:
         """Take the effects on erased instances out of all changes, which never come back.
 
-        So do those on all but the `records` that are left. A change that has no other effects can't
-        be undone or redone any more.
+        So do those on all but the `records` that are left. A correction of what goes can't be taken
+        back either: `replaced` gives what each corrected instance took the place of. A change that
+        has no other effects can't be undone or redone any more.
         """
         for stack in (self.undo, self.redo):
             for entry in stack:
                 entry.effects = [
                     effect
-                    for effect in _without(entry.effects, handles)
+                    for effect in _without(_uncorrected(entry.effects, handles, replaced), handles)
                     if not isinstance(effect, SettlementEffect) or effect.record in records
                 ]
             stack[:] = [entry for entry in stack if entry.effects]
@@ -109,6 +115,21 @@ class UndoHistory:
     def take_redo(self, change: str) -> Undoable:
         """Move the change undone last, which must be `change`, back to what can be undone."""
         return _move(self.redo, self.undo, change)
+
+
+def _uncorrected(
+    effects: Iterable[Effect], handles: Container[Handle], replaced: Mapping[Handle, Handle]
+) -> Iterator[Effect]:
+    """Yield `effects` but for those by which an instance took the place of one of `handles`."""
+    went: Handle | None = None
+    for effect in effects:
+        if isinstance(effect, MembershipEffect):
+            handle, before, _ = effect
+            if before or went is None or replaced.get(handle) != went:
+                yield effect
+            went = handle if before and handle in handles else None
+        else:
+            yield effect
 
 
 def _without(effects: Iterable[Effect], handles: Container[Handle]) -> Iterator[Effect]:

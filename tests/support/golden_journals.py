@@ -217,6 +217,27 @@ def corrected(folder: Path) -> Repository:
     return fs.repository
 
 
+def righted(folder: Path) -> Repository:
+    """A written File-set whose values are corrected: a name, an ID, a UID, one of them erased."""
+    fs = FileSet(repository=folder / "repository")
+    fs.repository.actor = "anna"
+    fs.add_many([CT, MR])
+    fs.add(changed(CT, folder / "second.dcm", SOPInstanceUID="1.2.3.4", InstanceNumber=2))
+    fs.write(folder / "medium")
+    fs.correct(fs.find(PatientID="1CT1"), {"PatientName": "Right^Name"}, reason="misspelt")
+    fs.undo()
+    fs.redo()
+    fs.write()
+    fs.correct(fs.find(SOPInstanceUID="1.2.3.4"), {"PatientID": "2CT2"}, coerce=True)
+    fs.write(layout="existing")
+    fs.correct(fs.find(PatientID="4MR1"), {"SOPInstanceUID": "1.2.3.5"})
+    eraser = Eraser(fs.repository, Contents(fs.repository))
+    fs.write(layout="existing")
+    eraser.erase({"PatientID": "2CT2"}, reason="asked for", take_off=True)
+    fs.correct(fs.find(PatientID="1CT1"), {"StudyDescription": None})
+    return fs.repository
+
+
 def withheld(folder: Path) -> Repository:
     """An adopted disc that was left for a new home; what was removed from that arrived again."""
     with FileSet() as made:
@@ -273,6 +294,7 @@ BUILDERS: dict[str, Callable[[Path], Repository]] = {
     "corrected": corrected,
     "withheld": withheld,
     "recovered": recovered,
+    "righted": righted,
 }
 
 

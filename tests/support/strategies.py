@@ -15,6 +15,8 @@ from ledger.elements import CHARSET_VRS, KNOWN_VRS, Element, Elements, encode, e
 from ledger.events import (
     EVENT_TYPES,
     Content,
+    CorrectionReason,
+    ElementCorrected,
     Event,
     PayloadErased,
     Placement,
@@ -143,6 +145,7 @@ _BY_NAME: Mapping[str, SearchStrategy[Any]] = {
     "staging": st.none() | file_names,
     "file_meta": elements(depth=0),
     "invented": st.just({}),
+    "instances": st.lists(positions, min_size=1, max_size=3).map(tuple),
     "placed": st.dictionaries(
         file_id_texts, st.dictionaries(file_names, positions, max_size=3), max_size=3
     ),
@@ -159,6 +162,10 @@ _BY_TYPE: Mapping[Any, SearchStrategy[Any]] = {
     RecordRef: record_refs,
     Variant: variants,
     Placement: st.sampled_from(Placement),
+    CorrectionReason: st.sampled_from(CorrectionReason),
+    ElementCorrected: st.builds(
+        ElementCorrected, path=texts, before=st.none() | texts, after=st.none() | texts
+    ),
 }
 
 

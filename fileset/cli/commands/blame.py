@@ -24,6 +24,7 @@ from ledger.events import (
     ChangeStep,
     ConflictNoted,
     InstanceAdded,
+    InstancesCorrected,
     MediumLeft,
     MismatchNoted,
     PatientNameNoted,
@@ -39,7 +40,8 @@ from projections.state.state import FileSetState
     "blame",
     {
         "instances": "[{sop_instance_uid, sop_class, handle, live}], those that were found, "
-        "including removed ones; live is whether it is part of the File-set now",
+        "including removed ones, what they correct and what they were corrected to; "
+        "live is whether it is part of the File-set now",
         "events": "[{position, event, instances, came, went, of, root, file_ids, dicomdir, source, "
         "change}], oldest first, see below",
         "media": "[{root, how, position, recorded_at, instances, file_ids, dicomdir, "
@@ -159,6 +161,7 @@ def _done(group: list[Touch], wording: Wording, *, alone: bool) -> str:
 _TEMPLATES: Final = {
     TouchKind.ADDED: "{what}added{sources}",
     TouchKind.ADOPTED: "{what}adopted with the medium at {root}",
+    TouchKind.CORRECTED: "{what}corrected{names}",
     TouchKind.REMOVED: "{what}removed",
     TouchKind.RESTORED: "{what}taken back in",
     TouchKind.READ: "{what}read for the first time",
@@ -213,6 +216,8 @@ def _names(group: list[Touch]) -> str:
     for touch in group:
         if isinstance(touch.event, PatientNameNoted):
             names[f"'{touch.event.name}'"] = None
+        elif isinstance(touch.event, InstancesCorrected):
+            names.update(dict.fromkeys(touch.event.in_words()))
         elif isinstance(touch.event, MismatchNoted):
             names.update(dict.fromkeys(touch.event.keywords))
     return f": {some(list(names), 3)}" if names else ""

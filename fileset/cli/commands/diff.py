@@ -3,53 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from fileset.cli.command import command, pass_session
 from fileset.cli.moments import usage_of_moments
 from fileset.cli.roots import RootType
+from fileset.cli.screen.differences import counted, nodes
 from fileset.cli.screen.documents import (
-    element_lines,
     identity_difference,
     identity_lines,
     instance_document,
     record_difference,
-    sop_class_name,
 )
-from fileset.cli.screen.listing import leaf_line, record_label
-from fileset.cli.screen.output import Answer, Line, Node, Span
+from fileset.cli.screen.output import Answer, Node
 from fileset.cli.session import Session, absolute
 from fileset.errors import NoSuchMomentError
 from fileset.repository.repository import Repository
 from fileset.timeline.compare import medium, sides
 from fileset.timeline.moments import position_of
-from ledger.digest import short
 from ledger.phrases import count
 from projections.past.diff import Diff, Side, compare
-from projections.past.diff_tree import INSTANCES, KINDS, OTHER, DiffNode, InstanceDifference, tree
-from projections.state.nodes import Leaf
+from projections.past.diff_tree import DiffNode, tree
 from projections.state.state import FileSetState
-
-_FEW: Final = 5
-"""Instances of a kind in one record that are listed, rather than counted, without `--full`."""
-
-_SIGNS: Final[dict[str | None, Span]] = {
-    "added": Span("+ ", "good"),
-    "removed": Span("- ", "bad"),
-    "changed": Span("~ ", "careful"),
-}
-_NOUNS: Final = {
-    "patients": ("patient", "patients"),
-    "studies": ("study", "studies"),
-    "series": ("series", "series"),
-    OTHER: ("other record", "other records"),
-    INSTANCES: ("instance", "instances"),
-}
 
 
 @command(
@@ -124,8 +102,8 @@ def diff(
         [
             *identity_lines(identity),
             Node(
-                (_title(before, after, root), *_counted(counts, bool(identity))),
-                _nodes(differences, state, full=full),
+                (_title(before, after, root), *counted(counts, bool(identity))),
+                nodes(differences, state, full=full),
             ),
         ],
         [
@@ -167,82 +145,6 @@ def _title(before: Side, after: Side, root: Path | None) -> str:
     if root is not None:
         return f"Position {before.position} to the medium at {absolute(root)}: "
     return f"Position {before.position} to {after.position}: "
-
-
-def _counted(counts: dict[str, dict[str, int]], others_differ: bool) -> Iterator[str | Span]:
-    """Yield what differs in numbers, by kind."""
-    between = ""
-    for kind in KINDS:
-        *numbers, last = _numbers({level: kinds[kind] for level, kinds in counts.items()}) or [""]
-        if last:
-            yield between
-            listed = f"{', '.join(numbers)} and {last}" if numbers else last
-            yield Span(f"{listed} {kind}", _SIGNS[kind].style)
-            between = "; "
-    if not between:
-        yield "the same instances" if others_differ else "no difference"
-
-
-def _numbers(by_level: dict[str, int]) -> list[str]:
-    return [
-        f"{number:,} {_NOUNS[level][number != 1]}" for level, number in by_level.items() if number
-    ]
-
-
-def _nodes(node: DiffNode, state: FileSetState, *, full: bool) -> Iterator[Node]:
-    """Yield what is to be printed below a node."""
-    for below in node.below.values():
-        assert below.branch is not None  # noqa: S101 - all but the root have one
-        kind = below.kind
-        label = (*((_SIGNS[kind],) if kind else ()), *record_label(below.branch))
-        if kind in {"added", "removed"} and not full:
-            yield Node((*label, f": {_contents(below)}"))
-            continue
-        elements = map(Node, _element_lines(below))
-        yield Node(label, [*elements, *_nodes(below, state, full=full)])
-    for kind in KINDS:
-        instances = [found for found in node.instances if found.kind == kind]
-        if len(instances) > _FEW and not full and node.branch is not None:
-            types = Counter(found.leaf.record.type for found in instances)
-            for record_type, number in types.items():
-                yield Node((_SIGNS[kind], f"{record_type}: {count(number, 'instance')}"))
-        else:
-            for found in instances:
-                yield _instance_node(found, state)
-
-
-def _contents(node: DiffNode) -> str:
-    """Return how much is in a record that came or went as a whole."""
-    counts = {level: sum(kinds.values()) for level, kinds in node.counted().items()}
-    return ", ".join(_numbers(counts))
-
-
-def _element_lines(node: DiffNode) -> list[str]:
-    difference = node.difference
-    if difference is None or difference.before is None or difference.after is None:
-        return []
-    return element_lines(record_difference(difference.before.record, difference.after.record))
-
-
-def _instance_node(found: InstanceDifference, state: FileSetState) -> Node:
-    parts = leaf_line(found.leaf, state, staged=False)
-    below: list[Node] = []
-    if found.before is not None and found.after is not None:
-        below = [Node(line) for line in _changes_of(found.before, found.after)]
-    return Node((_SIGNS[found.kind], *parts), below)
-
-
-def _changes_of(before: Leaf, after: Leaf) -> Iterator[Line]:
-    """Yield how an instance differs that both sides have."""
-    if before.content and after.content and before.content != after.content:
-        yield f"content: {short(before.content.digest)} -> {short(after.content.digest)}"
-    if before.sop_class_uid != after.sop_class_uid:
-        one, other = (sop_class_name(leaf.sop_class_uid) for leaf in (before, after))
-        yield f"SOP class: {one} -> {other}"
-    if before.transfer_syntax_uid != after.transfer_syntax_uid:
-        one, other = (sop_class_name(leaf.transfer_syntax_uid) for leaf in (before, after))
-        yield f"transfer syntax: {one} -> {other}"
-    yield from element_lines(record_difference(before.record, after.record))
 
 
 # --- for machines --------------------------------------------------------------------------------

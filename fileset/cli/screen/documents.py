@@ -39,7 +39,7 @@ INSTANCE: Final[Shape] = {
     "file_id": "where it is on the medium, or null",
     "digest": "sha256:... of the file, or null",
     "size": "in bytes, or null",
-    "staged": '"addition", "move", "removal" or null',
+    "staged": '"addition", "correction", "move", "removal" or null',
     "handle": "the position of the event that added it",
 }
 
@@ -47,8 +47,9 @@ STAGED: Final[Shape] = {
     "summary": "in words; empty if nothing is staged",
     "creation": "whether there is no DICOMDIR yet",
     "metadata": "the fields that differ from the medium's: {name: {from, to}}",
-    "additions": "how many instances",
-    "removals": "how many instances",
+    "corrections": "how many instances on the medium are to be replaced by what corrects them",
+    "additions": "how many other instances",
+    "removals": "how many other instances",
     "moves": "how many instances are not where the default layout has them",
 }
 
@@ -131,6 +132,8 @@ def instance_document(leaf: Leaf, state: FileSetState) -> dict[str, Any]:
 
 def standing(leaf: Leaf, state: FileSetState) -> str | None:
     """Return what is staged for an instance."""
+    if leaf in state.corrections:
+        return "correction"
     if leaf.is_addition:
         return "addition"
     if leaf.is_removal:
@@ -152,6 +155,7 @@ def staged_numbers(staged: Staged, there: FileSetIdentity, now: FileSetIdentity)
         "summary": staged.summary(),
         "creation": staged.creation,
         "metadata": identity_difference(there, now),
+        "corrections": staged.corrections,
         "additions": staged.additions,
         "removals": staged.removals,
         "moves": staged.moves,

@@ -17,6 +17,7 @@ from projections.state.state import FileSetState
 
 _STANDINGS: Final = {
     "addition": Span("to be added", "good"),
+    "correction": Span("to be corrected", "careful"),
     "removal": Span("to be removed", "bad"),
     "move": Span("to be moved", "careful"),
 }

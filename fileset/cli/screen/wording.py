@@ -20,6 +20,7 @@ from ledger.events import (
     FileSetImported,
     Handle,
     InstanceAdded,
+    InstanceCorrected,
     InstanceRejected,
     InstanceRemoved,
     InstanceRestored,
@@ -112,6 +113,8 @@ class _Summary:
     def take(self, event: Event) -> None:
         if isinstance(event, InstanceRemoved | InstanceRestored):
             self._count(type(event), self._wording.names.patient(event.instance))
+        elif isinstance(event, InstanceCorrected):
+            pass  # what was corrected in all of them, an event of its own tells
         elif isinstance(event, InstanceRejected | ConflictNoted):
             self._count(type(event), PurePath(event.source).name if event.source else None)
         elif isinstance(event, FileSetImported):

@@ -8,7 +8,7 @@ from enum import Enum
 from itertools import zip_longest
 from typing import Final, Literal, TypeAlias
 
-from attrs import field, frozen
+from attrs import frozen
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
 
 from ledger.errors import CorrectionError
@@ -58,7 +58,7 @@ class Edit:
 class UIDsReplaced:
     """UIDs replaced wherever they are values of UI elements, those in sequences included."""
 
-    uids: Mapping[str, str] = field(converter=dict)
+    uids: Mapping[str, str]
 
 
 @frozen

@@ -69,7 +69,7 @@ class PayloadErasedAnew:
     """A tombstone that says in its own way what it erased."""
 
     TYPE: ClassVar[str] = "payload-erased"
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     positions: tuple[tuple[str, str], ...]
 

@@ -34,10 +34,12 @@ from ledger.events import (
     ConflictNoted,
     Content,
     ContentRecorded,
+    CorrectionReason,
     DamageNoted,
     DamageRepaired,
     DescriptorCharacterSetChanged,
     DescriptorFileIDChanged,
+    ElementCorrected,
     Erased,
     ErasureCompleted,
     Event,
@@ -46,9 +48,11 @@ from ledger.events import (
     FileSetImported,
     FileSetUIDChanged,
     InstanceAdded,
+    InstanceCorrected,
     InstanceRejected,
     InstanceRemoved,
     InstanceRestored,
+    InstancesCorrected,
     JournalRecovered,
     MediumLeft,
     MediumLost,
@@ -118,6 +122,7 @@ CT = InstanceAdded(
     file_id="PT000000/ST000000/SE000000/IM000000",
     differing=(Variant(RecordRef(3, 0), STUDY),),
 )
+CORRECTED = InstanceCorrected(**attrs.asdict(CT, recurse=False), replaces=3)
 GOLDEN_EVENTS: list[Event] = [
     FileSetCreated("1.2.3", "MY_SET"),
     FileSetImported(
@@ -131,6 +136,13 @@ GOLDEN_EVENTS: list[Event] = [
         file_meta=encode([Element(0x00020016, "AE", b"SENDER")]),
     ),
     CT,
+    CORRECTED,
+    InstancesCorrected(
+        (3, 4),
+        (ElementCorrected("PatientName", "Doe^Jane", None),),
+        (("1.2.3", "1.2.4"),),
+        CorrectionReason.COERCE,
+    ),
     InstanceRemoved(3),
     InstanceRestored(3),
     ContentRecorded(3, Content(DIGEST, 7), Placement.VAULT),
@@ -169,7 +181,7 @@ GOLDEN_EVENTS: list[Event] = [
     PatientNameNoted(9, RecordRef(3, 0), "Doe^Jane", "Doe^Joan"),
     RecordMended("sop-instance-uid", 1024, "DISC/IM1", "1.2.3", "1.2.4", 9),
     RecordsKept(3, (PERSON,), RecordRef(2, 1)),
-    PayloadErased(((3, 5), (9, 9)), adopted=((4, 4),), records=((3, 1),)),
+    PayloadErased(((3, 5), (9, 9)), ((4, 4),), ((3, 1),), ((9, 3),)),
     ErasureCompleted(14),
     JournalRecovered(12, 14, DIGEST),
 ]
@@ -245,6 +257,8 @@ def test_type_names_and_versions_are_those_that_were_released() -> None:
         "file-set-created": 1,
         "file-set-imported": 1,
         "instance-added": 2,
+        "instance-corrected": 1,
+        "instances-corrected": 1,
         "instance-removed": 1,
         "instance-restored": 1,
         "content-recorded": 1,
@@ -274,7 +288,7 @@ def test_type_names_and_versions_are_those_that_were_released() -> None:
         "patient-name-noted": 1,
         "record-mended": 1,
         "records-kept": 2,
-        "payload-erased": 1,
+        "payload-erased": 2,
         "erasure-completed": 1,
         "journal-recovered": 1,
     }
@@ -298,6 +312,7 @@ def test_a_golden_event_sets_every_field(event: Event) -> None:
 FORMERLY: dict[str, Event] = {
     "write-started-1": evolve(_STARTED, leaving=None),
     "instance-added-1": evolve(CT, parents=(PATIENT,), differing=()),
+    "payload-erased-1": PayloadErased(((3, 5), (9, 9)), ((4, 4),), ((3, 1),)),
     "records-kept-1": RecordsKept(3, (PATIENT,), RecordRef(2, 1)),
 }
 """What golden payloads of former versions mean, where they lack what is told today."""

@@ -29,6 +29,7 @@ def test_status_tells_what_is_staged(cli: Cli) -> None:
         "summary": "DICOMDIR creation, 1 addition",
         "creation": True,
         "metadata": {},
+        "corrections": 0,
         "additions": 1,
         "removals": 0,
         "moves": 0,

@@ -1,0 +1,37 @@
+"""`merge`: the instances of one patient become another one's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from fileset.cli.command import DRY_RUN, command, pass_session
+from fileset.cli.correcting import (
+    ORIGINAL_ATTRIBUTES,
+    REMOVE_SIGNATURES,
+    SHAPE,
+    ToAtTheEnd,
+    to_patient,
+)
+from fileset.cli.screen.output import Answer
+from fileset.cli.session import Session
+
+
+@command("merge", SHAPE, changes=True, cls=ToAtTheEnd)
+@click.argument("query", metavar="PatientID=VALUE")
+@click.option("--into", required=True, metavar="PatientID=VALUE", help="The patient who stays.")
+@ORIGINAL_ATTRIBUTES
+@REMOVE_SIGNATURES
+@DRY_RUN
+@click.option("--full", is_flag=True, help="Make a dry run list every record and instance.")
+@pass_session
+def merge(session: Session, /, query: str, into: str, **options: Any) -> Answer:
+    """Stage all instances of a patient to be corrected to those of another one.
+
+    They get the Patient ID and the other values by which the File-set knows that patient: name,
+    birth date, sex, issuer of the ID. `fileset correct` explains what a correction is.
+    """
+    if not query.startswith("PatientID="):
+        raise click.UsageError("Name the patient whose instances change: PatientID=VALUE.")
+    return to_patient(session, (query,), into, **options)

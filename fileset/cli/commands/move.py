@@ -1,0 +1,36 @@
+"""`move`: studies that are filed under the wrong patient become another one's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from fileset.cli.command import DRY_RUN, command, pass_session
+from fileset.cli.correcting import (
+    ORIGINAL_ATTRIBUTES,
+    REMOVE_SIGNATURES,
+    SHAPE,
+    ToAtTheEnd,
+    to_patient,
+)
+from fileset.cli.screen.output import Answer
+from fileset.cli.session import Session
+
+
+@command("move", SHAPE, changes=True, cls=ToAtTheEnd)
+@click.argument("query", metavar="KEYWORD=VALUE...", nargs=-1, required=True)
+@click.option("--to", "into", required=True, metavar="PatientID=VALUE", help="Whose they are.")
+@ORIGINAL_ATTRIBUTES
+@REMOVE_SIGNATURES
+@DRY_RUN
+@click.option("--full", is_flag=True, help="Make a dry run list every record and instance.")
+@pass_session
+def move(session: Session, /, query: tuple[str, ...], into: str, **options: Any) -> Answer:
+    """Stage the instances whose records have all the values to be corrected to another patient's.
+
+    As in `fileset move StudyInstanceUID=1.2.3 --to PatientID=4711`, for a study that is filed under
+    the wrong patient. They get the values by which the File-set knows the other one, as with
+    `fileset merge`.
+    """
+    return to_patient(session, query, into, **options)

@@ -1,0 +1,96 @@
+"""Corrections: elements of SOP Instances put right, as events."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import Enum
+from typing import ClassVar
+
+from attrs import frozen
+
+from ledger.events.event import Event, Handle, Naming
+from ledger.events.instances import InstanceAdded
+from ledger.phrases import count, some
+
+
+class CorrectionReason(Enum):
+    """Why elements were changed: Reason for the Attribute Modification (PS3.3 Table C.12-1)."""
+
+    CORRECT = "CORRECT"
+    """A value was wrong."""
+
+    COERCE = "COERCE"
+    """A value was replaced by the receiver's own, as on import."""
+
+
+@frozen
+class ElementCorrected:
+    """An element before and after a correction; the values as text, several joined by backslashes.
+
+    `path` leads from the data set to the element by keywords, or by tags such as `00091002`, with
+    the numbers of items: `RequestAttributesSequence[0].ScheduledProcedureStepID`. A value is `None`
+    where there is no such element, and `""` where it is empty.
+    """
+
+    path: str
+    before: str | None
+    after: str | None
+
+    def in_words(self) -> str:
+        """Return what happened to it."""
+        if self.after is None:
+            return f"{self.path} '{self.before}' removed"
+        if self.before is None:
+            return f"{self.path} '{self.after}' added"
+        return f"{self.path} corrected from '{self.before}' to '{self.after}'"
+
+
+@frozen
+class InstancesCorrected(Event):
+    """The same `elements` were corrected alike in some instances: those of the handles `instances`.
+
+    An `InstanceCorrected` of the same change tells of each what it is from then on. `uids`
+    are the UIDs that were replaced wherever they occurred, with their new values.
+    """
+
+    TYPE = "instances-corrected"
+    GROUP = "correct"
+    TOUCH = "corrected"
+    ERASED_WITH_INSTANCE = True
+
+    instances: tuple[Handle, ...]
+    elements: tuple[ElementCorrected, ...] = ()
+    uids: tuple[tuple[str, str], ...] = ()
+    reason: CorrectionReason = CorrectionReason.CORRECT
+
+    def handles(self) -> Collection[Handle]:
+        return self.instances
+
+    def in_words(self) -> list[str]:
+        """Return what was corrected, each part in words."""
+        parts = [element.in_words() for element in self.elements]
+        return [*parts, f"{count(len(self.uids), 'UID')} replaced"] if self.uids else parts
+
+    def summary(self, naming: Naming) -> str:
+        return f"{some(self.in_words(), 5)} in {count(len(self.instances), 'instance')}"
+
+
+@frozen
+class InstanceCorrected(InstanceAdded):
+    """A SOP Instance takes the place of the one that it `replaces`, which it corrects.
+
+    It has its rank, and `content` of its own. All else is as for an instance that was added.
+    """
+
+    TYPE = "instance-corrected"
+    VERSION = 1
+    GROUP = "correct"
+    COUNTED = ("instance", "corrected")
+    TOUCH = None  # the event for all of them tells
+
+    WORDS: ClassVar[str] = "instance corrected"
+
+    replaces: Handle = 0
+
+    def handles(self) -> Collection[Handle]:
+        return (self.replaces,)

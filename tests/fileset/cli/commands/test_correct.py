@@ -1,0 +1,122 @@
+"""correct: elements get other values, on the medium as well; undo brings back the very bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli_runs import CT, MR, Cli
+from pydicom import dcmread
+
+
+def bytes_of(root: Path) -> list[bytes]:
+    return [path.read_bytes() for path in sorted(root.rglob("IM*"))]
+
+
+def test_a_corrected_value_is_in_the_record_and_in_the_file_on_the_medium(
+    cli: Cli, tmp_path: Path
+) -> None:
+    cli("add", CT, MR)
+    cli("write", tmp_path / "cd")
+    result = cli("correct", "PatientID=1CT1", "--to", "PatientName=Right^Name", "--reason", "typo")
+    assert "PatientName corrected from 'CompressedSamples^CT1' to 'Right^Name'" in result.out
+    assert "Staged for write: DICOMDIR update, 1 correction" in result.out
+    cli("write")
+    ct = tmp_path / "cd" / "PT000000" / "ST000000" / "SE000000" / "IM000000"
+    ds = dcmread(ct)
+    assert ds.PatientName == "Right^Name"
+    (original,) = ds.OriginalAttributesSequence
+    assert original.ReasonForTheAttributeModification == "CORRECT"
+    assert original.ModifiedAttributesSequence[0].PatientName == "CompressedSamples^CT1"
+    assert ds.PixelData == dcmread(CT).PixelData
+    assert "PatientName=Right^Name" in cli("values", "PatientName").out
+    assert cli.json("verify")["findings"] == []
+
+
+def test_undo_brings_back_the_very_bytes_and_redo_the_corrected_ones(
+    cli: Cli, tmp_path: Path
+) -> None:
+    cli("add", CT)
+    cli("write", tmp_path / "cd")
+    before = bytes_of(tmp_path / "cd")
+    cli("correct", "PatientID=1CT1", "--to", "PatientName=Right^Name")
+    cli("write")
+    after = bytes_of(tmp_path / "cd")
+    cli("undo")
+    assert cli.json("status")["staged"]["corrections"] == 1
+    cli("write")
+    assert bytes_of(tmp_path / "cd") == before
+    cli("redo")
+    cli("write")
+    assert bytes_of(tmp_path / "cd") == after
+
+
+def test_a_dry_run_shows_the_tree_that_would_be_and_changes_nothing(cli: Cli) -> None:
+    cli("add", CT, MR)
+    before = cli.json("status")
+    document = cli.json("correct", "PatientID=1CT1", "--to", "PatientID=2CT2", "--dry-run")
+    assert (document["corrected"], document["change"], document["dry_run"]) == (1, None, True)
+    shown = cli("correct", "PatientID=1CT1", "--to", "PatientID=2CT2", "--dry-run").out
+    assert "+ PATIENT: PatientID='2CT2'" in shown
+    assert "- PATIENT: PatientID='1CT1'" in shown
+    assert cli.json("status") == before
+
+
+def test_what_has_the_value_already_is_not_changed(cli: Cli) -> None:
+    cli("add", CT)
+    document = cli.json("correct", "PatientID=1CT1", "--to", "PatientName=CompressedSamples^CT1")
+    assert (document["corrected"], document["unchanged"], document["change"]) == (0, 1, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["PatientID=1CT1"], "Say what is to be corrected"),
+        (["--to", "PatientName=X"], "Name the instances"),
+        (["PatientID=1CT1", "--to", "PatientName=X", "Modality=CT"], "stands behind --to"),
+        (["PatientID=1CT1", "--to", "PatientName"], "is not KEYWORD=VALUE"),
+        (["PatientID=1CT1", "--to", "PatientNmae=X"], "Did you mean"),
+        (["PatientID=1CT1", "--to", "Rows=3"], "describes the pixels"),
+        (["PatientID=1CT1", "--to", "PixelData=3"], "pixels stay as they are"),
+        (["PatientID=1CT1", "--to", "TransferSyntaxUID=1.2"], "can't be corrected"),
+        (["PatientID=1CT1", "--remove", "SOPInstanceUID"], "can't be removed"),
+    ],
+)
+def test_what_can_t_be_asked_is_a_usage_error_and_nothing_is_corrected(
+    cli: Cli, arguments: list[str], message: str
+) -> None:
+    cli("add", CT)
+    assert message in cli("correct", *arguments, code=2).err
+    assert len(cli.json("log")["changes"]) == 2
+
+
+def test_an_instance_that_can_t_be_corrected_is_reported_and_the_others_are_corrected(
+    cli: Cli, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone.dcm"
+    gone.write_bytes(CT.read_bytes())
+    cli("add", "--place", "reference", gone)
+    cli("add", MR)
+    gone.unlink()
+    result = cli("correct", "StudyID=1CT1", "--to", "PatientName=X", code=1)
+    assert "not corrected: can't be read: No such file or directory" in result.err
+    for patient in ("1CT1", "4MR1"):
+        assert cli("find", f"PatientID={patient}").out
+
+
+def test_many_are_corrected_by_a_table(cli: Cli, tmp_path: Path) -> None:
+    table = tmp_path / "ids.csv"
+    table.write_text("PatientID,new PatientID,new PatientName\n1CT1,4MR1,A^B\n4MR1,1CT1,\n")
+    cli("add", CT, MR)
+    cli("correct", "--csv", table)
+    assert cli.json("find", "PatientID=4MR1")["instances"][0]["sop_class"] == "CT Image Storage"
+    assert cli.json("find", "PatientID=1CT1")["instances"][0]["sop_class"] == "MR Image Storage"
+
+
+def test_the_original_that_arrives_again_is_there_already(cli: Cli) -> None:
+    cli("add", CT)
+    cli("correct", "PatientID=1CT1", "--to", "PatientName=X", "--to", "SOPInstanceUID=1.2.3.4")
+    document = cli.json("add", CT)
+    assert (document["added"], document["already_there"], document["change"]) == (0, 1, None)
+    cli("undo")
+    assert cli.json("add", CT)["already_there"] == 1
