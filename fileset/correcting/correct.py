@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import UTC
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -39,7 +40,6 @@ from ledger.files import FileStamp, FileView
 from ledger.instances.correcting.correct import Corrected, corrected
 from ledger.instances.correcting.edits import Edit, OriginalAttributes, UIDsReplaced, path_of
 from ledger.instances.correcting.present import values_of
-from ledger.journal.clocks import utc_now
 from ledger.phrases import count
 from ledger.tags import PATIENT_ID
 from ledger.vault.protocol import Batch
@@ -139,7 +139,6 @@ class Correction:
     is_of_references: bool = False
     original_attributes: bool | None = None
     drop_signatures: bool = False
-    when: str = field(factory=lambda: utc_now().strftime("%Y%m%d%H%M%S.%f+0000"))
 
     @property
     def _moves(self) -> bool:
@@ -153,11 +152,11 @@ class Correction:
         replaced = (edit.uids for edit in self.edits if isinstance(edit, UIDsReplaced))
         return any(old.encode() in source for uids in replaced for old in uids)
 
-    def made(self, source: bytes | FileView) -> AbstractContextManager[Corrected]:
-        """Give an instance corrected; `CorrectionError` if it can't be."""
+    def made(self, source: bytes | FileView, when: str) -> AbstractContextManager[Corrected]:
+        """Give an instance corrected at the time `when`; `CorrectionError` if it can't be."""
         note = None
         if self.original_attributes or (self.original_attributes is None and not self._moves):
-            note = OriginalAttributes(when=self.when, system=SYSTEM, reason=self.reason.value)
+            note = OriginalAttributes(when=when, system=SYSTEM, reason=self.reason.value)
         return corrected(source, self.edits, note, drop_signatures=self.drop_signatures)
 
 
@@ -217,6 +216,10 @@ class Corrector:
             tuple(self._foreseen or ()),
         )
 
+    def _when(self) -> str:
+        """Return the present time as a DT value (PS3.5 Section 6.2)."""
+        return self._repository.journal.clock().astimezone(UTC).strftime("%Y%m%d%H%M%S.%f+0000")
+
     def _emit(self, event: Event) -> Handle:
         if self._foreseen is not None:
             self._foreseen.append(event)
@@ -239,7 +242,7 @@ class Corrector:
             with self._original(leaf) as source:
                 if not correction.may_change(source):
                     return unchanged
-                with correction.made(source) as made:
+                with correction.made(source, self._when()) as made:
                     if not made.is_changed:
                         return unchanged
                     with _read(made, leaf.uid) as candidate:

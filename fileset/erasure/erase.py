@@ -260,7 +260,12 @@ def _still_there(state: FileSetState, live: int, on_medium: int) -> str:
 def _refuse_others_staged(state: FileSetState, gone: set[Handle]) -> None:
     """Refuse to write more than what is to be taken off."""
     staged = pending(state, usual_layout(state))
-    others = [leaf for leaf in (*staged.additions, *staged.removals) if leaf.handle not in gone]
+    corrected = [leaf for pair in staged.corrections for leaf in pair]
+    others = [
+        leaf
+        for leaf in (*staged.additions, *staged.removals, *corrected)
+        if leaf.handle not in gone
+    ]
     if others or staged.metadata:
         raise RefusedError(
             f"Nothing was erased: other changes are staged ({staged.summary()}), and taking the "

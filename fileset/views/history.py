@@ -76,6 +76,8 @@ class PendingChanges:
     `metadata` maps the fields of the File-set's identity that differ from the medium's to the
     pair of their values, there and here. `mends`: the DICOMDIR there was mended on adoption, and is
     still the old one. `records`: the nodes of records whose values there are not those of now.
+    `corrections`: what is on the medium, with what corrects it and takes its place; they are not
+    among the additions and removals.
     """
 
     creation: bool
@@ -86,6 +88,7 @@ class PendingChanges:
     summary: str
     mends: bool = False
     records: list[RecordNode] = Factory(list)
+    corrections: list[tuple[FileInstance, FileInstance]] = Factory(list)
 
     @classmethod
     def of(cls, view: View, pending: Pending) -> PendingChanges:
@@ -104,6 +107,10 @@ class PendingChanges:
             summary=pending.summary(),
             mends=pending.mends,
             records=[view.node(branch) for branch in pending.records],
+            corrections=[
+                (view.instance(old.handle), view.instance(new.handle))
+                for old, new in pending.corrections
+            ],
         )
 
     def __bool__(self) -> bool:

@@ -15,6 +15,7 @@ from ledger.events import (
     ChangeUndone,
     Handle,
     InstanceAdded,
+    InstanceCorrected,
     InstanceRestored,
 )
 from ledger.journal.entries import Stored
@@ -22,7 +23,8 @@ from ledger.journal.protocol import decoded
 from projections.past.effects import effects_of_event
 
 _BRING_BACK: Final = frozenset(
-    event.TYPE for event in (ChangeUndone, ChangeRedone, ChangeReverted, InstanceRestored)
+    event.TYPE
+    for event in (ChangeUndone, ChangeRedone, ChangeReverted, InstanceCorrected, InstanceRestored)
 )
 
 

@@ -31,7 +31,7 @@ class MemoryJournal:
     def __init__(self, *, clock: Clock = utc_now) -> None:
         """Make an empty journal."""
         self.id = secrets.token_hex(16)
-        self._clock = clock
+        self.clock = clock
         self._events = AsTheyAre()
         self._changes: list[Change] = []
         self._firsts: list[int] = []  # the changes' first positions, to search in
@@ -90,7 +90,7 @@ class MemoryJournal:
             codec.check(event)
         if expected != len(self._events):
             raise ConflictError(expected, len(self._events))
-        change = change_of(draft, first=expected + 1, count=len(events), clock=self._clock)
+        change = change_of(draft, first=expected + 1, count=len(events), clock=self.clock)
         if change.id in self._by_id:
             raise JournalError(f"There is a change with the id {change.id} already.")
         erased = self._erasable(kept, expected)

@@ -22,9 +22,13 @@ from ledger.phrases import storable
 class Journal(Protocol):
     """What every store of events does. Errors are `JournalError`.
 
+    Its `clock` gives the times at which changes are recorded.
+
     Each kind also has a class method `restore`, which takes the id and the stored events of a
     journal and makes that journal again; where it does so differs from kind to kind.
     """
+
+    clock: Clock
 
     @property
     def id(self) -> str:

@@ -67,7 +67,7 @@ class SqliteJournal:
         `UnknownFormatError` if a newer version made it.
         """
         self._path = path
-        self._clock = clock
+        self.clock = clock
         self._read_only = read_only
         self._failed = self._closed = False
         self._sound_head = b""  # of the end that was found to be good
@@ -190,7 +190,7 @@ class SqliteJournal:
             raise JournalError(
                 "An earlier write to the journal failed: open it again before anything is added."
             )
-        change = change_of(draft, first=expected + 1, count=len(events), clock=self._clock)
+        change = change_of(draft, first=expected + 1, count=len(events), clock=self.clock)
         payloads = events.payloads() if isinstance(events, AsPayloads) else payloads_of(events)
         with self._guarded(), self._transaction():
             head = self._head()
