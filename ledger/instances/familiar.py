@@ -19,12 +19,17 @@ from ledger.instances.walker import Buffer
 RUN: Final = 48
 """Elements of a run: enough for a comparison to be cheap, few enough for most to be alike."""
 
-MAX_MISSES: Final = 64
-"""Runs that a file may not have before it is walked through as unlike all others."""
+MAX_MISSES: Final = 2
+"""Runs in a row that a file may not have before the rest of it is walked, as unlike all others."""
 
 _MAX_SPAN: Final = 4096  # bytes that are compared
+_BEGIN: Final = 64  # of these, those that are compared first
 _MAX_VALUE: Final = 1024  # bytes of a value beyond which an element is the last one of its run
 _VARIANTS: Final = 4  # of a run, the newest first
+_PRICE: Final = 64  # of remembering a run: a file unlike all others has one learned now and then
+_SAVED: Final = 4  # by stepping over a run
+_CREDIT: Final = 256 * _PRICE  # at the beginning, and at most
+_OFTEN: Final = 64  # misses at one tag, after as many: a series may have begun
 _STARTS: Final = 2048  # tags that runs may begin with
 
 _from_bytes = int.from_bytes
@@ -45,11 +50,13 @@ class Run(NamedTuple):
     """A run of `size` bytes; `wanted` holds the (tag, VR, start, end) of values, from its start.
 
     The last element's value, which may be long, is not compared: only the first `span` bytes are.
+    Few bytes of another run are as those that the headers `begin` with.
     """
 
     size: int
     span: int
     mask: int
+    begin: int
     headers: int
     wanted: tuple[tuple[int, str, int, int], ...]
 
@@ -57,12 +64,13 @@ class Run(NamedTuple):
 class Familiar:
     """What is remembered of the files scanned so far, in one encoding."""
 
-    __slots__ = ("_misses", "_plain", "starts")
+    __slots__ = ("_credit", "_misses", "_plain", "starts")
 
     def __init__(self, plain: Callable[[Buffer, int], Plain | None]) -> None:
         """Remember runs of elements that `plain` takes, given the data and an element's offset."""
         self._plain = plain
         self._misses: dict[int, int] = {}
+        self._credit = _CREDIT
         self.starts: dict[int, tuple[Run, ...]] = {}
         """The runs by the tag that they begin with, as it is in the file."""
 
@@ -77,24 +85,35 @@ class Familiar:
         plain = type(data) is bytes
         while offset <= last:
             (raw,) = _raw_tag(data, offset)
-            for run in starts.get(raw, ()):
-                size, span, mask, headers, wanted = run
-                if _from_bytes(data[offset : offset + span], "little") & mask == headers:
+            runs = starts.get(raw)
+            if runs is None:
+                return offset, raw
+            begin = _from_bytes(data[offset : offset + _BEGIN], "little")
+            for size, span, mask, begins, headers, wanted in runs:
+                alike = begin & mask == begins
+                if alike and _from_bytes(data[offset : offset + span], "little") & mask == headers:
                     for tag, vr, start, end in wanted:
                         value = data[offset + start : offset + end]
                         elements[tag] = _new(Element, (tag, vr, value if plain else bytes(value)))
+                    offset += size
                     break
             else:
                 return offset, raw
             misses[raw] = 0
-            offset += size
+            self._credit += _SAVED
         return offset, -1
 
     def learn(self, data: Buffer, offset: int, raw: int) -> None:
-        """Remember the run at `offset`, now and then: what never comes again costs little so."""
+        """Remember the run at `offset`, now and then: what never comes again costs little so.
+
+        It costs what stepping over many saves, and is not done more often than that makes up for.
+        """
         misses = self._misses[raw] = self._misses.get(raw, 0) + 1
-        if misses & (misses - 1):
+        self._credit = min(self._credit + 1, _CREDIT)
+        is_due = not misses & (misses - 1) or not misses % _OFTEN
+        if not is_due or self._credit < _PRICE:
             return
+        self._credit -= _PRICE
         if len(self._misses) > _STARTS:
             self.starts.clear()
             self._misses.clear()
@@ -121,4 +140,5 @@ class Familiar:
             return None
         number = _from_bytes(mask, "little")
         headers = _from_bytes(data[begin : begin + len(mask)], "little") & number
-        return Run(offset - begin, len(mask), number, headers, tuple(wanted))
+        begins = headers & (1 << 8 * _BEGIN) - 1
+        return Run(offset - begin, len(mask), number, begins, headers, tuple(wanted))

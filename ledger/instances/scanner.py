@@ -12,8 +12,10 @@ complete; both ways give the same result.
 
 from __future__ import annotations
 
+import struct
+import sys
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -30,18 +32,9 @@ from ledger.instances.encodings import (
     misfit_of,
 )
 from ledger.instances.familiar import MAX_MISSES, RUN, Familiar, Plain
-from ledger.instances.file_meta import (
-    EXPLICIT,
-    IMPLICIT,
-    LENGTH,
-    LONG,
-    NAMES,
-    SHORT,
-    Meta,
-    read_meta,
-    vr_code,
-)
-from ledger.instances.walker import Buffer, Walked, Walker, describe, looks_implicit, walk_elements
+from ledger.instances.file_meta import LENGTH, LONG, NAMES, SHORT, Meta, read_meta, vr_code
+from ledger.instances.open_sequences import skip_open
+from ledger.instances.walker import Buffer, Walked, describe, looks_implicit, walk_elements
 from ledger.uids import (
     DEFLATED,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -57,11 +50,15 @@ _MARGIN: Final = 4096  # bytes at the end of a head where no element is begun wi
 _MAX_VALUE: Final = 1 << 24  # bytes of what is wanted of a large file
 
 _SQ, _UN = vr_code(b"SQ"), vr_code(b"UN")
-_RAW_PIXELS: Final = 0x00107FE0
 _PIXEL_MARK: Final = -1  # what the loops have in the place of a tag for encapsulated pixel data
 _PIXELS: Final = Element(_PIXEL_MARK, "OB", b"")
-# What the loops must not step over: a data set has no delimiters and no command elements.
-_STOPS: Final = frozenset((0x00000000, 0xE000FFFE, 0xE00DFFFE, 0xE0DDFFFE))
+_NO_GROUPS: Final = (0x0000, 0xFFFE, 0xFFFF)
+"""Groups of commands, delimiters and padding: elements that no data set has, which stop a walk."""
+
+_EXPLICIT: Final = struct.Struct("<HHHH").unpack_from  # group, number, VR, short length
+_IMPLICIT: Final = struct.Struct("<HHI").unpack_from
+_NOTHING: Final[dict[int, int]] = {}
+_new: Final = tuple.__new__  # of a named tuple: its own constructor takes twice as long
 
 
 class Scan(NamedTuple):
@@ -87,14 +84,15 @@ class Wanted:
     Those in `presence_only` come back with an empty value.
     """
 
-    __slots__ = ("explicit", "implicit", "lookup", "presence_only", "vrs")
+    __slots__ = ("explicit", "groups", "implicit", "presence_only", "vrs")
 
     def __init__(self, vrs: Mapping[int, str], presence_only: Collection[int] = ()) -> None:
         self.vrs = dict(vrs)
         self.presence_only = frozenset(presence_only)
-        self.lookup = {(tag & 0xFFFF) << 16 | tag >> 16: tag for tag in vrs} | dict.fromkeys(
-            _STOPS, 0
-        )
+        self.groups: dict[int, dict[int, int]] = {group: {} for group in _NO_GROUPS}
+        """The wanted tags by group and number; nothing for groups that stop a walk."""
+        for tag in vrs:
+            self.groups.setdefault(tag >> 16, {})[tag & 0xFFFF] = tag
         self.explicit = Familiar(self._plain_explicit)
         self.implicit = Familiar(self._plain_implicit)
 
@@ -102,15 +100,15 @@ class Wanted:
         """Return the element at `offset` if a run may hold it: all but what a walk looks into."""
         if offset + 12 > len(data):
             return None
-        raw, vr, length = EXPLICIT(data, offset)
+        group, number, vr, length = _EXPLICIT(data, offset)
         start = offset + 8
         if vr in LONG:
             (length,) = LENGTH(data, start)
             start += 4
-        tag = self.lookup.get(raw)
-        if vr not in NAMES or length == UNDEFINED_LENGTH or (raw + 2) & 0xFFFF <= 2:
+        if vr not in NAMES or length == UNDEFINED_LENGTH or group in _NO_GROUPS:
             return None
-        if tag is not None and (not tag or vr in LONG):
+        tag = self.groups.get(group, _NOTHING).get(number)
+        if tag is not None and vr in LONG:
             return None
         return Plain(start, start + length, tag, NAMES[vr])
 
@@ -118,11 +116,11 @@ class Wanted:
         """Return the element at `offset` of Implicit VR data if a run may hold it."""
         if offset + 8 > len(data):
             return None
-        raw, length = IMPLICIT(data, offset)
-        tag = self.lookup.get(raw)
-        if length == UNDEFINED_LENGTH or tag in self.presence_only or (raw + 2) & 0xFFFF <= 2:
+        group, number, length = _IMPLICIT(data, offset)
+        tag = self.groups.get(group, _NOTHING).get(number)
+        if length == UNDEFINED_LENGTH or tag in self.presence_only or group in _NO_GROUPS:
             return None
-        if tag is not None and (tag not in self.vrs or self.vrs[tag] == "SQ"):
+        if tag is not None and self.vrs[tag] == "SQ":
             return None
         return Plain(offset + 8, offset + 8 + length, tag, self.vrs[tag] if tag else "")
 
@@ -229,50 +227,67 @@ def _scan_fast(file: _File, wanted: Wanted, size: int | None = None) -> dict[int
         if offset <= last and not looks_implicit(data, offset):
             return None
     elements: dict[int, Element] = {}
-    walks = 0
+    misses = 0
     while offset <= last:
-        walks += 1
-        if walks < MAX_MISSES:
+        if misses == MAX_MISSES:
+            walked = walk(data, offset, wanted, elements, sys.maxsize, {})
+        else:
+            begun = offset
             offset, raw = familiar.step(data, offset, elements)
             if offset > last:
                 break
-        walked = walk(data, offset, wanted, elements)
+            misses = misses + 1 if offset == begun else 0
+            walked = walk(data, offset, wanted, elements, RUN, familiar.starts)
+            if walked is not None:
+                familiar.learn(data, offset, raw)
         if walked is None:
             return None
-        if walks < MAX_MISSES:
-            familiar.learn(data, offset, raw)
         offset = walked
     is_whole = offset == (len(data) if size is None else size)
     is_odd = has_encapsulated(file.transfer_syntax_uid) is (_PIXEL_MARK not in elements)
     elements.pop(_PIXEL_MARK, None)
-    return elements if is_whole and not is_odd and 0 not in elements else None
+    return elements if is_whole and not is_odd else None
 
 
-def _walk_explicit(
-    data: Buffer, offset: int, wanted: Wanted, elements: dict[int, Element]
+def _walk_explicit(  # noqa: C901 - the innermost loop: a call for each element takes as long again
+    data: Buffer,
+    offset: int,
+    wanted: Wanted,
+    elements: dict[int, Element],
+    most: int,
+    starts: Container[int],
 ) -> int | None:
-    """Take the wanted ones of the next elements from `offset` on; return where the walk stopped.
+    """Take the wanted ones of the next elements, at `most` so many; return where that led to.
 
-    `None` where the general way has to decide.
+    Behind the first one, it ends before an element whose tag is one of the `starts`. `None` where
+    the general way has to decide.
     """
-    lookup, names, starts = wanted.lookup, NAMES, wanted.explicit.starts
-    last = len(data) - 8
-    for number in range(RUN):
+    groups, names, short, long = wanted.groups, NAMES, SHORT, LONG
+    size = len(data)
+    begun, last = offset, size - 8
+    for _ in range(most):
         if offset > last:
             break
-        raw, vr, length = EXPLICIT(data, offset)
-        if number and raw in starts:
+        group, number, vr, length = _EXPLICIT(data, offset)
+        if starts and number << 16 | group in starts and offset > begun:
             break
-        # Groups 0000 and FFFE are none of a data set: the general way refuses their elements.
-        if vr in SHORT and (raw + 2) & 0xFFFF > 2:
+        if vr in short:
             start = offset + 8
             offset = start + length
-            if raw in lookup:
-                tag = lookup[raw]
-                elements[tag] = Element(tag, names[vr], bytes(data[start:offset]))
+            if group in groups:
+                numbers = groups[group]
+                if number in numbers:
+                    tag = numbers[number]
+                    elements[tag] = _new(Element, (tag, names[vr], bytes(data[start:offset])))
+                elif not numbers:
+                    return None
             continue
-        long = vr in LONG and (raw + 2) & 0xFFFF > 2
-        walked = _walk_long(data, offset, wanted, elements) if long else None
+        if vr in long and group not in groups and offset <= last - 4:
+            (length,) = LENGTH(data, offset + 8)
+            if length != UNDEFINED_LENGTH:
+                offset += 12 + length
+                continue
+        walked = _walk_long(data, offset, wanted, elements)
         if walked is None:
             return None
         offset = walked
@@ -286,9 +301,10 @@ def _walk_long(
 
     `None` where the general way has to decide.
     """
-    if header + 12 > len(data):
+    group, number, vr, _ = _EXPLICIT(data, header)
+    numbers = wanted.groups.get(group)
+    if vr not in LONG or header + 12 > len(data) or numbers == {}:
         return None
-    raw, vr, _ = EXPLICIT(data, header)
     start = offset = header + 12
     (length,) = LENGTH(data, header + 8)
     if length != UNDEFINED_LENGTH:
@@ -297,12 +313,12 @@ def _walk_long(
     elif vr == _UN:
         return None
     else:
-        offset = _skip(data, raw, vr.to_bytes(2, "little"), start)
+        offset = skip_open(data, group << 16 | number, vr.to_bytes(2, "little"), start)
         end = offset - 8
-        if raw == _RAW_PIXELS:
+        if group << 16 | number == PIXEL_DATA:
             elements[_PIXEL_MARK] = _PIXELS
-    if raw in wanted.lookup:
-        tag = wanted.lookup[raw]
+    if numbers and number in numbers:
+        tag = numbers[number]
         if tag in wanted.presence_only:
             start = end
         value = bytes(data[start:end]) if vr != _SQ else _canonical(data[header:offset])
@@ -312,41 +328,39 @@ def _walk_long(
     return offset
 
 
-def _skip(data: Buffer, raw: int, vr: bytes | None, start: int) -> int:
-    """Return where a value of undefined length ends, its delimiter included."""
-    tag = raw << 16 & 0xFFFF0000 | raw >> 16
-    return Walker(data).skip(tag, vr, UNDEFINED_LENGTH, start, implicit=vr is None)
-
-
 def _walk_implicit(
-    data: Buffer, offset: int, wanted: Wanted, elements: dict[int, Element]
+    data: Buffer,
+    offset: int,
+    wanted: Wanted,
+    elements: dict[int, Element],
+    most: int,
+    starts: Container[int],
 ) -> int | None:
     """Walk as `_walk_explicit`, in Implicit VR."""
-    lookup, vrs, starts = wanted.lookup, wanted.vrs, wanted.implicit.starts
+    groups, vrs = wanted.groups, wanted.vrs
     size = len(data)
-    last = size - 8
-    for number in range(RUN):
+    begun, last = offset, size - 8
+    for _ in range(most):
         if offset > last:
             break
-        raw, length = IMPLICIT(data, offset)
-        if number and raw in starts:
+        group, number, length = _IMPLICIT(data, offset)
+        if starts and number << 16 | group in starts and offset > begun:
             break
-        if (raw + 2) & 0xFFFF <= 2:
+        if not groups.get(group, True):
             return None
         start = offset + 8
-        if length != UNDEFINED_LENGTH:
-            offset = start + length
-        else:
-            offset = _skip(data, raw, None, start)
-            length = offset - 8 - start
-            if raw == _RAW_PIXELS:
+        offset = end = start + length
+        if length == UNDEFINED_LENGTH:
+            offset = skip_open(data, group << 16 | number, None, start)
+            end = offset - 8
+            if group << 16 | number == PIXEL_DATA:
                 elements[_PIXEL_MARK] = _PIXELS
-        if raw in lookup:
-            tag = lookup[raw]
-            if not tag or vrs[tag] == "SQ" or offset > size:
+        if group in groups and number in groups[group]:
+            tag = groups[group][number]
+            if vrs[tag] == "SQ" or offset > size:
                 return None
-            length = 0 if tag in wanted.presence_only else length
-            elements[tag] = Element(tag, vrs[tag], bytes(data[start : start + length]))
+            end = start if tag in wanted.presence_only else end
+            elements[tag] = Element(tag, vrs[tag], bytes(data[start:end]))
     return offset
 
 

@@ -7,38 +7,36 @@ import struct
 import zlib
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryFile
 
 import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scans import (
+    BIG_ENDIAN,
+    DEFLATED,
+    EXPLICIT,
+    IMPLICIT,
+    RLE,
+    WANTED,
+    file_of,
+    outcome,
+    scan_as_file,
+)
 
 from ledger.elements import MAX_DEPTH, encode_element, encode_items, pad
 from ledger.errors import InstanceError, NotDicomError, TruncatedError
-from ledger.files import FileView
 from ledger.instances import scanner
 from ledger.instances.deflated import inflate
 from ledger.instances.file_meta import read_meta
-from ledger.instances.record_keys import ENCAPSULATED_DOCUMENT, KEYS
-from ledger.instances.scanner import Scan, Wanted, scan, scan_file, scan_generally, scan_head
+from ledger.instances.record_keys import ENCAPSULATED_DOCUMENT
+from ledger.instances.scanner import Scan, Wanted, scan, scan_generally, scan_head
 
 DATA = Path(pydicom.__file__).parent / "data"
 SHIPPED = sorted(p for p in DATA.rglob("*") if p.is_file() and not p.suffix.startswith(".py"))
-WANTED = Wanted({tag: key.vr for tag, key in KEYS.items()}, (ENCAPSULATED_DOCUMENT,))
-
-EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
-BIG_ENDIAN, DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
-RLE = "1.2.840.10008.1.2.5"
-
 ITEM = struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF)
 ITEM_END = struct.pack("<HHI", 0xFFFE, 0xE00D, 0)
 SEQUENCE_END = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
-
-
-def file_of(syntax: str, *elements: bytes) -> bytes:
-    meta = encode_element(0x00020010, "UI", syntax.encode())
-    return bytes(128) + b"DICM" + meta + b"".join(elements)
 
 
 def undefined(tag: int, vr: str, content: bytes) -> bytes:
@@ -60,23 +58,6 @@ CODE = encode_element(0x00080100, "SH", b"113000")
 PIXELS = encode_element(0x7FE00010, "OW", bytes(32))
 FRAGMENTS = undefined(0x7FE00010, "OB", encode_items([b"", b"\xfe\xff\xdd\xe0" * 3]))
 CONCEPT = undefined(0x0040A043, "SQ", ITEM + CODE + ITEM_END + encode_items([CODE]))
-
-
-def outcome(
-    function: object, data: bytes, wanted: Wanted = WANTED
-) -> Scan | tuple[type[InstanceError], str]:
-    try:
-        return function(data, wanted)
-    except InstanceError as exc:
-        return type(exc), str(exc)
-
-
-def scan_as_file(data: bytes, wanted: Wanted) -> Scan:
-    """Scan `data` as a file of which no more is in memory than it takes."""
-    with TemporaryFile() as file:
-        file.write(data)
-        file.flush()
-        return scan_file(FileView(file.fileno(), len(data)), wanted)
 
 
 def is_whole(data: bytes) -> bool:
