@@ -26,7 +26,8 @@ from fileset.adoption.load import load, read_existing
 from fileset.adoption.mend import Mending, mends_of
 from fileset.checking.findings import RepositoryFinding
 from fileset.checking.repository import verify
-from fileset.correcting.correct import Correction, CorrectionReport, CorrectionResult, Corrector
+from fileset.correcting.correct import CorrectionReport, CorrectionResult, Corrector
+from fileset.correcting.correction import Correction
 from fileset.correcting.wanted import corrections_of
 from fileset.erasure.erase import Eraser
 from fileset.erasure.plan import Erasure

@@ -18,12 +18,12 @@ from fileset.cli.screen.progress import counter
 from fileset.cli.screen.reports import MISMATCHES, SHOWN, mismatch_document, values_line
 from fileset.cli.session import Session
 from fileset.correcting.correct import (
-    Correction,
     CorrectionOutcome,
     CorrectionReport,
     CorrectionResult,
     Corrector,
 )
+from fileset.correcting.correction import Correction
 from fileset.correcting.persons import values_of_patient
 from fileset.correcting.wanted import corrections_of
 from fileset.repository.repository import Repository

@@ -7,47 +7,43 @@ bytes. What is corrected becomes an instance of its own that takes the place of 
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
-from datetime import UTC
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from enum import Enum
-from pathlib import Path
-from typing import Final
 
-from attrs import evolve, field, fields, frozen
+from attrs import evolve, field, frozen
 
-from fileset.adding.add import added_event
-from fileset.adding.candidate import LARGE, Candidate, LargeFile, read_bytes, read_path
+from fileset.adding.candidate import LARGE, Candidate, LargeFile
+from fileset.correcting.correction import (
+    Account,
+    Correction,
+    candidate_of,
+    corrected_event,
+    moment_of,
+    notes_on,
+    read_corrected,
+    refuse_taken,
+)
 from fileset.correcting.merging import merged
-from fileset.correcting.words import element_of, text_of_body
+from fileset.correcting.words import text_of_body
 from fileset.repository.contents import Contents, take_in
 from fileset.repository.repository import Repository
-from ledger.errors import ContentDamagedError, CorrectionError, LedgerError, RecordError
+from ledger.errors import ContentDamagedError, LedgerError
 from ledger.events import (
     ContentRecorded,
-    CorrectionReason,
     ElementCorrected,
     Event,
     Handle,
-    InstanceAdded,
     InstanceCorrected,
-    InstancesCorrected,
     Placement,
     Record,
 )
 from ledger.files import FileStamp, FileView
-from ledger.instances.correcting.correct import Corrected, corrected
-from ledger.instances.correcting.edits import Edit, OriginalAttributes, UIDsReplaced, path_of
+from ledger.instances.correcting.edits import path_of
 from ledger.instances.correcting.present import values_of
-from ledger.phrases import count
-from ledger.tags import PATIENT_ID
 from ledger.vault.protocol import Batch
 from projections.past.diff import above, place_of
 from projections.state.nodes import Leaf
-
-SYSTEM: Final = "fileset-ledger"
-"""Modifying System (0400,0563) of what is corrected."""
 
 
 class CorrectionOutcome(Enum):
@@ -113,53 +109,6 @@ class CorrectionReport:
         return bool(self.of(CorrectionOutcome.FAILED))
 
 
-@frozen
-class _Done:
-    """What was corrected in an instance, why, and how many bytes it has then."""
-
-    elements: tuple[ElementCorrected, ...]
-    uids: tuple[tuple[str, str], ...]
-    reason: CorrectionReason
-    size: int = field(eq=False)
-
-
-@frozen
-class Correction:
-    """What corrects an instance: the edits, and how they are made.
-
-    Where it `is_of_references` alone, an instance that has none is not worth telling of. With
-    `original_attributes` each instance says in an item of Original Attributes Sequence what was
-    there before (PS3.3 Section C.12.1.1.9); with `None` those do that don't get another Patient ID,
-    since else the medium of one patient would tell of another. `drop_signatures` removes digital
-    signatures that no longer fit.
-    """
-
-    edits: tuple[Edit | UIDsReplaced, ...] = ()
-    reason: CorrectionReason = CorrectionReason.CORRECT
-    is_of_references: bool = False
-    original_attributes: bool | None = None
-    drop_signatures: bool = False
-
-    @property
-    def _moves(self) -> bool:
-        """Whether the instance gets another Patient ID."""
-        return any(isinstance(edit, Edit) and edit.path == (PATIENT_ID,) for edit in self.edits)
-
-    def may_change(self, source: bytes | FileView) -> bool:
-        """Whether there may be anything to correct: a quick test of a small instance."""
-        if not self.is_of_references or not isinstance(source, bytes):
-            return True
-        replaced = (edit.uids for edit in self.edits if isinstance(edit, UIDsReplaced))
-        return any(old.encode() in source for uids in replaced for old in uids)
-
-    def made(self, source: bytes | FileView, when: str) -> AbstractContextManager[Corrected]:
-        """Give an instance corrected at the time `when`; `CorrectionError` if it can't be."""
-        note = None
-        if self.original_attributes or (self.original_attributes is None and not self._moves):
-            note = OriginalAttributes(when=when, system=SYSTEM, reason=self.reason.value)
-        return corrected(source, self.edits, note, drop_signatures=self.drop_signatures)
-
-
 class _ForeseenError(Exception):
     """All was tried, and is to be taken back."""
 
@@ -171,6 +120,7 @@ class Corrector:
         self._repository = repository
         self._contents = Contents(repository)
         self._foreseen: list[Event] | None = None
+        self._when = ""
 
     def correct(
         self,
@@ -191,7 +141,8 @@ class Corrector:
         repository = self._repository
         results: list[CorrectionResult] = []
         self._foreseen = [] if dry_run else None
-        done: dict[Handle, _Done] = {}
+        self._when = moment_of(repository)
+        done = Account()
         with (
             suppress(_ForeseenError),
             repository.change(reason) as change,
@@ -204,21 +155,17 @@ class Corrector:
                 results.append(result)
                 if progress is not None:
                     progress(result)
-            for event in _groups(done):
+            for event in done.events():
                 self._emit(event)
             if dry_run:
                 raise _ForeseenError
         return CorrectionReport(
             tuple(results),
-            _counted(done.values()),
-            sum(each.size for each in done.values()),
+            done.elements(),
+            done.size,
             change if done and not dry_run else None,
             tuple(self._foreseen or ()),
         )
-
-    def _when(self) -> str:
-        """Return the present time as a DT value (PS3.5 Section 6.2)."""
-        return self._repository.journal.clock().astimezone(UTC).strftime("%Y%m%d%H%M%S.%f+0000")
 
     def _emit(self, event: Event) -> Handle:
         if self._foreseen is not None:
@@ -235,17 +182,17 @@ class Corrector:
             return text_of_body(values_of(source, [path])[path])
 
     def _correct_one(
-        self, leaf: Leaf, correction: Correction, batch: Batch, done: dict[Handle, _Done]
+        self, leaf: Leaf, correction: Correction, batch: Batch, done: Account
     ) -> CorrectionResult:
         unchanged = CorrectionResult(leaf.handle, leaf.uid, CorrectionOutcome.UNCHANGED)
         try:
             with self._original(leaf) as source:
                 if not correction.may_change(source):
                     return unchanged
-                with correction.made(source, self._when()) as made:
+                with correction.made(source, self._when) as made:
                     if not made.is_changed:
                         return unchanged
-                    with _read(made, leaf.uid) as candidate:
+                    with read_corrected(made, leaf.uid) as candidate:
                         event = self._event(leaf, candidate, source, batch)
                 secured = self._secure(leaf, source, batch)
         except (LedgerError, OSError) as exc:
@@ -254,10 +201,9 @@ class Corrector:
         if secured is not None:
             self._emit(secured)
         handle = self._emit(event)
-        elements, uids = tuple(map(element_of, made.changes)), tuple(made.uids.items())
-        done[leaf.handle] = _Done(elements, uids, correction.reason, made.size)
+        done.add(leaf.handle, made, correction.reason)
         return CorrectionResult(
-            leaf.handle, leaf.uid, CorrectionOutcome.CORRECTED, handle, notes=tuple(_notes(made))
+            leaf.handle, leaf.uid, CorrectionOutcome.CORRECTED, handle, notes=tuple(notes_on(made))
         )
 
     @contextmanager
@@ -299,12 +245,7 @@ class Corrector:
     ) -> InstanceCorrected:
         """Return the event that puts `candidate`, which goes into the vault, in place of `leaf`."""
         state = self._repository.state
-        uid = candidate.instance.sop_instance_uid
-        if (other := state.live.get(uid, leaf)) is not leaf:
-            raise CorrectionError(
-                f"its SOP Instance UID would be {uid}, which another instance has: of the series "
-                f"{other.home.key}"
-            )
+        refuse_taken(state, candidate, leaf)
         first = state.hierarchy.leaves.get(state.hierarchy.first_version(leaf.handle), leaf)
         if first.adopted_as is not None:  # its DICOMDIR says what our records need not
             said = _said_by(leaf)
@@ -312,13 +253,11 @@ class Corrector:
                 candidate, records=merged(_records_of(source), said, candidate.records)
             )
         content = candidate.store(batch)
-        added = added_event(state, candidate, content, Placement.VAULT)
-        values = {each.name: getattr(added, each.name) for each in fields(InstanceAdded)}
-        return InstanceCorrected(**{**values, "source": leaf.source}, replaces=leaf.handle)
+        return corrected_event(state, candidate, content, leaf.handle, leaf.source)
 
 
 def _records_of(source: bytes | FileView) -> Sequence[Record]:
-    return _candidate(source if isinstance(source, bytes) else source[:], "").records
+    return candidate_of(source if isinstance(source, bytes) else source[:], "").records
 
 
 def _said_by(leaf: Leaf) -> list[Record]:
@@ -328,50 +267,3 @@ def _said_by(leaf: Leaf) -> list[Record]:
         for branch in above(leaf.home)
     ]
     return [*said, leaf.record]
-
-
-@contextmanager
-def _read(made: Corrected, name: str) -> Iterator[Candidate]:
-    """Give a corrected instance as one that can be added; one of a large file from a file."""
-    if made.size < LARGE:
-        yield _candidate(b"".join(made.chunks()), name)
-        return
-    with tempfile.NamedTemporaryFile(prefix="fileset-corrected-") as file:
-        for chunk in made.chunks():
-            file.write(chunk)
-        file.flush()
-        yield evolve(read_path(Path(file.name)), name=None)
-
-
-def _notes(made: Corrected) -> Iterator[str]:
-    """Yield what else changed that nobody asked for."""
-    if made.switched:
-        others = count(len(made.encoded_anew), "other text element")
-        yield f"its character set is ISO_IR 192 now; encoded anew: {others}"
-    for signature in made.signatures:
-        what = "was removed" if signature.is_removed else "no longer fits"
-        yield f"the digital signature {signature.uid} {what}"
-
-
-def _candidate(data: bytes, name: str) -> Candidate:
-    try:
-        return read_bytes(data, name)
-    except RecordError:  # it was added with values invented
-        return read_bytes(data, name, complete=True)
-
-
-def _groups(done: Mapping[Handle, _Done]) -> Iterator[InstancesCorrected]:
-    """Yield an event for all instances in which the same was corrected alike."""
-    alike: dict[_Done, list[Handle]] = {}
-    for handle, each in done.items():
-        alike.setdefault(each, []).append(handle)
-    for each, handles in alike.items():
-        yield InstancesCorrected(tuple(handles), each.elements, each.uids, each.reason)
-
-
-def _counted(done: Iterable[_Done]) -> tuple[tuple[ElementCorrected, int], ...]:
-    counts: dict[ElementCorrected, int] = {}
-    for each in done:
-        for element in each.elements:
-            counts[element] = counts.get(element, 0) + 1
-    return tuple(counts.items())

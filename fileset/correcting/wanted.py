@@ -13,7 +13,8 @@ from attrs import evolve
 from pydicom.uid import generate_uid
 
 from fileset.correcting.asked import edits_of
-from fileset.correcting.correct import Correction, Corrector
+from fileset.correcting.correct import Corrector
+from fileset.correcting.correction import Correction
 from fileset.values import text_of
 from ledger.errors import CorrectionError
 from ledger.instances.correcting.edits import UIDsReplaced

@@ -20,7 +20,8 @@ from fileset.cli.correcting import correct as correct_all
 from fileset.cli.matching import Search, parse_query
 from fileset.cli.screen.output import Answer
 from fileset.cli.session import Session
-from fileset.correcting.correct import Correction, Corrector
+from fileset.correcting.correct import Corrector
+from fileset.correcting.correction import Correction
 from fileset.correcting.table import Row, read_table
 from fileset.correcting.wanted import combined, corrections_of
 from fileset.errors import NoSuchKeywordError

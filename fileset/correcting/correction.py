@@ -1,0 +1,192 @@
+"""What corrects an instance, the corrected instance, and the account of what was corrected."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC
+from pathlib import Path
+from typing import Final
+
+from attrs import evolve, fields, frozen
+
+from fileset.adding.add import added_event
+from fileset.adding.candidate import LARGE, Candidate, read_bytes, read_path
+from fileset.correcting.words import element_of
+from fileset.repository.repository import Repository
+from ledger.errors import CorrectionError, RecordError
+from ledger.events import (
+    Content,
+    CorrectionReason,
+    ElementCorrected,
+    Handle,
+    InstanceAdded,
+    InstanceCorrected,
+    InstancesCorrected,
+    Placement,
+)
+from ledger.files import FileView
+from ledger.instances.correcting.correct import Corrected, corrected
+from ledger.instances.correcting.edits import Edit, OriginalAttributes, UIDsReplaced
+from ledger.phrases import count
+from ledger.tags import PATIENT_ID
+from projections.state.nodes import Leaf
+from projections.state.state import FileSetState
+
+SYSTEM: Final = "fileset-ledger"
+"""Modifying System (0400,0563) of what is corrected."""
+
+
+@frozen
+class Correction:
+    """What corrects an instance: the edits, and how they are made.
+
+    Where it `is_of_references` alone, an instance that has none is not worth telling of. With
+    `original_attributes` each instance says in an item of Original Attributes Sequence what was
+    there before (PS3.3 Section C.12.1.1.9); with `None` those do that don't get another Patient ID,
+    since else the medium of one patient would tell of another. `drop_signatures` removes digital
+    signatures that no longer fit.
+    """
+
+    edits: tuple[Edit | UIDsReplaced, ...] = ()
+    reason: CorrectionReason = CorrectionReason.CORRECT
+    is_of_references: bool = False
+    original_attributes: bool | None = None
+    drop_signatures: bool = False
+
+    @property
+    def _moves(self) -> bool:
+        """Whether the instance gets another Patient ID."""
+        return any(isinstance(edit, Edit) and edit.path == (PATIENT_ID,) for edit in self.edits)
+
+    def may_change(self, source: bytes | FileView) -> bool:
+        """Whether there may be anything to correct: a quick test of a small instance."""
+        if not self.is_of_references or not isinstance(source, bytes):
+            return True
+        replaced = (edit.uids for edit in self.edits if isinstance(edit, UIDsReplaced))
+        return any(old.encode() in source for uids in replaced for old in uids)
+
+    def made(self, source: bytes | FileView, when: str) -> AbstractContextManager[Corrected]:
+        """Give an instance corrected at the time `when`; `CorrectionError` if it can't be."""
+        note = None
+        if self.original_attributes or (self.original_attributes is None and not self._moves):
+            note = OriginalAttributes(when=when, system=SYSTEM, reason=self.reason.value)
+        return corrected(source, self.edits, note, drop_signatures=self.drop_signatures)
+
+
+def moment_of(repository: Repository) -> str:
+    """Return the present time as a DT value (PS3.5 Section 6.2)."""
+    return repository.journal.clock().astimezone(UTC).strftime("%Y%m%d%H%M%S.%f+0000")
+
+
+# --- the corrected instance ----------------------------------------------------------------------
+
+
+@contextmanager
+def read_corrected(made: Corrected, name: str, *, complete: bool = True) -> Iterator[Candidate]:
+    """Give a corrected instance as one that can be added; one of a large file from a file.
+
+    See `candidate_of`.
+    """
+    if made.size < LARGE:
+        yield candidate_of(b"".join(made.chunks()), name, complete=complete)
+        return
+    with tempfile.NamedTemporaryFile(prefix="fileset-corrected-") as file:
+        for chunk in made.chunks():
+            file.write(chunk)
+        file.flush()
+        yield evolve(read_path(Path(file.name)), name=None)
+
+
+def candidate_of(data: bytes, name: str, *, complete: bool = True) -> Candidate:
+    """Return the instance whose file `data` is; messages call it `name`.
+
+    With `complete`, values that records must have are invented: it may have been added so.
+    """
+    try:
+        return read_bytes(data, name)
+    except RecordError:
+        if not complete:
+            raise
+        return read_bytes(data, name, complete=True)
+
+
+def notes_on(made: Corrected) -> Iterator[str]:
+    """Yield what else changed that nobody asked for."""
+    if made.switched:
+        others = count(len(made.encoded_anew), "other text element")
+        yield f"its character set is ISO_IR 192 now; encoded anew: {others}"
+    for signature in made.signatures:
+        what = "was removed" if signature.is_removed else "no longer fits"
+        yield f"the digital signature {signature.uid} {what}"
+
+
+def refuse_taken(state: FileSetState, candidate: Candidate, leaf: Leaf | None) -> None:
+    """Raise `CorrectionError` if an instance other than `leaf` has the SOP Instance UID."""
+    uid = candidate.instance.sop_instance_uid
+    if (other := state.live.get(uid, leaf)) is not None and other is not leaf:
+        raise CorrectionError(
+            f"its SOP Instance UID would be {uid}, which another instance has: of the series "
+            f"{other.home.key}"
+        )
+
+
+def corrected_event(
+    state: FileSetState,
+    candidate: Candidate,
+    content: Content,
+    replaced: Handle,
+    source: str | None,
+) -> InstanceCorrected:
+    content: Content,
+    replaced: Handle,
+    source: str | None,
+) -> InstanceCorrected:
+    """Return the event that puts `candidate`, whose `content` is kept, in place of another one."""
+    added = added_event(state, candidate, content, Placement.VAULT)
+    values = {each.name: getattr(added, each.name) for each in fields(InstanceAdded)}
+    return InstanceCorrected(**{**values, "source": source}, replaces=replaced)
+
+
+# --- the account ---------------------------------------------------------------------------------
+
+
+@frozen
+class _Alike:
+    """What was corrected in an instance, and why."""
+
+    elements: tuple[ElementCorrected, ...]
+    uids: tuple[tuple[str, str], ...]
+    reason: CorrectionReason
+
+
+class Account:
+    """What was corrected in which instances; `size` is how many bytes they have then."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._alike: dict[_Alike, list[Handle]] = {}
+
+    def __bool__(self) -> bool:
+        """Whether anything was."""
+        return bool(self._alike)
+
+    def add(self, replaced: Handle, made: Corrected, reason: CorrectionReason) -> None:
+        """Take in what was corrected in the instance that is `replaced`."""
+        elements, uids = tuple(map(element_of, made.changes)), tuple(made.uids.items())
+        self._alike.setdefault(_Alike(elements, uids, reason), []).append(replaced)
+        self.size += made.size
+
+    def events(self) -> Iterator[InstancesCorrected]:
+        """Yield an event for all instances in which the same was corrected alike."""
+        for each, handles in self._alike.items():
+            yield InstancesCorrected(tuple(handles), each.elements, each.uids, each.reason)
+
+    def elements(self) -> tuple[tuple[ElementCorrected, int], ...]:
+        """Return what was corrected in how many instances."""
+        counts: dict[ElementCorrected, int] = {}
+        for each, handles in self._alike.items():
+            for element in each.elements:
+                counts[element] = counts.get(element, 0) + len(handles)
+        return tuple(counts.items())
