@@ -139,10 +139,6 @@ def corrected_event(
     replaced: Handle,
     source: str | None,
 ) -> InstanceCorrected:
-    content: Content,
-    replaced: Handle,
-    source: str | None,
-) -> InstanceCorrected:
     """Return the event that puts `candidate`, whose `content` is kept, in place of another one."""
     added = added_event(state, candidate, content, Placement.VAULT)
     values = {each.name: getattr(added, each.name) for each in fields(InstanceAdded)}
