@@ -135,7 +135,7 @@ class AddReport:
 
 @frozen
 class LargeFile:
-    """A file of `LARGE` bytes and more, at a path of its own and known by its stamp."""
+    """A file that is not held, large or read before, at a path of its own, known by its stamp."""
 
     path: str
     stamp: FileStamp

@@ -33,6 +33,8 @@ _define_patient, _define_study, _define_series, _define_image = (
 
 def overridden_recorders() -> dict[str, Recorder]:
     """Return the functions that a user has put in place of the defaults, by record type."""
+    if DIRECTORY_RECORDERS == _DEFAULTS and not _pydicom_recorders():
+        return {}  # as nearly always; it is asked for each file that a watcher reads
     theirs = {
         kind: function
         for kind, function in _pydicom_recorders().items()

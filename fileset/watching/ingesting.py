@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
-from attrs import astuple, define, field, frozen
+from attrs import astuple, define, evolve, field, frozen
 
 from fileset.adding.add import Adder, Offered, offer, other_version
-from fileset.adding.candidate import AddReport, Candidate, Outcome, Result, read_path
+from fileset.adding.candidate import (
+    LARGE,
+    AddReport,
+    Candidate,
+    LargeFile,
+    Outcome,
+    Result,
+    absolute,
+    read_path,
+)
 from fileset.adding.find import FoundFile
 from fileset.adding.recorders import overridden_recorders
 from fileset.errors import RefusedError
@@ -30,7 +40,7 @@ from fileset.watching.withheld_before import WithheldBefore
 from ledger.digest import Digest
 from ledger.errors import InstanceError, RecordError
 from ledger.events import ArrivalWithheld, Content, Handle, InstanceRejected, Placement
-from ledger.files import stamp_of
+from ledger.files import FileStamp, stamp_of, viewed
 from ledger.phrases import storable
 from projections.medium.late import is_written
 from projections.state.keys import record_key
@@ -40,7 +50,7 @@ HadContent: TypeAlias = Callable[[str, Callable[[], Digest]], bool]
 """Whether the file that was kept at a path had the content of that digest."""
 
 _SMALL: Final = 1 << 16  # bytes of a file that reading its head reads whole
-
+_MOST_READ: Final = 20_000  # files of which what was read is kept until they are committed
 
 MISMATCHED: Final = "mismatched"
 """The outcome of what may be of another person than others with its Patient ID."""
@@ -133,6 +143,7 @@ class Ingester:
         self._file_set: FileSet | None = None
         self._before: WithheldBefore | None = None
         self._origin: str | None = None
+        self._read: OrderedDict[str, tuple[FileStamp, Candidate]] = OrderedDict()
 
     def file_set(self, origin: str | None = None) -> FileSet:
         """Return the File-set of the repository, which is opened if it isn't.
@@ -156,18 +167,42 @@ class Ingester:
             with suppress(*FAILURES):
                 file_set.close()
 
-    def study_of(self, path: str) -> str:
-        """Return the Study Instance UID of the file at `path`, or `""`; InstanceError if bad."""
+    def study_of(self, file: Observation) -> str:
+        """Return the Study Instance UID of a file, or `""`; InstanceError or OSError if bad.
+
+        What was read of it, but not its bytes, is kept for when it is committed.
+        """
+        path = file.path
+        self._read.pop(path, None)
         candidate = read_path(
             path, complete=self._complete, contents=False, recorders=overridden_recorders()
         )
-        # All files are looked at again with their pixels before they are committed.
-        if os.stat(path).st_size < _SMALL and lacks_pixels(candidate.data):
+        if _lacks_pixels(candidate, file):
             raise InstanceError(NO_PIXELS, name=path)
+        self._read[path] = (
+            file.stamp,
+            evolve(
+                candidate,
+                data=None,
+                instance=evolve(candidate.instance, header={}),
+                large=LargeFile(absolute(path), file.stamp),
+            ),
+        )
+        if len(self._read) > _MOST_READ:
+            self._read.popitem(last=False)
         for record in candidate.records:
             if record.type == "STUDY":
                 return record_key(record) or ""
         return ""
+
+    def _read_before(self, files: Iterable[Observation]) -> Mapping[str, Candidate]:
+        """Return, and forget, what was read of those of `files` that were read as they are."""
+        found = {}
+        for file in files:
+            stamp, candidate = self._read.pop(file.path, (None, None))
+            if candidate is not None and stamp == file.stamp:
+                found[file.path] = candidate
+        return found
 
     def commit(self, study: Study, origin: str, had: HadContent) -> tuple[Committed, Account]:
         """Add the files of `study` as one change, and return what became of each.
@@ -177,14 +212,17 @@ class Ingester:
         repository, folder = self.file_set(origin).repository, study.key.folder
         _refuse_medium(repository, folder)
         self._before = self._before or WithheldBefore(repository)
-        commit = _StudyCommit(repository, had, self._before, keeps=self._keeps)
+        files = [*study.files.values()]
+        commit = _StudyCommit(
+            repository, had, self._before, self._read_before(files), keeps=self._keeps
+        )
         adder = Adder(repository, reject_mismatched=self._reject_mismatched)
         with repository.exclusively():  # nothing comes between what is asked and what is done
             late = self._is_late(repository, study.key.uid)
             reason = f"watch: {folder}" + "; late: the study has been written" * late
             before = repository.refresh().position
             with repository.change(reason) as id_:
-                report = adder.add(commit.candidates([*study.files.values()], self._complete))
+                report = adder.add(commit.candidates(files, self._complete))
             is_recorded = repository.state.position > before
         commit.settle(report)
         committed = Committed(
@@ -257,13 +295,20 @@ class _StudyCommit:
     """The files of one study on their way into `repository`, and the account of them."""
 
     def __init__(
-        self, repository: Repository, had: HadContent, before: WithheldBefore, *, keeps: bool
+        self,
+        repository: Repository,
+        had: HadContent,
+        before: WithheldBefore,
+        read: Mapping[str, Candidate],
+        *,
+        keeps: bool,
     ) -> None:
         self.account = Account()
         self.taken_back = 0
         self._repository = repository
         self._had = had
         self._before = before
+        self._read = read
         self._keeps = keeps
         self._offered: list[Observation] = []
 
@@ -273,10 +318,13 @@ class _StudyCommit:
         With `complete`, values that directory records must have are invented.
         """
         withdrawn = self._repository.state.withdrawn
-        offered = offer((FoundFile(file.path) for file in files), complete=complete)
-        for file, item in zip(files, offered, strict=True):
+        unread = (FoundFile(file.path) for file in files if file.path not in self._read)
+        offered = offer(unread, complete=complete)
+        for file in files:
+            known = self._read.get(file.path)
+            item = next(offered) if known is None else _with_bytes(known, file)
             is_same = _is_same(file)
-            refusal = _refusal(item, is_same)
+            refusal = _refusal(item, is_same, is_known=known is not None)
             if is_same is False:
                 self.account.changed.append(file)
             elif isinstance(item, Result) or refusal is not None:
@@ -374,12 +422,34 @@ class _StudyCommit:
         return reason
 
 
-def _refusal(item: Offered, is_same: bool | None) -> Refusal | None:
-    """Return why what was read of a file is not taken, `None` if it is."""
+def _lacks_pixels(candidate: Candidate, file: Observation) -> bool:
+    if file.stamp.size < _SMALL:
+        return lacks_pixels(candidate.data)
+    with viewed(file.path) as view:
+        return lacks_pixels(view)
+
+
+def _with_bytes(candidate: Candidate, file: Observation) -> Offered:
+    """Return what was read before of a file, with its bytes unless it is large."""
+    if file.stamp.size >= LARGE:
+        return candidate
+    try:
+        return evolve(candidate, data=candidate.data, large=None)
+    except InstanceError as exc:
+        return Result(file.path, Outcome.of(exc), reason=exc.reason)
+
+
+def _refusal(item: Offered, is_same: bool | None, *, is_known: bool) -> Refusal | None:
+    """Return why what was read of a file is not taken, `None` if it is.
+
+    If it `is_known`, it was looked at for its pixels before.
+    """
     if is_same is None:
         return Refusal(Outcome.REJECTED.value, "can't be looked at")
     if isinstance(item, Result):
         return Refusal(item.outcome.value, item.reason or "")
+    if is_known:
+        return None
     try:
         with item.read() as data:
             lacks = lacks_pixels(data)

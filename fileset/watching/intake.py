@@ -184,7 +184,7 @@ class Intake:
     def _read(self, file: Observation, tried: int) -> None:
         """Find out to which study a settled file belongs."""
         try:
-            uid = self._ingester.study_of(file.path)
+            uid = self._ingester.study_of(file)
         except InstanceError as exc:
             refusal = Refusal.of(exc)
         except OSError as exc:

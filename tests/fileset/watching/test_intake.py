@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import errno
+from contextlib import AbstractContextManager
 
 import pytest
 from cli_runs import CT, MR, RT_DOSE
 from no_room import CAUSES, deflated, no_room
 from watched import CUT_SHORT, House, added, adds_up, digests, drop, instance, until
 
+from fileset.adding import candidate
 from fileset.watching import ingesting, intake
+from fileset.watching.settling import Observation
+from ledger.errors import InstanceError
+from ledger.files import FileView
+from ledger.instances.instance import Instance
 
 
 def test_a_file_that_goes_before_it_is_taken_is_let_go_of(home: House) -> None:
@@ -64,11 +70,11 @@ def test_a_file_that_can_not_be_read_for_a_while_is_not_given_up(
 ) -> None:
     study_of, left = ingesting.Ingester.study_of, [2]
 
-    def failing(self: ingesting.Ingester, path: str) -> str:
+    def failing(self: ingesting.Ingester, file: Observation) -> str:
         if left[0]:
             left[0] -= 1
             raise OSError(errno.EIO, "Input/output error")
-        return study_of(self, path)
+        return study_of(self, file)
 
     monkeypatch.setattr(ingesting.Ingester, "study_of", failing)
     drop(home.inbox, "a", CT.read_bytes())
@@ -122,12 +128,45 @@ def test_a_study_without_room_is_committed_later(
 def test_a_file_that_fails_when_it_is_committed_is_tried_so_often_and_no_more(
     home: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingesting, "lacks_pixels", lambda data: len(data) == len(CT.read_bytes()))
-    monkeypatch.setattr(ingesting, "_SMALL", 0)  # so that it is seen not before
+    def fail(*_: object) -> None:
+        raise InstanceError("can't be read")
+
+    monkeypatch.setattr(candidate.LargeFile, "view", fail)
     drop(home.inbox, "a", CT.read_bytes())
     status = home.drain(tries=3)
     assert status["quarantined"] == 1
     assert adds_up(status)
+
+
+def test_each_file_is_scanned_for_its_records_once(
+    home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scanned, read_instance = [], candidate.read_instance
+
+    def counted(data: bytes, name: str | None = None) -> Instance:
+        scanned.append(name)
+        return read_instance(data, name)
+
+    monkeypatch.setattr(candidate, "read_instance", counted)
+    paths = [str(drop(home.inbox, f"{number}", instance(number))) for number in range(5)]
+    assert home.drain()["ingested"] == 5
+    assert sorted(filter(None, scanned)) == paths
+
+
+def test_what_was_read_of_a_file_is_not_taken_for_another_that_came_in_its_place(
+    home: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = drop(home.inbox, "a", instance(1))
+    view = candidate.LargeFile.view
+
+    def replaced(self: candidate.LargeFile) -> AbstractContextManager[FileView]:
+        path.write_bytes(instance(2))
+        monkeypatch.undo()
+        return view(self)
+
+    monkeypatch.setattr(candidate.LargeFile, "view", replaced)
+    assert home.drain()["ingested"] == 1
+    assert added(home.repository) == digests([instance(2)])
 
 
 def test_a_stop_between_two_studies_leaves_the_others_pending(home: House) -> None:
