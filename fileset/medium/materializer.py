@@ -54,7 +54,7 @@ from fileset.medium.paths import (
 from fileset.medium.sources import Sources
 from fileset.progress import Progress
 from ledger.digest import Digest, digest_of
-from ledger.disk import fsync, fsync_all
+from ledger.disk import begin_to_flush, fsync, fsync_all
 from ledger.errors import ContentMissingError, LedgerError, VaultError
 from ledger.files import copy_file, write_all
 from ledger.names import one_name, twins
@@ -65,6 +65,7 @@ from projections.dicomdir.mending import decode_damaged
 from projections.medium.plan import Plan
 from projections.state.nodes import Leaf
 
+_LARGE: Final = 1 << 18  # bytes of a file which the disk begins with when it is complete
 _FOREIGN: Final = "{} is not part of the File-set, which needs the name: move it away"
 
 
@@ -444,6 +445,8 @@ class Materializer:
         self._made.folder(dirname(made))
         with self._made.created(made) as fd:
             self._sources.copy(leaf, source, fd)
+            if self._durable and leaf.content is not None and leaf.content.size >= _LARGE:
+                begin_to_flush(fd, 0, leaf.content.size)
         self._made.flush_later(made)
         return made if apart else None
 

@@ -12,14 +12,12 @@ from typing import Final
 
 from attrs import define
 
-from ledger.disk import fsync
+from ledger.disk import begin_to_flush, fsync
 from ledger.errors import VaultError
 from ledger.vault.packs import CHUNK, HEADER_SIZE, Pack, PackEntry, header, pack_path
 
 _COPIED: Final = 1 << 16  # bytes of content that costs less to write at once than to collect
 _TO_DISK: Final = 8 << 20  # bytes of a pack from which the disk begins with them
-
-_begin_to_flush: Final = getattr(os, "posix_fadvise", None)
 
 
 def seal(path: Path) -> None:
@@ -238,20 +236,9 @@ class Appender:
             self._write(target, data, target.end)
         target.end += len(data)
         if self._durable and target.end - target.begun >= _TO_DISK:
-            self._begin_to_flush(target)
-
-    def _begin_to_flush(self, target: _Target) -> None:
-        """Have the disk begin with what is written: `sync` waits for all the less in the end.
-
-        Only what is clean leaves the cache by this advice. What is not is written, and stays.
-        """
-        written = target.end - len(self._buffer)
-        if _begin_to_flush is not None:
-            with suppress(OSError):  # whatever fails, `sync` meets it
-                _begin_to_flush(
-                    target.fd, target.begun, written - target.begun, os.POSIX_FADV_DONTNEED
-                )
-        target.begun = written
+            written = target.end - len(self._buffer)
+            begin_to_flush(target.fd, target.begun, written)
+            target.begun = written
 
     def _flush(self) -> None:
         if self._buffer:

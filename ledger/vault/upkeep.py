@@ -48,6 +48,7 @@ class Upkeep:
         self._pack_limit = pack_limit
         self._index: PackIndex | None = None
         self._tail = Tail()
+        self._is_empty = False  # whether there are no packs, as of `reconciled`
         self._unsafe = False  # a sync or a roll-back has failed: the state of the disk is unknown
 
     def refuse_if_unsafe(self) -> None:
@@ -85,7 +86,9 @@ class Upkeep:
         """
         if (entry := self._tail.entries.get(raw)) is not None:
             return entry
-        return None if self._index is None else self._index.find(raw)
+        if self._index is None or self._is_empty:
+            return None  # the database would have to be asked for each file that is added
+        return self._index.find(raw)
 
     def record(
         self, added: Mapping[bytes, PackEntry], ends: Mapping[int, int], *, at_once: bool = False
@@ -211,6 +214,7 @@ class Upkeep:
         index.hold()
         packs = list_packs(self._folder)
         ends = index.ends()
+        self._is_empty = not packs and not ends
         if not whole and self._knows_tail(index, packs, ends):
             return packs
         self._tail.clear()
