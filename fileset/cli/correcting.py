@@ -6,16 +6,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import click
-from attrs import asdict
 
 from fileset.cli.command import Command
 from fileset.cli.matching import Search, parse_query
 from fileset.cli.running import INCOMPLETE, OK
-from fileset.cli.screen.differences import counted, nodes
+from fileset.cli.screen.differences import (
+    CORRECTED,
+    correction_lines,
+    corrections_document,
+    counted,
+    nodes,
+)
 from fileset.cli.screen.documents import staged_document, staged_line
 from fileset.cli.screen.output import Answer, Line, Node, Shape, Span
 from fileset.cli.screen.progress import counter
-from fileset.cli.screen.reports import MISMATCHES, SHOWN, mismatch_document, values_line
+from fileset.cli.screen.reports import MISMATCHES, mismatch_document, values_line
 from fileset.cli.session import Session
 from fileset.correcting.correct import (
     CorrectionOutcome,
@@ -40,8 +45,7 @@ SHAPE: Final[Shape] = {
     "corrected": "how many instances",
     "unchanged": "how many have these values already",
     "failed": "how many can't be corrected, and are as they were",
-    "elements": "[{path, before, after, instances}]: what was corrected in how many; a value is "
-    "null where there is no such element",
+    "elements": CORRECTED,
     "size": "how many bytes the corrected instances have, which the vault keeps besides",
     "results": "[{sop_instance_uid, outcome, reason, notes, handle, corrected}], the last two "
     "being the handles of the instance as it was, and of what took its place",
@@ -109,21 +113,19 @@ def correct(
 ) -> Answer:
     """Correct instances, or tell what that would do."""
     repository = session.repository()
-    before = repository.state
-    known, side = mismatches(before), Side.of(before)
+    known = mismatches(repository.state)
     with counter("Correcting", len(wanted)) as one_more:
         report = Corrector(repository).correct(
             wanted, reason=reason, progress=one_more, dry_run=dry_run
         )
-    state = after(repository.state, report.events, "foreseen") if dry_run else repository.state
+    now = repository.state
+    state = after(now, report.events, "foreseen") if dry_run else now
     ids = {each.patient_id for each in known}
     new = [MismatchSummary.of(m) for m in mismatches(state) if m.patient_id not in ids]
     done = report.of(CorrectionOutcome.CORRECTED)
     document = {
         **{outcome.value: len(report.of(outcome)) for outcome in CorrectionOutcome},
-        "elements": [
-            {**asdict(element), "instances": number} for element, number in report.elements
-        ],
+        "elements": corrections_document(report.elements),
         "size": report.size,
         "results": [_result(result) for result in report.results],
         "mismatches": [mismatch_document(each) for each in new],
@@ -131,9 +133,9 @@ def correct(
         "change": report.change,
         "staged": staged_document(state),
     }
-    lines: list[Line | Node] = [_title(report, dry_run=dry_run), *_elements(report)]
+    lines: list[Line | Node] = [_title(report, dry_run=dry_run), *correction_lines(report.elements)]
     if dry_run and done:
-        lines.append(_difference(compare(side, Side.of(state)), state, full=full))
+        lines.append(_difference(compare(Side.of(now), Side.of(state)), state, full=full))
     lines.append(staged_line(state))
     status = INCOMPLETE if report.is_incomplete or not report.results else OK
     return Answer(document, lines, list(_notes(report, new)), status)
@@ -174,14 +176,6 @@ def _title(report: CorrectionReport, *, dry_run: bool) -> Line:
     if unchanged:
         parts.append(f"{unchanged:,} with these values already")
     return (Span(", ".join(parts), "title"), f" ({count(report.size, 'byte')})" if number else "")
-
-
-def _elements(report: CorrectionReport) -> Iterator[Line]:
-    for number, (element, instances) in enumerate(report.elements):
-        if number == SHOWN:
-            yield f"  ... and {len(report.elements) - SHOWN:,} more: --json lists them"
-            return
-        yield f"  {element.in_words()} in {count(instances, 'instance')}"
 
 
 def _difference(found: Diff, state: FileSetState, *, full: bool) -> Node:

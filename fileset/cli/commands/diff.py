@@ -11,7 +11,13 @@ import click
 from fileset.cli.command import command, pass_session
 from fileset.cli.moments import usage_of_moments
 from fileset.cli.roots import RootType
-from fileset.cli.screen.differences import counted, nodes
+from fileset.cli.screen.differences import (
+    CORRECTED,
+    correction_lines,
+    corrections_document,
+    counted,
+    nodes,
+)
 from fileset.cli.screen.documents import (
     identity_difference,
     identity_lines,
@@ -23,6 +29,7 @@ from fileset.cli.session import Session, absolute
 from fileset.errors import NoSuchMomentError
 from fileset.repository.repository import Repository
 from fileset.timeline.compare import medium, sides
+from fileset.timeline.corrections import corrected_between
 from fileset.timeline.moments import position_of
 from ledger.phrases import count
 from projections.past.diff import Diff, Side, compare
@@ -42,6 +49,7 @@ from projections.state.state import FileSetState
         "records": "nested: {record_type, key, change, elements, records}; change is "
         '"added", "removed", "changed" or null, elements are those that differ by tag: '
         "{keyword, from, to}, in the DICOM JSON model",
+        "corrections": CORRECTED,
         "erased": "{from, to}: how many more instances each had whose data was erased since",
         "added": "the instances that only the later state has, see below; where they are and what "
         "is staged for them is as of now",
@@ -69,7 +77,8 @@ def diff(
 
     A and B are positions, tags, changes or dates, as `fileset tree --at` takes them. What was added
     is marked with +, what was removed with -, and with ~ what has different content or different
-    elements in its record. A record that is entirely new is one line.
+    elements in its record. A record that is entirely new is one line. What was corrected in between
+    is listed with its values.
 
     With --root the medium is compared with the File-set at A, or now: + is what the medium's
     DICOMDIR lists and the File-set doesn't have. Whether its files are what they should be is
@@ -88,6 +97,7 @@ def diff(
     identity = identity_difference(before.identity, after.identity, only=found.identity)
     state = repository.state
     counts = differences.counted()
+    corrected = corrected_between(repository, before, after)
     return Answer(
         {
             "from": before.position,
@@ -96,6 +106,7 @@ def diff(
             "identity": identity,
             "counts": counts,
             "records": _records_document(differences),
+            "corrections": corrections_document(corrected),
             "erased": {"from": before.erased, "to": after.erased},
             **_instances_document(found, state),
         },
@@ -105,6 +116,7 @@ def diff(
                 (_title(before, after, root), *counted(counts, bool(identity))),
                 nodes(differences, state, full=full),
             ),
+            *correction_lines(corrected),
         ],
         [
             f"Position {side.position}: not compared: {count(side.erased, 'instance')} whose data "

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, TypeAlias
+
+from attrs import asdict
 
 from fileset.cli.screen.documents import element_lines, record_difference, sop_class_name
 from fileset.cli.screen.listing import leaf_line, record_label
-from fileset.cli.screen.output import Line, Node, Span
+from fileset.cli.screen.output import Line, Node, Span, first
+from fileset.cli.screen.reports import SHOWN
 from ledger.digest import short
+from ledger.events import ElementCorrected
 from ledger.phrases import count
 from projections.past.diff_tree import INSTANCES, KINDS, OTHER, DiffNode, InstanceDifference
 from projections.state.nodes import Leaf
@@ -30,6 +34,26 @@ _NOUNS: Final = {
     OTHER: ("other record", "other records"),
     INSTANCES: ("instance", "instances"),
 }
+
+
+CORRECTED: Final = (
+    "[{path, before, after, instances}]: what was corrected in how many instances; a value is null "
+    "where there is no such element"
+)
+"""What the list of corrected elements in a document is."""
+
+_Corrected: TypeAlias = Sequence[tuple[ElementCorrected, int]]
+
+
+def corrections_document(corrected: _Corrected) -> list[dict[str, Any]]:
+    """Return elements that were corrected, each in how many instances."""
+    return [{**asdict(element), "instances": number} for element, number in corrected]
+
+
+def correction_lines(corrected: _Corrected) -> Iterator[Line]:
+    """Yield the same for people."""
+    lines = [f"  {each.in_words()} in {count(number, 'instance')}" for each, number in corrected]
+    yield from first(lines, SHOWN, "  ... and {:,} more: --json lists them")
 
 
 def counted(counts: dict[str, dict[str, int]], others_differ: bool) -> Iterator[str | Span]:

@@ -62,6 +62,24 @@ def test_a_dry_run_shows_the_tree_that_would_be_and_changes_nothing(cli: Cli) ->
     assert cli.json("status") == before
 
 
+def test_a_dry_run_tells_from_which_value_a_record_goes_to_which(cli: Cli) -> None:
+    cli("add", CT)
+    shown = cli("correct", "PatientID=1CT1", "--to", "PatientName=Right^Name", "--dry-run").out
+    assert "PatientName: 'CompressedSamples^CT1' -> 'Right^Name'" in shown
+
+
+def test_diff_lists_what_was_corrected_in_between_and_not_what_was_undone(cli: Cli) -> None:
+    cli("add", CT, MR)
+    cli("correct", "PatientID=1CT1", "--to", "InstitutionName=Ours")
+    cli("correct", "PatientID=1CT1", "--to", "PatientName=Right^Name")
+    (first, second) = cli.json("diff", "3")["corrections"]
+    assert (first["path"], first["after"], first["instances"]) == ("InstitutionName", "Ours", 1)
+    assert (second["before"], second["after"]) == ("CompressedSamples^CT1", "Right^Name")
+    cli("undo")
+    assert cli.json("diff", "3")["corrections"] == [first]
+    assert "InstitutionName corrected from" in cli("diff", "3").out
+
+
 def test_what_has_the_value_already_is_not_changed(cli: Cli) -> None:
     cli("add", CT)
     document = cli.json("correct", "PatientID=1CT1", "--to", "PatientName=CompressedSamples^CT1")
