@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from cli_runs import CT, MR, Cli
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
 
 def bytes_of(root: Path) -> list[bytes]:
@@ -106,6 +106,69 @@ def test_what_can_t_be_asked_is_a_usage_error_and_nothing_is_corrected(
     cli("add", CT)
     assert message in cli("correct", *arguments, code=2).err
     assert len(cli.json("log")["changes"]) == 2
+
+
+@pytest.fixture
+def referring(cli: Cli, tmp_path: Path) -> str:
+    """An instance of another series that refers to the CT, to its series and its frame."""
+    ct, ds = dcmread(CT), dcmread(MR)
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = ct.SOPClassUID, ct.SOPInstanceUID
+    series = Dataset()
+    series.SeriesInstanceUID = ct.SeriesInstanceUID
+    series.ReferencedInstanceSequence = [item]
+    ds.ReferencedSeriesSequence, ds.FrameOfReferenceUID = [series], ct.FrameOfReferenceUID
+    ds.save_as(tmp_path / "referring.dcm")
+    cli("add", CT, tmp_path / "referring.dcm")
+    return str(ct.SOPInstanceUID)
+
+
+def referred(cli: Cli, folder: Path) -> tuple[Dataset, Dataset]:
+    cli("write", folder / "cd")
+    found = {ds.Modality: ds for ds in map(dcmread, (folder / "cd").rglob("IM*"))}
+    return found["CT"], found["MR"]
+
+
+def test_a_uid_is_replaced_wherever_the_file_set_refers_to_it(
+    cli: Cli, referring: str, tmp_path: Path
+) -> None:
+    document = cli.json(
+        "correct", f"SOPInstanceUID={referring}", "--to", "SOPInstanceUID=1.2.3.4",
+        "--to", "SeriesInstanceUID=1.2.3.5", "--to", "FrameOfReferenceUID=1.2.3.6",
+    )  # fmt: skip
+    assert document["corrected"] == 2
+    ct, mr = referred(cli, tmp_path)
+    (series,) = mr.ReferencedSeriesSequence
+    assert series.ReferencedInstanceSequence[0].ReferencedSOPInstanceUID == "1.2.3.4"
+    assert series.SeriesInstanceUID == ct.SeriesInstanceUID == "1.2.3.5"
+    assert mr.FrameOfReferenceUID == ct.FrameOfReferenceUID == "1.2.3.6"
+    assert ct.file_meta.MediaStorageSOPInstanceUID == ct.SOPInstanceUID == "1.2.3.4"
+    assert cli.json("verify")["findings"] == []
+
+
+def test_new_uids_are_made_for_instances_and_what_is_theirs_alone(
+    cli: Cli, referring: str, tmp_path: Path
+) -> None:
+    before = dcmread(CT)
+    cli("correct", f"SOPInstanceUID={referring}", "--new-uids")
+    ct, mr = referred(cli, tmp_path)
+    for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
+        assert ct[keyword].value != before[keyword].value
+    (series,) = mr.ReferencedSeriesSequence
+    assert series.ReferencedInstanceSequence[0].ReferencedSOPInstanceUID == ct.SOPInstanceUID
+    assert mr.FrameOfReferenceUID == ct.FrameOfReferenceUID != before.FrameOfReferenceUID
+    cli("undo")
+    cli("write")
+    (ct_file,) = (p for p in (tmp_path / "cd").rglob("IM*") if dcmread(p).Modality == "CT")
+    assert ct_file.read_bytes() == CT.read_bytes()
+
+
+def test_a_uid_that_another_instance_has_is_refused(cli: Cli) -> None:
+    cli("add", CT, MR)
+    taken = dcmread(MR).SOPInstanceUID
+    result = cli("correct", "PatientID=1CT1", "--to", f"SOPInstanceUID={taken}", code=1)
+    assert "which another instance has" in result.err
+    assert cli.json("status")["staged"]["additions"] == 2
 
 
 def test_an_instance_that_can_t_be_corrected_is_reported_and_the_others_are_corrected(
