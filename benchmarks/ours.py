@@ -15,6 +15,8 @@ from benchmarks.counting import Touched, calls_made, files_touched
 from benchmarks.inputs import values
 from benchmarks.measuring import Cost, passes, peak, resident, timed
 from fileset import FileSet, Indexer, Repository
+from ledger.files import read_file
+from ledger.instances.instance import read_instance
 from projections.medium.directory import encode_directory
 
 T = TypeVar("T")
@@ -57,6 +59,17 @@ def add(source: Path, repository: Path, count: int) -> Cost:
         cost, report = timed(lambda: fs.add_many(paths))
     assert not report.has_failures
     return cost
+
+
+def scan(folder: Path, count: int) -> Cost:
+    """Read the first `count` files of a folder, and take what a File-set needs to know of each."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())[:count]
+
+    def run() -> None:
+        for path in paths:
+            read_instance(read_file(path))
+
+    return timed(run)[0]
 
 
 def add_and_write(source: Path, repository: Path, medium: Path) -> Cost:

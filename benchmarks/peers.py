@@ -1,10 +1,11 @@
 """The peers: which are installed, and what is asked of each.
 
-The functions on pydicom are run in a process of their own.
+The functions on pydicom and dicomsdl are run in a process of their own.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import os
 import shutil
@@ -21,9 +22,17 @@ def versions() -> dict[str, str | None]:
     """Return the version of each peer, `None` for one that is not installed."""
     return {
         "pydicom": importlib.metadata.version("pydicom"),
+        "dicomsdl": _distribution("dicomsdl"),
         "dcmmkdir": _first_line("dcmmkdir", "--version"),
         "cp": _first_line("cp", "--version"),
     }
+
+
+def _distribution(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _first_line(program: str, option: str) -> str | None:
@@ -87,6 +96,23 @@ def pydicom_memory(dicomdir: Path) -> float:
     before = resident()
     fs = FileSet(dicomdir)
     return (resident() - before) / len(fs)
+
+
+# --- dicomsdl ------------------------------------------------------------------------------------
+
+
+def dicomsdl_scan(folder: Path, count: int, keywords: Sequence[str]) -> Cost:
+    """Open the first `count` files of a folder, and take some elements of each."""
+    dicomsdl = importlib.import_module("dicomsdl")  # seldom installed, and without types
+    paths = sorted(os.fspath(path) for path in folder.rglob("*") if path.is_file())[:count]
+
+    def scan() -> None:
+        for path in paths:
+            found = dicomsdl.open(path)
+            for keyword in keywords:
+                getattr(found, keyword)
+
+    return timed(scan)[0]
 
 
 # --- commands ------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pathlib import Path
 from attrs import define, field, frozen
 
 from benchmarks import ours
+from benchmarks.different import make_different
 from benchmarks.inputs import instances, make_instances
 from benchmarks.measuring import Cost, command, in_child
 
@@ -83,6 +84,14 @@ class Workbench:
                 folder, count, size=key[1], seed=self.seed, sparse=sparse
             )
         return self._sources[key]
+
+    def different(self, count: int) -> Path:
+        """Return a folder with `count` instances whose headers are all different."""
+        folder = self.work / f"different-{count}"
+        if not folder.exists():
+            self.say(f"making {count:,} instances with different headers")
+            make_different(folder, count, seed=self.seed)
+        return folder
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from benchmarks import ours, peers
-from benchmarks.goals import Faster, Limit, Measured
+from benchmarks.goals import Faster, Limit, Measured, Within
 from benchmarks.measuring import Cost, Figure, alternate, command, in_child
 from benchmarks.rows.row import Row, compared, cpu, wall
 from benchmarks.workbench import Workbench
@@ -40,11 +42,36 @@ def _index(bench: Workbench, count: int, size: int, *, sparse: bool = False) -> 
     return compared(wall, costs)
 
 
+def _scan(bench: Workbench, *, different: bool) -> Measured:
+    count = bench.sizes.adds
+    source = bench.different(count) if different else bench.source(count)
+    there = bench.peers["dicomsdl"] is not None
+
+    def peer(*keywords: str) -> Callable[[], Cost] | None:
+        return (lambda: in_child(peers.dicomsdl_scan, source, count, keywords)) if there else None
+
+    repeat = bench.sizes.repeat
+    of_ours, of_peer = alternate(repeat, lambda: in_child(ours.scan, source, count), peer(*_TAKEN))
+    measured = compared(cpu, (of_ours, of_peer))
+    measured.notes.append(f"microseconds a file: {1e6 * measured.ours.value / count:.0f}")
+    if (only_opened := peer()) is not None:
+        least = min(only_opened().cpu for _ in range(repeat))
+        measured.notes.append(f"the peer without taking an element: {1e6 * least / count:.0f}")
+    return measured
+
+
 def _journal(bench: Workbench) -> Measured:
     count = bench.sizes.instances
     size = bench.archive(count).lives[-1].journal_bytes
     return Measured(Figure(size / count, "bytes/instance"))
 
+
+_TAKEN: Final = (
+    "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyDate", "StudyTime", "Modality",
+    "PatientName", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "StudyID", "SeriesNumber",
+    "InstanceNumber",
+)  # fmt: skip
+"""What the records of an image hold."""
 
 ROWS: Final = [
     Row(
@@ -62,6 +89,22 @@ ROWS: Final = [
         "CPU of the process, imports aside; warm cache; the peer's is in memory and not hashed",
         Faster(100),
         lambda bench: _add(bench, bench.sizes.large, bench.sizes.large_size),
+    ),
+    Row(
+        "scan",
+        "read and scan {s.adds:,} files of series",
+        "dicomsdl (C++), with the elements of the directory records",
+        "CPU of the process, imports aside; warm cache; ours all that records of any type may need",
+        Within(1),
+        partial(_scan, different=False),
+    ),
+    Row(
+        "scan-different",
+        "the same, {s.adds:,} files whose headers are all different",
+        "dicomsdl (C++), with the elements of the directory records",
+        "CPU of the process, imports aside; warm cache; ours all that records of any type may need",
+        Within(2),
+        partial(_scan, different=True),
     ),
     Row(
         "index",

@@ -28,7 +28,7 @@ _MAX_VALUE: Final = 1024  # bytes of a value beyond which an element is the last
 _VARIANTS: Final = 4  # of a run, the newest first
 _PRICE: Final = 64  # of remembering a run: a file unlike all others has one learned now and then
 _SAVED: Final = 4  # by stepping over a run
-_CREDIT: Final = 256 * _PRICE  # at the beginning, and at most
+_CREDIT: Final = 64 * _PRICE  # at the beginning, and at most
 _OFTEN: Final = 64  # misses at one tag, after as many: a series may have begun
 _STARTS: Final = 2048  # tags that runs may begin with
 
