@@ -16,16 +16,19 @@ from typing import Any, Literal, Self, cast, overload
 
 from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
 
-from fileset.adding.add import Adder, Offers, offer
+from fileset.adding.add import Adder
 from fileset.adding.candidate import AddReport, Result
+from fileset.adding.coercing import Coercer
 from fileset.adding.find import find_files
 from fileset.adding.given import DSPathType, add_given, refer_to
+from fileset.adding.offer import Offers, offer
 from fileset.adoption.adopt import Doubt
 from fileset.adoption.existing import warn_of_syntax
 from fileset.adoption.load import load, read_existing
 from fileset.adoption.mend import Mending, mends_of
 from fileset.checking.findings import RepositoryFinding
 from fileset.checking.repository import verify
+from fileset.correcting.coercion import coercer
 from fileset.correcting.correct import CorrectionReport, CorrectionResult, Corrector
 from fileset.correcting.correction import Correction
 from fileset.correcting.wanted import corrections_of
@@ -323,7 +326,7 @@ class FileSet:
         self._writable()
         return self.instance(add_given(self._adder, ds_or_path, records))
 
-    def add_many(
+    def add_many(  # noqa: PLR0913 - all but the first are named
         self,
         paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
         *,
@@ -331,6 +334,7 @@ class FileSet:
         reference: bool = False,
         complete: bool = False,
         reject_mismatched: bool = False,
+        coerce: str | os.PathLike[str] | Coercer | None = None,
         reason: str | None = None,
         progress: Callable[[Result], None] | None = None,
         stop: Callable[[], bool] | None = None,
@@ -343,15 +347,26 @@ class FileSet:
         they are, and checked against their digest when they are written. With `complete` values
         that directory records must have and an instance lacks are invented, in the DICOMDIR only;
         the account tells which. Files that may belong to a different person from others with their
-        Patient ID are reported and, with `reject_mismatched`, not added. `progress` is called with
-        the account of each file. `stop` is called before each file, and ends the work if it returns
+        Patient ID are reported and, with `reject_mismatched`, not added. With `coerce`, the path of
+        a file of rules or what `fileset.correcting.coercer` makes of one, what is new is corrected
+        by these rules in the same change; what can't be is not added. `progress` is called with the
+        account of each file. `stop` is called before each file, and ends the work if it returns
         true: what was added by then is kept.
+
+        Raises `CorrectionError` (ValueError) if the rules are wrong, and ValueError for `reference`
+        with `coerce`, since what a correction replaces is kept.
         """
         self._writable()
+        if reference and coerce is not None:
+            raise ValueError(
+                "What is coerced is kept as it arrived: it can't be added by reference"
+            )
+        if isinstance(coerce, str | os.PathLike):
+            coerce = coercer(Path(coerce))
         given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
         offered = Offers(lambda: offer(find_files(given, recursive=recursive), complete=complete))
         placement = Placement.REFERENCE if reference else Placement.VAULT
-        adder = Adder(self._repository, reject_mismatched=reject_mismatched)
+        adder = Adder(self._repository, reject_mismatched=reject_mismatched, coerce=coerce)
         return adder.add(offered, placement=placement, reason=reason, progress=progress, stop=stop)
 
     @property

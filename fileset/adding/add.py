@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeAlias
-
-from attrs import frozen
 
 from fileset.adding.candidate import (
     LARGE,
@@ -21,12 +19,10 @@ from fileset.adding.candidate import (
     Outcome,
     Result,
     absolute,
-    read_path,
 )
+from fileset.adding.coercing import Coerced, Coercer, Coercing
 from fileset.adding.faults import Fault, faults_of
-from fileset.adding.find import FoundFile
-from fileset.adding.read_ahead import read_ahead
-from fileset.adding.recorders import overridden_recorders
+from fileset.adding.offer import Offered
 from fileset.python_gc import gc_seldom
 from fileset.repository.contents import Contents, take_in
 from fileset.repository.repository import Repository
@@ -34,10 +30,9 @@ from ledger.errors import (
     ConflictError,
     ContentDamagedError,
     ContentMissingError,
+    CorrectionError,
     InstanceError,
     LedgerError,
-    NotDicomError,
-    RecordError,
 )
 from ledger.events import (
     ConflictNoted,
@@ -68,71 +63,28 @@ _PATIENT: Final = "PATIENT"
 _CORRECTED: Final = "it has been corrected since, or its correction was undone"
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
-Offered: TypeAlias = Candidate | Result
-"""What reading a file gave: an instance that can be added, or the account of why not."""
-
 OnResult: TypeAlias = Callable[[Result], None]
 """Called with the account of each file."""
-
-
-def offer(
-    files: Iterable[FoundFile],
-    *,
-    complete: bool = False,
-    contents: bool = True,
-    headers: bool = False,
-) -> Iterator[Offered]:
-    """Yield what reading each of `files` gives; a bad file is an account, not an exception.
-
-    With `complete`, what the directory records must have and an instance lacks is invented.
-    Without `contents` or `headers` the candidates may lack them: that makes it faster.
-    """
-    recorders = overridden_recorders()
-    if recorders or headers:
-        ahead: Iterable[tuple[FoundFile, Candidate | None]] = ((file, None) for file in files)
-    else:
-        ahead = read_ahead(files, complete=complete, contents=contents)
-    for (path, skipped), candidate in ahead:
-        if candidate is not None:
-            yield candidate
-            continue
-        if skipped is not None:
-            yield Result(path, Outcome.SKIPPED, reason=skipped)
-            continue
-        try:
-            # Values of elements that records don't hold may be asked for.
-            yield read_path(
-                path, complete=complete, contents=contents or headers, recorders=recorders
-            )
-        except NotDicomError as exc:
-            yield Result(path, Outcome.NOT_DICOM, reason=exc.reason)
-        except RecordError as exc:
-            yield Result(path, Outcome.REJECTED, reason=exc.reason, completable=not complete)
-        except InstanceError as exc:
-            yield Result(path, Outcome.REJECTED, reason=exc.reason)
-
-
-@frozen
-class Offers:
-    """What is offered, made anew each time that it is gone over."""
-
-    make: Callable[[], Iterable[Offered]]
-
-    def __iter__(self) -> Iterator[Offered]:
-        """Yield what is offered now."""
-        return iter(self.make())
 
 
 class Adder:
     """Adds instances to a repository.
 
     Those that may belong to a different person from others with their Patient ID are added and
-    noted, or rejected with `reject_mismatched`.
+    noted, or rejected with `reject_mismatched`. With `coerce`, what is new is added as it arrived
+    and corrected in the same change; one that can't be is rejected.
     """
 
-    def __init__(self, repository: Repository, *, reject_mismatched: bool = False) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        *,
+        reject_mismatched: bool = False,
+        coerce: Coercer | None = None,
+    ) -> None:
         self._repository = repository
         self._reject_mismatched = reject_mismatched
+        self._coerce = coerce
         self._contents = Contents(repository)
 
     @property
@@ -195,6 +147,7 @@ class Adder:
         stop: Callable[[], bool] | None,
     ) -> AddReport:
         with self._repository.change(reason), self._repository.vault.batch() as batch:
+            coercing = self._coerce(self._repository, batch) if self._coerce else None
 
             def add(candidate: Candidate) -> Result:
                 copies = placement is Placement.VAULT or candidate.source is None
@@ -202,10 +155,14 @@ class Adder:
                     candidate,
                     lambda: self._event(candidate, placement, batch),
                     lambda leaf: self._secure(leaf, candidate, batch, copies=copies),
+                    coercing,
                 )
 
             wanted = offered if stop is None else takewhile(lambda _: not stop(), offered)
-            return self._account(wanted, add, progress)
+            report = self._account(wanted, add, progress)
+            if coercing is not None:
+                report.elements = coercing.complete()
+            return report
 
     def _event(self, candidate: Candidate, placement: Placement, batch: Batch) -> InstanceAdded:
         if placement is Placement.REFERENCE and candidate.source is not None:
@@ -243,13 +200,15 @@ class Adder:
         except InstanceError as exc:
             source = candidate.name or candidate.source or ""
             self._repository.emit(InstanceRejected(absolute(source), exc.reason))
-            return Result(source, Outcome.REJECTED, reason=exc.reason)
+            coerced = False if isinstance(exc, CorrectionError) else None
+            return Result(source, Outcome.REJECTED, reason=exc.reason, coerced=coerced)
 
     def _add_one(
         self,
         candidate: Candidate,
         event: Callable[[], InstanceAdded],
         secure: Callable[[Leaf], str | None] = lambda _: None,
+        coercing: Coercing | None = None,
     ) -> Result:
         emit, state = self._repository.emit, self._repository.state
         uid = candidate.instance.sop_instance_uid
@@ -271,27 +230,46 @@ class Adder:
                 f"content "
                 f"({how}); remove that one first to add this one instead",
             )
-        other = other_person(state, candidate.records[0])
+        with coercing.coerced(candidate) if coercing else nullcontext() as coerced:
+            return self._add_new(candidate, shown, event, secure, coerced)
+
+    def _add_new(
+        self,
+        candidate: Candidate,
+        shown: str,
+        event: Callable[[], InstanceAdded],
+        secure: Callable[[Leaf], str | None],
+        coerced: Coerced | None,
+    ) -> Result:
+        """Add what is no part of the File-set, and have it `coerced`."""
+        emit, state = self._repository.emit, self._repository.state
+        taken = coerced.candidate if coerced else candidate
+        other = other_person(state, taken.records[0])
         if other is not None and self._reject_mismatched:
-            found = differences(candidate.records[0], other)
+            found = differences(taken.records[0], other)
             why = in_words(_PATIENT, found)
             # The journal has no values of a person whom an erasure could not find by them.
             noted = f"another person may have its Patient ID: {', '.join(map(keyword_of, found))}"
             emit(InstanceRejected(absolute(candidate.name or candidate.source or ""), noted))
             return Result(shown, Outcome.REJECTED, reason=why, mismatch=True)
-        removed = state.removals.get(uid)
+        removed = state.removals.get(candidate.instance.sop_instance_uid)
         faults: Iterable[Fault] = ()
-        if removed is not None and self._differs(removed, candidate) is None:
+        if coerced is None and removed is not None and self._differs(removed, candidate) is None:
             stored = secure(removed)
             handle, invented = removed.handle, _NONE
             emit(InstanceRestored(handle))
         else:
-            stored, added, invented = None, event(), candidate.invented
+            stored, added, invented = None, event(), taken.invented
             handle = emit(added)
-            faults = faults_of(candidate, added)
+            if coerced is not None:
+                added = coerced.correct(handle)
+                handle = emit(added)
+            faults = faults_of(taken, added)
         faults = (*faults, *_namesakes(state, handle))
-        differing = self._note_mismatches(handle, candidate, other)
-        notes = [stored, *differing, *(fault for fault, _ in faults)]
+        differing = self._note_mismatches(handle, taken, other)
+        notes = [
+            stored, *(coerced.notes if coerced else ()), *differing, *(fault for fault, _ in faults)
+        ]  # fmt: skip
         note = "; ".join(filter(None, notes)) or None
         return Result(
             shown,
@@ -301,6 +279,7 @@ class Adder:
             note=note,
             mismatch=other is not None,
             faulty=any(is_error for _, is_error in faults),
+            coerced=True if coerced else None,
         )
 
     def _secure(

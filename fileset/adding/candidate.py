@@ -18,7 +18,7 @@ from attrs import Factory, define, evolve, field, frozen
 from fileset.adding.recorders import Recorder, overridden_recorders
 from ledger.digest import digest_of
 from ledger.errors import InstanceError, NotDicomError, RecordError
-from ledger.events import Content, Handle, Record
+from ledger.events import Content, ElementCorrected, Handle, Record
 from ledger.files import FileStamp, FileView, open_content
 from ledger.instances import completion
 from ledger.instances.file_meta import PREFIX_END, is_dicom
@@ -74,7 +74,8 @@ class Result:
     about an instance that was added all the same. `mismatch` is whether it may belong to a
     different person from others with its Patient ID; `faulty` whether it was added although the
     File-set breaks the Standard with it, as the note says. `completable` is whether it was rejected
-    over values that its directory records must have, and inventing these may help.
+    over values that its directory records must have, and inventing these may help. `coerced` is
+    whether it got other values on arrival, `False` if it was rejected because it can't have them.
     """
 
     source: str
@@ -86,13 +87,18 @@ class Result:
     mismatch: bool = False
     faulty: bool = False
     completable: bool = False
+    coerced: bool | None = None
 
 
 @define(repr=False)
 class AddReport:
-    """The account of everything that was offered: found = the sum of all outcomes."""
+    """The account of everything that was offered: found = the sum of all outcomes.
+
+    `elements` says what was coerced on arrival in how many instances.
+    """
 
     results: list[Result] = field(factory=list)
+    elements: tuple[tuple[ElementCorrected, int], ...] = ()
 
     def __repr__(self) -> str:
         """Return how many files were found, and what became of them."""
@@ -127,6 +133,11 @@ class AddReport:
     def faulty(self) -> int:
         """How many were added with which the File-set breaks the Standard."""
         return sum(result.faulty for result in self.results)
+
+    @property
+    def coerced(self) -> int:
+        """How many were added with other values than they arrived with."""
+        return sum(result.coerced is True for result in self.results)
 
     def of(self, outcome: Outcome) -> list[Result]:
         """Return the results with `outcome`."""

@@ -150,10 +150,9 @@ def corrected_event(
 
 @frozen
 class _Alike:
-    """What was corrected in an instance, and why."""
+    """What was corrected in instances, and why."""
 
     elements: tuple[ElementCorrected, ...]
-    uids: tuple[tuple[str, str], ...]
     reason: CorrectionReason
 
 
@@ -162,27 +161,30 @@ class Account:
 
     def __init__(self) -> None:
         self.size = 0
-        self._alike: dict[_Alike, list[Handle]] = {}
+        self._instances: dict[_Alike, list[Handle]] = {}
+        self._uids: dict[_Alike, dict[str, str]] = {}
 
     def __bool__(self) -> bool:
         """Whether anything was."""
-        return bool(self._alike)
+        return bool(self._instances)
 
     def add(self, replaced: Handle, made: Corrected, reason: CorrectionReason) -> None:
         """Take in what was corrected in the instance that is `replaced`."""
-        elements, uids = tuple(map(element_of, made.changes)), tuple(made.uids.items())
-        self._alike.setdefault(_Alike(elements, uids, reason), []).append(replaced)
+        alike = _Alike(tuple(map(element_of, made.changes)), reason)
+        self._instances.setdefault(alike, []).append(replaced)
+        self._uids.setdefault(alike, {}).update(made.uids)
         self.size += made.size
 
     def events(self) -> Iterator[InstancesCorrected]:
         """Yield an event for all instances in which the same was corrected alike."""
-        for each, handles in self._alike.items():
-            yield InstancesCorrected(tuple(handles), each.elements, each.uids, each.reason)
+        for each, handles in self._instances.items():
+            uids = tuple(self._uids[each].items())
+            yield InstancesCorrected(tuple(handles), each.elements, uids, each.reason)
 
     def elements(self) -> tuple[tuple[ElementCorrected, int], ...]:
         """Return what was corrected in how many instances."""
         counts: dict[ElementCorrected, int] = {}
-        for each, handles in self._alike.items():
+        for each, handles in self._instances.items():
             for element in each.elements:
                 counts[element] = counts.get(element, 0) + len(handles)
         return tuple(counts.items())

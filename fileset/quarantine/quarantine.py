@@ -39,10 +39,10 @@ _VERSION: Final = 1
 class Quarantined:
     """One file in the quarantine.
 
-    `outcome` is that of the last try: `rejected`, `not DICOM`, `conflicting`, `mismatched`, or
-    that it was withheld: then `sop_instance_uid` tells under which UID. `digest` and `size`
-    (bytes) are `None` if the file could not be read. `recorded` is whether the journal has an
-    event of it.
+    `outcome` is that of the last try: `rejected`, `not DICOM`, `conflicting`, `mismatched`,
+    `not coerced`, or that it was withheld: then `sop_instance_uid` tells under which UID. `digest`
+    and `size` (bytes) are `None` if the file could not be read. `recorded` is whether the journal
+    has an event of it.
     """
 
     id: str

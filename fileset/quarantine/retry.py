@@ -8,6 +8,7 @@ from attrs import evolve
 
 from fileset.adding.add import Adder
 from fileset.adding.candidate import AddReport, Outcome, Result, read_path
+from fileset.adding.coercing import Coercer
 from fileset.quarantine.quarantine import Quarantine, Quarantined
 from fileset.repository.repository import Repository
 from ledger.errors import InstanceError
@@ -19,16 +20,18 @@ def retry(
     entries: Iterable[Quarantined],
     *,
     complete: bool,
+    coerce: Coercer | None = None,
     reason: str | None,
 ) -> AddReport:
     """Try to add `entries`, all as one change, and drop those that are part of the File-set then.
 
-    The others stay, with the new reason. Return the account of each, in their order.
+    With `coerce` they get other values in the same change. The others stay, with the new reason.
+    Return the account of each, in their order.
     """
     report = AddReport()
     done: list[Quarantined] = []
     with repository.change(reason or "quarantine: retry"):
-        adder = Adder(repository)
+        adder = Adder(repository, coerce=coerce)
         for entry in entries:
             result = _retry(adder, quarantine, entry, complete=complete)
             report.results.append(result)

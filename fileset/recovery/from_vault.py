@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from fileset.adding.add import Adder, Offered
+from fileset.adding.add import Adder
 from fileset.adding.candidate import Outcome, Result, read_content
+from fileset.adding.offer import Offered
 from fileset.recovery.report import ContentDetails, RecoveryReport
 from fileset.repository.repository import Repository
 from ledger.errors import InstanceError, VaultError

@@ -17,7 +17,7 @@ be taken is put into the quarantine (`quarantining`). Others learn of it by `pub
 
 from __future__ import annotations
 
-from fileset.watching.ingesting import Committed
+from fileset.watching.account import Committed
 from fileset.watching.settings import After, Settings
 from fileset.watching.watcher import Watcher
 

@@ -8,8 +8,9 @@ from typing import Final
 from attrs import define, field
 
 from fileset.watching import log
+from fileset.watching.account import Account, Committed
 from fileset.watching.folders import Folder
-from fileset.watching.ingesting import Account, Committed, Ingester
+from fileset.watching.ingesting import Ingester
 from fileset.watching.intake import Intake
 from fileset.watching.leaving import Leaver
 from fileset.watching.publishing import Publisher

@@ -23,7 +23,7 @@ from typing import Final
 from attrs import asdict
 
 from fileset.watching import log
-from fileset.watching.ingesting import Committed
+from fileset.watching.account import Committed
 
 _WAITING: Final = 10_000  # calls that wait at most; more are left out, which is logged
 _GRACE: Final = 3.0  # seconds for what is run to end, when the watcher is told to

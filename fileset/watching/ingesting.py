@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
-from attrs import astuple, define, evolve, field, frozen
+from attrs import astuple, evolve
 
-from fileset.adding.add import Adder, Offered, offer, other_version
+from fileset.adding.add import Adder, other_version
 from fileset.adding.candidate import (
     LARGE,
     AddReport,
@@ -23,13 +23,16 @@ from fileset.adding.candidate import (
     absolute,
     read_path,
 )
+from fileset.adding.coercing import Coercer
 from fileset.adding.find import FoundFile
+from fileset.adding.offer import Offered, offer
 from fileset.adding.recorders import overridden_recorders
 from fileset.errors import RefusedError
 from fileset.fileset import FileSet
 from fileset.quarantine.quarantine import WITHHELD, WITHHELD_OTHER, Quarantine
 from fileset.repository.repository import Repository
 from fileset.repository.store import open_journal
+from fileset.watching.account import MISMATCHED, UNCOERCED, Account, Committed, Refusal
 from fileset.watching.known_files import JournalMark
 from fileset.watching.log import FAILURES
 from fileset.watching.mounts import overlap
@@ -38,7 +41,7 @@ from fileset.watching.studies import Study
 from fileset.watching.unfinished import NO_PIXELS, is_being_written, lacks_pixels
 from fileset.watching.withheld_before import WithheldBefore
 from ledger.digest import Digest
-from ledger.errors import InstanceError, RecordError
+from ledger.errors import InstanceError
 from ledger.events import ArrivalWithheld, Content, Handle, InstanceRejected, Placement
 from ledger.files import FileStamp, stamp_of, viewed
 from ledger.phrases import storable
@@ -52,68 +55,6 @@ HadContent: TypeAlias = Callable[[str, Callable[[], Digest]], bool]
 _SMALL: Final = 1 << 16  # bytes of a file that reading its head reads whole
 _MOST_READ: Final = 20_000  # files of which what was read is kept until they are committed
 
-MISMATCHED: Final = "mismatched"
-"""The outcome of what may be of another person than others with its Patient ID."""
-
-
-class Refusal(NamedTuple):
-    """Why a file could not be added: `outcome` as in an account of files, and the reason."""
-
-    outcome: str
-    reason: str
-
-    @classmethod
-    def of(cls, exc: InstanceError) -> Refusal:
-        """Return why a file could not be read, and what may help."""
-        hint = "; `fileset quarantine retry ID --complete` invents it"
-        return cls(Outcome.of(exc).value, exc.reason + hint * isinstance(exc, RecordError))
-
-    @classmethod
-    def unread(cls, exc: OSError) -> Refusal:
-        """Return that a file could not be read."""
-        return cls(Outcome.REJECTED.value, f"can't be read: {exc.strerror}")
-
-
-@frozen
-class Committed:
-    """What was made of the files of one study, in numbers.
-
-    `change` is the id of the change, `None` if nothing was recorded. `late` is whether the study
-    had been written to the medium before. Of those that were added or refused, `mismatched` may be
-    of another person than others with their Patient ID; with the `faulty` ones that were added the
-    File-set breaks the Standard. Of the `taken_back` files, instances were undone or removed, or
-    erased while the file stayed where it lies: they are not added again.
-    """
-
-    change: str | None
-    folder: str
-    study: str
-    added: int
-    already_there: int
-    taken_back: int
-    conflicting: int
-    late: bool
-    mismatched: int = 0
-    faulty: int = 0
-
-
-@define
-class Account:
-    """What became of each file of a study."""
-
-    settled: list[Observation] = field(factory=list)
-    """Those that are part of the File-set, or need not be."""
-    referenced: list[Observation] = field(factory=list)
-    """Those whose bytes the vault may not have: nothing may become of them."""
-    conflicts: list[tuple[Observation, Refusal]] = field(factory=list)
-    withheld: list[tuple[Observation, Refusal, str]] = field(factory=list)
-    """Those of instances that were withdrawn, with the SOP Instance UID."""
-    failed: list[tuple[Observation, Refusal]] = field(factory=list)
-    changed: list[Observation] = field(factory=list)
-    """Those that are no longer what they were when they had settled."""
-    contents: dict[str, Digest] = field(factory=dict)
-    """What files that are kept hold, by path."""
-
 
 class Ingester:
     """Reads files for the repository in the folder `path` and commits them to it.
@@ -121,7 +62,7 @@ class Ingester:
     Only one thread may use it. The repository is opened when there is something to commit, so that
     an idle watcher holds no outdated state in memory. `keeps` is whether files stay where they are
     afterwards. `patience` is how many seconds to wait for others who are changing the repository,
-    `None` as always.
+    `None` as always. `coerce` gives what arrives other values.
     """
 
     def __init__(
@@ -131,6 +72,7 @@ class Ingester:
         actor: str | None,
         complete: bool,
         reject_mismatched: bool,
+        coerce: Coercer | None,
         keeps: bool,
         patience: float | None,
     ) -> None:
@@ -139,6 +81,7 @@ class Ingester:
         self._actor = actor
         self._complete = complete
         self._reject_mismatched = reject_mismatched
+        self._coerce = coerce
         self._keeps = keeps
         self._file_set: FileSet | None = None
         self._before: WithheldBefore | None = None
@@ -216,7 +159,7 @@ class Ingester:
         commit = _StudyCommit(
             repository, had, self._before, self._read_before(files), keeps=self._keeps
         )
-        adder = Adder(repository, reject_mismatched=self._reject_mismatched)
+        adder = Adder(repository, reject_mismatched=self._reject_mismatched, coerce=self._coerce)
         with repository.exclusively():  # nothing comes between what is asked and what is done
             late = self._is_late(repository, study.key.uid)
             reason = f"watch: {folder}" + "; late: the study has been written" * late
@@ -236,6 +179,7 @@ class Ingester:
             late,
             sum(result.mismatch for result in report),
             report.faulty,
+            report.coerced,
         )
         return committed, commit.account
 
@@ -358,6 +302,8 @@ class _StudyCommit:
                 self.account.conflicts.append((file, refusal))
             elif result.mismatch and result.outcome.is_failure:
                 self.account.conflicts.append((file, Refusal(MISMATCHED, result.reason or "")))
+            elif result.coerced is False:
+                self.account.conflicts.append((file, Refusal(UNCOERCED, result.reason or "")))
             elif result.outcome.is_failure:  # a large file is read once more when it is added
                 refusal = Refusal(result.outcome.value, result.reason or "")
                 self.account.failed.append((file, refusal))
@@ -375,7 +321,10 @@ class _StudyCommit:
     def _note_added(self, file: Observation, result: Result) -> None:
         """Note what a file holds that was added, which need not be hashed again."""
         if self._keeps and result.outcome is Outcome.ADDED and result.handle is not None:
-            content = self._repository.state.leaf(result.handle).content
+            hierarchy, handle = self._repository.state.hierarchy, result.handle
+            if result.coerced:
+                handle = hierarchy.first_version(handle)
+            content = hierarchy.leaves[handle].content
             if content is not None:
                 self.account.contents[file.path] = content.digest
 

@@ -12,8 +12,9 @@ from typing import Final
 from attrs import define, field
 
 from fileset.watching import log
+from fileset.watching.account import Refusal
 from fileset.watching.folders import folder_of
-from fileset.watching.ingesting import Ingester, Refusal
+from fileset.watching.ingesting import Ingester
 from fileset.watching.settings import Settings
 from fileset.watching.settling import FailedAttempt, Observation, Retries, Settling, delays
 from fileset.watching.studies import Studies, StudyKey

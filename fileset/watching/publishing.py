@@ -10,8 +10,9 @@ from typing import Any, Final
 from attrs import define, field
 
 from fileset.watching import log
+from fileset.watching.account import Committed
 from fileset.watching.hooks import Hooks
-from fileset.watching.ingesting import Committed, Ingester
+from fileset.watching.ingesting import Ingester
 from fileset.watching.settings import Settings
 from fileset.watching.watcher_status import Status, StatusFile, now
 
@@ -69,6 +70,7 @@ class Publisher:
             conflicting=committed.conflicting,
             mismatched=committed.mismatched,
             faulty=committed.faulty,
+            coerced=committed.coerced,
             late=committed.late,
         )
         if committed.mismatched:

@@ -10,8 +10,9 @@ from attrs import define, field
 
 from fileset.quarantine.quarantine import Quarantine, Quarantined, SourceChangedError
 from fileset.watching import log
+from fileset.watching.account import MISMATCHED, UNCOERCED
 from fileset.watching.folders import Folder, folder_of
-from fileset.watching.ingesting import MISMATCHED, Ingester
+from fileset.watching.ingesting import Ingester
 from fileset.watching.intake import Intake
 from fileset.watching.leaving import Leaver
 from fileset.watching.settings import After, Settings
@@ -20,7 +21,9 @@ from fileset.watching.watcher_status import Status
 from ledger.files import file_content, stamp_of
 
 _LATER: Final = 30.0  # seconds until what the disk was in the way of is tried again
-_RECORDED: Final = frozenset(("conflicting", MISMATCHED))  # what adding has recorded already
+_RECORDED: Final = frozenset(("conflicting", MISMATCHED, UNCOERCED))
+"""What adding has recorded already."""
+
 _TRIES_ONCE: Final = 5  # where there is no end of trying otherwise
 
 
@@ -102,7 +105,7 @@ class Quarantiner:
         unrecorded: set[str] = set()
         try:
             unrecorded = self._withhold(folder, new)
-            # Of a conflict or mismatch there is an event already.
+            # Of what adding has refused there is an event already.
             rejected = [
                 attempt
                 for attempt, entry in new

@@ -51,6 +51,7 @@ class Rounds:
             actor=actor,
             complete=settings.complete,
             reject_mismatched=settings.reject_mismatched,
+            coerce=settings.coerce,
             keeps=settings.after is After.KEEP,
             patience=None if settings.once else _PATIENCE,
         )

@@ -14,6 +14,9 @@ from attrs.converters import optional
 from attrs.validators import ge, gt, instance_of
 from attrs.validators import optional as if_given
 
+from fileset.adding.coercing import Coercer
+from fileset.correcting.coercion import coercer
+
 IGNORED: Final = (
     ".*",
     "*~",
@@ -71,6 +74,11 @@ def _path(value: str | os.PathLike[str]) -> Path:
     return Path(value)
 
 
+def _coercer(value: str | os.PathLike[str] | Coercer) -> Coercer:
+    """Return what coerces by the rules in a file; `CorrectionError` if they are wrong."""
+    return coercer(Path(value)) if isinstance(value, str | os.PathLike) else value
+
+
 def _patterns(value: str | Iterable[str]) -> tuple[str, ...]:
     """Return `value` as patterns, a single one too."""
     return _texts([value] if isinstance(value, str) else value)
@@ -120,6 +128,9 @@ class Settings:
         Invent values that directory records require and an instance lacks.
     reject_mismatched : bool
         Put into the quarantine what may be of another person than others with its Patient ID.
+    coerce : path or Coercer, optional
+        Correct what arrives by the rules in this file, which is read once, as
+        `FileSet.add_many` does; what they can't be applied to goes into the quarantine.
     tries : int
         How often a file that can't be taken is read before it goes into the quarantine.
     write : path or None
@@ -151,6 +162,7 @@ class Settings:
     ignore: tuple[str, ...] = field(default=(), converter=_patterns)
     complete: bool = field(default=False, validator=instance_of(bool))
     reject_mismatched: bool = field(default=False, validator=instance_of(bool))
+    coerce: Coercer | None = field(default=None, converter=optional(_coercer))
     tries: int = field(default=4, converter=_whole, validator=gt(0))
     write: Path | None = field(default=None, converter=optional(_path))
     write_every: float = field(default=0.0, converter=_number, validator=ge(0))

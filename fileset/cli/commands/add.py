@@ -9,6 +9,7 @@ import click
 
 from fileset.adding.candidate import AddReport, Outcome
 from fileset.adding.find import find_files
+from fileset.cli.coercing import COERCE, COERCED, coerced_document, coerced_lines, read_coercer
 from fileset.cli.command import COMPLETE, ON_MISMATCH, REJECT, PathType, command, pass_session
 from fileset.cli.running import INCOMPLETE, INTERRUPTED, OK
 from fileset.cli.screen.documents import staged_document, staged_line
@@ -38,6 +39,7 @@ _OUTCOMES: Final = [outcome for outcome in Outcome if outcome is not Outcome.EXC
         **dict.fromkeys((key_of(outcome) for outcome in _OUTCOMES), "how many"),
         "mismatched": MISMATCHED,
         "faulty": FAULTY,
+        **COERCED,
         "left": "how many files were not looked at because of an interrupt",
         "change": "the id of the change, or null if nothing was recorded",
         "results": RESULTS,
@@ -56,6 +58,7 @@ _OUTCOMES: Final = [outcome for outcome in Outcome if outcome is not Outcome.EXC
 )
 @COMPLETE
 @ON_MISMATCH
+@COERCE
 @pass_session
 def add(
     session: Session,
@@ -64,6 +67,7 @@ def add(
     place: str,
     complete: bool,
     on_mismatch: str,
+    coerce: Path | None,
     reason: str | None,
 ) -> Answer:
     """Stage DICOM files, and those in folders, to be added, all as one change.
@@ -72,11 +76,17 @@ def add(
     is then 1. It is also 1 if a file may belong to a different person from others with its Patient
     ID. If a PATH doesn't exist, nothing is added. A DICOMDIR found on the way is skipped. Ctrl-C
     ends it: what was added by then is staged, and the exit code is 130.
+
+    With --coerce, the instances get your own values in the same change. The files are kept as they
+    arrived, and undo takes both back. What can't be coerced is not added.
     """
+    if coerce is not None and place == "reference":
+        raise click.UsageError("--coerce keeps the files as they arrived: it needs --place copy.")
     del recursive  # scripts give it
     for path in paths:
         if not _is_there(path):
             raise click.UsageError(f"'{path}' does not exist: nothing was added.")
+    rules = None if coerce is None else read_coercer(coerce)
     fs = session.file_set()
     files = list(find_files(paths, recursive=True))
     with (
@@ -90,6 +100,7 @@ def add(
             reference=place == "reference",
             complete=complete,
             reject_mismatched=on_mismatch == REJECT,
+            coerce=rules,
             progress=one_more,
             stop=stopped,
         )
@@ -116,11 +127,12 @@ def _add_answer(report: AddReport, state: FileSetState, change: str | None, left
     return Answer(
         {
             **report_document(report, state, _OUTCOMES),
+            **coerced_document(report),
             "left": left,
             "change": change,
             "staged": staged_document(state),
         },
-        [*reconciled(report, _OUTCOMES), staged_line(state)],
+        [*reconciled(report, _OUTCOMES), *coerced_lines(report), staged_line(state)],
         notes,
         INTERRUPTED if left else INCOMPLETE if report.is_incomplete else OK,
     )

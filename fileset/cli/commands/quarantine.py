@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from attrs import asdict, evolve
 
 from fileset.adding.candidate import AddReport, Outcome
+from fileset.cli.coercing import COERCE, read_coercer
 from fileset.cli.command import command, pass_session
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.screen.output import Answer, Line, Span, columns
@@ -18,6 +20,7 @@ from fileset.errors import RefusedError
 from ledger.phrases import count
 
 if TYPE_CHECKING:
+    from fileset.adding.coercing import Coercer
     from fileset.quarantine.quarantine import Quarantine, Quarantined
 
 
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="With retry: invent values that directory records must have and an instance lacks.",
 )
+@COERCE
 @click.option(
     "--only-copies",
     is_flag=True,
@@ -53,6 +57,7 @@ def quarantine(
     ids: tuple[str, ...],
     everything: bool,
     complete: bool,
+    coerce: Path | None,
     only_copies: bool,
     reason: str | None,
 ) -> Answer:
@@ -69,9 +74,12 @@ def quarantine(
     assert path is not None  # noqa: S101 - as above
     kept = Quarantine(path)
     if action == "list":
-        if ids or everything or complete or only_copies:
+        if ids or everything or complete or coerce or only_copies:
             raise click.UsageError("list takes no ID and no option.")
         return _quarantine_answer(kept, [], None, "")
+    if coerce is not None and action != "retry":
+        raise click.UsageError("--coerce is for retry.")
+    rules = None if coerce is None else read_coercer(coerce)
     if only_copies and action != "drop":
         raise click.UsageError("--only-copies is for drop.")
     if everything == bool(ids):
@@ -83,7 +91,7 @@ def quarantine(
         for entry in chosen:
             kept.drop(entry)
         return _quarantine_answer(kept, chosen, None, "deleted from")
-    return _retried(session, kept, chosen, complete=complete, reason=reason)
+    return _retried(session, kept, chosen, complete=complete, coerce=rules, reason=reason)
 
 
 def _refuse_only_copies(kept: Quarantine, chosen: list[Quarantined]) -> None:
@@ -104,13 +112,16 @@ def _retried(
     chosen: list[Quarantined],
     *,
     complete: bool,
+    coerce: Coercer | None,
     reason: str | None,
 ) -> Answer:
     from fileset.quarantine.retry import retry  # noqa: PLC0415
 
     repository = session.repository()
     before = repository.refresh().position
-    report: AddReport = retry(repository, kept, chosen, complete=complete, reason=reason)
+    report: AddReport = retry(
+        repository, kept, chosen, complete=complete, coerce=coerce, reason=reason
+    )
     done = [
         entry
         for entry, result in zip(chosen, report, strict=True)

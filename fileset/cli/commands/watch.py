@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from fileset.cli.coercing import COERCE, read_coercer
 from fileset.cli.command import (
     ON_MISMATCH,
     REJECT,
@@ -113,6 +114,7 @@ def _program(ctx: click.Context, param: click.Parameter, value: str | None) -> t
     "only.",
 )
 @ON_MISMATCH
+@COERCE
 @click.option(
     "--tries",
     type=WholeNumber(min=1),
@@ -201,6 +203,7 @@ def watch(
 def _settings(options: dict[str, Any]) -> Settings:
     from fileset.watching.settings import POLL, After, Settings  # noqa: PLC0415
 
+    coerce = options.pop("coerce")
     move_to, write = options.pop("move_to"), options.pop("write")
     if (options["after"] == "move") != (move_to is not None):
         raise click.UsageError("--after move and --move-to DIR go together.")
@@ -209,6 +212,7 @@ def _settings(options: dict[str, Any]) -> Settings:
         raise click.UsageError("--poll-every needs --poll.")
     return Settings(
         reject_mismatched=options.pop("on_mismatch") == REJECT,
+        coerce=None if coerce is None else read_coercer(coerce),
         poll=(poll_every or POLL) if poll else None,
         after=After(options.pop("after")),
         move_to=None if move_to is None else absolute_path(move_to),

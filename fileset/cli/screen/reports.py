@@ -34,8 +34,8 @@ FAULTY: Final = "how many of those added break the Standard, as their notes say"
 """What the number of faulty ones in a document is."""
 
 RESULTS: Final = (
-    "[{path, outcome, reason, note, mismatch, faulty, invented, sop_instance_uid}], one for each "
-    "file"
+    "[{path, outcome, reason, note, mismatch, faulty, coerced, invented, sop_instance_uid}], one "
+    "for each file; coerced is false for one that can't be, and null for one that needn't"
 )
 """What the results in a document are."""
 
@@ -73,6 +73,7 @@ def _result(result: Result, state: FileSetState) -> dict[str, Any]:
         "note": result.note,
         "mismatch": result.mismatch,
         "faulty": result.faulty,
+        "coerced": result.coerced,
         "invented": dict(result.invented),
         "sop_instance_uid": None if result.handle is None else state.leaf(result.handle).uid,
     }

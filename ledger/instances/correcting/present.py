@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 
 from ledger.files import FileView
 from ledger.instances.correcting.bodies import Body, body_of_found
-from ledger.instances.correcting.edits import Edit, ElementPath
+from ledger.instances.correcting.edits import ORIGINAL_ATTRIBUTES, Edit, ElementPath
 from ledger.instances.correcting.structure import DataSet, data_set_of
 from ledger.instances.correcting.tree import Asked, asked
 from ledger.instances.data_set import opened
@@ -36,3 +36,23 @@ def _look(ds: DataSet, wanted: Asked, values: dict[ElementPath, Body | None]) ->
             for number, item in enumerate(ds.items(found)):
                 if number in items:
                     _look(item, items[number], values)
+
+
+def uids_in(source: Buffer | FileView, tags: Collection[int]) -> dict[str, None]:
+    """Return the UIDs that elements with one of `tags` have in a DICOM file, those in items too.
+
+    But for those of the past, in Original Attributes Sequence. Raises as `values_of`.
+    """
+    with opened(source) as (meta, data, offset):
+        return dict.fromkeys(_uids(data_set_of(meta, data, offset), tags))
+
+
+def _uids(ds: DataSet, tags: Collection[int]) -> Iterator[str]:
+    for found in ds.elements():
+        vr = ds.vr(found)
+        if vr == "SQ" and found.tag != ORIGINAL_ATTRIBUTES:
+            for item in ds.items(found):
+                yield from _uids(item, tags)
+        elif vr == "UI" and found.tag in tags:
+            text = ds.value(found).decode("ascii", "replace").rstrip("\0 ")
+            yield from filter(None, text.split("\\"))

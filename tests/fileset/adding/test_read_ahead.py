@@ -20,9 +20,9 @@ from pydicom.dataset import Dataset
 
 from fileset import DIRECTORY_RECORDERS, FileSet
 from fileset.adding import read_ahead as reading
-from fileset.adding.add import Offered, offer
 from fileset.adding.candidate import AddReport, Candidate, Result
 from fileset.adding.find import FoundFile, find_files
+from fileset.adding.offer import Offered, offer
 from ledger.errors import InstanceError
 
 SHIPPED = Path(pydicom.__file__).parent / "data" / "test_files"
@@ -90,7 +90,7 @@ def test_a_file_that_is_warned_about_is_warned_about_here(
         return real(path, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr("fileset.adding.read_ahead.read_path", read_path)
-    monkeypatch.setattr("fileset.adding.add.read_path", read_path)
+    monkeypatch.setattr("fileset.adding.offer.read_path", read_path)
     with pytest.warns(UserWarning, match="is odd") as caught:
         assert len(list(offer(find_files([tmp_path], recursive=True)))) == 20
     assert sum(warning.category is UserWarning for warning in caught) == 2

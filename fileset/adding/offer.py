@@ -1,0 +1,65 @@
+"""Offering files to be added: what reading each of them gives, whatever that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
+
+from attrs import frozen
+
+from fileset.adding.candidate import Candidate, Outcome, Result, read_path
+from fileset.adding.find import FoundFile
+from fileset.adding.read_ahead import read_ahead
+from fileset.adding.recorders import overridden_recorders
+from ledger.errors import InstanceError, NotDicomError, RecordError
+
+Offered: TypeAlias = Candidate | Result
+"""What reading a file gave: an instance that can be added, or the account of why not."""
+
+
+def offer(
+    files: Iterable[FoundFile],
+    *,
+    complete: bool = False,
+    contents: bool = True,
+    headers: bool = False,
+) -> Iterator[Offered]:
+    """Yield what reading each of `files` gives; a bad file is an account, not an exception.
+
+    With `complete`, what the directory records must have and an instance lacks is invented.
+    Without `contents` or `headers` the candidates may lack them: that makes it faster.
+    """
+    recorders = overridden_recorders()
+    if recorders or headers:
+        ahead: Iterable[tuple[FoundFile, Candidate | None]] = ((file, None) for file in files)
+    else:
+        ahead = read_ahead(files, complete=complete, contents=contents)
+    for (path, skipped), candidate in ahead:
+        if candidate is not None:
+            yield candidate
+            continue
+        if skipped is not None:
+            yield Result(path, Outcome.SKIPPED, reason=skipped)
+            continue
+        try:
+            # Values of elements that records don't hold may be asked for.
+            yield read_path(
+                path, complete=complete, contents=contents or headers, recorders=recorders
+            )
+        except NotDicomError as exc:
+            yield Result(path, Outcome.NOT_DICOM, reason=exc.reason)
+        except RecordError as exc:
+            yield Result(path, Outcome.REJECTED, reason=exc.reason, completable=not complete)
+        except InstanceError as exc:
+            yield Result(path, Outcome.REJECTED, reason=exc.reason)
+
+
+@frozen
+class Offers:
+    """What is offered, made anew each time that it is gone over."""
+
+    make: Callable[[], Iterable[Offered]]
+
+    def __iter__(self) -> Iterator[Offered]:
+        """Yield what is offered now."""
+        return iter(self.make())
