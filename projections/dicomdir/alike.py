@@ -12,21 +12,17 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
-from ledger.tags import (
-    LOWER_OFFSET,
-    MANAGED,
-    NEXT_OFFSET,
-    REFERENCED_FILE_ID,
-    REFERENCED_SOP_INSTANCE_UID,
-)
+from ledger.elements import canonical, iterate_items, read_header
+from ledger.errors import ElementsError
+from ledger.tags import LOWER_OFFSET, NEXT_OFFSET, REFERENCED_FILE_ID, REFERENCED_SOP_INSTANCE_UID
 from projections.dicomdir.decoded_directory import DecodedRecord, components, text
 
 _VARIANTS: Final = 4  # shapes of one length, the newest first
-_MAX_SIZE: Final = 4096  # bytes of a record that are compared
-_OWN: Final = (NEXT_OFFSET, LOWER_OFFSET, REFERENCED_FILE_ID, REFERENCED_SOP_INSTANCE_UID)
+_MAX_SIZE: Final = 1 << 14  # bytes of a record that are compared: some have a small image
+_LINKS: Final = (NEXT_OFFSET, LOWER_OFFSET)
+_OWN: Final = (*_LINKS, REFERENCED_FILE_ID, REFERENCED_SOP_INSTANCE_UID)
 """Of what the writer of a DICOMDIR sets, that in which the records of a series differ."""
 
-_header = Struct("<HHxxH").unpack_from
 _from_bytes = int.from_bytes
 _new = tuple.__new__  # of a named tuple: its own constructor takes twice as long
 
@@ -80,34 +76,58 @@ class Shapes:
         return None
 
     def learn(self, data: bytes, start: int, stop: int, record: DecodedRecord) -> None:
-        """Remember the shape of a record whose elements all have 16-bit lengths, now and then.
-
-        What never comes again costs little so.
-        """
+        """Remember the shape of a record, now and then: what never comes again costs little so."""
         size = stop - start
         misses = self._misses[size] = self._misses.get(size, 0) + 1
-        if not misses & (misses - 1) and size <= _MAX_SIZE:
-            others = self._by_size.get(size, ())[: _VARIANTS - 1]
-            self._by_size[size] = (_shape(data[start:stop], record), *others)
+        if misses & (misses - 1) or size > _MAX_SIZE:
+            return
+        try:
+            shape = _shape(data[start:stop], record)
+        except ElementsError:
+            return
+        if shape is not None:
+            self._by_size[size] = (shape, *self._by_size.get(size, ())[: _VARIANTS - 1])
 
 
-def _shape(data: bytes, record: DecodedRecord) -> _Shape:
-    mask = bytearray()
+def _shape(data: bytes, record: DecodedRecord) -> _Shape | None:
+    """Return the shape of a `record` whose elements are `data`.
+
+    `None` if it does not hold them as they stand: the managed ones, and behind these all others.
+    """
+    rest = len(data) - len(record.elements)
+    if record.left_out or canonical(data) != data or data[rest:] != record.elements:
+        return None
+    mask = bytearray(_mask(data))
     own = dict.fromkeys(_OWN, "0s")
-    end = rest = len(data)
-    form, taken, at = "<", 0, 0
-    while at < end:
-        group, number, length = _header(data, at)
-        tag, value, at = group << 16 | number, at + 8, at + 8 + length
-        is_alike = tag in MANAGED and tag not in _OWN
-        mask += b"\xff" * 8 + (b"\xff" if is_alike else b"\0") * length
+    taken = at = 0
+    while at < rest:
+        tag, _, length, start = read_header(data, at, rest)
+        at = start + length
         if tag in _OWN:
-            form_of = "I" if tag in {NEXT_OFFSET, LOWER_OFFSET} else f"{length}s"
-            own[tag] = f"{value - taken}x{form_of}"
+            is_link = tag in _LINKS and length == 4
+            own[tag] = f"{start - taken}x{'I' if is_link else f'{length}s'}"
             taken = at
-        elif tag not in MANAGED:
-            rest = min(rest, value - 8)
-    form += "".join(own.values()) + f"{rest - taken}x{end - rest}s"
+        else:
+            mask[start:at] = b"\xff" * length
+    if not all(own[tag].endswith("I") for tag in _LINKS):
+        return None
+    form = f"<{''.join(own.values())}{rest - taken}x{len(data) - rest}s"
     number = _from_bytes(mask, "little")
     fixed = _from_bytes(data, "little") & number
     return _Shape(number, fixed, Struct(form).unpack_from, record)
+
+
+def _mask(data: bytes) -> bytes:
+    """Return a mask of canonical elements that leaves out their values, as deep as they go."""
+    parts: list[bytes] = []
+    offset, end = 0, len(data)
+    while offset < end:
+        _, code, length, start = read_header(data, offset, end)
+        stop = start + length
+        parts.append(b"\xff" * (start - offset))
+        if code == b"SQ":
+            parts += [b"\xff" * 8 + _mask(item) for item in iterate_items(data[start:stop])]
+        else:
+            parts.append(bytes(length))
+        offset = stop
+    return b"".join(parts)

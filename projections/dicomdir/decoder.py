@@ -201,8 +201,7 @@ def _read_records(
             record = _read_plain_record(data, begin, start, stop)
             if record is None:
                 record = _record_of(begin, data[start:stop], name)
-            else:
-                shapes.learn(data, start, stop, record)
+            shapes.learn(data, start, stop, record)
         records.append(record)
     if delimited or offset > end:
         raise TruncatedError("the Directory Record Sequence ends within a record", name=name)

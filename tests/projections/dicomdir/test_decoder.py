@@ -473,9 +473,9 @@ def series(draw: st.DrawFn) -> bytes:
         for number in range(draw(st.integers(1, 6))):
             digit = str(number).encode()
             of_this = encode(
-                Element(each.tag, each.vr, each.value[:-1] + digit if each.value else b"")
+                each if each.vr == "SQ" else each._replace(value=each.value[:-1] + digit)
                 for each in iterate(elements)
-                if each.vr not in {"SQ", "OB", "UN"}
+                if each.value
             )
             named = reference and reference._replace(
                 file_id=f"A/B{number}", sop_instance_uid=f"1.2.{number}"
@@ -538,6 +538,38 @@ def test_of_a_long_series_few_records_are_taken_apart() -> None:
 
     assert counts[0] <= 6
     assert counts[1] <= 9  # as many as there are lengths
+
+
+def test_records_with_an_image_that_look_alike_are_read_at_once() -> None:
+    records = [
+        DirectoryRecord(
+            0,
+            "IMAGE",
+            encode(
+                [
+                    Element(0x00200013, "IS", b"%04d" % number),
+                    Element(0x00880200, "SQ", encode_items([icon(number)])),
+                ]
+            ),
+            Reference(f"A/B{number:04d}", CT, f"1.2.{number:04d}", EXPLICIT),
+        )
+        for number in range(50)
+    ]
+    data = encode_dicomdir(IDENTITY, records)
+    apart = decoding._record_of
+    with mock.patch.object(decoding, "_record_of", wraps=apart) as one:
+        directory = decode(data)
+
+    assert one.call_count == 1
+    assert [record.elements for record in directory.records] == [
+        record.elements for record in records
+    ]
+    assert directory == taken_apart(data)
+
+
+def icon(number: int) -> Elements:
+    size = Element(0x00280010, "US", b"\x08\0"), Element(0x00280011, "US", b"\x08\0")
+    return encode([*size, Element(0x7FE00010, "OW", bytes([number]) * 64)])
 
 
 # --- damaged ones ------------------------------------------------------------------------------
