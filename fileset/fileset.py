@@ -212,7 +212,8 @@ class FileSet:
                 "^": staged.creation
                 or bool(staged.metadata)
                 or staged.mends
-                or bool(staged.records),
+                or bool(staged.records)
+                or bool(staged.corrections),
             }
         )
 

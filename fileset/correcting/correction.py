@@ -142,7 +142,8 @@ def corrected_event(
     """Return the event that puts `candidate`, whose `content` is kept, in place of another one."""
     added = added_event(state, candidate, content, Placement.VAULT)
     values = {each.name: getattr(added, each.name) for each in fields(InstanceAdded)}
-    return InstanceCorrected(**{**values, "source": source}, replaces=replaced)
+    stead = state.hierarchy.stead(replaced, added.under)
+    return InstanceCorrected(**{**values, "source": source}, replaces=replaced, stead=stead)
 
 
 # --- the account ---------------------------------------------------------------------------------

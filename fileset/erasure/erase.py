@@ -117,7 +117,7 @@ class Eraser:
                         runs_of(plan.positions),
                         runs_of(plan.adopted),
                         tuple(plan.left.staying.items()),
-                        tuple(plan.corrected.items()),
+                        plan.corrected,
                     )
                 )
             excess = self._purge()

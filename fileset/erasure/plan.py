@@ -89,8 +89,8 @@ class ErasurePlan:
         The events that lose their payload.
     adopted : frozenset of int
         The instances among them that were on a medium when it was adopted.
-    corrected : mapping of int to int
-        Those among them that correct others, with what each of them replaces.
+    corrected : tuple of tuple of int
+        Those among them that correct others, with what each replaces and whose stead it takes.
     left : RecordsLeft
         The records that others stand under.
     quarantined : list of Quarantined
@@ -100,7 +100,7 @@ class ErasurePlan:
     erasure: Erasure
     positions: frozenset[int]
     adopted: frozenset[Handle]
-    corrected: Mapping[Handle, Handle]
+    corrected: tuple[tuple[Handle, Handle, int], ...]
     left: RecordsLeft
     quarantined: list[Quarantined]
 
@@ -144,7 +144,7 @@ def plan_erasure(
         room=tuple(room_for(repository, state, gone, excess)),
     )
     return ErasurePlan(
-        erasure, positions, frozenset(found.adopted), found.corrected, left, quarantined
+        erasure, positions, frozenset(found.adopted), tuple(found.corrected), left, quarantined
     )
 
 

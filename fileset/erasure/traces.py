@@ -49,7 +49,7 @@ class Traces:
     telling: list[tuple[int, Event]] = field(factory=list)
     rejected: list[str] = field(factory=list)
     strangers: list[tuple[int, Digest]] = field(factory=list)
-    corrected: dict[Handle, Handle] = field(factory=dict)
+    corrected: list[tuple[Handle, Handle, int]] = field(factory=list)
     media: dict[str, None] = field(factory=dict)
     exports: list[WriteExported] = field(factory=list)
     _root: str = ""
@@ -80,7 +80,7 @@ class Traces:
     def _take_added(self, position: int, event: InstanceAdded) -> None:
         self.positions.add(position)
         if isinstance(event, InstanceCorrected):
-            self.corrected[position] = event.replaces
+            self.corrected.append((position, event.replaces, event.stead))
         if event.source is not None:
             self.sources.add(event.source)
         if event.file_id is not None:

@@ -79,7 +79,10 @@ class InstancesCorrected(Event):
 class InstanceCorrected(InstanceAdded):
     """A SOP Instance takes the place of the one that it `replaces`, which it corrects.
 
-    It has its rank, and `content` of its own. All else is as for an instance that was added.
+    It has its rank, and `content` of its own. `stead` is the position that introduced what stands
+    where it, or the first record that it brings, is to stand among its siblings, 0 if it comes last
+    there: it is told here since what was corrected may be erased. All else is as for an
+    instance that was added.
     """
 
     TYPE = "instance-corrected"
@@ -91,6 +94,7 @@ class InstanceCorrected(InstanceAdded):
     WORDS: ClassVar[str] = "instance corrected"
 
     replaces: Handle = 0
+    stead: int = 0
 
     def handles(self) -> Collection[Handle]:
         return (self.replaces,)

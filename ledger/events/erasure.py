@@ -17,7 +17,7 @@ class Erased(Event):
 
     `type` is what the event was. Of one that added an instance, `parents` are the records that
     others stand under, below `under`, and `adopted` says whether the instance came with a medium.
-    One that corrected another one `replaces` that, else 0.
+    One that corrected another one `replaces` that, else 0, and stands in the `stead` of it.
     """
 
     TYPE = "erased"
@@ -29,6 +29,7 @@ class Erased(Event):
     under: RecordRef | None = None
     adopted: bool = False
     replaces: Handle = 0
+    stead: int = 0
 
     def line(self, naming: Naming, position: int) -> str:
         return f"erased: {self.type}"
@@ -61,10 +62,10 @@ class PayloadErased(Event):
 
     This event's change says who did it and why; it tells nothing of what was erased. Of the
     instances added there, the `adopted` ones came with a medium, and those `corrected`, given with
-    what each of them replaces, took the place of others. `records` gives, for each event
-    that introduced records which go, its position and how many of them stay: the first ones,
-    which a `RecordsKept` carries on. Appending this event is what erases: both happen or
-    neither.
+    what each of them replaces and whose stead it takes, took the place of others. `records` gives,
+    for each event that introduced records which go, its position and how many of them stay: the
+    first ones, which a `RecordsKept` carries on. Appending this event is what erases: both happen
+    or neither.
     """
 
     TYPE = "payload-erased"
@@ -74,7 +75,7 @@ class PayloadErased(Event):
     positions: tuple[tuple[int, int], ...]
     adopted: tuple[tuple[int, int], ...] = ()
     records: tuple[tuple[int, int], ...] = ()
-    corrected: tuple[tuple[Handle, Handle], ...] = ()
+    corrected: tuple[tuple[Handle, Handle, int], ...] = ()
 
     def each(self) -> Iterator[int]:
         """Yield the positions one by one."""

@@ -39,12 +39,12 @@ class Erasures:
         self._positions = _Runs()
         self._adopted = _Runs()
         self._kept: dict[int, RecordsKept] = {}
-        self._replaces: dict[int, int] = {}
+        self._corrected: dict[int, tuple[int, int]] = {}
         for event in events:
             if isinstance(event, PayloadErased):
                 self._positions.add(event.positions)
                 self._adopted.add(event.adopted)
-                self._replaces.update(event.corrected)
+                self._corrected.update((each[0], each[1:]) for each in event.corrected)
             elif isinstance(event, RecordsKept):
                 self._kept[event.of] = event
 
@@ -54,11 +54,12 @@ class Erasures:
 
     def in_place_of(self, position: int, type_name: str) -> Erased:
         """Return what stands for the erased event of a type at `position`."""
-        adopted, replaces = position in self._adopted, self._replaces.get(position, 0)
+        adopted = position in self._adopted
+        replaces, stead = self._corrected.get(position, (0, 0))
         kept = self._kept.get(position)
         if kept is None:
-            return Erased(type_name, adopted=adopted, replaces=replaces)
-        return Erased(type_name, kept.parents, kept.under, adopted, replaces)
+            return Erased(type_name, adopted=adopted, replaces=replaces, stead=stead)
+        return Erased(type_name, kept.parents, kept.under, adopted, replaces, stead)
 
 
 def runs_of(positions: Iterable[int]) -> tuple[tuple[int, int], ...]:

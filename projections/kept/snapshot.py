@@ -112,6 +112,11 @@ def to_plain(state: FileSetState) -> dict[str, Any]:
         "additions": _runs(leaf.handle for leaf in state.additions.values()),
         "removals": _runs(leaf.handle for leaf in state.removals.values()),
         "replaced": list(state.hierarchy.replaced.items()),
+        "steads": sorted(
+            (order, stead, branch.ref.position, branch.ref.index)
+            for branch in (state.hierarchy.root, *state.hierarchy.branches.values())
+            for order, stead in branch.steads.items()
+        ),
         "corrections": [[new.handle, old.handle] for new, old in state.corrections.items()],
         "undo": [_undoable_row(entry) for entry in state.history.undo],
         "redo": [_undoable_row(entry) for entry in state.history.redo],
@@ -281,7 +286,9 @@ def _fill_hierarchy(
         hierarchy.branches[branch.ref] = branch
     leaves = _LeafRows(document, columns, branches, records)
     for handle, replaced in document["replaced"]:
-        hierarchy.succeed(handle, replaced, leaves.home(handle), leaves.home(replaced))
+        hierarchy.succeed(handle, replaced)
+    for order, stead, *ref in document["steads"]:
+        hierarchy.branches.get(RecordRef(*ref), hierarchy.root).steads[order] = stead
     hierarchy.take_in(
         Deferred(leaves.row_of.items(), leaves.leaf),
         leaves.in_tree(),
@@ -384,11 +391,6 @@ class _LeafRows:
             rank,
             parent=branch if rank or file_id is not None else None,
         )
-
-    def home(self, handle: Handle) -> Branch | None:
-        """Return the record that an instance is directly below, `None` if it isn't known."""
-        row = self.row_of.get(handle)
-        return None if row is None else self._branches[self._columns[0][row]]
 
     def in_tree(self) -> dict[Branch, list[Handle]]:
         """Return the instances in the tree by the record that they are directly below."""

@@ -16,6 +16,8 @@ from ledger.events import (
     FileSetImported,
     Handle,
     InstanceAdded,
+    InstanceCorrected,
+    InstancesCorrected,
     MediumLeft,
     MediumLost,
     WriteAbandoned,
@@ -117,6 +119,8 @@ class Provenance:
     """Where the instances are on it."""
     _writes: dict[int, WriteStarted] = field(factory=dict)
     _effects: dict[str, Effects] = field(factory=dict)
+    _corrected: dict[Handle, Handle] = field(factory=dict)
+    """What took the place of which instance, until the event that tells of it."""
 
     def touches(self, recorded: Recorded) -> Iterator[Touch]:
         """Take the next event, and yield how it touched the instances."""
@@ -126,6 +130,8 @@ class Provenance:
             kind = TouchKind(event.TOUCH)
             touch = Touch(recorded.position, recorded.change, kind, event, (), came, went)
             yield from self._HANDLERS.get(kind, Provenance._named)(self, touch, event)
+        elif isinstance(event, InstanceCorrected):
+            self._corrected[event.replaces] = recorded.position
         elif isinstance(event, FileSetImported):
             self.medium = (event.root, event.dicomdir)
         elif isinstance(event, WriteStarted):
@@ -163,6 +169,13 @@ class Provenance:
     def _named(self, touch: Touch, event: Event) -> Iterator[Touch]:
         yield from self._on(touch, event.handles())
 
+    def _succeeded(self, touch: Touch, event: InstancesCorrected) -> Iterator[Touch]:
+        """Tell of corrections: those that were corrected go, and what replaces them comes."""
+        pairs = [(old, self._corrected.pop(old, old)) for old in event.instances]
+        went = tuple(old for old, _ in pairs if old in self.handles)
+        came = tuple(new for _, new in pairs if new in self.handles)
+        yield from self._on(evolve(touch, came=came, went=went), sorted((*went, *came)))
+
     def _stepped(self, touch: Touch, event: ChangeStep) -> Iterator[Touch]:
         yield from self._on(evolve(touch, of=event.change), sorted((*touch.came, *touch.went)))
 
@@ -195,6 +208,7 @@ class Provenance:
 
     _HANDLERS: ClassVar[dict[TouchKind, Callable[[Provenance, Touch, Any], Iterator[Touch]]]] = {
         TouchKind.ADDED: _added,
+        TouchKind.CORRECTED: _succeeded,
         TouchKind.UNDONE: _stepped,
         TouchKind.REDONE: _stepped,
         TouchKind.REVERTED: _stepped,

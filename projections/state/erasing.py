@@ -61,7 +61,8 @@ def matching(state: FileSetState, query: Mapping[str, str]) -> set[Handle]:
 def _other_versions(state: FileSetState, found: Collection[Handle]) -> set[Handle]:
     """Return what has to go with instances: what they correct, and what they were corrected to.
 
-    They are the same person's data. But a correction that stands says that it is not the person's.
+    They are the same person's data. But what is part of the File-set as corrected is another one's:
+    the correction says so.
     """
     hierarchy, going = state.hierarchy, set()
     for handle in found:
@@ -71,7 +72,7 @@ def _other_versions(state: FileSetState, found: Collection[Handle]) -> set[Handl
                 going.add(before)
     for new, old in sorted(hierarchy.replaced.items()):
         leaf = hierarchy.leaves[new]
-        if (old in found or old in going) and not leaf.is_live and leaf.file_id is None:
+        if (old in found or old in going) and not leaf.is_live:
             going.add(new)
     return going
 

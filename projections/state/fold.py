@@ -61,7 +61,7 @@ from ledger.journal.entries import Recorded
 from projections.dicomdir.definitions import FileSetIdentity
 from projections.errors import MisfitError
 from projections.state.listed import Listed
-from projections.state.nodes import Branch, Leaf
+from projections.state.nodes import Leaf
 from projections.state.revert import inverse
 from projections.state.state import FileSetState, Ghost, Writing, Written
 from projections.state.undo import (
@@ -176,15 +176,13 @@ def _instance_corrected(state: FileSetState, event: InstanceCorrected, change: s
     if standing is not None and standing.handle != replaced:
         raise MisfitError("another instance of the File-set has that SOP Instance UID")
     leaf = state.hierarchy.introduce(handle, event)
-    _take_place(state, handle, replaced, change, leaf.home)
+    state.hierarchy.take_stead(handle, event.stead, leaf.home)
+    _take_place(state, handle, replaced, change)
 
 
-def _take_place(
-    state: FileSetState, handle: Handle, replaced: Handle, change: str, home: Branch | None = None
-) -> None:
-    """Have an instance that corrects another one, below `home`, stand where that one did."""
-    former = state.hierarchy.leaves.get(replaced)
-    state.hierarchy.succeed(handle, replaced, home, former.home if former else None)
+def _take_place(state: FileSetState, handle: Handle, replaced: Handle, change: str) -> None:
+    """Have an instance be part of the File-set in place of the one that it corrects."""
+    state.hierarchy.succeed(handle, replaced)
     rank = state.rank(replaced)
     _change_rank(state, replaced, 0, change)
     _change_rank(state, handle, rank, change)
@@ -397,6 +395,7 @@ def _erased(state: FileSetState, event: Erased, change: str) -> None:
         if event.replaces not in state.ghosts or not state.ghosts[event.replaces].rank:
             raise MisfitError("what was corrected is erased with the correction")
         state.hierarchy.keep(handle, event)
+        state.hierarchy.take_stead(handle, event.stead, None)
         state.ghosts[handle] = Ghost(0, on_medium=False)
         _take_place(state, handle, event.replaces, change)
         return

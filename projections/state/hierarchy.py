@@ -189,31 +189,39 @@ class Hierarchy:
         self.resting[handle] = None
         return leaf
 
-    def succeed(
-        self, handle: Handle, replaced: Handle, home: Branch | None, former: Branch | None
-    ) -> None:
-        """Know that an instance, outside the tree yet, corrects the one `replaced`.
+    def stead(self, replaced: Handle, under: RecordRef | None) -> int:
+        """Return whose stead that takes which comes below a record with a correction, 0 for none.
 
-        They are directly below `home` and `former`, unless they are erased later. What it brings
-        takes the place among its siblings of what it replaces there, once that has
-        no live instances any more: so nothing else is numbered anew.
+        It is that of the instance `replaced`, or of what is above it there; if that is elsewhere,
+        of the one before that it corrected itself.
         """
+        home, handle = self._standing(under), replaced
+        while (leaf := self.leaves.get(handle)) is not None:
+            order, above = leaf.order, leaf.home
+            while above is not home and above.home is not None:
+                order, above = above.order, above.home
+            if above is home:
+                return home.steads.get(order, order)
+            handle = self.replaced.get(handle, 0)
+        return 0
+
+    def succeed(self, handle: Handle, replaced: Handle) -> None:
+        """Know that an instance, outside the tree yet, corrects the one `replaced`."""
         self.replaced[handle] = replaced
         first = self.first_version(replaced)
         self._versions.setdefault(first, [first]).append(handle)
-        if home is not None and former is not None:
-            self._take_stead(handle, home, replaced, former)
 
-    @staticmethod
-    def _take_stead(handle: Handle, home: Branch, replaced: Handle, former: Branch) -> None:
-        order = handle
-        while home.home is not None and home.ref.position == handle:
-            order, home = home.order, home.home
-        other, above = replaced, former
-        while above is not home and above.home is not None:
-            other, above = above.order, above.home
-        if above is home:
-            home.steads[order] = home.steads.get(other, other)
+    def take_stead(self, order: int, stead: int, home: Branch | None) -> None:
+        """Have what was introduced at `order` take the place among its siblings of another one.
+
+        It does once that has no live instances any more: so nothing else is numbered anew. That is
+        an instance directly below `home`, or the first of the records that came with it. With
+        neither left, nothing takes a place.
+        """
+        top = self.branches.get(RecordRef(order, 0))
+        home = home if top is None else top.home
+        if home is not None and stead:
+            home.steads[order] = stead
 
     def first_version(self, handle: Handle) -> Handle:
         """Return the instance that was added, of one that corrections took the place of."""
@@ -254,29 +262,30 @@ class Hierarchy:
         for handle in [handle for handle in self.leaves if handle in gone]:
             del self.leaves[handle]
             self.resting.pop(handle, None)
-        self._forget_versions(gone)
         for ref in going:
             self.varied.pop(self.branches.pop(ref), None)
+        self._forget_versions(gone)
         for branch in list(self.varied):
             if branch.variants is not None and not branch.variants.forget(gone):
                 branch.variants = None
                 del self.varied[branch]
 
     def _forget_versions(self, gone: Container[Handle]) -> None:
+        for branch in (self.root, *self.branches.values()):
+            if branch.steads:
+                branch.steads = {
+                    order: stead
+                    for order, stead in branch.steads.items()
+                    if order not in gone or RecordRef(order, 0) in self.branches
+                }
         kept = {
             new: old for new, old in self.replaced.items() if new not in gone and old not in gone
         }
         if len(kept) == len(self.replaced):
             return
-        lost = self.replaced.keys() - kept.keys()
-        for branch in (self.root, *self.branches.values()):
-            for order in branch.steads.keys() & lost:
-                del branch.steads[order]
-                branch.disorder()
-        self.replaced, self._versions = kept, {}
-        for new in sorted(kept):
-            first = self.first_version(new)
-            self._versions.setdefault(first, [first]).append(new)
+        self.replaced, self._versions = {}, {}
+        for new, old in kept.items():
+            self.succeed(new, old)
 
     def needed(self, gone: Container[Handle]) -> set[RecordRef]:
         """Return the records that instances stand under which are not `gone`."""

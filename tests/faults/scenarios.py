@@ -36,6 +36,7 @@ from fileset.adding.candidate import AddReport, Outcome
 from fileset.adoption.index_journal import begin_index, complete_index, end_index, kept_index
 from fileset.adoption.make_dicomdir import Indexer
 from fileset.checking.findings import RepositoryFindingKind
+from fileset.correcting.correct import CorrectionOutcome
 from fileset.erasure.erase import Eraser
 from fileset.medium.export import Exporter
 from fileset.medium.write import Writer
@@ -497,6 +498,27 @@ def _prepare_export_onto(folder: Path) -> None:
     (folder / COPY / "README.TXT").write_bytes(b"not ours")
 
 
+def _correct(folder: Path) -> None:
+    """Correct values of a patient and of a study, whenever it is at one time."""
+    when = mock.patch("fileset.correcting.correct.moment_of", return_value="20260301120000")
+    with opened(folder) as fs, when:
+        found = fs.find(PatientID=_PATIENT)
+        report = fs.correct(found, {"PatientName": "Right^Name", "StudyID": "CORRECTED"})
+        if failed := report.of(CorrectionOutcome.FAILED):
+            raise PartlyError("; ".join(f"{each.uid}: {each.reason}" for each in failed))
+
+
+def _prepare_correct_adopted(folder: Path) -> None:
+    _foreign(folder, (*_CT[:2], *_CR, *_MR[:2]))
+    _adopt(folder)
+
+
+def _prepare_write_corrected(folder: Path) -> None:
+    with _written(folder, *_CT[:2], *_CR, *_MR[:2]):
+        pass
+    _correct(folder)
+
+
 def _prepare_gc(folder: Path) -> None:
     with _made(folder, *_CT[:2]) as fs:
         for path in _inputs(folder, *_MR):
@@ -676,6 +698,8 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ("undo", _prepare_undo, _undo),
         ("redo", _prepare_redo, _redo),
         ("settle", _prepare_settle, _settle),
+        ("correct", _prepare_remove, _correct),
+        ("correct-adopted", _prepare_correct_adopted, _correct),
         ("import-file-set", partial(_foreign, names=(*_CT, *_MR)), _adopt),
         ("import-journal", _prepare_import, _import),
         ("write-new", _prepare_write_new, _write_new),
@@ -686,6 +710,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ("write-swap", _prepare_write_swap, _write),
         ("write-removal", _prepare_write_removal, _write),
         ("write-restructure", _prepare_restructure, _write),
+        ("write-corrected", _prepare_write_corrected, _write),
         ("write-existing", _prepare_restructure, partial(_write, layout="existing")),
         ("write-resume", _prepare_resume, _write),
         ("write-named", _prepare_named, _write_named),

@@ -26,12 +26,15 @@ from ledger.events import (
     ChangeUndone,
     ConflictNoted,
     Content,
+    ElementCorrected,
     Event,
     FileSetCreated,
     InstanceAdded,
+    InstanceCorrected,
     InstanceRejected,
     InstanceRemoved,
     InstanceRestored,
+    InstancesCorrected,
     MismatchSettled,
     Placement,
     PositionTagged,
@@ -98,8 +101,8 @@ def study(uid: str, day: int = 2) -> Record:
     return record("STUDY", uid=(0x0020000D, "UI", uid), date=date)
 
 
-def series(uid: str) -> Record:
-    return record("SERIES", uid=(0x0020000E, "UI", uid), modality=(0x00080060, "CS", "CT"))
+def series(uid: str, modality: str = "CT") -> Record:
+    return record("SERIES", uid=(0x0020000E, "UI", uid), modality=(0x00080060, "CS", modality))
 
 
 def image(number: int) -> Record:
@@ -116,7 +119,8 @@ def spec(number: int, home: int = 0, variant: int = 0) -> Spec:
     `home` chooses the records above it: images of two patients with two studies each, then
     a HANGING PROTOCOL at the top, PRIVATE ones at two depths, and an IMAGE below a PATIENT.
     `variant` gives other bytes under the same UID, another name to the patient, and another date
-    to a study; 2 that of 0, and a birth date besides.
+    to a study; 2 that of 0, and a birth date besides; 3 that of 1, another modality to a series,
+    and another number to an image.
     """
     uid = f"1.9.{number}"
     data = f"{uid} {home} {variant}".encode() * 20
@@ -133,11 +137,11 @@ def spec(number: int, home: int = 0, variant: int = 0) -> Spec:
             return Spec(uid, (patient(1, f"Name^{variant}"), image(number)), data)
     who, what = divmod(home, 2)
     above = [
-        patient(who, f"Name^{variant % 2}", "19700101" if variant > 1 else ""),
+        patient(who, f"Name^{variant % 2}", "19700101" if variant == 2 else ""),
         study(f"1.2.{who}.{what}", 2 + variant % 2),
-        series(f"1.3.{who}.{what}"),
+        series(f"1.3.{who}.{what}", "MR" if variant == 3 else "CT"),
     ]
-    return Spec(uid, (*above, image(number)), data)
+    return Spec(uid, (*above, image(number + 10 * (variant == 3))), data)
 
 
 # --- the model -----------------------------------------------------------------------------------
@@ -147,13 +151,15 @@ def spec(number: int, home: int = 0, variant: int = 0) -> Spec:
 class Entry:
     """An instance as the model knows it; `where` are the positions that brought its records.
 
-    `said` is what it says of them: those of an adopted instance are the ones on the medium.
+    `said` is what it says of them: those of an adopted instance are the ones on the medium. One
+    that corrects another one `replaces` that.
     """
 
     handle: int
     spec: Spec
     where: tuple[int, ...]
     said: tuple[Record, ...] = field(default=Factory(lambda it: it.spec.records, takes_self=True))
+    replaces: int | None = None
 
 
 @define
@@ -179,6 +185,8 @@ class Model:
     settled: int = 0
     writing: Wanted | None = None
     tags: dict[str, int] = field(factory=dict)
+    steads: dict[tuple[int, ...], int] = field(factory=dict)
+    """Whose place among its siblings takes what a correction brought."""
 
     def live(self) -> set[int]:
         return set(self.now.ranks)
@@ -217,7 +225,45 @@ class Model:
         }
 
     def in_tree_order(self) -> list[Entry]:
-        return sorted((self.entries[h] for h in self.now.ranks), key=lambda e: e.where)
+        """Return the live instances in the order of the tree: that in which the records came.
+
+        What a correction brought stands where that was which it took the place of, once nothing
+        below that is live.
+        """
+        alive = {
+            self.entries[h].where[:depth]
+            for h in self.now.ranks
+            for depth in range(1, len(self.entries[h].where) + 1)
+        }
+
+        def place(entry: Entry) -> list[tuple[int, int]]:
+            found = []
+            for depth, order in enumerate(entry.where):
+                above = entry.where[:depth]
+                stead = self.steads.get((*above, order), order)
+                is_vacant = (*above, stead) not in alive
+                found.append((stead if is_vacant else order, order))
+            return found
+
+        return sorted((self.entries[h] for h in self.now.ranks), key=place)
+
+    def versions(self, handle: int) -> set[int]:
+        """Return an instance and all that it corrects or that correct it."""
+        found, size = {handle}, 0
+        while len(found) > size:
+            size = len(found)
+            links = [(h, e.replaces) for h, e in self.entries.items() if e.replaces]
+            found |= {end for link in links if found & set(link) for end in link}
+        return found
+
+    def corrections(self) -> dict[int, int]:
+        """Return the additions that correct a removal, or that one corrects, each with that."""
+        found = {}
+        for handle in sorted(self.additions()):
+            others = sorted(self.versions(handle) & self.removals())
+            if others and others[0] not in found.values():
+                found[handle] = others[0]
+        return found
 
     def in_iteration_order(self) -> list[Entry]:
         ranks = self.now.ranks
@@ -320,6 +366,22 @@ class Model:
             where += (chosen.where[depth] if chosen else handle,)
         return Entry(handle, spec_, (*where, handle))
 
+    def correct(self, handle: int, spec_: Spec, replaced: int) -> None:
+        """Have a new instance take the place of the one `replaced`, which it corrects."""
+        entry = self.place(handle, spec_)
+        entry.replaces = replaced
+        self.entries[handle] = entry
+        above = entry.where[: entry.where.index(handle)]
+        before: int | None = replaced
+        while before is not None:
+            where = self.entries[before].where
+            if where[: len(above)] == above:
+                other = where[len(above)]
+                self.steads[*above, handle] = self.steads.get((*above, other), other)
+                break
+            before = self.entries[before].replaces
+        self.now.ranks[handle] = self.now.ranks.pop(replaced)
+
 
 def things(wanted: Wanted) -> dict[Thing, Any]:
     """Return all there is to a File-set by one key each: an instance, a field, or a patient."""
@@ -385,7 +447,7 @@ class Author:
             self._step(args[0], self.model.undo, self.model.redo, ChangeUndone)
         elif name == "redo":
             self._step(args[0], self.model.redo, self.model.undo, ChangeRedone)
-        elif name in ("add", "add_spec", "remove", "set", "settle", "many"):
+        elif name in ("add", "add_spec", "correct", "remove", "set", "settle", "many"):
             self._change(args[0] if name == "many" else [command])
         else:
             getattr(self, f"_{name}")(*args)
@@ -407,6 +469,14 @@ class Author:
         model = self.model
         if wanted.uid in self.state.live:
             return
+        since = [
+            handle
+            for handle, entry in model.entries.items()
+            if entry.spec.uid == wanted.uid and model.versions(handle) & model.live()
+        ]
+        assert bool(self.state.other_version(wanted.uid, wanted.content.digest)) == bool(since)
+        if since:  # it was corrected since, or its correction was undone
+            return
         on_medium = [h for h in model.removals() if model.entries[h].spec == wanted]
         if on_medium:
             self._append(InstanceRestored(on_medium[0]))
@@ -417,6 +487,20 @@ class Author:
         self._append(added(self.state, wanted))
         model.entries[handle] = entry
         model.now.ranks[handle] = handle
+
+    def _correct(self, number: int, to: int, home: int = 0, variant: int = 0) -> None:
+        """Have an instance be the one `to` of the pool, unless it is, or another has its UID."""
+        leaf, wanted = self.state.live.get(f"1.9.{number}"), spec(to, home, variant)
+        if leaf is None or wanted == self.model.entries[leaf.handle].spec:
+            return
+        if self.state.live.get(wanted.uid, leaf) is not leaf:
+            return
+        handle = len(self.events) + 1
+        event = corrected(self.state, wanted, leaf.handle)
+        self.model.correct(handle, wanted, leaf.handle)
+        self._append(event)
+        name = ElementCorrected("PatientName", f"Name^{number}", f"Name^{variant}")
+        self._append(InstancesCorrected((leaf.handle,), (name,)))
 
     def _remove(self, number: int) -> None:
         leaf = self.state.live.get(f"1.9.{number}")
@@ -544,6 +628,14 @@ def added(state: FileSetState, spec_: Spec) -> InstanceAdded:
     )
 
 
+def corrected(state: FileSetState, spec_: Spec, replaced: int) -> InstanceCorrected:
+    """Return the event that puts an instance in place of the one `replaced`."""
+    event = added(state, spec_)
+    values = {each.name: getattr(event, each.name) for each in fields(InstanceAdded)}
+    stead = state.hierarchy.stead(replaced, event.under)
+    return InstanceCorrected(**values, replaces=replaced, stead=stead)
+
+
 # --- looking at states ---------------------------------------------------------------------------
 
 
@@ -662,8 +754,17 @@ def fingerprint(commands: Iterable[Command]) -> str:
 
 _numbers = st.integers(0, 4)
 _homes = st.sampled_from([0, 0, 0, 1, 2, 3, 4, 5, 6, 7])
-_variants = st.integers(0, 2)
+_variants = st.integers(0, 3)
 adds = st.tuples(st.just("add"), _numbers, _homes, _variants)
+corrections = st.integers(0, 4).flatmap(
+    lambda number: st.tuples(
+        st.just("correct"),
+        st.just(number),
+        st.sampled_from([number, number, number, 4, 5, 6]),
+        _homes,
+        _variants,
+    )
+)
 removes = st.tuples(st.just("remove"), _numbers)
 settings_ = st.one_of(
     st.tuples(st.just("set"), st.just("id"), st.sampled_from([None, "SET", "OTHER"])),
@@ -674,7 +775,7 @@ settings_ = st.one_of(
     ),
 )
 settlements = st.tuples(st.just("settle"), st.integers(0, 1))
-single = st.one_of(adds, adds, removes, settings_, settlements)
+single = st.one_of(adds, adds, corrections, removes, settings_, settlements)
 changes = st.one_of(
     single, single, st.tuples(st.just("many"), st.lists(single, min_size=1, max_size=4))
 )
@@ -696,8 +797,9 @@ commands = st.one_of(changes, changes, changes, steps, writes, reverts, st.one_o
 
 
 def programs(max_size: int = 25) -> st.SearchStrategy[list[Command]]:
-    """Strategy for lists of commands."""
-    return st.lists(commands, max_size=max_size)
+    """Strategy for lists of commands, half of them long ones, in which much has happened."""
+    some = st.lists(commands, max_size=max_size)
+    return st.one_of(some, st.lists(commands, min_size=max_size * 2 // 3, max_size=max_size))
 
 
 def prefixes(events: Sequence[Recorded]) -> Iterator[Sequence[Recorded]]:

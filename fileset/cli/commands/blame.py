@@ -149,7 +149,8 @@ def _done(group: list[Touch], wording: Wording, *, alone: bool) -> str:
     first = group[0]
     if isinstance(first.event, ChangeStep):
         return f"{_moved(first, alone=alone)}: {first.event.summary(wording)}"
-    handles = {handle for touch in group for handle in touch.instances}
+    is_correction = first.kind is TouchKind.CORRECTED  # which touches each as it was and as it is
+    handles = {h for touch in group for h in (touch.went if is_correction else touch.instances)}
     return _TEMPLATES[first.kind].format(
         what="" if alone else f"{count(len(handles), 'instance')} ",
         root=first.root,

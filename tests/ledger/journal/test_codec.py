@@ -122,7 +122,7 @@ CT = InstanceAdded(
     file_id="PT000000/ST000000/SE000000/IM000000",
     differing=(Variant(RecordRef(3, 0), STUDY),),
 )
-CORRECTED = InstanceCorrected(**attrs.asdict(CT, recurse=False), replaces=3)
+CORRECTED = InstanceCorrected(**attrs.asdict(CT, recurse=False), replaces=3, stead=2)
 GOLDEN_EVENTS: list[Event] = [
     FileSetCreated("1.2.3", "MY_SET"),
     FileSetImported(
@@ -181,7 +181,7 @@ GOLDEN_EVENTS: list[Event] = [
     PatientNameNoted(9, RecordRef(3, 0), "Doe^Jane", "Doe^Joan"),
     RecordMended("sop-instance-uid", 1024, "DISC/IM1", "1.2.3", "1.2.4", 9),
     RecordsKept(3, (PERSON,), RecordRef(2, 1)),
-    PayloadErased(((3, 5), (9, 9)), ((4, 4),), ((3, 1),), ((9, 3),)),
+    PayloadErased(((3, 5), (9, 9)), ((4, 4),), ((3, 1),), ((9, 3, 2),)),
     ErasureCompleted(14),
     JournalRecovered(12, 14, DIGEST),
 ]

@@ -172,6 +172,8 @@ def test_the_existing_layout_moves_nothing_and_gives_free_names(
     for leaf, path in found.items():
         if leaf.file_id is not None:
             assert path == leaf.file_id
+        elif leaf in state.corrections:
+            assert path == state.corrections[leaf].file_id
         else:
             assert path.upper() not in held
             assert path.upper() not in {name.upper() for name in occupied}
@@ -226,6 +228,85 @@ def adopted(paths: dict[str, Spec]) -> Author:
         event = added(author.state, one)
         author.commit([evolve(event, placement=Placement.ROOT, file_id=path, source=None)])
     return author
+
+
+def drawn(wanted: Spec) -> tuple[int, int]:
+    """Return the number and the home that an instance of the pool has."""
+    number = int(wanted.uid.removeprefix("1.9."))
+    homes = (home for home in range(20) for variant in range(4))
+    variants = (variant for home in range(20) for variant in range(4))
+    return next(
+        (number, home)
+        for home, variant in zip(homes, variants, strict=True)
+        if spec(number, home, variant) == wanted
+    )
+
+
+def planned(author: Author, layout: str) -> dict[str, bytes]:
+    """Return the files that a write would leave on the medium, by their File IDs."""
+    files = plan_write(author.state, "/medium", layout).files
+    return {path: author.model.entries[leaf.handle].spec.data for path, leaf in files.items()}
+
+
+def file_ids(author: Author, layout: str) -> dict[str, str]:
+    files = plan_write(author.state, "/medium", layout).files
+    return {leaf.uid: path for path, leaf in files.items()}
+
+
+written = st.tuples(programs(15), st.sampled_from(sorted(LAYOUTS))).map(
+    lambda drawn: [*drawn[0], ("write", drawn[1])]
+)
+
+
+@given(written, st.integers(0, 4), st.integers(0, 7), st.integers(0, 3), st.booleans())
+def test_a_corrected_instance_has_its_file_id_and_no_other_one_moves(
+    program: list[Command], number: int, home: int, variant: int, is_renamed: bool
+) -> None:
+    author = Author().run(program)
+    layout = program[-1][1]
+    leaf = author.state.live.get(f"1.9.{number}")
+    if leaf is None:
+        return
+    if layout == "pydicom":  # whose File IDs say of which patient, study and series it is
+        _, home = drawn(author.model.entries[leaf.handle].spec)
+    before, was = planned(author, layout), file_ids(author, layout)
+    to = 9 if is_renamed else number
+
+    if not author.do(("correct", number, to, home, variant)):
+        return
+    is_ = file_ids(author, layout)
+    assert {**is_, f"1.9.{number}": is_[f"1.9.{to}"]} == {**was, f"1.9.{to}": was[leaf.uid]}
+    author.do(("write", layout))
+    author.do(("undo", 1))
+    assert planned(author, layout) == before
+
+
+@given(written, st.integers(0, 1), st.booleans())
+def test_a_patient_who_gets_another_id_moves_no_file(
+    program: list[Command], who: int, is_at_once: bool
+) -> None:
+    author = Author().run(program)
+    layout = program[-1][1]
+    all_ = [drawn(entry.spec) for entry in author.model.in_tree_order()]
+    theirs = [(number, home) for number, home in all_ if home in (2 * who, 2 * who + 1)]
+    if any(home in (6, 7) and who == home % 2 for _, home in all_) or not theirs:
+        return  # what is below the patient alone stays
+    was = file_ids(author, layout)
+
+    there = [("correct", number, number, home + 8, 0) for number, home in theirs]
+    back = [("correct", number, number, home, 1) for number, home in theirs]
+    for commands in (there, back, there):
+        author.run([("many", commands)] if is_at_once else commands)
+        assert file_ids(author, layout) == was
+        author.do(("write", layout))
+    assert file_ids(author, layout) == was
+
+
+def test_an_instance_that_is_corrected_there_and_back_has_its_place_again() -> None:
+    author = Author().run([*(("add", number, 0, 0) for number in range(3)), ("write", "pydicom")])
+    was = file_ids(author, "pydicom")
+    author.run([("correct", 0, 0, 2, 0), ("correct", 0, 0, 0, 1)])
+    assert file_ids(author, "pydicom") == was
 
 
 def test_additions_go_beside_their_siblings() -> None:

@@ -20,7 +20,9 @@ from ledger.events import (
     Event,
     Handle,
     InstanceAdded,
+    InstanceCorrected,
     InstanceRemoved,
+    InstancesCorrected,
     PayloadErased,
     Record,
     RecordsKept,
@@ -59,8 +61,8 @@ def concerns(event: Event, position: int, gone: set[Handle], left: RecordsLeft) 
     match event:
         case InstanceAdded():
             return position in gone
-        case ConflictNoted():
-            return event.instance in gone
+        case ConflictNoted() | InstancesCorrected():
+            return bool(gone.intersection(event.handles()))
         case RecordsKept():
             return event.of in left.staying
     return False
@@ -72,7 +74,13 @@ def erase(author: Author, query: dict[str, str]) -> set[Handle]:
     settle(author, gone)
     left = records_left(author.state, gone)
     positions = [r.position for r in author.events if concerns(r.event, r.position, gone, left)]
-    author.commit([*left.kept, PayloadErased(runs_of(positions), (), tuple(left.staying.items()))])
+    corrected = tuple(
+        (r.position, r.event.replaces, r.event.stead)
+        for r in author.events
+        if isinstance(r.event, InstanceCorrected) and r.position in gone
+    )
+    staying = tuple(left.staying.items())
+    author.commit([*left.kept, PayloadErased(runs_of(positions), (), staying, corrected)])
     author.state.erasing = None  # completed, which is no part of these tests
     return gone
 

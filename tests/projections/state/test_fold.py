@@ -236,8 +236,14 @@ def test_pending_is_what_a_comparison_with_the_medium_gives(program: list[Comman
         author.do(command)
         state, staged = author.state, pending(author.state)
 
-        assert [leaf.handle for leaf in staged.additions] == sorted(model.additions())
-        assert [leaf.handle for leaf in staged.removals] == sorted(model.removals())
+        corrections = model.corrections()
+        assert [leaf.handle for leaf in staged.additions] == sorted(
+            model.additions() - corrections.keys()
+        )
+        assert [leaf.handle for leaf in staged.removals] == sorted(
+            model.removals() - set(corrections.values())
+        )
+        assert {new.handle: old.handle for old, new in staged.corrections} == corrections
         leaves = state.hierarchy.leaves.values()
         assert {leaf.handle for leaf in leaves if leaf.file_id is not None} == model.medium
         assert {leaf.handle for leaf in leaves if leaf.is_addition} == model.additions()
