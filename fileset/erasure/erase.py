@@ -22,6 +22,7 @@ from pathlib import Path
 
 from attrs import evolve
 
+from fileset.erasure.corrected import matching_with_former
 from fileset.erasure.mentions import Mentions
 from fileset.erasure.plan import Erasure, is_present, plan_erasure
 from fileset.erasure.room import refuse_without, room_to_complete
@@ -39,7 +40,7 @@ from ledger.journal.erasures import runs_of
 from ledger.vault.protocol import Excess
 from projections.medium.layouts import usual_layout
 from projections.medium.pending import pending
-from projections.state.erasing import KEYWORDS, identifiers, matching
+from projections.state.erasing import KEYWORDS, identifiers
 from projections.state.state import FileSetState
 
 
@@ -59,7 +60,7 @@ class Eraser:
         """
         _check(query)
         state = self._repository.refresh()
-        return plan_erasure(self._repository, state, matching(state, query), query).erasure
+        return plan_erasure(self._repository, state, self._matching(state, query), query).erasure
 
     def erase(
         self,
@@ -91,7 +92,7 @@ class Eraser:
         with repository.exclusively():
             completed = self.complete()
             state = repository.refresh()
-            gone = matching(state, query)
+            gone = self._matching(state, query)
             plan = plan_erasure(repository, state, gone, query)
             if not plan.is_needed:
                 return Erasure(completed=completed, mentions=plan.erasure.mentions)
@@ -129,6 +130,9 @@ class Eraser:
             change=change,
             completed=completed,
         )
+
+    def _matching(self, state: FileSetState, query: Mapping[str, str]) -> set[Handle]:
+        return matching_with_former(self._repository.vault, state, query)
 
     def complete(self) -> bool:
         """Complete an erasure that was interrupted; `False` if there is none."""

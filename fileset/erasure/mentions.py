@@ -46,13 +46,15 @@ class Mention:
 
     `position` is where in the journal it is, `None` for a file. `what` names the event's type, the
     part of its change, or the file, and `text` is what it says. It is `certain` unless only
-    part of the name is there, or the ID within a longer word.
+    part of the name is there, or the ID within a longer word. `remedy` is the command that removes
+    it, if there is one: then the File-set is to be written, and the person erased once more.
     """
 
     position: int | None
     what: str
     text: str
     certain: bool = True
+    remedy: str | None = None
 
 
 @define(slots=False)

@@ -8,9 +8,10 @@ from pathlib import Path
 from attrs import field, frozen
 
 from fileset.erasure.content import is_persons
+from fileset.erasure.corrected import corrected_that_tell
 from fileset.erasure.mentions import Mention, Mentions
 from fileset.erasure.room import Room, room_for
-from fileset.erasure.staying import corrected_that_tell, files_that_stay, mentions_that_stay
+from fileset.erasure.staying import files_that_stay, mentions_that_stay
 from fileset.erasure.traces import find_traces
 from fileset.quarantine.quarantine import Quarantine, Quarantined
 from fileset.repository.garbage import needed
@@ -18,7 +19,7 @@ from fileset.repository.repository import Repository
 from ledger.events import Handle
 from ledger.files import viewed
 from ledger.vault.protocol import Excess
-from projections.state.erasing import RecordsLeft, corrected_since, identifiers, records_left
+from projections.state.erasing import RecordsLeft, identifiers, records_left
 from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
@@ -113,7 +114,7 @@ class ErasurePlan:
 def plan_erasure(
     repository: Repository, state: FileSetState, gone: set[Handle], query: Mapping[str, str]
 ) -> ErasurePlan:
-    """Return how to erase the instances `gone`, which are those that `query` finds in `state`."""
+    """Return how to erase the instances `gone`, which are all that `query` finds in `state`."""
     left = records_left(state, gone)
     mentions = Mentions(identifiers(state, gone, query))
     found = find_traces(repository, state, gone, left, mentions)
@@ -137,7 +138,7 @@ def plan_erasure(
         mentions=(
             *mentions_that_stay(repository.journal, mentions, positions),
             *staying,
-            *corrected_that_tell(repository.vault, corrected_since(state, gone), mentions),
+            *corrected_that_tell(repository.vault, state, gone, mentions),
             *files_that_stay(repository.path, mentions),
         ),
         too_short=tuple(mentions.too_short()),

@@ -8,16 +8,13 @@ from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from fileset.erasure.content import file_tells, tells
+from fileset.erasure.content import file_tells
 from fileset.erasure.mentions import Mention, Mentions, decoded
 from fileset.quarantine.quarantine import FOLDER as QUARANTINE
 from fileset.repository.folder import CACHE, JOURNAL, VAULT
-from ledger.errors import VaultError
 from ledger.journal.entries import Stored
 from ledger.journal.protocol import Journal, body_of
 from ledger.vault.packs import is_pack
-from ledger.vault.protocol import Vault
-from projections.state.nodes import Leaf
 
 _RECORDS: Final = frozenset(("record", "parents", "differing", "elements", "file_meta"))
 _JOURNALS: Final = frozenset(f"{JOURNAL}{end}" for end in ("", "-journal", "-wal", "-shm"))
@@ -37,26 +34,6 @@ def mentions_that_stay(
                 yield from _mention(stored.position, what, text or "", mentions)
         if stored.payload and stored.position not in erased:
             yield from _of_event(stored, mentions)
-
-
-def corrected_that_tell(
-    vault: Vault, leaves: Iterable[Leaf], mentions: Mentions
-) -> Iterator[Mention]:
-    """Yield which of instances that were the person's, by mistake, still tell of the person.
-
-    They do in their Original Attributes Sequence (0400,0561), which says what was corrected.
-    """
-    for leaf in leaves:
-        if leaf.content is None:
-            continue
-        try:
-            with vault.view(leaf.content.digest) as view:
-                is_told = tells(view.pieces(), mentions)
-        except VaultError:  # it is gone, or damaged: nobody can read it
-            continue
-        if is_told:
-            text = f"SOP Instance {leaf.uid}: its Original Attributes Sequence"
-            yield Mention(leaf.handle, "corrected instance", text)
 
 
 def _of_event(stored: Stored, mentions: Mentions) -> Iterator[Mention]:

@@ -77,16 +77,6 @@ def _other_versions(state: FileSetState, found: Collection[Handle]) -> set[Handl
     return going
 
 
-def corrected_since(state: FileSetState, gone: Container[Handle]) -> list[Leaf]:
-    """Return the instances that stay and are what some of those `gone` were corrected to."""
-    hierarchy = state.hierarchy
-    return [
-        hierarchy.leaves[new]
-        for new in sorted(hierarchy.replaced)
-        if new not in gone and hierarchy.first_version(new) in gone
-    ]
-
-
 def _value(record: Record, tag: int) -> str | None:
     held = record.elements
     text = elements.plain_text(elements.find(held, tag), elements.character_set(held))
@@ -194,10 +184,19 @@ def identifiers(
     return Identifiers(
         frozenset(patients - {""}),
         frozenset(names - others - {""}),
-        frozenset(uids),
+        frozenset(uids - _uids_that_stay(state, gone, needed)),
         frozenset((names & others) - {""}),
         frozenset((ids | others) - patients - {""}),
     )
+
+
+def _uids_that_stay(
+    state: FileSetState, gone: Container[Handle], needed: Container[RecordRef]
+) -> set[str]:
+    """Return the UIDs of what stays: an instance that became another patient's keeps its own."""
+    hierarchy = state.hierarchy
+    uids = {leaf.uid for leaf in hierarchy.leaves.values() if leaf.handle not in gone}
+    return uids.union(branch.key for branch in hierarchy.branches.values() if branch.ref in needed)
 
 
 def _who_stay(

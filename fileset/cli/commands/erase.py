@@ -40,9 +40,9 @@ _MENTIONS: Final = 20  # of what stays that are told to people
         "quarantined": "the sources of the files that are deleted from the quarantine",
         "unclear": "how many files there can't be attributed to anybody: they stay",
         "media": "where they were written to, other than the medium of the File-set",
-        "mentions": "[{position, what, text, certain}]: texts and files that stay although they "
-        "hold, or may hold, the Patient ID, the name or a UID; the position is null "
-        "for a file",
+        "mentions": "[{position, what, text, certain, remedy}]: texts and files that stay although "
+        "they hold, or may hold, the Patient ID, the name or a UID; the position is null for a "
+        "file, and the remedy unless a command removes it",
         "too_short": "Patient IDs that are too short to be looked for in texts",
         "room": "[{folder, needed, free}]: how many bytes have to be free on each disk, and how "
         "many are",
@@ -194,5 +194,10 @@ def _mention_line(mention: Mention) -> str:
     tells = "identifies" if mention.certain else "may identify"
     if mention.position is None:
         return f"{mention.what} {tells} the person, and stays: {mention.text}"
+    if mention.remedy is not None:
+        return (
+            f"{mention.text} identifies the person, and stays: `{mention.remedy}` removes that; "
+            "then `fileset write`, and erase once more"
+        )
     what = mention.what if mention.what in _OF_CHANGES else f"event '{mention.what}'"
     return f"position {mention.position}: the {what} {tells} the person, and stays: {mention.text}"

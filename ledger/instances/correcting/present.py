@@ -38,6 +38,16 @@ def _look(ds: DataSet, wanted: Asked, values: dict[ElementPath, Body | None]) ->
                     _look(item, items[number], values)
 
 
+def items_of(source: Buffer | FileView, tag: int) -> Iterator[bytes]:
+    """Yield the items of a sequence in a DICOM file as they are encoded; raises as `values_of`."""
+    with opened(source) as (meta, data, offset):
+        ds = data_set_of(meta, data, offset)
+        for found in ds.elements((tag,)):
+            if found.tag == tag and ds.vr(found) == "SQ":
+                for item in ds.items(found):
+                    yield bytes(data[item.begin : item.after()])
+
+
 def uids_in(source: Buffer | FileView, tags: Collection[int]) -> dict[str, None]:
     """Return the UIDs that elements with one of `tags` have in a DICOM file, those in items too.
 
