@@ -10,7 +10,7 @@ from pydicom.filereader import read_dataset
 
 from ledger.dicom_json import to_json
 from ledger.elements import Element, Elements, encode
-from ledger.errors import CorrectionError
+from ledger.errors import CorrectionError, ElementsError
 from ledger.instances.correcting.skimming import Found
 from ledger.instances.correcting.structure import DataSet
 from ledger.instances.datasets import swapped, to_elements
@@ -35,7 +35,10 @@ def body_of_found(ds: DataSet, found: Found) -> Body:
     vr = ds.vr(found)
     if vr != "SQ":
         value = ds.value(found)
-        value = swapped(found.tag, vr, value) if ds.big_endian else value
+        try:
+            value = swapped(found.tag, vr, value) if ds.big_endian else value
+        except ElementsError as exc:
+            raise CorrectionError(f"{describe(found.tag)} can't be read: {exc}") from exc
         return body_of(found.tag, vr, value, ds.charset)
     content = bytes(ds.data[found.header : found.stop])
     return _body(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ledger.elements import KNOWN_VRS, LONG_VRS, pad
+from ledger.elements import KNOWN_VRS, pad
 from ledger.errors import CorrectionError
 from ledger.instances.character_sets import decoded, encoded
 from ledger.instances.correcting.bodies import body_of, body_of_found
@@ -13,12 +13,7 @@ from ledger.instances.correcting.edits import REMOVE, Edit, ElementPath, describ
 from ledger.instances.correcting.outcome import Change, Outcome
 from ledger.instances.correcting.skimming import Found
 from ledger.instances.correcting.structure import DataSet, creator_tag, dictionary_vrs
-from ledger.instances.correcting.values import (
-    LONGEST_SHORT,
-    NotInCharacterSetError,
-    UnfitError,
-    encode_value,
-)
+from ledger.instances.correcting.values import NotInCharacterSetError, UnfitError, encode_value
 from ledger.instances.datasets import swapped
 
 
@@ -61,7 +56,6 @@ class ElementEditor:
         raw = swapped(found.tag, vr, value) if ds.big_endian else value
         if not found.is_open and raw == ds.value(found):
             return
-        _check_length(edit, found.code, raw)
         after = body_of(found.tag, vr, value, text.charset)
         self._changed(ds, found, Change(edit.path, body_of_found(ds, found), after), value)
         self.put(ds, found, raw)
@@ -71,13 +65,12 @@ class ElementEditor:
         tag, vr = edit.path[-1], _vr_of_new(ds, edit)
         value = self._encode_in(ds, edit, vr, text)
         raw = swapped(tag, vr, value) if ds.big_endian else value
-        if not ds.implicit:
-            _check_length(edit, vr.encode(), raw)
         self._changed(
             ds, None, Change(edit.path, None, body_of(tag, vr, value, text.charset)), value
         )
-        element = ds.encoder.element(tag, vr, raw)
-        self._outcome.splices.put(at, at, [element], ds.enclosing(tag), tag=tag, depth=ds.depth)
+        self._outcome.splices.put(
+            at, at, [ds.encoder.element(tag, vr, raw)], ds.enclosing(tag), tag=tag, depth=ds.depth
+        )
 
     def replace_uids(self, ds: DataSet, found: Found) -> None:
         """Give `found` the new UIDs for those that it has."""
@@ -143,11 +136,6 @@ def encoded_value(edit: Edit, vr: str, charset: str) -> bytes:
         raise CorrectionError(
             f"{describe_path(edit.path)} can't have the value that was given: {exc}"
         ) from exc
-
-
-def _check_length(edit: Edit, code: bytes | None, raw: bytes) -> None:
-    if code is not None and code not in LONG_VRS and len(raw) > LONGEST_SHORT:
-        raise CorrectionError(f"{describe_path(edit.path)} takes up to {LONGEST_SHORT:,} bytes")
 
 
 def _vr_of_new(ds: DataSet, edit: Edit) -> str:

@@ -24,7 +24,7 @@ from ledger.elements import (
     format_tag,
     named_charset,
 )
-from ledger.errors import InstanceError
+from ledger.errors import CorrectionError, InstanceError
 from ledger.instances.correcting.edits import ElementPath
 from ledger.instances.correcting.skimming import Found, skim
 from ledger.instances.file_meta import Meta
@@ -32,6 +32,7 @@ from ledger.instances.walker import Sliced, Walker, describe, looks_implicit
 from ledger.tags import SPECIFIC_CHARACTER_SET
 from ledger.uids import EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
+_LONGEST: Final = 0xFFFFFFFE  # bytes: one more means that the length is undefined
 _DELIMITER: Final = 8  # bytes at the end of what has an undefined length
 
 
@@ -271,8 +272,14 @@ class Encoder:
         self._long = struct.Struct(order + "HH2sHI")
 
     def header(self, tag: int, code: bytes | None, length: int) -> bytes:
-        """Return the header of an element with the VR `code`, which Implicit VR leaves out."""
+        """Return the header of an element with the VR `code`, which Implicit VR leaves out.
+
+        `CorrectionError` where its length field can't hold the `length`.
+        """
         group, number = tag >> 16, tag & 0xFFFF
+        is_short = not (self.implicit or code is None or code in LONG_VRS)
+        if length > (0xFFFF if is_short else _LONGEST):
+            raise CorrectionError(f"{describe(tag)} would have {length:,} bytes: too many for it")
         if self.implicit or code is None:
             return self._plain.pack(group, number, length)
         if code in LONG_VRS:

@@ -20,8 +20,6 @@ _NUMBERS: Final = {
 }  # fmt: skip
 _SINGLE: Final = frozenset(("LT", "ST", "UR", "UT"))
 _TAG: Final = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
-LONGEST_SHORT: Final = 0xFFFE
-"""The most bytes in a value of a VR whose length has 16 bits (PS3.5 Section 7.1.2)."""
 
 
 class UnfitError(ValueError):
