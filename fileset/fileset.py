@@ -17,11 +17,12 @@ from typing import Any, Literal, Self, cast, overload
 from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
 
 from fileset.adding.add import Adder
-from fileset.adding.candidate import AddReport, Result
+from fileset.adding.candidate import Result
 from fileset.adding.coercing import Coercer
-from fileset.adding.find import find_files
+from fileset.adding.find import FoundFiles, find_files
 from fileset.adding.given import DSPathType, add_given, refer_to
 from fileset.adding.offer import Offers, offer
+from fileset.adding.report import AddReport
 from fileset.adoption.adopt import Doubt
 from fileset.adoption.existing import warn_of_syntax
 from fileset.adoption.load import load, read_existing
@@ -364,7 +365,11 @@ class FileSet:
             )
         if isinstance(coerce, str | os.PathLike):
             coerce = coercer(Path(coerce))
-        given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+        given: Iterable[str | os.PathLike[str]] = (
+            paths
+            if isinstance(paths, FoundFiles)
+            else ([paths] if isinstance(paths, str | os.PathLike) else list(paths))
+        )
         offered = Offers(lambda: offer(find_files(given, recursive=recursive), complete=complete))
         placement = Placement.REFERENCE if reference else Placement.VAULT
         adder = Adder(self._repository, reject_mismatched=reject_mismatched, coerce=coerce)

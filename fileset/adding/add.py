@@ -11,18 +11,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from fileset.adding.candidate import (
-    LARGE,
-    AddReport,
-    Candidate,
-    LargeFile,
-    Outcome,
-    Result,
-    absolute,
-)
+from fileset.adding.candidate import LARGE, Candidate, LargeFile, Outcome, Result, absolute
 from fileset.adding.coercing import Coerced, Coercer, Coercing
 from fileset.adding.faults import Fault, faults_of
 from fileset.adding.offer import Offered
+from fileset.adding.report import AddReport
 from fileset.python_gc import gc_seldom
 from fileset.repository.contents import Contents, take_in
 from fileset.repository.repository import Repository
@@ -146,7 +139,17 @@ class Adder:
         progress: OnResult | None,
         stop: Callable[[], bool] | None,
     ) -> AddReport:
-        with self._repository.change(reason), self._repository.vault.batch() as batch:
+        with self._repository.change(reason):  # what the batch knows is gone before it is appended
+            return self._add_to_vault(offered, placement, progress, stop)
+
+    def _add_to_vault(
+        self,
+        offered: Iterable[Offered],
+        placement: Placement,
+        progress: OnResult | None,
+        stop: Callable[[], bool] | None,
+    ) -> AddReport:
+        with self._repository.vault.batch() as batch:
             coercing = self._coerce(self._repository, batch) if self._coerce else None
 
             def add(candidate: Candidate) -> Result:
@@ -259,7 +262,7 @@ class Adder:
             handle, invented = removed.handle, _NONE
             emit(InstanceRestored(handle))
         else:
-            stored, added, invented = None, event(), taken.invented
+            stored, added, invented = None, event(), taken.invented or _NONE
             handle = emit(added)
             if coerced is not None:
                 added = coerced.correct(handle)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from enum import Enum
@@ -13,12 +12,12 @@ from functools import cached_property, partial
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from attrs import Factory, define, evolve, field, frozen
+from attrs import Factory, evolve, frozen
 
 from fileset.adding.recorders import Recorder, overridden_recorders
 from ledger.digest import digest_of
 from ledger.errors import InstanceError, NotDicomError, RecordError
-from ledger.events import Content, ElementCorrected, Handle, Record
+from ledger.events import Content, Handle, Record
 from ledger.files import FileStamp, FileView, open_content
 from ledger.instances import completion
 from ledger.instances.file_meta import PREFIX_END, is_dicom
@@ -88,60 +87,6 @@ class Result:
     faulty: bool = False
     completable: bool = False
     coerced: bool | None = None
-
-
-@define(repr=False)
-class AddReport:
-    """The account of everything that was offered: found = the sum of all outcomes.
-
-    `elements` says what was coerced on arrival in how many instances.
-    """
-
-    results: list[Result] = field(factory=list)
-    elements: tuple[tuple[ElementCorrected, int], ...] = ()
-
-    def __repr__(self) -> str:
-        """Return how many files were found, and what became of them."""
-        counts = " + ".join(f"{number} {outcome.value}" for outcome, number in self.counts.items())
-        return f"<AddReport: found {len(self.results)} = {counts or 0}>"
-
-    def __iter__(self) -> Iterator[Result]:
-        """Yield the results in the order of the files."""
-        return iter(self.results)
-
-    @property
-    def counts(self) -> Mapping[Outcome, int]:
-        """How many files had each outcome."""
-        return Counter(result.outcome for result in self.results)
-
-    @property
-    def has_failures(self) -> bool:
-        """Whether any file was offered and is not part of the File-set now."""
-        return any(result.outcome.is_failure for result in self.results)
-
-    @property
-    def is_incomplete(self) -> bool:
-        """Whether the user has to look at any file: also at one that was added."""
-        return self.has_failures or self.mismatched > 0 or self.faulty > 0
-
-    @property
-    def mismatched(self) -> int:
-        """How many were added and may be of another person than others with their Patient ID."""
-        return sum(result.mismatch and not result.outcome.is_failure for result in self.results)
-
-    @property
-    def faulty(self) -> int:
-        """How many were added with which the File-set breaks the Standard."""
-        return sum(result.faulty for result in self.results)
-
-    @property
-    def coerced(self) -> int:
-        """How many were added with other values than they arrived with."""
-        return sum(result.coerced is True for result in self.results)
-
-    def of(self, outcome: Outcome) -> list[Result]:
-        """Return the results with `outcome`."""
-        return [result for result in self.results if result.outcome is outcome]
 
 
 @frozen

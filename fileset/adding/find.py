@@ -8,6 +8,7 @@ from os.path import basename, isdir, islink
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from fileset.adding.paths import Paths
 from fileset.repository.folder import is_repository
 from ledger.files import dicomdirs
 from ledger.names import is_of_dicomdir
@@ -29,6 +30,24 @@ class FoundFile(NamedTuple):
     def __fspath__(self) -> str:
         """Return the path."""
         return self.path
+
+
+class FoundFiles:
+    """Found files that are gone through more than once, in few bytes each."""
+
+    def __init__(self, files: Iterable[FoundFile]) -> None:
+        self._paths = Paths()
+        self._skipped: dict[int, str] = {}
+        for path, skipped in files:
+            if skipped is not None:
+                self._skipped[len(self._paths)] = skipped
+            self._paths.append(path)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __iter__(self) -> Iterator[FoundFile]:
+        return map(FoundFile, self._paths, map(self._skipped.get, range(len(self))))
 
 
 def find_files(

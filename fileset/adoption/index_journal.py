@@ -15,7 +15,8 @@ from typing import Final
 
 from attrs import frozen
 
-from fileset.adding.candidate import AddReport, Outcome, Result
+from fileset.adding.candidate import Outcome, Result
+from fileset.adding.report import AddReport
 from fileset.errors import RefusedError
 from fileset.medium.guards import refuse_place
 from fileset.medium.write import Writer

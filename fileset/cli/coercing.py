@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from fileset.adding.candidate import AddReport
+from fileset.adding.report import AddReport
 from fileset.cli.command import PathType
 from fileset.cli.screen.differences import CORRECTED, correction_lines, corrections_document
 from fileset.cli.screen.output import Line, Shape, Span

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -19,8 +20,8 @@ class Blobs(Protocol):
         """Return what is kept under `name`, nothing where nothing is or it can't be read."""
         ...
 
-    def write(self, name: str, data: bytes) -> None:
-        """Keep `data` under `name`, whole or not at all; OSError if that can't be done."""
+    def write(self, name: str, pieces: Iterable[bytes | bytearray]) -> None:
+        """Keep `pieces` as one under `name`, or not at all; OSError if that can't be done."""
         ...
 
     def delete(self, name: str) -> None:
@@ -44,14 +45,14 @@ class FolderBlobs:
         except OSError:
             return b""
 
-    def write(self, name: str, data: bytes) -> None:
+    def write(self, name: str, pieces: Iterable[bytes | bytearray]) -> None:
         path = self._folder / name
         for left in self._folder.glob(f".{name}.*"):  # by a process that was killed
             left.unlink()
         fd, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=self._folder)
-        os.close(fd)
         try:
-            Path(temporary).write_bytes(data)
+            with os.fdopen(fd, "wb") as file:
+                file.writelines(pieces)
             Path(temporary).replace(path)
         except OSError:
             Path(temporary).unlink(missing_ok=True)

@@ -6,7 +6,7 @@ be deleted at any time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from fileset.repository.folder import SNAPSHOT, SUMMARY
@@ -60,7 +60,7 @@ class Caches:
             return
         # If it can't be kept now, not at every change from here.
         self._snapshot_position, self._snapshot_touched = position, touched
-        self._keep(SNAPSHOT, position, lambda chain_hash: snapshots.dump(state, chain_hash))
+        self._keep(SNAPSHOT, position, lambda chain_hash: snapshots.pieces(state, chain_hash))
 
     def summary(self) -> Summary | None:
         """Return the summary that is kept of the present state; `None` if it is of another one."""
@@ -69,7 +69,7 @@ class Caches:
     def keep_summary(self, summary: Summary) -> None:
         """Save what there is to tell of the present state."""
         self._keep(
-            SUMMARY, summary.position, lambda chain_hash: summaries.dump(summary, chain_hash)
+            SUMMARY, summary.position, lambda chain_hash: [summaries.dump(summary, chain_hash)]
         )
 
     # --- deleting --------------------------------------------------------------------------------
@@ -97,7 +97,9 @@ class Caches:
         """Return what was saved, nothing where nothing was."""
         return self._blobs.read(name) if self._blobs is not None else b""
 
-    def _keep(self, name: str, position: int, made_of: Callable[[str], bytes]) -> None:
+    def _keep(
+        self, name: str, position: int, made_of: Callable[[str], Iterable[bytes | bytearray]]
+    ) -> None:
         """Save what `made_of` makes of the chain hash at `position`.
 
         It is not saved while another process changes the repository or where one may not write.

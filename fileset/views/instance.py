@@ -72,7 +72,7 @@ class FileInstance:
             return "<FileInstance of a change that was taken back>"
         if self._handle not in self._view.state.hierarchy.leaves:
             return "<FileInstance that was erased>"
-        return f"<FileInstance {self._leaf.record.type} {self._leaf.uid}>"
+        return f"<FileInstance {self._leaf.record_type} {self._leaf.uid}>"
 
     @property
     def handle(self) -> Handle:
@@ -167,7 +167,7 @@ class FileInstance:
     @property
     def is_private(self) -> bool:
         """Whether a PRIVATE record references the instance."""
-        return self._leaf.record.type == "PRIVATE"
+        return self._leaf.record_type == "PRIVATE"
 
     @property
     def is_staged(self) -> bool:

@@ -16,7 +16,7 @@ from fileset.repository.contents import Contents
 from fileset.repository.repository import Repository
 from fileset.values import readable_element
 from ledger.elements import Element, encode, iterate, tag_bytes
-from ledger.events import Handle, Record
+from ledger.events import Handle
 from ledger.instances.datasets import to_dataset
 from ledger.tags import (
     IN_USE_FLAG,
@@ -79,7 +79,7 @@ class View:
         self._datasets = lru_cache(_DATASETS_KEPT)(
             lambda node, _record, _file_id: record_dataset(node)
         )
-        self._elements: dict[tuple[Branch | Leaf, int], tuple[Record, DataElement | None]] = {}
+        self._elements: dict[tuple[Branch | Leaf, int], tuple[bytes, DataElement | None]] = {}
 
     @property
     def file_set(self) -> Any:
@@ -131,19 +131,19 @@ class View:
         It is the same object, as long as the record is the same and not too many others are
         asked for.
         """
-        record = node.record
-        if record.elements.find(tag_bytes(tag)) < 0 and tag >> 16 != _DIRECTORY_GROUP:
+        held = node.packed if isinstance(node, Leaf) else node.record.elements
+        if held.find(tag_bytes(tag)) < 0 and tag >> 16 != _DIRECTORY_GROUP:
             return None
         kept = self._elements.get((node, tag))
-        if kept is not None and kept[0] is record:
+        if kept is not None and kept[0] is held:
             return kept[1]
         if tag >> 16 == _DIRECTORY_GROUP:
             return self.dataset(node).get(BaseTag(tag))
         self._let_go_of_old_nodes()
         if len(self._elements) >= _ELEMENTS_KEPT:
             self._elements.clear()
-        element = readable_element(record.elements, tag)
-        self._elements[node, tag] = record, element
+        element = readable_element(node.record.elements, tag)
+        self._elements[node, tag] = held, element
         return element
 
     def dataset(self, node: Branch | Leaf) -> Dataset:

@@ -15,7 +15,6 @@ from attrs import astuple, evolve
 from fileset.adding.add import Adder, other_version
 from fileset.adding.candidate import (
     LARGE,
-    AddReport,
     Candidate,
     LargeFile,
     Outcome,
@@ -27,6 +26,7 @@ from fileset.adding.coercing import Coercer
 from fileset.adding.find import FoundFile
 from fileset.adding.offer import Offered, offer
 from fileset.adding.recorders import overridden_recorders
+from fileset.adding.report import AddReport
 from fileset.errors import RefusedError
 from fileset.fileset import FileSet
 from fileset.quarantine.quarantine import WITHHELD, WITHHELD_OTHER, Quarantine
@@ -192,8 +192,7 @@ class Ingester:
         repository = self.file_set().repository
         if digest not in repository.vault:
             return False
-        live = repository.refresh().live.values()
-        if all(leaf.content is None or leaf.content.digest != digest for leaf in live):
+        if not any(leaf.has(digest) for leaf in repository.refresh().live.values()):
             return False
         return repository.vault.is_sound(digest)
 

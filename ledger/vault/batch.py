@@ -5,14 +5,40 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Final
 
 from ledger.digest import Digest, from_raw, to_raw
 from ledger.errors import VaultError
 from ledger.events import Content
 from ledger.vault.appender import Appender
 from ledger.vault.packs import CHUNK, PackEntry, PackReader
+
+_PLACE: Final = struct.Struct("<QQQ")  # pack, offset, length
+
+
+class Added:
+    """Entries that a batch has added, which may be a million, in few bytes each."""
+
+    def __init__(self) -> None:
+        self._places: dict[bytes, bytes] = {}
+
+    def add(self, entry: PackEntry) -> None:
+        raw, *place = entry
+        self._places[raw] = _PLACE.pack(*place)
+
+    def __contains__(self, raw: bytes) -> bool:
+        return raw in self._places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[PackEntry]:
+        """Yield the entries in the order of their digests."""
+        for raw in sorted(self._places):
+            yield PackEntry(raw, *_PLACE.unpack(self._places[raw]))
 
 
 class PackBatch:
@@ -27,7 +53,7 @@ class PackBatch:
         self.index_failed = False
         self.supersedes = False
         """Whether anything was stored anew that the vault has damaged."""
-        self.added: dict[bytes, PackEntry] = {}
+        self.added = Added()
         self._buffer: memoryview | None = None  # a new one for each file would cost page faults
 
     def has(self, digest: Digest) -> bool:
@@ -39,7 +65,7 @@ class PackBatch:
         view = memoryview(data).cast("B")
         raw = hashlib.sha256(view).digest()
         if not self._has(raw):
-            self.added[raw] = self._appender.append(raw, view)
+            self.added.add(self._appender.append(raw, view))
         return Content(from_raw(raw), len(view))
 
     def add_file(self, fd: int, *, size: int | None = None) -> Content:
@@ -61,7 +87,7 @@ class PackBatch:
         if self._has(entry.raw):
             self._appender.withdraw(entry)
         else:
-            self.added[entry.raw] = entry
+            self.added.add(entry)
         return Content(from_raw(entry.raw), entry.length)
 
     def close(self) -> None:

@@ -132,8 +132,12 @@ class PackIndex:
         return self._db
 
     def add(self, entries: Iterable[PackEntry], ends: Mapping[int, int]) -> None:
-        # In the order of the digests, neighbours go into the same page of the tree.
-        self._db.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)", sorted(entries))
+        self.add_in_order(sorted(entries), ends)
+
+    def add_in_order(self, entries: Iterable[PackEntry], ends: Mapping[int, int]) -> None:
+        """Add entries that come in the order of their digests; with `ends`, as far as packs go."""
+        # So neighbours go into the same page of the tree.
+        self._db.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)", entries)
         self._db.executemany("INSERT OR REPLACE INTO packs VALUES (?, ?)", ends.items())
 
     def keep(self, packs: Iterable[int]) -> None:

@@ -6,7 +6,7 @@ these add is remembered here, and found again by going through the end of the pa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from attrs import define, field
@@ -78,6 +78,6 @@ def end_of_run(entries: Iterable[PackEntry], start: int) -> int:
     return end
 
 
-def is_short(entries: Sized, start: int, end: int) -> bool:
-    """Whether entries, which lie between two offsets, may be left out of the index for now."""
-    return len(entries) <= MOST_ENTRIES and end - start <= MOST_BYTES
+def is_short(entries: int, start: int, end: int) -> bool:
+    """Whether so many, which lie between two offsets, may be left out of the index for now."""
+    return entries <= MOST_ENTRIES and end - start <= MOST_BYTES

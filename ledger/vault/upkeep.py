@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from heapq import merge
 from pathlib import Path
 
 from attrs import evolve
@@ -17,6 +18,7 @@ from attrs import evolve
 from ledger.disk import fsync
 from ledger.errors import VaultError
 from ledger.vault.appender import NOTHING_ADDED, Appender, io_trouble, seal
+from ledger.vault.batch import Added
 from ledger.vault.index import PackIndex, journal_of, remove_database
 from ledger.vault.lookup import Lookup
 from ledger.vault.packs import (
@@ -90,10 +92,8 @@ class Upkeep:
             return None  # the database would have to be asked for each file that is added
         return self._index.find(raw)
 
-    def record(
-        self, added: Mapping[bytes, PackEntry], ends: Mapping[int, int], *, at_once: bool = False
-    ) -> None:
-        """Take in what a batch has `added` to packs, which it left with the `ends`.
+    def record(self, added: Added, ends: Mapping[int, int], *, at_once: bool = False) -> None:
+        """Take in what a batch has `added` to packs, by digest, which it left with the `ends`.
 
         The index file has it if it is much, a pack is new or full, or it must be found `at_once`.
         Raises sqlite3.Error.
@@ -102,7 +102,6 @@ class Upkeep:
         if index is None or not ends:
             return
         last, known = find_pack(self._folder, max(ends)), index.ends()
-        entries = {**tail.entries, **added}
         start = known.get(last.number, 0)
         if (
             at_once
@@ -110,13 +109,15 @@ class Upkeep:
             or ends.keys() != {last.number}
             or last.number not in known
             or last.sealed
-            or not is_short(entries, start, last.size)
+            or not is_short(len(tail.entries) + len(added), start, last.size)
         ):
             with index.changing():
-                index.add(entries.values(), {**tail.ends(), **ends})
+                known_before = sorted(tail.entries.values())
+                index.add_in_order(merge(known_before, added), {**tail.ends(), **ends})
             tail.clear()
         else:
-            tail.pack, tail.start, tail.entries = last, start, entries
+            tail.pack, tail.start = last, start
+            tail.entries |= {entry.raw: entry for entry in added}
 
     def reconciled(self, *, whole: bool = False) -> tuple[PackIndex, list[Pack]]:
         """Return the index and the packs in step: a torn tail is cut, what is lost forgotten.
@@ -235,12 +236,12 @@ class Upkeep:
         if last.size == start:
             self._tail.clear()
             return True
-        if last.sealed or not is_short((), start, last.size):
+        if last.sealed or not is_short(0, start, last.size):
             return False
         if self._tail.is_of(last, start):
             return True
         tail = read_tail(last, start, trusted=False)
-        if tail is None or not is_short(tail.entries, start, last.size):
+        if tail is None or not is_short(len(tail.entries), start, last.size):
             return False
         if any(map(index.find, tail.entries)):
             return False

@@ -12,7 +12,6 @@ import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
-from itertools import accumulate
 from typing import Any, Final, overload
 
 import orjson
@@ -61,8 +60,13 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "surrogatepass")  # paths hold what is no text as surrogates
 
 
-def seal(document: dict[str, Any], columns: dict[str, Iterable[Any]] | None = None) -> bytes:
-    """Return `document` and `columns` as bytes behind a digest."""
+def seal(
+    document: dict[str, Any], columns: dict[str, Iterable[Any]] | None = None
+) -> list[bytes | bytearray]:
+    """Return `document` and `columns` as bytes behind a digest, in pieces.
+
+    Each column is gone through once and needs no more room than its bytes.
+    """
     packed = [_packed(name, values) for name, values in (columns or {}).items()]
     if columns is not None:
         document = {**document, "columns": [each for each, _ in packed]}
@@ -70,8 +74,12 @@ def seal(document: dict[str, Any], columns: dict[str, Iterable[Any]] | None = No
         head = orjson.dumps(document)
     except TypeError:  # orjson takes no lone surrogates
         head = json.dumps(document).encode("ascii")
-    body = b"".join((len(head).to_bytes(_LENGTH), head, *(data for _, data in packed)))
-    return sha256(body).digest() + body
+    body: list[bytes | bytearray] = [len(head).to_bytes(_LENGTH), head]
+    body += (part for _, parts in packed for part in parts)
+    hasher = sha256()
+    for part in body:
+        hasher.update(part)
+    return [hasher.digest(), *body]
 
 
 def unseal(data: bytes) -> tuple[Any, dict[str, Column]]:
@@ -103,20 +111,27 @@ def _parsed(head: memoryview) -> Any:
         return None
 
 
-def _packed(name: str, values: Iterable[Any]) -> tuple[list[Any], bytes]:
-    """Return a column as its row in the document, and its bytes.
+def _packed(name: str, values: Iterable[Any]) -> tuple[list[Any], list[bytes | bytearray]]:
+    """Return a column as its row in the document, and its bytes in pieces.
 
     The row has the name, how many texts it holds or -1 for numbers, the width of the numbers or of
     the places where the texts end, and how many bytes it is.
     """
-    values = list(values)
-    if all(type(value) is int for value in values):
-        numbers = _array(values)
-        return [name, -1, numbers.itemsize, len(data := _bytes_of(numbers))], data
-    texts = [b"" if v is None else v.encode("utf-8", "surrogatepass") for v in values]
-    ends = _array(list(accumulate(map(len, texts))))
-    data = b"".join((_bytes_of(ends), bytes(value is None for value in values), *texts))
-    return [name, len(values), ends.itemsize, len(data)], data
+    numbers, missing, text = array("q"), bytearray(), bytearray()
+    for value in values:
+        if type(value) is int:
+            numbers.append(value)
+            continue
+        missing.append(value is None)
+        if value is not None:
+            text += value.encode("utf-8", "surrogatepass")
+        numbers.append(len(text))
+    rows = len(missing) or -1
+    if rows not in (-1, len(numbers)):
+        raise TypeError("a column is of numbers or of texts")
+    narrow = _array(numbers)
+    parts: list[bytes | bytearray] = [_bytes_of(narrow), missing, text]
+    return [name, rows, narrow.itemsize, sum(map(len, parts))], parts
 
 
 def _unpacked(data: bytes, rows: int, width: int) -> Column:

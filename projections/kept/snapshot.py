@@ -24,6 +24,8 @@ from projections.dicomdir.definitions import FileSetIdentity
 from projections.kept.columns import HEAD, Column, Texts, seal, unseal
 from projections.medium.pending import staged
 from projections.state.deferred import Deferred
+from projections.state.facts import kind as kind_of
+from projections.state.facts import pack, split
 from projections.state.fold import VERSION
 from projections.state.hierarchy import Hierarchy
 from projections.state.nodes import Branch, Leaf
@@ -59,7 +61,12 @@ class Snapshot:
 
 def dump(state: FileSetState, chain_hash: str) -> bytes:
     """Return `state` as bytes."""
-    document = to_plain(state)
+    return b"".join(pieces(state, chain_hash))
+
+
+def pieces(state: FileSetState, chain_hash: str) -> list[bytes | bytearray]:
+    """Return the bytes of `state` in pieces, which take half the memory."""
+    document = _document(state)
     position = document.pop("position")
     columns = document.pop("leaves")
     records = [(*row, "")[:3] for row in document.pop("records")]
@@ -99,6 +106,13 @@ def fold_version() -> list[Any]:
 
 def to_plain(state: FileSetState) -> dict[str, Any]:
     """Return all there is to a state as lists, dicts, text and numbers."""
+    document = _document(state)
+    leaves = {name: list(column) for name, column in document["leaves"].items()}
+    return {**document, "leaves": leaves}
+
+
+def _document(state: FileSetState) -> dict[str, Any]:
+    """Return the same, the columns of the instances to be gone through once."""
     for tally in state.hierarchy.root.tallies():
         tally.moved.clear()
     staged(state)  # so that the same is remembered, whatever was asked for before
@@ -193,6 +207,10 @@ def _tree_columns(hierarchy: Hierarchy) -> dict[str, Any]:
     kinds = _Table()
     branches = hierarchy.branches.values()
     leaves = hierarchy.leaves.values()
+
+    def contents() -> Iterator[Content | None]:
+        return (leaf.content for leaf in leaves)
+
     numbers = {hierarchy.root.ref: 0} | {ref: n for n, ref in enumerate(hierarchy.branches, 1)}
     return {
         "branches": {
@@ -206,15 +224,15 @@ def _tree_columns(hierarchy: Hierarchy) -> dict[str, Any]:
             "home": [numbers[leaf.home.ref] for leaf in leaves],
             "record": [records.number(_record_row(leaf.record)) for leaf in leaves],
             "kind": [
-                kinds.number((leaf.sop_class_uid, leaf.transfer_syntax_uid, leaf.placement.value))
-                for leaf in leaves
+                kinds.number((kind.sop_class_uid, kind.transfer_syntax_uid, kind.placement.value))
+                for kind in (leaf.kind for leaf in leaves)
             ],
-            "uid": [leaf.uid for leaf in leaves],
-            "digest": [leaf.content and leaf.content.digest for leaf in leaves],
-            "size": [leaf.content.size if leaf.content else 0 for leaf in leaves],
-            "source": [leaf.source for leaf in leaves],
-            "adopted_as": [leaf.adopted_as for leaf in leaves],
-            "file_id": [leaf.file_id for leaf in leaves],
+            "uid": (leaf.uid for leaf in leaves),
+            "digest": (content and content.digest for content in contents()),
+            "size": (content.size if content else 0 for content in contents()),
+            "source": (leaf.source for leaf in leaves),
+            "adopted_as": (leaf.adopted_as for leaf in leaves),
+            "file_id": (leaf.file_id for leaf in leaves),
         },
         "strays": sorted(node.order for node in hierarchy.strays if isinstance(node, Leaf)),
         "tallies": _tally_rows(hierarchy, numbers),
@@ -375,17 +393,16 @@ class _LeafRows:
             column[row] for column in self._columns
         ]
         sop_class, syntax, placement = self._kinds[kind]
+        said = self._records[record]
         branch, rank = self._branches[home], self.ranks.get(handle, handle)
+        folder, name = (None, "") if source is None else split(source)
         return Leaf(
             handle,
             branch,
             uid,
-            sop_class,
-            syntax,
-            self._records[record],
-            Content(digest, size) if digest else None,
-            placement,
-            source,
+            kind_of(sop_class, syntax, said.type, placement),
+            pack(said, Content(digest, size) if digest else None, name),
+            folder,
             file_id if adopted_as == file_id else adopted_as,
             file_id,
             rank,

@@ -114,7 +114,7 @@ def summarise(state: FileSetState, layout: str | None = None) -> Summary:
 
 def dump(summary: Summary, chain_hash: str) -> bytes:
     """Return `summary` as bytes, with the chain hash (hexadecimal) at its position."""
-    return seal({"key": _key(chain_hash), "summary": plain(summary)})
+    return b"".join(seal({"key": _key(chain_hash), "summary": plain(summary)}))
 
 
 def load(data: bytes, chain_hash: str) -> Summary | None:

@@ -151,10 +151,11 @@ def compare(before: Side, after: Side) -> Diff:
 
 
 def _same(one: Leaf, other: Leaf) -> bool:
+    content, others = one.content, other.content
     return (
-        (one.content is None or other.content is None or one.content == other.content)
+        (content is None or others is None or content == others)
         and one.record.elements == other.record.elements
-        and one.record.type == other.record.type
+        and one.record_type == other.record_type
         and one.sop_class_uid == other.sop_class_uid
         and one.transfer_syntax_uid == other.transfer_syntax_uid
     )

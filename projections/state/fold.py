@@ -203,8 +203,7 @@ def _instance_restored(state: FileSetState, event: InstanceRestored, change: str
 
 
 def _content_recorded(state: FileSetState, event: ContentRecorded, _: str) -> None:
-    leaf = _leaf(state, event.instance)
-    leaf.content, leaf.placement = event.content, event.placement
+    _leaf(state, event.instance).secure(event.content, event.placement)
 
 
 # --- identity ------------------------------------------------------------------------------------

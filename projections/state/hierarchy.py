@@ -22,6 +22,7 @@ from ledger.events import Erased, Handle, InstanceAdded, Record, RecordRef, Vari
 from ledger.tags import RECORD_IDENTIFIERS
 from projections.errors import MisfitError
 from projections.state.deferred import Deferred
+from projections.state.facts import kind, pack, split
 from projections.state.keys import record_key
 from projections.state.nodes import Branch, Leaf
 
@@ -45,22 +46,21 @@ def _below(home: Branch, position: int, records: Iterable[Record]) -> list[Branc
 
 def leaf_of(handle: Handle, event: InstanceAdded, home: Branch) -> Leaf:
     """Return the leaf of an instance that an event adds below `home`, outside the tree."""
+    record = event.record
+    folder, name = (None, "") if event.source is None else split(event.source)
     return Leaf(
         order=handle,
         home=home,
         uid=event.sop_instance_uid,
-        sop_class_uid=event.sop_class_uid,
-        transfer_syntax_uid=event.transfer_syntax_uid,
-        record=event.record,
-        content=event.content,
-        placement=event.placement,
-        source=event.source,
+        kind=kind(event.sop_class_uid, event.transfer_syntax_uid, record.type, event.placement),
+        packed=pack(record, event.content, name),
+        folder=folder,
         adopted_as=event.file_id,
         file_id=event.file_id,
     )
 
 
-def may_stray(record: elements.Elements, named: str | None = None) -> bool:
+def may_stray(record: bytes, named: str | None = None) -> bool:
     """Whether a record, which is `named` for one of its type, may have the key of another type."""
     for other, header in _KEY_HEADERS.items():
         if record.find(header) >= 0 and other != named:
@@ -373,7 +373,7 @@ class Hierarchy:
             self._note_stray(node, node.records())
             if not node.key.isprintable():  # people don't see the escapes of ISO 2022
                 self.strays[node] = None
-        else:
+        elif may_stray(node.packed):
             self._note_stray(node, (node.record,))
 
     def _note_stray(self, node: Branch | Leaf, records: Iterable[Record]) -> None:

@@ -10,8 +10,10 @@ from operator import itemgetter
 
 from attrs import define, field
 
+from ledger.digest import Digest, to_raw
 from ledger.events import Content, Handle, Placement, Record, RecordRef
 from projections.state.deferred import Deferred
+from projections.state.facts import Kind, content_in, kind, name_in, pack, record_in
 from projections.state.keys import record_key
 from projections.state.tally import Tally
 from projections.state.variants import Variants
@@ -277,7 +279,8 @@ class Branch:
 class Leaf:
     """An instance: the directory record that references it, and its standing.
 
-    Of the event that added it this keeps what a File-set is made of; the journal has the rest.
+    Of the event that added it this keeps what a File-set is made of; the journal has the rest. Most
+    of that is packed: who needs it twice keeps what he got.
 
     Attributes
     ----------
@@ -285,8 +288,12 @@ class Leaf:
         Its handle: the position of the event that added it.
     home : Branch
         The branch that the journal put it under.
-    source : str or None
-        Where its file was when it was added.
+    kind : Kind
+        What it has in common with many.
+    packed : bytes
+        Its record, content and the name of its source, as `facts.pack` makes them.
+    folder : str or None
+        The folder of its source, with the separator at its end.
     adopted_as : str or None
         The File ID that it had on the medium it was adopted with.
     file_id : str or None
@@ -301,12 +308,9 @@ class Leaf:
     order: Handle
     home: Branch = field(repr=False)
     uid: str
-    sop_class_uid: str
-    transfer_syntax_uid: str
-    record: Record
-    content: Content | None
-    placement: Placement
-    source: str | None
+    kind: Kind
+    packed: bytes = field(repr=False)
+    folder: str | None
     adopted_as: str | None
     file_id: str | None
     rank: int = 0
@@ -317,6 +321,53 @@ class Leaf:
     def handle(self) -> Handle:
         """The position of the event that added the instance."""
         return self.order
+
+    @property
+    def sop_class_uid(self) -> str:
+        """Its SOP Class UID."""
+        return self.kind.sop_class_uid
+
+    @property
+    def transfer_syntax_uid(self) -> str:
+        """The Transfer Syntax UID of its file."""
+        return self.kind.transfer_syntax_uid
+
+    @property
+    def record_type(self) -> str:
+        """The type of its record."""
+        return self.kind.record_type
+
+    @property
+    def placement(self) -> Placement:
+        """Where its bytes are."""
+        return self.kind.placement
+
+    @property
+    def record(self) -> Record:
+        """The directory record that references it."""
+        return record_in(self.packed, self.kind.record_type)
+
+    @property
+    def content(self) -> Content | None:
+        """What its bytes are, `None` for one of an adopted medium that was never read."""
+        return content_in(self.packed)
+
+    @property
+    def source(self) -> str | None:
+        """Where its file was when it was added."""
+        return None if self.folder is None else self.folder + name_in(self.packed)
+
+    def has(self, digest: Digest) -> bool:
+        """Whether its bytes are those of `digest`, at less cost than to ask for its content."""
+        if to_raw(digest) not in self.packed:
+            return False
+        content = self.content
+        return content is not None and content.digest == digest
+
+    def secure(self, content: Content, placement: Placement) -> None:
+        """Take in what its bytes are, and where."""
+        self.packed = pack(self.record, content, name_in(self.packed))
+        self.kind = kind(*self.kind[:-1], placement)
 
     @property
     def key(self) -> str:

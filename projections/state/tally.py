@@ -10,14 +10,15 @@ from typing import Protocol
 
 from attrs import define, field
 
-from ledger.events import Record
 from ledger.names import is_conformant
 
 
 class Counted(Protocol):
     """An instance in the tree, as far as it is counted."""
 
-    record: Record
+    @property
+    def record_type(self) -> str: ...
+
     rank: int
     adopted_as: str | None
     file_id: str | None
@@ -51,12 +52,12 @@ class Tally:
     def count(self, leaf: Counted, step: int) -> None:
         """Count `leaf` as it is now: 1 for one that came, -1 for one that goes."""
         live, there = leaf.rank > 0, leaf.file_id is not None
-        counts = self.kinds.setdefault(leaf.record.type, [0, 0, 0])
+        counts = self.kinds.setdefault(leaf.record_type, [0, 0, 0])
         counts[0] += step
         if live != there:
             counts[1 if live else 2] += step
         if not counts[0]:
-            del self.kinds[leaf.record.type]
+            del self.kinds[leaf.record_type]
         self.on_medium += there * step
         self.adopted += (live and leaf.adopted_as is not None) * step
         if live and leaf.file_id is not None and not is_conformant(leaf.file_id):

@@ -7,8 +7,9 @@ from typing import Final
 
 import click
 
-from fileset.adding.candidate import AddReport, Outcome
-from fileset.adding.find import find_files
+from fileset.adding.candidate import Outcome
+from fileset.adding.find import FoundFiles, find_files
+from fileset.adding.report import AddReport
 from fileset.cli.coercing import COERCE, COERCED, coerced_document, coerced_lines, read_coercer
 from fileset.cli.command import COMPLETE, ON_MISMATCH, REJECT, PathType, command, pass_session
 from fileset.cli.running import INCOMPLETE, INTERRUPTED, OK
@@ -88,7 +89,7 @@ def add(
             raise click.UsageError(f"'{path}' does not exist: nothing was added.")
     rules = None if coerce is None else read_coercer(coerce)
     fs = session.file_set()
-    files = list(find_files(paths, recursive=True))
+    files = FoundFiles(find_files(paths, recursive=True))
     with (
         stop_at_interrupt() as stopped,
         counter("Adding", len(files)) as one_more,

@@ -110,7 +110,7 @@ def _heading(leaves: list[Leaf]) -> Iterator[Line]:
     if len(leaves) == 1:
         (leaf,) = leaves
         yield (
-            Span(leaf.record.type, "title"),
+            Span(leaf.record_type, "title"),
             f": {leaf.uid}  {sop_class_name(leaf.sop_class_uid)}",
         )
     live = sum(leaf.is_live for leaf in leaves)

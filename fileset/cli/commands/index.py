@@ -11,7 +11,8 @@ from typing import Final
 
 import click
 
-from fileset.adding.candidate import AddReport, Outcome
+from fileset.adding.candidate import Outcome
+from fileset.adding.report import AddReport
 from fileset.adoption.index_journal import (
     account_of,
     begin_index,

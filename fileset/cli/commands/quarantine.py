@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 from attrs import asdict, evolve
 
-from fileset.adding.candidate import AddReport, Outcome
+from fileset.adding.candidate import Outcome
+from fileset.adding.report import AddReport
 from fileset.cli.coercing import COERCE, read_coercer
 from fileset.cli.command import command, pass_session
 from fileset.cli.running import INCOMPLETE, OK

@@ -90,7 +90,7 @@ def nodes(node: DiffNode, state: FileSetState, *, full: bool) -> Iterator[Node]:
     for kind in KINDS:
         instances = [found for found in node.instances if found.kind == kind]
         if len(instances) > _FEW and not full and node.branch is not None:
-            types = Counter(found.leaf.record.type for found in instances)
+            types = Counter(found.leaf.record_type for found in instances)
             for record_type, number in types.items():
                 yield Node((_SIGNS[kind], f"{record_type}: {count(number, 'instance')}"))
         else:

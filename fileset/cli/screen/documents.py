@@ -121,7 +121,7 @@ def instance_document(leaf: Leaf, state: FileSetState) -> dict[str, Any]:
         "sop_class_uid": leaf.sop_class_uid,
         "sop_class": sop_class_name(leaf.sop_class_uid),
         "transfer_syntax_uid": leaf.transfer_syntax_uid,
-        "record_type": leaf.record.type,
+        "record_type": leaf.record_type,
         "file_id": leaf.file_id,
         "digest": str(leaf.content.digest) if leaf.content else None,
         "size": leaf.content.size if leaf.content else None,

@@ -79,8 +79,11 @@ class Answer:
 
 
 def print_document(document: dict[str, Any]) -> None:
-    """Print a JSON document in ASCII, which no file name or value can break."""
-    click.echo(json.dumps(document, indent=2))
+    """Print a JSON document in ASCII, which no file name or value can break.
+
+    What is long may be given as an iterator: most people don't ask for JSON.
+    """
+    click.echo(json.dumps(document, indent=2, default=list))
 
 
 def print_lines(lines: Iterable[Line | Node], *, err: bool = False) -> None:

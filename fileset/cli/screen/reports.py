@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from fileset.adding.candidate import AddReport, Outcome, Result
+from fileset.adding.candidate import Outcome, Result
+from fileset.adding.report import AddReport
 from fileset.cli.screen.output import Line, Shape, Span
 from fileset.cli.screen.text import in_commands
 from fileset.repository.named_roots import unnamed
@@ -61,7 +62,7 @@ def report_document(
         **{key_of(outcome): counts[outcome] for outcome in outcomes},
         "mismatched": report.mismatched,
         "faulty": report.faulty,
-        "results": [_result(result, state) for result in report],
+        "results": (_result(result, state) for result in report),
     }
 
 
@@ -88,7 +89,7 @@ def report_notes(report: AddReport) -> list[Line]:
 
     Of many that are told the same, the first ones have one, and the others are counted.
     """
-    told = [(result, style, text) for result in report for style, text in _told(result)]
+    told = [(result, style, text) for result in report.remarkable for style, text in _told(result)]
     counts = Counter(_kind(text) for _, _, text in told)
     shown: Counter[str] = Counter()
     lines: list[Line] = []
@@ -130,7 +131,7 @@ def reconciled(
     `settling` is the one where instances may be of other persons.
     """
     lines: list[Line] = [_sum(report, outcomes)]
-    if lacking := sum(result.completable for result in report):
+    if lacking := report.completable:
         lines.append(
             f"{count(lacking, 'file')} rejected over values that directory records must have: "
             "--complete invents them where it can, in the DICOMDIR only"

@@ -27,6 +27,7 @@ from ledger.events import Event, FileSetCreated, FileSetIDChanged, InstanceAdded
 from ledger.vault.packs import HEADER_SIZE
 from projections.kept import snapshot, summary
 from projections.kept.summary import summarise
+from projections.state import facts
 from projections.state.state import FileSetState
 
 
@@ -321,7 +322,7 @@ def other_id(state: FileSetState) -> None:
 
 def other_record(state: FileSetState) -> None:
     leaf = next(iter(state.live.values()))
-    leaf.record = Record(leaf.record.type, Elements(b""))
+    leaf.packed = facts.pack(Record(leaf.record_type, Elements(b"")), leaf.content, "")
 
 
 def one_less(state: FileSetState) -> None:

@@ -22,8 +22,8 @@ def test_torn_content_is_damage_where_an_event_says_that_the_vault_has_it(
     """A write that the power failed can have begun to store what lies on the medium alone."""
     state = Author().run([("add", 0, 0, 0), ("write",)]).state
     (leaf,) = state.live.values()
-    leaf.placement = placement
     assert leaf.content is not None
+    leaf.secure(leaf.content, placement)
     vault: Any = mock.MagicMock()
     vault.verify.return_value = [ContentDamage(leaf.content.digest, "torn", may_be_torn=True)]
 

@@ -171,7 +171,7 @@ def test_a_snapshot_with_other_things_in_it_is_never_an_exception(key: str, valu
     elif value in ([], [1], ["a"]):
         columns[key] = value
 
-    kept = load(seal(document, columns))
+    kept = load(b"".join(seal(document, columns)))
 
     assert kept is None or kept.state.position is not None
     assert kept is None or tree(kept.state) is not None
@@ -181,7 +181,7 @@ def test_columns_come_back_row_by_row_whatever_texts_they_hold() -> None:
     texts = ["a", None, "", "caf\xe9", "x\udce9", "\0", "\n", "z" * 1000]
     columns = {"texts": texts, "plain": ["a", None, "bc"], "numbers": [0, -1, 2**62], "none": []}
 
-    document, found = unseal(seal({"a": 1}, columns))
+    document, found = unseal(b"".join(seal({"a": 1}, columns)))
 
     assert document == {"a": 1}
     for name, values in columns.items():
