@@ -54,7 +54,7 @@ class FolderBlobs:
             with os.fdopen(fd, "wb") as file:
                 file.writelines(pieces)
             Path(temporary).replace(path)
-        except OSError:
+        except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
 

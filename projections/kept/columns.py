@@ -1,8 +1,8 @@
 """Columns of numbers and texts as bytes, from which a row is read without the others.
 
-A sealed document is a digest, the length of some JSON, the JSON, and the columns one after the
-other. What was damaged or edited is not believed. That is no signature: who can write here can make
-the digest anew, and `verify` folds the events.
+A sealed document is its columns one after the other, some JSON, the length of that, and a digest of
+it all: so it can be written as it is made. What was damaged or edited is not believed. That is no
+signature: who can write here can make the digest anew, and `verify` folds the events.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import Any, Final, overload
 
@@ -18,8 +18,7 @@ import orjson
 
 _DIGEST: Final = 32
 _LENGTH: Final = 8
-HEAD: Final = _DIGEST + _LENGTH
-"""The offset at which the JSON begins."""
+_PIECE: Final = 1 << 20
 
 Column = Sequence[int] | Sequence[str | None]
 
@@ -62,24 +61,33 @@ def _text(data: bytes) -> str:
 
 def seal(
     document: dict[str, Any], columns: dict[str, Iterable[Any]] | None = None
-) -> list[bytes | bytearray]:
-    """Return `document` and `columns` as bytes behind a digest, in pieces.
+) -> Iterator[bytes | bytearray]:
+    """Yield `document` and `columns` as bytes, piece by piece, and a digest of them.
 
-    Each column is gone through once and needs no more room than its bytes.
+    Each column is gone through once; of its texts no more than a piece is held.
     """
-    packed = [_packed(name, values) for name, values in (columns or {}).items()]
+    hasher = sha256()
+    for piece in _pieces(document, columns):
+        hasher.update(piece)
+        yield piece
+    yield hasher.digest()
+
+
+def _pieces(
+    document: dict[str, Any], columns: dict[str, Iterable[Any]] | None
+) -> Iterator[bytes | bytearray]:
     if columns is not None:
-        document = {**document, "columns": [each for each, _ in packed]}
+        forms = []
+        for name, values in columns.items():
+            form = yield from _packed(values)
+            forms.append((name, *form))
+        document = {**document, "columns": forms}
     try:
         head = orjson.dumps(document)
     except TypeError:  # orjson takes no lone surrogates
         head = json.dumps(document).encode("ascii")
-    body: list[bytes | bytearray] = [len(head).to_bytes(_LENGTH), head]
-    body += (part for _, parts in packed for part in parts)
-    hasher = sha256()
-    for part in body:
-        hasher.update(part)
-    return [hasher.digest(), *body]
+    yield head
+    yield len(head).to_bytes(_LENGTH)
 
 
 def unseal(data: bytes) -> tuple[Any, dict[str, Column]]:
@@ -88,16 +96,22 @@ def unseal(data: bytes) -> tuple[Any, dict[str, Column]]:
     The document is `None` if `data` is not as it was made. Raises ValueError or another of the
     errors of wrong types if the columns are not what the document says.
     """
-    body = memoryview(data)[_DIGEST:]
-    if len(body) < _LENGTH or data[:_DIGEST] != sha256(body).digest():
+    body = memoryview(data)[:-_DIGEST]
+    if len(body) < _LENGTH or data[-_DIGEST:] != sha256(body).digest():
         return None, {}
-    rest = _LENGTH + int.from_bytes(body[:_LENGTH])
-    document = _parsed(body[_LENGTH:rest])
+    document = _parsed(body[place_of_document(data) : -_LENGTH])
     columns: dict[str, Column] = {}
+    start = 0
     for name, *form, size in document.pop("columns", ()) if isinstance(document, dict) else ():
-        columns[name] = _unpacked(bytes(body[rest : rest + size]), *form)
-        rest += size
+        columns[name] = _unpacked(bytes(body[start : start + size]), *form)
+        start += size
     return document, columns
+
+
+def place_of_document(data: bytes) -> int:
+    """Return the offset at which the document of sealed `data` begins."""
+    end = len(data) - _DIGEST - _LENGTH
+    return max(0, end - int.from_bytes(data[max(0, end) : end + _LENGTH]))
 
 
 def _parsed(head: memoryview) -> Any:
@@ -111,13 +125,13 @@ def _parsed(head: memoryview) -> Any:
         return None
 
 
-def _packed(name: str, values: Iterable[Any]) -> tuple[list[Any], list[bytes | bytearray]]:
-    """Return a column as its row in the document, and its bytes in pieces.
+def _packed(values: Iterable[Any]) -> Generator[bytes | bytearray, None, tuple[int, int, int]]:
+    """Yield a column as bytes, and return its form.
 
-    The row has the name, how many texts it holds or -1 for numbers, the width of the numbers or of
-    the places where the texts end, and how many bytes it is.
+    That is how many texts it holds or -1 for numbers, the width of the numbers or of the places
+    where the texts end, and how many bytes it is.
     """
-    numbers, missing, text = array("q"), bytearray(), bytearray()
+    numbers, missing, text, before = array("q"), bytearray(), bytearray(), 0
     for value in values:
         if type(value) is int:
             numbers.append(value)
@@ -125,21 +139,29 @@ def _packed(name: str, values: Iterable[Any]) -> tuple[list[Any], list[bytes | b
         missing.append(value is None)
         if value is not None:
             text += value.encode("utf-8", "surrogatepass")
-        numbers.append(len(text))
+        numbers.append(before + len(text))
+        if len(text) >= _PIECE:
+            before += len(text)
+            yield text
+            text = bytearray()
     rows = len(missing) or -1
     if rows not in (-1, len(numbers)):
         raise TypeError("a column is of numbers or of texts")
-    narrow = _array(numbers)
-    parts: list[bytes | bytearray] = [_bytes_of(narrow), missing, text]
-    return [name, rows, narrow.itemsize, sum(map(len, parts))], parts
+    yield text
+    yield missing
+    packed = _array(numbers)
+    yield _bytes_of(packed)
+    size = before + len(text) + len(missing) + len(packed) * packed.itemsize
+    return rows, packed.itemsize, size
 
 
 def _unpacked(data: bytes, rows: int, width: int) -> Column:
     """Return the column that is in `data`."""
     if rows < 0:
         return _numbers(data, width)
-    ends = rows * width
-    return Texts(_numbers(data[:ends], width), data[ends : ends + rows], data[ends + rows :])
+    ends = len(data) - rows * width
+    missing = ends - rows
+    return Texts(_numbers(data[ends:], width), data[missing:ends], data[:missing])
 
 
 _CODES: Final = {array(code).itemsize: code for code in "bhiq"}

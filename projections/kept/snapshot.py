@@ -21,7 +21,7 @@ from ledger.digest import Digest
 from ledger.elements import Elements
 from ledger.events import EVENT_TYPES, Content, Handle, Placement, Record, RecordRef, WriteStarted
 from projections.dicomdir.definitions import FileSetIdentity
-from projections.kept.columns import HEAD, Column, Texts, seal, unseal
+from projections.kept.columns import Column, Texts, place_of_document, seal, unseal
 from projections.medium.pending import staged
 from projections.state.deferred import Deferred
 from projections.state.facts import kind as kind_of
@@ -41,7 +41,7 @@ from projections.state.undo import (
 )
 
 _LATIN: Final = "latin-1"  # maps bytes to text one to one
-_POSITION: Final = re.compile(rb'\{"position": ?(\d{1,18})\b')  # what a snapshot begins with
+_POSITION: Final = re.compile(rb'\{"position": ?(\d{1,18})\b')  # what its document begins with
 _MANY: Final = 1000
 """Instances from which reading whole columns costs less than reading each row."""
 _NUMBERS: Final = frozenset({"home", "record", "kind", "size"})
@@ -64,8 +64,8 @@ def dump(state: FileSetState, chain_hash: str) -> bytes:
     return b"".join(pieces(state, chain_hash))
 
 
-def pieces(state: FileSetState, chain_hash: str) -> list[bytes | bytearray]:
-    """Return the bytes of `state` in pieces, which take half the memory."""
+def pieces(state: FileSetState, chain_hash: str) -> Iterator[bytes | bytearray]:
+    """Yield the bytes of `state`, piece by piece, which takes next to no memory."""
     document = _document(state)
     position = document.pop("position")
     columns = document.pop("leaves")
@@ -81,7 +81,7 @@ def is_beyond(data: bytes, position: int) -> bool:
 
     `False` also if there is none: `load` will tell.
     """
-    found = _POSITION.match(data, HEAD)
+    found = _POSITION.match(data, place_of_document(data))
     return found is not None and int(found[1]) > position
 
 

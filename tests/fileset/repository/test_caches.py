@@ -71,11 +71,11 @@ def test_all_snapshots_together_cost_no_more_than_a_few_times_the_last(
 ) -> None:
     sizes: list[int] = []
 
-    def dump(state: FileSetState, _: str) -> bytes:
+    def pieces(state: FileSetState, _: str) -> list[bytes]:
         sizes.append(state.position)
-        return b""
+        return []
 
-    monkeypatch.setattr(snapshot, "dump", dump)
+    monkeypatch.setattr(snapshot, "pieces", pieces)
     for _ in range(150):
         note(repository, 20)
 
@@ -212,7 +212,7 @@ def test_a_state_of_the_past_is_untouched_by_what_comes_after(repository: Reposi
 
 @pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("error", [JournalError, OSError, TypeError, MemoryError])
-@pytest.mark.parametrize("where", ["_hash_at", "dump", "write"])
+@pytest.mark.parametrize("where", ["_hash_at", "pieces", "write"])
 def test_a_change_that_was_recorded_never_looks_failed_for_want_of_a_snapshot(
     repository: Repository, error: type[Exception], where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,7 +221,7 @@ def test_a_change_that_was_recorded_never_looks_failed_for_want_of_a_snapshot(
 
     owner = {
         "_hash_at": repository._states.caches,
-        "dump": snapshot,
+        "pieces": snapshot,
         "write": repository.store.blobs,
     }[where]
     monkeypatch.setattr(owner, where, fail)
@@ -242,7 +242,7 @@ def test_a_snapshot_that_failed_is_not_tried_again_at_every_change(
         tried.append(state.position)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(snapshot, "dump", fail)
+    monkeypatch.setattr(snapshot, "pieces", fail)
     for _ in range(30):
         note(repository, 1)
 
