@@ -87,6 +87,16 @@ def test_lengths_that_enclose_a_change_follow() -> None:
     assert correct(after, [Edit(path, "A1")]) == before
 
 
+def test_what_is_added_in_the_last_item_comes_before_what_is_added_behind_it() -> None:
+    step = encode_element(0x00400009, "SH", b"S1")
+    added = encode_element(0x00401001, "SH", b"R1")
+    before = plain((0x00400275, "SQ", encode_items([step])))
+    after = plain((0x00400275, "SQ", encode_items([step + added])), (0x00402001, "LO", b"why "))
+    inside = Edit(path_of("RequestAttributesSequence[0].RequestedProcedureID"), "R1")
+    behind = Edit((0x00402001,), "why")
+    assert correct(before, [behind, inside]) == correct(before, [inside, behind]) == after
+
+
 def test_sequences_and_items_of_undefined_length_stay_such() -> None:
     def nested(step: bytes) -> bytes:
         item = encode_element(0x00400009, "SH", step)
@@ -114,6 +124,13 @@ def test_group_lengths_follow_where_they_are() -> None:
         return plain() + length + elements + encode_element(0x00200010, "SH", b"5 ")
 
     assert correct(grouped(b"DOE^JOHN"), edits(PatientName="X^Y")) == grouped(b"X^Y ")
+
+    def last(value: bytes) -> bytes:
+        element = encode_element(*NAME, value)
+        length = encode_element(0x00100000, "UL", struct.pack("<I", len(element)))
+        return plain() + length + element
+
+    assert correct(last(b"DOE^JOHN"), edits(PatientName="X^Y")) == last(b"X^Y ")
 
 
 def test_file_meta_information_follows_the_sop_instance_uid() -> None:
