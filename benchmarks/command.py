@@ -175,6 +175,8 @@ def _gigabytes(sizes: Sizes, rows: list[Row]) -> float:
     """Return how much is on the disk at most: source, vault and medium of everything."""
     counts = {*sizes.growth, sizes.instances}
     total = 3 * sum(counts) * (sizes.size + 4096) + 4 * sizes.large * sizes.large_size
+    if any("mix" in row.work for row in rows):
+        total += 4 * sum(count * size for count, size in sizes.mix)
     if any(row.opt_in for row in rows):
         total += 3 * sizes.million * (sizes.million_size + 4096)
     return total / 1e9

@@ -1,14 +1,20 @@
-"""Counting what a function does, where a time would say less: files touched, functions called."""
+"""Counting what a function does, where a time would say less.
+
+Files touched, functions called, system calls.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 _EVENTS: Final = {"os.remove": "unlinked", "os.rename": "renamed", "os.link": "linked"}
 
@@ -78,3 +84,42 @@ def calls_made(function: Callable[[], object], at_most: int) -> int:
     finally:
         sys.setprofile(None)
     return min(calls, at_most)
+
+
+BEGIN: Final = "/where counting begins"
+END: Final = "/where counting ends"
+_FLUSH: Final = re.compile(r"\d+ +(fsync|fdatasync|syncfs|sync_file_range|msync)\(")
+
+
+@frozen
+class Asked:
+    """How often the system was asked for anything, and for a flush."""
+
+    calls: int
+    flushes: int
+
+
+def asked_of_system(module: str, function: str, *arguments: object) -> Asked:
+    """Return what a function asks the system for between `BEGIN` and `END`, by strace.
+
+    It looks for files of these names, and is run in a new interpreter, with the arguments as texts,
+    by a user whose name is in the environment. OSError or CalledProcessError where that fails.
+    """
+    script = f"import sys; from {module} import {function}; {function}(*sys.argv[1:])"
+    with tempfile.NamedTemporaryFile("r", errors="replace") as log:
+        subprocess.run(
+            ["strace", "-f", "-qq", f"-o{log.name}", sys.executable, "-c", script]
+            + [os.fspath(each) if isinstance(each, Path) else str(each) for each in arguments],
+            cwd=Path(__file__).parents[1],
+            env={**os.environ, "LOGNAME": "user"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=True,
+        )
+        lines = log.read().splitlines()
+    begin, end = (
+        next(number for number, line in enumerate(lines) if f'"{mark}"' in line)
+        for mark in (BEGIN, END)
+    )
+    counted = lines[begin + 1 : end]
+    return Asked(len(counted), sum(_FLUSH.match(line) is not None for line in counted))

@@ -25,7 +25,13 @@ class Cost:
     """Seconds by the clock, and of CPU: user and system, of the process and its children."""
 
     wall: float
-    cpu: float
+    user: float
+    system: float
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of CPU together."""
+        return self.user + self.system
 
 
 @frozen
@@ -45,9 +51,10 @@ class Figure:
 def timed(function: Callable[[], T]) -> tuple[Cost, T]:
     """Return what calling `function` costs in this process, and what it returns."""
     gc.collect()
-    cpu, wall = _cpu_used(), time.perf_counter()
+    (user, system), wall = _cpu_used(), time.perf_counter()
     result = function()
-    return Cost(time.perf_counter() - wall, _cpu_used() - cpu), result
+    took, (user_then, system_then) = time.perf_counter() - wall, _cpu_used()
+    return Cost(took, user_then - user, system_then - system), result
 
 
 def passes(instances: Iterable[Any], keywords: Sequence[str], times: int) -> list[Cost]:
@@ -61,9 +68,9 @@ def passes(instances: Iterable[Any], keywords: Sequence[str], times: int) -> lis
     return [timed(go_through)[0] for _ in range(times)]
 
 
-def _cpu_used() -> float:
-    usages = (getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+def _cpu_used() -> tuple[float, float]:
+    own, children = getrusage(RUSAGE_SELF), getrusage(RUSAGE_CHILDREN)
+    return own.ru_utime + children.ru_utime, own.ru_stime + children.ru_stime
 
 
 def in_child(function: Callable[..., T], *arguments: Any) -> T:
@@ -82,7 +89,7 @@ def command(argv: Sequence[str | os.PathLike[str]], cwd: Path | None = None) -> 
         stderr = process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    cost = Cost(time.perf_counter() - wall, usage.ru_utime + usage.ru_stime)
+    cost = Cost(time.perf_counter() - wall, usage.ru_utime, usage.ru_stime)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, list(argv), stderr=stderr)
     return cost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from typing import TypeVar
 
 from attrs import frozen
 
-from benchmarks.counting import Touched, calls_made, files_touched
+from benchmarks.counting import BEGIN, END, Touched, calls_made, files_touched
 from benchmarks.inputs import values
 from benchmarks.measuring import Cost, passes, peak, resident, timed
 from fileset import FileSet, Indexer, Repository
@@ -52,9 +53,10 @@ def live(source: Path, repository: Path, medium: Path) -> Life:
     return Life(add, undo, write, (repository / "journal.sqlite").stat().st_size)
 
 
-def add(source: Path, repository: Path, count: int) -> Cost:
-    """Add the first `count` files of a folder, durable, in one call."""
+def add(source: Path, repository: Path, count: int | None) -> Cost:
+    """Add the first `count` files of a folder, or all, durable, in one call."""
     paths = sorted(path for path in source.rglob("*") if path.is_file())[:count]
+    FileSet().add_many(paths[:1])  # with all imported that is imported late
     with FileSet(repository=repository) as fs:
         cost, report = timed(lambda: fs.add_many(paths))
     assert not report.has_failures
@@ -70,6 +72,31 @@ def scan(folder: Path, count: int) -> Cost:
             read_instance(read_file(path))
 
     return timed(run)[0]
+
+
+def write(repository: Path, medium: Path) -> Cost:
+    """Write what was added, durable; opening is not counted."""
+    with FileSet.open(repository) as fs:
+        len(fs)
+        return timed(lambda: fs.write(medium))[0]
+
+
+def add_between_marks(source: str, repository: str, count: str) -> None:
+    """Add a file after another one, or so many as one change, and say where that begins and ends.
+
+    What went before did what is done once: imports, a first pack.
+    """
+    files = sorted(path for path in Path(source).rglob("*") if path.is_file())
+    with FileSet(repository=Path(repository)) as fs:
+        fs.add(files.pop())
+        os.access(BEGIN, os.F_OK)
+        if count == "1":
+            fs.add(files[0])
+        else:
+            with fs.change():
+                for path in files[: int(count)]:
+                    fs.add(path)
+        os.access(END, os.F_OK)
 
 
 def add_and_write(source: Path, repository: Path, medium: Path) -> Cost:

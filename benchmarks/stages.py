@@ -7,7 +7,6 @@ which costs them some time of its own. Everything happens in one process here.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections import defaultdict
@@ -20,6 +19,7 @@ from attrs import frozen
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.limits import append_all
 from benchmarks.workbench import Workbench
 from fileset import FileSet
 from fileset.adding import candidate as ingest
@@ -131,13 +131,7 @@ def _watching(steps: dict[str, list[tuple[Any, str]]], spent: dict[str, float]) 
 def _limit_of_reading(files: list[Path], pack: Path) -> float:
     """Return how long it takes to read and hash the files and append them to one."""
     begun = time.perf_counter()
-    with pack.open("wb") as target:
-        for path in files:
-            data = path.read_bytes()
-            hashlib.sha256(data).digest()
-            target.write(data)
-        target.flush()
-        os.fsync(target.fileno())
+    append_all(files, pack)
     return time.perf_counter() - begun
 
 

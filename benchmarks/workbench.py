@@ -26,10 +26,17 @@ class Sizes:
     """Instances added in the comparison with pydicom, whose cost grows with the square."""
     large: int = 1000
     large_size: int = 131_072
+    mix: tuple[tuple[int, int], ...] = ((2000, 512 << 10), (200, 5 << 20), (20, 100 << 20))
+    """How many instances of how many bytes there are in the mix."""
     growth: tuple[int, ...] = (1000, 10_000, 100_000)
     million: int = 1_000_000
     million_size: int = 1024
     repeat: int = 3
+
+    @property
+    def mix_title(self) -> str:
+        """What is in the mix."""
+        return ", ".join(f"{count:,} of {size / (1 << 20):g} MiB" for count, size in self.mix)
 
     @property
     def most(self) -> int:
@@ -43,7 +50,13 @@ class Sizes:
 
 
 QUICK = Sizes(
-    instances=1000, adds=200, large=100, growth=(1000, 2000, 5000), million=20_000, repeat=1
+    instances=1000,
+    adds=200,
+    large=100,
+    mix=((20, 512 << 10), (4, 5 << 20), (1, 100 << 20)),
+    growth=(1000, 2000, 5000),
+    million=20_000,
+    repeat=1,
 )
 """Sizes for a look: the goals are not for these."""
 
@@ -91,6 +104,15 @@ class Workbench:
         if not folder.exists():
             self.say(f"making {count:,} instances with different headers")
             make_different(folder, count, seed=self.seed)
+        return folder
+
+    def mix(self) -> Path:
+        """Return a folder with instances of several sizes, which nobody changes."""
+        folder = self.work / "mix"
+        if not folder.exists():
+            self.say(f"making a mix: {self.sizes.mix_title}")
+            for seed, (count, size) in enumerate(self.sizes.mix, self.seed):
+                make_instances(folder / f"{size}", count, size=size, seed=seed)
         return folder
 
     @contextmanager

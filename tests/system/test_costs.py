@@ -22,13 +22,16 @@ from unittest import mock
 
 import pytest
 from attrs import define, evolve, field
+from faults.tracing import why_not
 from models import calls
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 import fileset.repository.caches
 import fileset.repository.repository
+from benchmarks.counting import asked_of_system
 from fileset import FileSet, Indexer, Repository
+from fileset.adding.candidate import LARGE
 from ledger.events import MediumLeft
 from projections.kept import snapshot
 from projections.state import fold, hierarchy, listed
@@ -143,9 +146,11 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     return {count: make_series(tmp_path_factory.mktemp("source"), count) for count in (FEW, MANY)}
 
 
-def make_series(folder: Path, count: int, first: int = 0) -> Path:
+def make_series(folder: Path, count: int, first: int = 0, pixels: int = 0) -> Path:
     folder.mkdir(exist_ok=True)
     ds = Dataset()
+    if pixels:
+        ds.BitsAllocated, ds.PixelData = 8, bytes(pixels + pixels % 2)
     ds.SOPClassUID = CTImageStorage
     ds.PatientID = ds.PatientName = ds.StudyID = "1"
     ds.StudyDate, ds.StudyTime, ds.Modality = "20240229", "120000", "CT"
@@ -235,6 +240,48 @@ def test_one_more_instance_waits_once_for_the_vault_and_once_for_the_journal(
     assert costs.flushes - flushes == 1
     assert not [sql for sql in done if sql.startswith(("INSERT OR REPLACE INTO ENTRIES", "CREATE"))]
     assert done["COMMIT"] == 1
+
+
+def test_one_more_instance_asks_the_system_for_little(
+    sources: dict[int, Path], tmp_path: Path
+) -> None:
+    if (reason := why_not()) is not None:
+        pytest.skip(reason)
+    asked = asked_of_system(
+        "benchmarks.ours", "add_between_marks", sources[FEW], tmp_path / "repository", 1
+    )
+
+    # One for the vault. SQLite's rollback journal takes five, and a WAL one.
+    assert asked.flushes == (2 if sqlite3.sqlite_version_info >= (3, 51, 3) else 6)
+    assert asked.calls < 100
+
+
+def test_a_large_file_is_read_once_through_one_buffer_and_the_disk_begins_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_series(tmp_path / "source", 1, pixels=LARGE + 1) / "IM000000"
+    buffers, begun = set(), []
+    readv, advise = os.readv, os.posix_fadvise
+
+    def read(fd: int, into: list[memoryview]) -> int:
+        buffers.add(id(into[0].obj))
+        return readv(fd, into)
+
+    def told(fd: int, start: int, size: int, advice: int) -> None:
+        begun.append((start, size))
+        advise(fd, start, size, advice)
+
+    monkeypatch.setattr(os, "readv", read)
+    monkeypatch.setattr(os, "posix_fadvise", told)
+    with FileSet(repository=tmp_path / "repository") as fs:
+        fs.add_many(source)
+        monkeypatch.undo()
+        (instance,) = fs
+        assert Path(instance.path).read_bytes() == source.read_bytes()
+
+    assert len(buffers) == 1
+    assert [start for start, _ in begun] == [0, *(start + size for start, size in begun[:-1])]
+    assert sum(size for _, size in begun) > LARGE // 2
 
 
 def add_counted(source: Path, repository: Path) -> Costs:
