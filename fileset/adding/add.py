@@ -139,8 +139,9 @@ class Adder:
         progress: OnResult | None,
         stop: Callable[[], bool] | None,
     ) -> AddReport:
+        later = self._repository.is_changing  # then others may follow before anything names it
         with self._repository.change(reason):  # what the batch knows is gone before it is appended
-            return self._add_to_vault(offered, placement, progress, stop)
+            return self._add_to_vault(offered, placement, progress, stop, later=later)
 
     def _add_to_vault(
         self,
@@ -148,8 +149,10 @@ class Adder:
         placement: Placement,
         progress: OnResult | None,
         stop: Callable[[], bool] | None,
+        *,
+        later: bool,
     ) -> AddReport:
-        with self._repository.vault.batch() as batch:
+        with self._repository.vault.batch(later=later) as batch:
             coercing = self._coerce(self._repository, batch) if self._coerce else None
 
             def add(candidate: Candidate) -> Result:

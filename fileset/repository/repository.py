@@ -249,6 +249,7 @@ class Repository:
                 try:
                     yield draft.id
                     if len(change.events):
+                        self.vault.make_durable()
                         self.journal.append(change.events, draft, expected=change.base)
                 except BaseException:
                     self._take_back(change, 0)

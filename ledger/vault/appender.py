@@ -151,10 +151,14 @@ class Appender:
         """Take back the entry that was appended last."""
         self._cut(self._targets[-1], entry.offset)
 
-    def sync(self) -> None:
-        """Write out what is buffered and, in a durable vault, wait until the disk has it."""
+    def write_out(self) -> None:
+        """Write out what is buffered."""
         self._refuse_if_over()
         self._flush()
+
+    def sync(self) -> None:
+        """Write out what is buffered and, in a durable vault, wait until the disk has it."""
+        self.write_out()
         if not self._durable:
             return
         for target in self._targets:

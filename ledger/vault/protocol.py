@@ -78,12 +78,15 @@ class Vault(Protocol):
     not have, and ContentDamagedError for content that no longer is what it was.
     """
 
-    def batch(self) -> AbstractContextManager[Batch]:
+    def batch(self, *, later: bool = False) -> AbstractContextManager[Batch]:
         """Return a context in which to add content: all of it is kept when the context is left.
 
         An exception leaves the vault as it was. One batch at a time, in one process at a time: the
-        caller holds a lock.
+        caller holds a lock. With `later` it need not be durable before `make_durable`.
         """
+
+    def make_durable(self) -> None:
+        """Make durable what batches have left for later: before anything names their content."""
 
     def __contains__(self, digest: Digest) -> bool:
         """Return whether the vault has the content. Its bytes are not looked at."""

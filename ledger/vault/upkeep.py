@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from heapq import merge
 from pathlib import Path
@@ -51,6 +51,7 @@ class Upkeep:
         self._index: PackIndex | None = None
         self._tail = Tail()
         self._is_empty = False  # whether there are no packs, as of `reconciled`
+        self._waiting: Path | None = None  # the pack that `make_durable` is to make durable
         self._unsafe = False  # a sync or a roll-back has failed: the state of the disk is unknown
 
     def refuse_if_unsafe(self) -> None:
@@ -62,18 +63,31 @@ class Upkeep:
             )
 
     @contextmanager
-    def appending(self, packs: list[Pack], *, outcome: str = NOTHING_ADDED) -> Iterator[Appender]:
+    def appending(
+        self,
+        packs: list[Pack],
+        *,
+        outcome: str = NOTHING_ADDED,
+        may_wait: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Appender]:
         """Append to the last one of `packs` in the block: all of it is kept, or nothing.
 
-        `outcome` is what an error says that this means.
+        `outcome` is what an error says that this means. It is durable in the end, unless that
+        `may_wait`.
         """
         appender = Appender(
             self._folder, packs, limit=self._pack_limit, durable=self._durable, outcome=outcome
         )
         try:
             yield appender
-            appender.sync()
-            self._sync_tail(appender)
+            if may_wait():
+                appender.write_out()
+                tail = self._tail
+                if appender.ends() or (tail.pack is not None and not tail.is_durable):
+                    self._waiting = packs[-1].path  # what is short ends the last pack
+            else:
+                appender.sync()
+                self._sync_tail(appender)
         except BaseException:
             appender.roll_back()
             raise
@@ -101,23 +115,49 @@ class Upkeep:
         index, tail = self._index, self._tail
         if index is None or not ends:
             return
-        last, known = find_pack(self._folder, max(ends)), index.ends()
-        start = known.get(last.number, 0)
-        if (
-            at_once
-            or not self._durable  # then nothing waits for the disk
-            or ends.keys() != {last.number}
-            or last.number not in known
-            or last.sealed
-            or not is_short(len(tail.entries) + len(added), start, last.size)
-        ):
+        if not at_once and self.is_short(added, ends):
+            last = find_pack(self._folder, max(ends))
+            tail.pack, tail.start = last, index.ends()[last.number]
+            tail.entries |= {entry.raw: entry for entry in added}
+            tail.is_durable = last.path != self._waiting
+        else:
             with index.changing():
                 known_before = sorted(tail.entries.values())
                 index.add_in_order(merge(known_before, added), {**tail.ends(), **ends})
             tail.clear()
-        else:
-            tail.pack, tail.start = last, start
-            tail.entries |= {entry.raw: entry for entry in added}
+
+    def is_short(self, added: Added, ends: Mapping[int, int]) -> bool:
+        """Whether what a batch has `added` may be left out of the index file for now.
+
+        It left packs with the `ends`.
+        """
+        if self._index is None or not self._durable:  # then nothing waits for the disk
+            return False
+        try:
+            known = self._index.ends()
+        except sqlite3.Error:
+            return False
+        if not ends:
+            return True
+        last = max(ends)
+        return (
+            ends.keys() == {last}
+            and last in known
+            and ends[last] < self._pack_limit
+            and is_short(len(self._tail.entries) + len(added), known[last], ends[last])
+        )
+
+    def make_durable(self) -> None:
+        """Make durable what could wait until now."""
+        if self._waiting is None:
+            return
+        self.refuse_if_unsafe()
+        try:
+            fsync(self._waiting)
+        except OSError as error:
+            self._unsafe = True
+            raise io_trouble(self._waiting, "making durable", error) from error
+        self._waiting, self._tail.is_durable = None, True
 
     def reconciled(self, *, whole: bool = False) -> tuple[PackIndex, list[Pack]]:
         """Return the index and the packs in step: a torn tail is cut, what is lost forgotten.

@@ -79,7 +79,7 @@ class PackVault:
     # --- adding
 
     @contextmanager
-    def batch(self) -> Iterator[Batch]:
+    def batch(self, *, later: bool = False) -> Iterator[Batch]:
         """Return a context in which to add content; see `Vault.batch`.
 
         After a failed sync, further batches are refused with VaultError until the vault is opened
@@ -91,7 +91,14 @@ class PackVault:
         self._in_batch = True
         try:
             with (
-                self._upkeep.appending(packs) as appender,
+                self._upkeep.appending(
+                    packs,
+                    may_wait=lambda: (
+                        later
+                        and not batch.supersedes
+                        and self._upkeep.is_short(batch.added, appender.ends())
+                    ),
+                ) as appender,
                 closing(PackBatch(self._upkeep.find, appender, self._folder)) as batch,
             ):
                 yield batch
@@ -105,6 +112,10 @@ class PackVault:
             self._in_batch = False
         if batch.index_failed:
             self._upkeep.rebuild()
+
+    def make_durable(self) -> None:
+        """Make durable what batches have left for later; see `Vault.make_durable`."""
+        self._upkeep.make_durable()
 
     def _refuse_unless_writable(self) -> None:
         if not self._writable:

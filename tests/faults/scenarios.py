@@ -281,6 +281,13 @@ def _add(folder: Path) -> None:
         _complete(fs.add_many(folder / INPUTS))
 
 
+def _add_together(folder: Path) -> None:
+    """Add files one by one, in one change."""
+    with opened(folder) as fs, fs.change():
+        for name in (*_CT, *_MR):
+            fs.add(folder / INPUTS / name)
+
+
 def _complete(report: AddReport) -> None:
     """Raise what stands for exit code 1."""
     if failed := report.of(Outcome.REJECTED):
@@ -290,6 +297,11 @@ def _complete(report: AddReport) -> None:
 def _prepare_add_again(folder: Path) -> None:
     with _made(folder) as fs:
         fs.add_many(_inputs(folder, *_CT, *_MR), reference=True)
+
+
+def _prepare_add_together(folder: Path) -> None:
+    with _made(folder, *_CR):
+        _inputs(folder, *_CT, *_MR)
 
 
 def _prepare_add_large(folder: Path) -> None:
@@ -695,6 +707,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ("add", _prepare_add, _add),
         ("add-again", _prepare_add_again, _add),
         ("add-large", _prepare_add_large, _add),
+        ("add-together", _prepare_add_together, _add_together),
         ("remove", _prepare_remove, _remove),
         ("undo", _prepare_undo, _undo),
         ("redo", _prepare_redo, _redo),

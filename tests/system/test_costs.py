@@ -256,6 +256,19 @@ def test_one_more_instance_asks_the_system_for_little(
     assert asked.calls < 100
 
 
+def test_adds_in_one_change_are_flushed_together(sources: dict[int, Path], tmp_path: Path) -> None:
+    if (reason := why_not()) is not None:
+        pytest.skip(reason)
+    one, many = (
+        asked_of_system(
+            "benchmarks.ours", "add_between_marks", sources[FEW], tmp_path / f"{count}", count
+        )
+        for count in (1, 50)
+    )
+
+    assert many.flushes == one.flushes
+
+
 def test_a_large_file_is_read_once_through_one_buffer_and_the_disk_begins_early(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1312,14 +1312,7 @@ class TestFailureOfTheDisk:
     def test_a_batch_is_synced_once_and_a_new_name_once(
         self, opened: Open, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        synced: list[str] = []
-        fsync = os.fsync
-
-        def note(fd: int) -> None:
-            synced.append(Path(f"/dev/fd/{fd}").resolve().name)
-            fsync(fd)
-
-        monkeypatch.setattr(os, "fsync", note)
+        synced = noted_syncs(monkeypatch)
         vault = opened()
         store(vault, b"one", b"two")
         assert synced == [pack(folder).name, folder.name, tmp_path.name]
@@ -1329,6 +1322,99 @@ class TestFailureOfTheDisk:
         synced.clear()
         store(vault, b"one")
         assert synced == []
+
+    def test_what_may_wait_is_synced_once_before_anything_may_name_it(
+        self, opened: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        vault = opened()
+        store(vault, b"before")
+        synced = noted_syncs(monkeypatch)
+        for data in (b"one", b"two", b"three"):
+            with vault.batch(later=True) as batch:
+                batch.add(data)
+            assert vault.read(digest_of(data)) == data
+        assert synced == []
+        vault.make_durable()
+        vault.make_durable()
+        assert synced == [pack(folder).name]
+        assert_holds(opened(), b"before", b"one", b"two", b"three")
+
+    @pytest.mark.parametrize("data", [b"one", b"two"], ids=["the same", "another"])
+    def test_what_waited_in_vain_is_synced_with_the_next_batch(
+        self, opened: Open, folder: Path, monkeypatch: pytest.MonkeyPatch, data: bytes
+    ) -> None:
+        """The change that it was for has failed: nothing names it, but it is there to be found."""
+        vault = opened()
+        store(vault, b"before")
+        with vault.batch(later=True) as batch:
+            batch.add(b"one")
+        synced = noted_syncs(monkeypatch)
+        store(vault, data)
+        assert synced == [pack(folder).name]
+
+    def test_what_a_killed_process_has_added_is_synced_with_what_may_wait(
+        self, opened: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store(opened(), b"before")
+        store(opened(), b"one")  # by the other one, which may not have synced it
+        vault = opened()
+        with vault.batch(later=True) as batch:
+            assert batch.has(digest_of(b"one"))
+        synced = noted_syncs(monkeypatch)
+        vault.make_durable()
+        assert synced == [pack(folder).name]
+
+    def test_what_is_stored_anew_does_not_wait(
+        self, opened: Open, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store(opened(), b"before")
+        flip(pack(folder), HEADER_SIZE)
+        vault = opened()
+        synced = noted_syncs(monkeypatch)
+        with vault.batch(later=True) as batch:
+            batch.add(b"before")
+        assert synced[0] == pack(folder).name
+
+    @pytest.mark.parametrize("blobs", [[blob(9 << 20)], [blob(9, n) for n in range(251)]])
+    def test_what_is_much_does_not_wait(
+        self, opened: Open, folder: Path, monkeypatch: pytest.MonkeyPatch, blobs: list[bytes]
+    ) -> None:
+        vault = opened()
+        store(vault, b"before")
+        synced = noted_syncs(monkeypatch)
+        with vault.batch(later=True) as batch:
+            for data in blobs:
+                batch.add(data)
+        assert synced == [pack(folder).name]
+
+    def test_what_may_wait_and_cannot_be_synced_refuses_more(
+        self, opened: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        vault = opened()
+        store(vault, b"before")
+        with vault.batch(later=True) as batch:
+            batch.add(b"one")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", fail_at(0, iter(range(9)), os.fsync))
+            with pytest.raises(VaultError, match="making durable failed"):
+                vault.make_durable()
+        for act in (vault.make_durable, lambda: store(vault, b"two")):
+            with pytest.raises(VaultError, match="open the vault again"):
+                act()
+        assert_holds(opened(), b"before", b"one")
+
+
+def noted_syncs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of the files that are synced from now on."""
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def note(fd: int) -> None:
+        synced.append(Path(f"/dev/fd/{fd}").resolve().name)
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", note)
+    return synced
 
 
 def fail_at(nth: int, calls: Iterator[int], call: Callable[..., object]) -> Callable[..., object]:
