@@ -100,7 +100,7 @@ def main(
     ]
     if list_:
         for row in ROWS.values():
-            click.echo(f"{row.name:16}{row.title(sizes)} ({row.goal.text})")
+            click.echo(f"{row.name:18}{row.title(sizes)} ({row.goal.text})")
         return
     if stages:
         _show_stages(sizes, seed, work)
