@@ -130,12 +130,8 @@ SIGNATURES: Final = 0xFFFAFFFA
 MAC_PARAMETERS: Final = 0x4FFE0001
 
 _NEEDED: Final = frozenset((SOP_CLASS_UID, SOP_INSTANCE_UID))
-_OF_THE_IMAGE: Final = frozenset(
-    (0x00280301, 0x00280302, 0x00280303, 0x00281050, 0x00281051, 0x00281055, 0x00281056)
-)
-"""The elements of group 0028 that tell how to look at pixels, or what is seen there."""
-
 _OF_THE_STANDARD: Final = "1.2.840.10008."
+
 _GROUPS: Final = {
     0x0000: "a data set has no command elements",
     0x0002: "File Meta Information follows from the data set",
@@ -177,7 +173,7 @@ def _refusal(tag: int) -> str | None:
         return "the length of a group follows from its elements"
     if group == 0x7FE0:
         return "pixels stay as they are"
-    if group == 0x0028 and tag not in _OF_THE_IMAGE:
+    if group == 0x0028:
         return "it describes the pixels, which stay as they are"
     if tag == ORIGINAL_ATTRIBUTES:
         return "it says what was there before; its items can be removed"
