@@ -24,7 +24,7 @@ from ledger.journal.chain import Link, checked, genesis
 from ledger.journal.clocks import Clock, utc_now
 from ledger.journal.entries import Change, Draft, Head, Recorded, Stored
 from ledger.journal.erasures import TYPES, Erasures
-from ledger.journal.gathering import AsPayloads, Events, Gathering, payloads_of
+from ledger.journal.gathering import AsPayloads, Events, Gathering, Payload, payloads_of
 from ledger.journal.protocol import change_of
 from ledger.journal.sqlite_rows import (
     BATCH,
@@ -192,6 +192,7 @@ class SqliteJournal:
             )
         change = change_of(draft, first=expected + 1, count=len(events), clock=self.clock)
         payloads = events.payloads() if isinstance(events, AsPayloads) else payloads_of(events)
+        erasing: list[bytes] = []
         with self._guarded(), self._transaction():
             head = self._head()
             if head.position != expected:
@@ -199,15 +200,16 @@ class SqliteJournal:
             self._refuse_damaged_end(head)
             try:
                 insert_change(self._connection, change)
-                insert_events(self._connection, event_rows(payloads, change, head.hash))
+                insert_events(
+                    self._connection, event_rows(_noting(erasing, payloads), change, head.hash)
+                )
             except sqlite3.IntegrityError as exc:
                 if "contiguous" not in str(exc):
                     raise
                 # The tables say otherwise than the last event that was found in them.
                 raise self._damaged(change.first, f"can't be appended: {exc}") from exc
-            for event in self._of_erasure(expected):
-                if isinstance(event, PayloadErased):
-                    self._erase(event)
+            for payload in erasing:
+                self._erase(payload)
         return change
 
     def _refuse_damaged_end(self, head: Head) -> None:
@@ -237,8 +239,10 @@ class SqliteJournal:
             f"The journal at {self._path} is damaged: {where}{what}.", position=position
         )
 
-    def _erase(self, event: PayloadErased) -> None:
-        """Erase what `event`, just inserted, names; the triggers see to that it may."""
+    def _erase(self, payload: bytes) -> None:
+        """Erase what a `PayloadErased`, just inserted, names; the triggers see to that it may."""
+        event = codec.decode(PayloadErased.TYPE, PayloadErased.VERSION, payload)
+        assert isinstance(event, PayloadErased)  # noqa: S101 - its type says so
         query = "SELECT position, payload FROM event WHERE position BETWEEN ? AND ?"
         for first, last in event.positions:
             for start in range(first, last + 1, BATCH):
@@ -285,13 +289,12 @@ class SqliteJournal:
         """Return what the journal says of its erased events, as it is now."""
         return Erasures(self._of_erasure())
 
-    def _of_erasure(self, after: int = 0) -> Iterator[Event]:
-        """Return the events beyond `after` that erase others or carry on what they held."""
+    def _of_erasure(self) -> Iterator[Event]:
+        """Return the events that erase others or carry on what they held."""
         with self._guarded():
             rows = self._connection.execute(
                 f"SELECT type, version, payload FROM event WHERE type IN {TYPES!r}"  # noqa: S608
-                " AND payload <> x'' AND position > ? ORDER BY position",
-                (after,),
+                " AND payload <> x'' ORDER BY position"
             ).fetchall()
         return (codec.decode(*row) for row in rows)
 
@@ -498,3 +501,11 @@ def _code(exc: sqlite3.Error) -> int | None:
     """Return SQLite's primary result code, `None` for an error of Python's own."""
     code: int | None = getattr(exc, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
+
+
+def _noting(erasing: list[bytes], payloads: Iterable[Payload]) -> Iterator[Payload]:
+    """Yield `payloads`, with those that erase others noted."""
+    for cls, payload in payloads:
+        if cls is PayloadErased:
+            erasing.append(payload)
+        yield cls, payload
