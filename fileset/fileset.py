@@ -438,17 +438,19 @@ class FileSet:
         NoSuchInstanceError
             If one is not part of the File-set (ValueError).
         """
-        self._writable().refresh()
-        given = [instances] if isinstance(instances, FileInstance) else instances
-        leaves = [self.state.leaf(handle) for handle in self._handles_of(given)]
+        repository = self._writable()
+        given = [instances] if isinstance(instances, FileInstance) else list(instances)
         how = Correction(
             reason=CorrectionReason.COERCE if coerce else CorrectionReason.CORRECT,
             original_attributes=original_attributes,
             drop_signatures=drop_signatures,
         )
-        corrector = Corrector(self._repository)
-        wanted = corrections_of(corrector, self.state, leaves, values, how, new_uids=new_uids)
-        return corrector.correct(wanted, reason=reason, progress=progress, dry_run=dry_run)
+        corrector = Corrector(repository)
+        with repository.exclusively():  # nothing comes between what is asked and what is done
+            repository.refresh()
+            leaves = [self.state.leaf(handle) for handle in self._handles_of(given)]
+            wanted = corrections_of(corrector, self.state, leaves, values, how, new_uids=new_uids)
+            return corrector.correct(wanted, reason=reason, progress=progress, dry_run=dry_run)
 
     # --- removing --------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import click
@@ -31,6 +32,7 @@ from fileset.correcting.correct import (
 from fileset.correcting.correction import Correction
 from fileset.correcting.persons import values_of_patient
 from fileset.correcting.wanted import corrections_of
+from fileset.fileset import FileSet
 from fileset.repository.repository import Repository
 from ledger.phrases import count
 from projections.kept.summary import MismatchSummary
@@ -101,6 +103,15 @@ class ToAtTheEnd(Command):
                     ctx,
                 )
         return super().parse_args(ctx, args)
+
+
+@contextmanager
+def held(session: Session) -> Iterator[FileSet]:
+    """Give the File-set as it is: nothing comes between what is asked for and what is done."""
+    fs = session.file_set()
+    with fs.repository.exclusively():
+        fs.repository.refresh()
+        yield fs
 
 
 def correct(
@@ -216,12 +227,12 @@ def to_patient(
     keyword, equals, patient_id = into.partition("=")
     if keyword != "PatientID" or not equals or not patient_id.strip():
         raise click.UsageError("Name the patient whose the instances are: PatientID=VALUE.")
-    fs = session.file_set()
-    values = values_of_patient(fs.state, patient_id)
-    instances = Search(load=False).find(fs, parse_query(query))
-    if not instances:
-        return nothing_matches(fs.repository, dry_run=dry_run)
     how = Correction(original_attributes=KEPT[original_attributes], drop_signatures=drop_signatures)
-    leaves = [fs.state.leaf(instance.handle) for instance in instances]
-    wanted = corrections_of(Corrector(fs.repository), fs.state, leaves, values, how)
-    return correct(session, wanted, reason=reason, dry_run=dry_run, full=full)
+    with held(session) as fs:
+        values = values_of_patient(fs.state, patient_id)
+        instances = Search(load=False).find(fs, parse_query(query))
+        if not instances:
+            return nothing_matches(fs.repository, dry_run=dry_run)
+        leaves = [fs.state.leaf(instance.handle) for instance in instances]
+        wanted = corrections_of(Corrector(fs.repository), fs.state, leaves, values, how)
+        return correct(session, wanted, reason=reason, dry_run=dry_run, full=full)

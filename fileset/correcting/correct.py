@@ -7,9 +7,11 @@ bytes. What is corrected becomes an instance of its own that takes the place of 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from enum import Enum
+from pathlib import Path
+from typing import Final
 
 from attrs import evolve, field, frozen
 
@@ -28,7 +30,14 @@ from fileset.correcting.merging import merged
 from fileset.correcting.words import text_of_body
 from fileset.repository.contents import Contents, take_in
 from fileset.repository.repository import Repository
-from ledger.errors import ContentDamagedError, LedgerError
+from ledger.errors import (
+    ContentDamagedError,
+    ContentMissingError,
+    CorrectionError,
+    ElementsError,
+    InstanceError,
+    RecordError,
+)
 from ledger.events import (
     ContentRecorded,
     ElementCorrected,
@@ -39,11 +48,15 @@ from ledger.events import (
     Record,
 )
 from ledger.files import FileStamp, FileView
+from ledger.instances.correcting.correct import Corrected
 from ledger.instances.correcting.edits import path_of
 from ledger.instances.correcting.present import values_of
 from ledger.vault.protocol import Batch
 from projections.past.diff import above, place_of
 from projections.state.nodes import Leaf
+
+_ITS_OWN: Final = (InstanceError, ElementsError, ContentMissingError, ContentDamagedError)
+"""What is wrong with one instance: others can be corrected all the same."""
 
 
 class CorrectionOutcome(Enum):
@@ -175,11 +188,14 @@ class Corrector:
     def value_of(self, leaf: Leaf, keyword: str) -> str | None:
         """Return the value that an instance has for `keyword`, as text; `None` without one.
 
-        Raises OSError or LedgerError if it can't be read.
+        So it is with an instance that can't be read: correcting it says so.
         """
         path = path_of(keyword)
-        with self._original(leaf) as source:
-            return text_of_body(values_of(source, [path])[path])
+        try:
+            with self._original(leaf) as source:
+                return text_of_body(values_of(source, [path])[path])
+        except _ITS_OWN:
+            return None
 
     def _correct_one(
         self, leaf: Leaf, correction: Correction, batch: Batch, done: Account
@@ -192,12 +208,12 @@ class Corrector:
                 with correction.made(source, self._when) as made:
                     if not made.is_changed:
                         return unchanged
-                    with read_corrected(made, leaf.uid) as candidate:
-                        event = self._event(leaf, candidate, source, batch)
+                    event = self._event(leaf, made, source, batch)
                 secured = self._secure(leaf, source, batch)
-        except (LedgerError, OSError) as exc:
-            why = str(exc) if isinstance(exc, LedgerError) else f"can't be read: {exc.strerror}"
-            return CorrectionResult(leaf.handle, leaf.uid, CorrectionOutcome.FAILED, reason=why)
+        except _ITS_OWN as exc:
+            return CorrectionResult(
+                leaf.handle, leaf.uid, CorrectionOutcome.FAILED, reason=str(exc)
+            )
         if secured is not None:
             self._emit(secured)
         handle = self._emit(event)
@@ -210,19 +226,23 @@ class Corrector:
     def _original(self, leaf: Leaf) -> Iterator[bytes | FileView]:
         """Give the instance's bytes, those of a large one without reading all.
 
-        OSError, `ContentMissingError`, or `ContentDamagedError` if a small one's are not what was
-        recorded.
+        `CorrectionError` if it can't be read, `ContentMissingError`, or `ContentDamagedError` if a
+        small one's bytes are not what was recorded.
         """
-        is_kept = leaf.placement is Placement.VAULT and leaf.content is not None
-        if self._contents.content(leaf).size < LARGE:
-            yield self._contents.read(leaf)
-        elif is_kept and leaf.content is not None:
-            with self._repository.vault.view(leaf.content.digest) as view:
-                yield view
-        else:
-            path = self._contents.path(leaf)
-            with LargeFile(os.fspath(path), FileStamp.of(path.stat())).view() as view:
-                yield view
+        large: AbstractContextManager[FileView] | None = None
+        with _unread():
+            if self._contents.content(leaf).size < LARGE:
+                data = self._contents.read(leaf)
+            elif leaf.placement is Placement.VAULT and leaf.content is not None:
+                large = self._repository.vault.view(leaf.content.digest)
+            else:
+                path = self._contents.path(leaf)
+                large = LargeFile(os.fspath(path), FileStamp.of(path.stat())).view()
+        if large is None:
+            yield data
+            return
+        with large as view:
+            yield view
 
     def _secure(self, leaf: Leaf, source: bytes | FileView, batch: Batch) -> ContentRecorded | None:
         """Have the instance as it was in the vault; return the event, if it wasn't said to be."""
@@ -233,7 +253,8 @@ class Corrector:
         if isinstance(source, bytes):
             stored = batch.add(source)
         else:
-            stored = take_in(self._contents.path(leaf), batch)
+            with _unread():
+                stored = take_in(self._contents.path(leaf), batch)
         if leaf.content not in (None, stored):
             raise ContentDamagedError(
                 f"{self._contents.path(leaf)} has changed since it was added."
@@ -241,23 +262,45 @@ class Corrector:
         return ContentRecorded(leaf.handle, stored, Placement.VAULT)
 
     def _event(
+        self, leaf: Leaf, made: Corrected, source: bytes | FileView, batch: Batch
+    ) -> InstanceCorrected:
+        """Return the event that puts what was `made` in place of `leaf`; it goes into the vault.
+
+        Values that its records must have are invented if they were before, else RecordError.
+        """
+        try:
+            with read_corrected(made, leaf.uid, complete=False) as candidate:
+                return self._event_of(leaf, candidate, source, batch)
+        except RecordError:
+            if not candidate_of(self._file_of(leaf, source), leaf.uid).invented:
+                raise
+        with read_corrected(made, leaf.uid) as candidate:
+            return self._event_of(leaf, candidate, source, batch)
+
+    def _file_of(self, leaf: Leaf, source: bytes | FileView) -> bytes | Path:
+        return source if isinstance(source, bytes) else self._contents.path(leaf)
+
+    def _event_of(
         self, leaf: Leaf, candidate: Candidate, source: bytes | FileView, batch: Batch
     ) -> InstanceCorrected:
-        """Return the event that puts `candidate`, which goes into the vault, in place of `leaf`."""
         state = self._repository.state
         refuse_taken(state, candidate, leaf)
         first = state.hierarchy.leaves.get(state.hierarchy.first_version(leaf.handle), leaf)
         if first.adopted_as is not None:  # its DICOMDIR says what our records need not
             said = _said_by(leaf)
-            candidate = evolve(
-                candidate, records=merged(_records_of(source), said, candidate.records)
-            )
+            before = candidate_of(self._file_of(leaf, source), leaf.uid).records
+            candidate = evolve(candidate, records=merged(before, said, candidate.records))
         content = candidate.store(batch)
         return corrected_event(state, candidate, content, leaf.handle, leaf.source)
 
 
-def _records_of(source: bytes | FileView) -> Sequence[Record]:
-    return candidate_of(source if isinstance(source, bytes) else source[:], "").records
+@contextmanager
+def _unread() -> Iterator[None]:
+    """Have what the system says of a file that can't be read be a `CorrectionError`."""
+    try:
+        yield
+    except OSError as exc:
+        raise CorrectionError(f"can't be read: {exc.strerror}") from exc
 
 
 def _said_by(leaf: Leaf) -> list[Record]:

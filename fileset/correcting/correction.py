@@ -96,20 +96,27 @@ def read_corrected(made: Corrected, name: str, *, complete: bool = True) -> Iter
         for chunk in made.chunks():
             file.write(chunk)
         file.flush()
-        yield evolve(read_path(Path(file.name)), name=None)
+        candidate = candidate_of(Path(file.name), name, complete=complete)
+        yield evolve(candidate, name=None, source=None)
 
 
-def candidate_of(data: bytes, name: str, *, complete: bool = True) -> Candidate:
-    """Return the instance whose file `data` is; messages call it `name`.
+def candidate_of(file: bytes | Path, name: str, *, complete: bool = True) -> Candidate:
+    """Return the instance in `file`, its bytes or where it is; messages call it `name`.
 
     With `complete`, values that records must have are invented: it may have been added so.
     """
+
+    def read(*, complete: bool) -> Candidate:
+        if isinstance(file, bytes):
+            return read_bytes(file, name, complete=complete)
+        return read_path(file, complete=complete)
+
     try:
-        return read_bytes(data, name)
+        return read(complete=False)
     except RecordError:
         if not complete:
             raise
-        return read_bytes(data, name, complete=True)
+        return read(complete=True)
 
 
 def notes_on(made: Corrected) -> Iterator[str]:

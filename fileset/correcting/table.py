@@ -45,8 +45,9 @@ def _rows(path: Path, lines: Any) -> Any:
     selecting = [name for name in names if not name.startswith(_NEW)]
     if not selecting or len(selecting) == len(names):
         raise CorrectionError(
-            f"{path}: the first line names the columns: keywords such as PatientID for what the "
-            "instances have, and `new PatientID` and the like for what they are to have"
+            f"{path}: the first line names the columns, with commas between them: keywords such as "
+            "PatientID for what the instances have, and `new PatientID` and the like for what they "
+            "are to have"
         )
     if len(set(names)) < len(names):
         raise CorrectionError(f"{path}: two columns have the same name")

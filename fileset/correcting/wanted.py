@@ -117,10 +117,13 @@ def _own(leaf: Leaf, keyword: str) -> str | None:
     return next((b.key for b in above(leaf.home) if b.own.type == record_type), None)
 
 
-def combined(found: Sequence[Mapping[Leaf, Correction]]) -> dict[Leaf, Correction]:
-    """Return several corrections as one; `CorrectionError` if two name the same instance."""
+def combined(found: Sequence[tuple[str, Mapping[Leaf, Correction]]]) -> dict[Leaf, Correction]:
+    """Return several corrections, each with where it was asked for, as one.
+
+    Raises `CorrectionError`, which says where, if two name the same instance.
+    """
     together: dict[Leaf, Correction] = {}
-    for each in found:
+    for where, each in found:
         for leaf, correction in each.items():
             known = together.get(leaf, correction)
             if known is correction:
@@ -129,5 +132,5 @@ def combined(found: Sequence[Mapping[Leaf, Correction]]) -> dict[Leaf, Correctio
                 named = correction if known.is_of_references else known
                 together[leaf] = evolve(named, edits=(*known.edits, *correction.edits))
             else:
-                raise CorrectionError(f"the SOP Instance {leaf.uid} would be corrected twice")
+                raise CorrectionError(f"{where}: a line before names the SOP Instance {leaf.uid}")
     return together

@@ -93,9 +93,9 @@ class Writer:
     def step(self) -> None:
         """Do one thing; being told that another writer was faster is an outcome like any other."""
         what: Callable[[FileSet], object] = self.chance.choices(
-            (self.add, self.add_many, self.remove, self.set, self.undo, self.redo, self.group,
-             self.write, self.verify, self.gc, self.tag),
-            (20, 4, 12, 6, 12, 8, 6, 5, 1, 1, 2),
+            (self.add, self.add_many, self.remove, self.correct, self.set, self.undo, self.redo,
+             self.group, self.write, self.verify, self.gc, self.tag),
+            (20, 4, 12, 8, 6, 12, 8, 6, 5, 1, 1, 2),
         )[0]  # fmt: skip
         try:
             what(self.file_set())
@@ -120,6 +120,13 @@ class Writer:
         """Remove some that were there when this writer looked last."""
         there = list(fs)
         fs.remove(self.chance.sample(there, min(len(there), self.chance.randint(1, 4))))
+
+    def correct(self, fs: FileSet) -> None:
+        """Correct some that were there when this writer looked last."""
+        there = list(fs)
+        some = self.chance.sample(there, min(len(there), self.chance.randint(1, 4)))
+        keyword = self.chance.choice(("PatientName", "PatientID", "InstanceNumber"))
+        assert not fs.correct(some, {keyword: str(self.chance.randint(0, 9))}).is_incomplete
 
     def set(self, fs: FileSet) -> None:
         """Set the File-set ID."""

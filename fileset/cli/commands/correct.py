@@ -14,6 +14,7 @@ from fileset.cli.correcting import (
     REMOVE_SIGNATURES,
     SHAPE,
     ToAtTheEnd,
+    held,
     nothing_matches,
 )
 from fileset.cli.correcting import correct as correct_all
@@ -25,6 +26,7 @@ from fileset.correcting.correction import Correction
 from fileset.correcting.table import Row, read_table
 from fileset.correcting.wanted import combined, corrections_of
 from fileset.errors import NoSuchKeywordError
+from fileset.fileset import FileSet
 from ledger.errors import CorrectionError
 from ledger.events import CorrectionReason
 from ledger.instances.correcting.edits import REMOVE
@@ -100,19 +102,19 @@ def correct(
             if table is not None
             else [Row("", parse_query(query), _asked(values, removed))]
         )
-        wanted = _wanted(session, rows, how, new_uids=new_uids)
+        with held(session) as fs:
+            wanted = _wanted(session, fs, rows, how, new_uids=new_uids)
+            if not wanted:
+                return nothing_matches(fs.repository, dry_run=dry_run)
+            return correct_all(session, wanted, reason=reason, dry_run=dry_run, full=full)
     except (CorrectionError, NoSuchKeywordError) as exc:
         raise click.UsageError(f"Nothing was corrected: {exc}") from exc
-    if not wanted:
-        return nothing_matches(session.repository(), dry_run=dry_run)
-    return correct_all(session, wanted, reason=reason, dry_run=dry_run, full=full)
 
 
 def _wanted(
-    session: Session, rows: list[Row], how: Correction, *, new_uids: bool
+    session: Session, fs: FileSet, rows: list[Row], how: Correction, *, new_uids: bool
 ) -> dict[Leaf, Correction]:
     """Return what corrects the instances that the rows name, all as they are now."""
-    fs = session.file_set()
     corrector, search = Corrector(fs.repository), Search(load=False)
     found = []
     for row in rows:
@@ -121,9 +123,8 @@ def _wanted(
             session.warnings.append(f"{row.name}: no instance matches")
         leaves = [fs.state.leaf(instance.handle) for instance in instances]
         if leaves:
-            found.append(
-                corrections_of(corrector, fs.state, leaves, row.values, how, new_uids=new_uids)
-            )
+            wanted = corrections_of(corrector, fs.state, leaves, row.values, how, new_uids=new_uids)
+            found.append((row.name, wanted))
     session.warnings += search.advice(rows[0].query if rows else {}, "`fileset find --load`")
     return combined(found)
 
