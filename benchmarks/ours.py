@@ -99,6 +99,25 @@ def add_between_marks(source: str, repository: str, count: str) -> None:
         os.access(END, os.F_OK)
 
 
+@frozen
+class Correction:
+    """What it costs to add a folder, and to correct one element of all its instances."""
+
+    add: Cost
+    correct: Cost
+
+
+def correct(source: Path, repository: Path) -> Correction:
+    """Add a folder, and correct the patients' name; both durable."""
+    with FileSet(repository=repository) as fs:
+        add, report = timed(lambda: fs.add_many(source))
+        assert not report.has_failures
+        instances = list(fs)
+        cost, done = timed(lambda: fs.correct(instances, {"PatientName": "Right^Name"}))
+        assert not done.is_incomplete
+    return Correction(add, cost)
+
+
 def add_and_write(source: Path, repository: Path, medium: Path) -> Cost:
     """Make a repository, add a folder and write it, all of it durable."""
 

@@ -39,6 +39,25 @@ def _undo(bench: Workbench) -> Measured:
     return compared(wall, ([life.undo for life in lives], [life.add for life in lives]))
 
 
+def _correct(bench: Workbench) -> Measured:
+    source = bench.source(bench.sizes.instances)
+
+    def correct() -> ours.Correction:
+        with bench.scratch() as folder:
+            return in_child(ours.correct, source, folder / "repository")
+
+    def peer() -> Cost:
+        with bench.scratch() as folder:
+            return in_child(peers.pydicom_correct, source, folder / "corrected")
+
+    costs = [correct() for _ in range(bench.sizes.repeat)]
+    measured = compared(cpu, ([each.correct for each in costs], [each.add for each in costs]))
+    others = cpu([peer()])
+    assert others is not None
+    measured.notes.append(f"pydicom reads, sets and saves them in {others.value:.3g} s of CPU")
+    return measured
+
+
 def _memory(bench: Workbench) -> Measured:
     used = in_child(ours.memory, bench.archive(bench.sizes.most).repository)
     dicomdir = bench.archive(bench.sizes.instances).medium / "DICOMDIR"
@@ -157,6 +176,14 @@ ROWS: Final = [
         "wall, in the same process; both durable",
         Faster(20),
         _undo,
+    ),
+    Row(
+        "correct",
+        "PatientName of {s.instances:,} instances corrected, `fs.correct()`",
+        "the add itself",
+        "CPU of the process, in the same process; both durable",
+        Within(2),
+        _correct,
     ),
     Row(
         "status",

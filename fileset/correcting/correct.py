@@ -28,6 +28,7 @@ from fileset.correcting.correction import (
 )
 from fileset.correcting.merging import merged
 from fileset.correcting.words import text_of_body
+from fileset.python_gc import gc_seldom
 from fileset.repository.contents import Contents, take_in
 from fileset.repository.repository import Repository
 from ledger.errors import (
@@ -160,6 +161,7 @@ class Corrector:
             suppress(_ForeseenError),
             repository.change(reason) as change,
             repository.vault.batch() as batch,
+            gc_seldom(),
         ):
             for leaf in sorted(wanted, key=place_of):
                 result = self._correct_one(leaf, wanted[leaf], batch, done)

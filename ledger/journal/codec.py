@@ -109,15 +109,15 @@ _converter = _make_converter()
 
 def encode(event: Event, nonce: str) -> bytes:
     """Return the payload of `event`; TypeError or ValueError where a field can't be written."""
-    if type(event) is InstanceAdded:
+    if type(event) is InstanceAdded or type(event) is InstanceCorrected:
         try:
-            return orjson.dumps(_added(event, nonce))
+            return orjson.dumps({**_added(event), **_correcting(event), _NONCE: nonce})
         except TypeError:
             pass  # text that is none, or what can't be written: the same is found below
     return encode_any(event, nonce)
 
 
-def _added(event: InstanceAdded, nonce: str) -> dict[str, Any]:
+def _added(event: InstanceAdded) -> dict[str, Any]:
     """Return the payload of nearly every event of a large journal, its elements as text."""
     body: dict[str, Any] = {
         "instance": event.sop_instance_uid,
@@ -144,8 +144,15 @@ def _added(event: InstanceAdded, nonce: str) -> dict[str, Any]:
             {"of": [each.of.position, each.of.index], "record": _record(each.record)}
             for each in event.differing
         ]
-    body[_NONCE] = nonce
     return body
+
+
+def _correcting(event: InstanceAdded) -> dict[str, Any]:
+    """Return what the payload of an instance that corrects another one has besides."""
+    if type(event) is not InstanceCorrected:
+        return {}
+    found = {"replaces": event.replaces, "stead": event.stead}
+    return {key: position for key, position in found.items() if position != 0}
 
 
 def _record(record: Record) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from functools import lru_cache
 from io import BytesIO
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pydicom.filereader import read_dataset
 
@@ -19,13 +20,26 @@ from ledger.instances.walker import describe
 Body: TypeAlias = dict[str, Any]
 """An element's VR, and its value unless it is empty, as `ledger.dicom_json` has them."""
 
+_SHORT: Final = 256  # bytes of a value whose body is kept
+
 MAX_VALUE = 1 << 24
 """Bytes beyond which the value of an element can't be corrected."""
 
 
 def body_of(tag: int, vr: str, value: bytes, charset: str) -> Body:
-    """Return the body of a `value` in Little Endian; text is in `charset`."""
+    """Return the body of a `value` in Little Endian; text is in `charset`.
+
+    Many instances have the same short values: they have one body, which nobody may change.
+    """
+    make = _short_body if len(value) <= _SHORT else _made_body
+    return make(tag, vr, value, charset)
+
+
+def _made_body(tag: int, vr: str, value: bytes, charset: str) -> Body:
     return _body(encode([Element(tag, vr, value)]), tag, charset)
+
+
+_short_body = lru_cache(maxsize=1024)(_made_body)
 
 
 def body_of_found(ds: DataSet, found: Found) -> Body:

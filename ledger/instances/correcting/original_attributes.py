@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from ledger.elements import ITEM, TEXT_VRS, Element
@@ -74,6 +75,7 @@ def item(
     )
 
 
+@lru_cache(maxsize=64)  # they are the same in all instances of a correction
 def _encoded(tag: int, vr: str, text: str, charset: str) -> bytes:
     try:
         return encode_value(tag, vr, text, charset)
