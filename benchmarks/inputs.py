@@ -21,6 +21,10 @@ from pydicom import examples
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
+from ledger.digest import digest_of
+from ledger.elements import Element, encode
+from ledger.events import Content, InstanceAdded, Record, RecordRef
+
 SLICES: Final = 200
 """Instances in a series."""
 
@@ -150,3 +154,21 @@ def _encoded(ds: Dataset) -> bytes:
     buffer = io.BytesIO()
     ds.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
+
+
+def events_of_instances(count: int) -> list[InstanceAdded]:
+    """Return the events that add so many instances of one series."""
+    number = [Element(0x00200013, "IS", str(each % SLICES).encode()) for each in range(count)]
+    named = Element(0x00080005, "CS", b"ISO_IR 100")
+    return [
+        InstanceAdded(
+            sop_instance_uid=f"2.25.1{each:027d}",
+            sop_class_uid=str(CTImageStorage),
+            transfer_syntax_uid=str(ExplicitVRLittleEndian),
+            record=Record("IMAGE", encode([named, element])),
+            under=RecordRef(2, 2),
+            content=Content(digest_of(str(each).encode()), 526_000 + each),
+            source=f"/data/incoming/CT/SE{each // SLICES:06d}/IM{each % SLICES:06d}",
+        )
+        for each, element in enumerate(number)
+    ]

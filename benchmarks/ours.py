@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -13,11 +14,13 @@ from typing import TypeVar
 from attrs import frozen
 
 from benchmarks.counting import BEGIN, END, Touched, calls_made, files_touched
-from benchmarks.inputs import values
+from benchmarks.inputs import events_of_instances, values
 from benchmarks.measuring import Cost, passes, peak, resident, timed
 from fileset import FileSet, Indexer, Repository
 from ledger.files import read_file
 from ledger.instances.instance import read_instance
+from ledger.journal.entries import Draft
+from ledger.journal.sqlite import SqliteJournal
 from projections.medium.directory import encode_directory
 
 T = TypeVar("T")
@@ -254,6 +257,26 @@ def memory(repository: Path) -> Memory:
     return Memory(
         (opened - before) / count, (iterated - before) / count, (at_peak - before) / count
     )
+
+
+def memory_of_add(source: Path, repository: Path) -> float:
+    """Return how many bytes of memory an instance takes at the peak while a folder is added."""
+    with FileSet(repository=repository) as fs:
+        fs.add_many(next(path for path in source.rglob("*") if path.is_file()))  # all is imported
+        before = resident()
+        report = fs.add_many(source)
+    return (peak() - before) / len(report.results)
+
+
+def appending(journal: Path, count: int, times: int) -> list[Cost]:
+    """Append so many events in one change, so many times, to a new journal, durable."""
+    with closing(SqliteJournal.create(journal)) as opened:
+        events = events_of_instances(count)
+
+        def append(n: int) -> None:
+            opened.append(events, Draft(str(n), "a", "b"), expected=n * count)
+
+        return [timed(partial(append, n))[0] for n in range(times)]
 
 
 @frozen

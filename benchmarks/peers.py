@@ -5,18 +5,25 @@ The functions on pydicom and dicomsdl are run in a process of their own.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.metadata
 import os
 import shutil
+import sqlite3
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 from pydicom import dcmread
 from pydicom.fileset import FileSet
 
+from benchmarks.inputs import events_of_instances
 from benchmarks.measuring import Cost, command, passes, resident, timed
+from ledger.journal import codec
 
 
 def versions() -> dict[str, str | None]:
@@ -25,6 +32,7 @@ def versions() -> dict[str, str | None]:
         "pydicom": importlib.metadata.version("pydicom"),
         "dicomsdl": _distribution("dicomsdl"),
         "dcmmkdir": _first_line("dcmmkdir", "--version"),
+        "eventsourcing": _distribution("eventsourcing"),
         "cp": _first_line("cp", "--version"),
     }
 
@@ -41,6 +49,54 @@ def _first_line(program: str, option: str) -> str | None:
         return None
     run = subprocess.run([program, option], capture_output=True, text=True, check=False)
     return run.stdout.partition("\n")[0].strip(" $") or "of unknown version"
+
+
+# --- journals of events --------------------------------------------------------------------------
+
+
+def plain_chain(database: Path, count: int, times: int) -> list[Cost]:
+    """Append so many events, so many times, to a table of SQLite with a hash chain, durable.
+
+    Their payloads are bytes already.
+    """
+    payloads = [codec.encode(event, "0" * 16) for event in events_of_instances(count)]
+
+    def rows(first: int) -> Iterator[tuple[int, bytes, bytes]]:
+        link = b""
+        for position, payload in enumerate(payloads, first):
+            link = hashlib.sha256(link + payload).digest()
+            yield position, payload, link
+
+    with closing(sqlite3.connect(database, isolation_level=None)) as db:
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("CREATE TABLE event (position INTEGER PRIMARY KEY, payload BLOB, hash BLOB)")
+
+        def append(first: int) -> None:
+            db.execute("BEGIN IMMEDIATE")
+            db.executemany("INSERT INTO event VALUES (?, ?, ?)", rows(first))
+            db.execute("COMMIT")
+
+        return [timed(partial(append, n * count))[0] for n in range(times)]
+
+
+def eventsourcing(database: Path, count: int, times: int) -> list[Cost]:
+    """Do the same with the recorder of the `eventsourcing` library, which has no chain."""
+    persistence = importlib.import_module("eventsourcing.persistence")  # seldom installed
+    sqlite = importlib.import_module("eventsourcing.sqlite")
+    payloads = [codec.encode(event, "0" * 16) for event in events_of_instances(count)]
+    recorder = sqlite.SQLiteAggregateRecorder(sqlite.SQLiteDatastore(str(database)))
+    recorder.create_table()
+    origin = UUID(int=1)
+
+    def append(first: int) -> None:
+        recorder.insert_events(
+            [
+                persistence.StoredEvent(origin, position, "instance-added", payload)
+                for position, payload in enumerate(payloads, first)
+            ]
+        )
+
+    return [timed(partial(append, n * count))[0] for n in range(times)]
 
 
 # --- pydicom -------------------------------------------------------------------------------------

@@ -73,6 +73,32 @@ _TAKEN: Final = (
 )  # fmt: skip
 """What the records of an image hold."""
 
+
+def _memory(bench: Workbench) -> Measured:
+    source = bench.source(bench.sizes.most)
+    with bench.scratch() as folder:
+        taken = in_child(ours.memory_of_add, source, folder / "repository")
+    return Measured(Figure(taken, "bytes/instance"))
+
+
+def _events(bench: Workbench) -> Measured:
+    count, times = bench.sizes.instances, 2 + bench.sizes.repeat  # the first ones make the file
+    with bench.scratch() as folder:
+
+        def micros(append: Callable[[Path, int, int], list[Cost]], name: str) -> Figure:
+            costs = in_child(append, folder / name, count, times)
+            return Figure.least([1e6 * cost.cpu / count for cost in costs], "us/event")
+
+        of_ours, peer = micros(ours.appending, "ours"), micros(peers.plain_chain, "plain")
+        notes = [f"events a second: {1e6 / of_ours.value:,.0f}, the peer {1e6 / peer.value:,.0f}"]
+        if bench.peers["eventsourcing"] is None:
+            notes.append("eventsourcing is not installed")
+        else:
+            library = micros(peers.eventsourcing, "library")
+            notes.append(f"eventsourcing, without a chain: {1e6 / library.value:,.0f}")
+    return Measured(of_ours, peer, notes=notes)
+
+
 ROWS: Final = [
     Row(
         "add",
@@ -129,6 +155,22 @@ ROWS: Final = [
         "wall of the command from start to end; warm cache; ours durable, the peer's not",
         Faster(3),
         lambda bench: _index(bench, bench.sizes.large, bench.sizes.large_size),
+    ),
+    Row(
+        "memory-add",
+        "memory while {s.most:,} are added in one change",
+        "",
+        "resident bytes at the peak less those before, imports aside",
+        Limit(1500, "at most 1.5 KB an instance"),
+        _memory,
+    ),
+    Row(
+        "events",
+        "append {s.instances:,} events to the journal, encoded and chained, durable",
+        "plain SQLite with a hash chain, payloads given",
+        "CPU of one change, the file made before",
+        Limit(12.5, "80,000 events a second"),
+        _events,
     ),
     Row(
         "journal",
