@@ -62,6 +62,7 @@ def _sizes_of(_: click.Context, __: click.Parameter, value: str | None) -> tuple
 @click.option(
     "--growth", callback=_sizes_of, metavar="N,N,N", help="Sizes growth is measured over."
 )
+@click.option("--more", type=click.IntRange(1), help="Instances of the rows on even more.")
 @click.option("--repeat", type=click.IntRange(1), help="How often what is cheap is repeated.")
 @click.option("--seed", type=click.IntRange(0, 999_999), default=1, show_default=True)
 @click.option(
@@ -177,6 +178,7 @@ def _gigabytes(sizes: Sizes, rows: list[Row]) -> float:
     total = 3 * sum(counts) * (sizes.size + 4096) + 4 * sizes.large * sizes.large_size
     if any("mix" in row.work for row in rows):
         total += 4 * sum(count * size for count, size in sizes.mix)
+    total += 2 * sizes.more * (sizes.million_size + 4096)
     if any(row.opt_in for row in rows):
         total += 3 * sizes.million * (sizes.million_size + 4096)
     return total / 1e9

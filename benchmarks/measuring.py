@@ -80,10 +80,20 @@ def in_child(function: Callable[..., T], *arguments: Any) -> T:
 
 
 def command(argv: Sequence[str | os.PathLike[str]], cwd: Path | None = None) -> Cost:
-    """Return what a whole command costs, its start included; CalledProcessError if it fails."""
+    """Return what a whole command costs, its start included; CalledProcessError if it fails.
+
+    Python may keep what it compiles, as pip does for all that it installs: so a checkout is not
+    compiled anew each time.
+    """
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     wall = time.perf_counter()
     with subprocess.Popen(
-        argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        argv,
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     ) as process:
         assert process.stderr is not None
         stderr = process.stderr.read()

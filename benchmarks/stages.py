@@ -26,7 +26,7 @@ from fileset.adding import candidate as ingest
 from fileset.adding import read_ahead as reading
 from fileset.medium import made_files, materializer
 from fileset.medium import write as writing
-from fileset.repository import repository
+from fileset.repository import repository, states
 from ledger.disk import fsync_all
 from ledger.journal.sqlite import SqliteJournal
 from ledger.vault import appender, batch, vault
@@ -37,7 +37,7 @@ _ADD: Final[dict[str, list[tuple[Any, str]]]] = {
     "make directory records": [(ingest, "build_records")],
     "hash, look up, append to a pack": [(batch.PackBatch, "add")],
     "flush the pack": [(appender.Appender, "sync")],
-    "fold the events": [(repository, "apply")],
+    "fold the events": [(states, "apply")],
     "encode, chain and commit the events": [(SqliteJournal, "append")],
 }
 _WRITE: Final[dict[str, list[tuple[Any, str]]]] = {

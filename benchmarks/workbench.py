@@ -29,6 +29,8 @@ class Sizes:
     mix: tuple[tuple[int, int], ...] = ((2000, 512 << 10), (200, 5 << 20), (20, 100 << 20))
     """How many instances of how many bytes there are in the mix."""
     growth: tuple[int, ...] = (1000, 10_000, 100_000)
+    more: int = 300_000
+    """Instances in the row on more than the largest File-set: small ones, and not written."""
     million: int = 1_000_000
     million_size: int = 1024
     repeat: int = 3
@@ -55,6 +57,7 @@ QUICK = Sizes(
     large=100,
     mix=((20, 512 << 10), (4, 5 << 20), (1, 100 << 20)),
     growth=(1000, 2000, 5000),
+    more=10_000,
     million=20_000,
     repeat=1,
 )
@@ -137,6 +140,15 @@ class Workbench:
                 lives.append(in_child(ours.live, source, folder / "repository", folder / "medium"))
             self._archives[count] = Archive(folder / "repository", folder / "medium", tuple(lives))
         return self._archives[count]
+
+    def only_added(self) -> Path:
+        """Return a repository of `Sizes.more` small instances, which were not written."""
+        folder = self.work / "only-added"
+        if not folder.exists():
+            self.say(f"adding {self.sizes.more:,} instances")
+            source = self.source(self.sizes.more, self.sizes.million_size, sparse=True)
+            in_child(ours.large_add, source, folder)
+        return folder
 
     def indexing(self, count: int) -> list[Cost]:
         """Return what indexing `count` instances in place cost, each time it was done."""

@@ -1,7 +1,8 @@
 """`FileSet`: a DICOM File-set as pydicom's class of that name presents it, over a journal.
 
-Each method hands over to the module that does the work. What makes this one long is its signatures
-and docstrings, which are the reference for people who program with it.
+Each method hands over to the module that does the work, and imports it: who imports the class waits
+only for what is then used. What makes this one long is its signatures and docstrings, which are the
+reference for people who program with it.
 """
 
 from __future__ import annotations
@@ -10,63 +11,40 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, Self, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
-from pydicom.uid import UID, ImplicitVRLittleEndian, generate_uid
-
-from fileset.adding.add import Adder
-from fileset.adding.candidate import Result
-from fileset.adding.coercing import Coercer
-from fileset.adding.find import FoundFiles, find_files
-from fileset.adding.given import DSPathType, add_given, refer_to
-from fileset.adding.offer import Offers, offer
-from fileset.adding.report import AddReport
-from fileset.adoption.adopt import Doubt
-from fileset.adoption.existing import warn_of_syntax
-from fileset.adoption.load import load, read_existing
-from fileset.adoption.mend import Mending, mends_of
-from fileset.checking.findings import RepositoryFinding
-from fileset.checking.repository import verify
-from fileset.correcting.coercion import coercer
-from fileset.correcting.correct import CorrectionReport, CorrectionResult, Corrector
-from fileset.correcting.correction import Correction
-from fileset.correcting.wanted import corrections_of
-from fileset.erasure.erase import Eraser
-from fileset.erasure.plan import Erasure
 from fileset.errors import NoSuchInstanceError, RefusedError, RepositoryError
-from fileset.medium.export import Exporter
-from fileset.medium.write import Writer
-from fileset.progress import Progress
-from fileset.python_gc import gc_paused
-from fileset.repository.contents import Contents
-from fileset.repository.find_change import change_of
-from fileset.repository.folder import is_repository
-from fileset.repository.garbage import collect
-from fileset.repository.identity import checked_descriptor, checked_id, checked_text, checked_uid
-from fileset.repository.persons import settle
-from fileset.repository.repository import Repository
-from fileset.repository.undo import UndoPlan, redoing, reverting, undoing
-from fileset.timeline.blame import blame, ever_known
-from fileset.timeline.moments import Moment, position_of
-from fileset.timeline.tags import delete_tag, set_tag, tag_name
-from fileset.values import text_of
-from fileset.views.history import HistoryEntry, PendingChanges, entries_of
-from fileset.views.instance import FileInstance
-from fileset.views.preview import Preview
-from fileset.views.records import RecordNode, to_record, tree_node
-from fileset.views.search import find, find_values
-from fileset.views.view import View
-from ledger.events import CorrectionReason, Handle, Placement, Record, RecordMended
-from ledger.vault.protocol import Excess
-from projections.kept.summary import summarise
-from projections.medium.pending import pending, staged
-from projections.medium.plan import check_layout
-from projections.past.provenance import Touch
-from projections.state.persons import Mismatch, mismatches
-from projections.state.search import candidates
-from projections.state.state import FileSetState
+
+if TYPE_CHECKING:
+    from pydicom.uid import UID
+
+    from fileset.adding.add import Adder
+    from fileset.adding.coercing import Coercer
+    from fileset.adding.given import DSPathType
+    from fileset.adding.outcome import Result
+    from fileset.adding.report import AddReport
+    from fileset.adoption.adopt import Doubt
+    from fileset.checking.findings import RepositoryFinding
+    from fileset.correcting.correct import CorrectionReport, CorrectionResult
+    from fileset.erasure.plan import Erasure
+    from fileset.medium.write import Writer
+    from fileset.progress import Progress
+    from fileset.repository.contents import Contents
+    from fileset.repository.repository import Repository
+    from fileset.repository.undo import UndoPlan
+    from fileset.timeline.moments import Moment
+    from fileset.views.history import HistoryEntry, PendingChanges
+    from fileset.views.instance import FileInstance
+    from fileset.views.preview import Preview
+    from fileset.views.records import RecordNode
+    from ledger.events import Handle, Record, RecordMended
+    from ledger.vault.protocol import Excess
+    from projections.past.provenance import Touch
+    from projections.state.persons import Mismatch
+    from projections.state.state import FileSetState
 
 
 class FileSet:
@@ -101,21 +79,29 @@ class FileSet:
             Correct what is wrong with the DICOMDIR of an existing File-set from its files; `mends`
             lists what that was. The next write rewrites the DICOMDIR.
         """
+        from fileset.repository.repository import Repository
+
         self._doubts: Mapping[Doubt, list[str]] = {}
         if isinstance(repository, Repository):
             self._use(repository)
-            return
-        found = read_existing(ds, repair=repair) if ds else None
+        else:
+            self._use(self._begun(ds, repository, progress, repair=repair))
 
-        def begin(new: Repository) -> None:
-            if found is None:
-                new.begin(generate_uid())
-            elif repair:
-                Mending(new, found, digest=new.is_kept).run(progress)
-            else:
-                self._doubts = load(new, found, progress=progress)
+    def _begun(
+        self,
+        ds: DSPathType | None,
+        folder: str | os.PathLike[str] | None,
+        progress: Progress | None,
+        *,
+        repair: bool,
+    ) -> Repository:
+        """Return a new repository in `folder`, else an ephemeral one, for `ds` or from nothing."""
+        from fileset.python_gc import gc_paused
+        from fileset.repository.folder import is_repository
+        from fileset.repository.repository import Repository
 
-        if repository is None:
+        begin = self._adopting(ds, progress, repair=repair) if ds else _begin
+        if folder is None:
             kept = Repository.ephemeral()
             try:
                 with gc_paused():
@@ -123,30 +109,64 @@ class FileSet:
             except BaseException:
                 kept.close()
                 raise
-        else:
-            if is_repository(Path(repository)):
-                raise RepositoryError(
-                    f"{Path(repository)} is a repository already: open it with "
-                    f"FileSet.open({os.fspath(repository)!r}), or name a new folder."
-                )
-            kept = Repository.create(Path(repository), begin)
-        self._use(kept)
+            return kept
+        if is_repository(Path(folder)):
+            raise RepositoryError(
+                f"{Path(folder)} is a repository already: open it with "
+                f"FileSet.open({os.fspath(folder)!r}), or name a new folder."
+            )
+        return Repository.create(Path(folder), begin)
+
+    def _adopting(
+        self, ds: DSPathType, progress: Progress | None, *, repair: bool
+    ) -> Callable[[Repository], None]:
+        """Read a DICOMDIR, and return what records its File-set in an empty repository."""
+        from fileset.adoption.load import load, read_existing
+        from fileset.adoption.mend import Mending
+
+        found = read_existing(ds, repair=repair)
+
+        def begin(new: Repository) -> None:
+            if repair:
+                Mending(new, found, digest=new.is_kept).run(progress)
+            else:
+                self._doubts = load(new, found, progress=progress)
+
+        return begin
 
     @classmethod
     def open(cls, repository: str | os.PathLike[str]) -> FileSet:
         """Return the File-set that is kept in the folder `repository`."""
+        from fileset.repository.repository import Repository
+
         return cls(repository=Repository.open(Path(repository)))
 
     def _use(self, repository: Repository) -> None:
+        from fileset.views.instance import FileInstance
+        from fileset.views.records import tree_node
+        from fileset.views.view import View
+
         self._repository = repository
         self._view = View(self, repository, make_node=tree_node, make_instance=FileInstance)
-        self._adder = Adder(repository)
-        self._writer = Writer(repository)
         self._listed: tuple[str, ...] | None = None  # a descriptor file ID that was set as a list
+
+    @cached_property
+    def _adder(self) -> Adder:
+        from fileset.adding.add import Adder
+
+        return Adder(self._repository)
+
+    @cached_property
+    def _writer(self) -> Writer:
+        from fileset.medium.write import Writer
+
+        return Writer(self._repository)
 
     def _become(self, repository: Repository) -> None:
         """Become the File-set of another repository; instances of this one are no longer known."""
         self._view.is_shown = False
+        for name in ("_adder", "_writer"):
+            vars(self).pop(name, None)
         self._use(repository)
 
     def close(self) -> None:
@@ -235,15 +255,21 @@ class FileSet:
 
     @ID.setter
     def ID(self, val: str | None) -> None:  # noqa: N802 - pydicom's name
+        from fileset.repository.identity import checked_id
+
         self._set("id", checked_id(val))
 
     @property
     def UID(self) -> UID:  # noqa: N802 - pydicom's name
         """The File-set UID."""
+        from pydicom.uid import UID
+
         return UID(self.state.identity.uid)
 
     @UID.setter
     def UID(self, uid: str) -> None:  # noqa: N802 - pydicom's name
+        from fileset.repository.identity import checked_uid
+
         known = uid == self.state.identity.uid  # an adopted one may not be valid
         self._set("uid", str(uid) if known else checked_uid(uid))
 
@@ -257,6 +283,8 @@ class FileSet:
 
     @descriptor_file_id.setter
     def descriptor_file_id(self, val: str | list[str] | None) -> None:
+        from fileset.repository.identity import checked_descriptor
+
         value = checked_descriptor(val)
         self._set("descriptor_file_id", value)
         self._listed = value if isinstance(val, list) else None
@@ -268,6 +296,8 @@ class FileSet:
 
     @descriptor_character_set.setter
     def descriptor_character_set(self, val: str | None) -> None:
+        from fileset.repository.identity import checked_text
+
         self._set("descriptor_character_set", checked_text("descriptor character set", val))
 
     def _set(self, name: str, value: Any) -> None:
@@ -311,6 +341,9 @@ class FileSet:
         `leaf` is the node of the record that references it, below the nodes of the records above
         it, at most 7. The elements that link and reference are filled in.
         """
+        from fileset.adding.given import refer_to
+        from fileset.views.records import to_record
+
         if leaf.depth > 7:
             raise ValueError(
                 "The 'leaf' node must not have more than 7 ancestors as 'FileSet' supports a "
@@ -325,6 +358,8 @@ class FileSet:
     def _add(
         self, ds_or_path: DSPathType, records: tuple[Record, ...] | None = None
     ) -> FileInstance:
+        from fileset.adding.given import add_given
+
         self._writable()
         return self.instance(add_given(self._adder, ds_or_path, records))
 
@@ -358,6 +393,12 @@ class FileSet:
         Raises `CorrectionError` (ValueError) if the rules are wrong, and ValueError for `reference`
         with `coerce`, since what a correction replaces is kept.
         """
+        from fileset.adding.add import Adder
+        from fileset.adding.find import FoundFiles, find_files
+        from fileset.adding.offer import Offers, offer
+        from fileset.correcting.coercion import coercer
+        from ledger.events import Placement
+
         self._writable()
         if reference and coerce is not None:
             raise ValueError(
@@ -378,6 +419,8 @@ class FileSet:
     @property
     def mismatches(self) -> list[Mismatch]:
         """The Patient IDs that several persons seem to have, and that nobody has settled."""
+        from projections.state.persons import mismatches
+
         return mismatches(self.state)
 
     def settle(self, patient_id: str, *, reason: str | None = None) -> Mismatch | None:
@@ -386,6 +429,8 @@ class FileSet:
         `None` if there is nothing to settle. Persons that are added later and differ from all of
         them are reported again.
         """
+        from fileset.repository.persons import settle
+
         return settle(self._writable(), patient_id, reason=reason)
 
     # --- correcting ------------------------------------------------------------------------------
@@ -438,6 +483,12 @@ class FileSet:
         NoSuchInstanceError
             If one is not part of the File-set (ValueError).
         """
+        from fileset.correcting.correct import Corrector
+        from fileset.correcting.correction import Correction
+        from fileset.correcting.wanted import corrections_of
+        from fileset.views.instance import FileInstance
+        from ledger.events import CorrectionReason
+
         repository = self._writable()
         given = [instances] if isinstance(instances, FileInstance) else list(instances)
         how = Correction(
@@ -466,6 +517,8 @@ class FileSet:
 
     def _handles_of(self, instances: Iterable[FileInstance]) -> dict[Handle, None]:
         """Return the handles of instances of this File-set, each once."""
+        from fileset.views.instance import FileInstance
+
         handles: dict[Handle, None] = {}
         for item in instances:
             known = isinstance(item, FileInstance) and item.file_set is self and item.is_current
@@ -480,9 +533,13 @@ class FileSet:
         Without a repository it becomes a new File-set, which has no root. With one, this is a
         change like any other: all instances are staged for removal and the identity is reset.
         """
+        from pydicom.uid import generate_uid
+
+        from fileset.repository.repository import Repository
+
         if not self._writable().is_kept:
             self._become(Repository.ephemeral())
-            self._repository.begin(generate_uid())
+            _begin(self._repository)
             return
         with self.change(reason="clear"):
             self.remove(list(self))
@@ -510,6 +567,8 @@ class FileSet:
         Raises `StillThereError` without `take_off` if any is part of the File-set or on its medium,
         and RefusedError if the `reason` identifies the person.
         """
+        from fileset.erasure.erase import Eraser
+
         eraser = Eraser(self._writable(), self.contents)
         if dry_run:
             return eraser.foresee(query)
@@ -524,6 +583,8 @@ class FileSet:
 
     def gc(self, *, dry_run: bool = True) -> Excess:
         """Return how much the vault holds that no event names; without `dry_run`, drop it."""
+        from fileset.repository.garbage import collect
+
         return collect(self._writable(), dry_run=dry_run)
 
     # --- searching -------------------------------------------------------------------------------
@@ -534,9 +595,15 @@ class FileSet:
         With `load` the instances are read and all their elements searched, otherwise only those of
         their directory records.
         """
+        from fileset.views.search import find
+        from projections.state.search import candidates, one_by_one
+
         leaves = None if load else candidates(self.state, kwargs)
-        known = None if leaves is None else [self.instance(leaf.handle) for leaf in leaves]
-        return find(self, kwargs, load=load, known=known)
+        if leaves is None:
+            return find(self, kwargs, load=load)
+        known = [self.instance(leaf.handle) for leaf in leaves]
+        others = (self.instance(leaf.handle) for leaf in one_by_one(self.state))
+        return find(others, kwargs, load=load, known=known)
 
     def find_values(
         self,
@@ -549,6 +616,8 @@ class FileSet:
         One element gives a list, a list of elements a dict of lists. `instances` limits the search;
         `load` is as for `find`.
         """
+        from fileset.views.search import find_values
+
         return find_values(elements, instances or self._view.instances(), load=load)
 
     # --- loading and writing ---------------------------------------------------------------------
@@ -570,6 +639,9 @@ class FileSet:
         raise_orphans : bool, optional
             Whether such records are an error (ValueError).
         """
+        from fileset.adoption.load import load, read_existing
+        from fileset.repository.repository import Repository
+
         if self._writable().is_kept:
             raise RefusedError(
                 "A File-set kept in a repository can't be replaced by another: use "
@@ -617,6 +689,11 @@ class FileSet:
         reason, progress : optional
             A note for the journal; called with the files done and to do.
         """
+        from pydicom.uid import ImplicitVRLittleEndian
+
+        from fileset.adoption.existing import warn_of_syntax
+        from projections.medium.plan import check_layout
+
         repository = self._writable()
         if layout is not None:
             check_layout(layout)
@@ -681,6 +758,8 @@ class FileSet:
 
         This one stays as it is. ValueError if `path` is its own root.
         """
+        from fileset.medium.export import Exporter
+
         root = Path(path)
         if self.path and Path(self.path) == root:
             raise ValueError("Cannot copy the File-set as the 'path' is unchanged")
@@ -713,6 +792,8 @@ class FileSet:
         Raises `StaleError` if others have made newer changes since this object was last up to date:
         the object then shows them, and another undo takes them back.
         """
+        from fileset.repository.undo import undoing
+
         repository = self._writable()
         if dry_run:
             return self._preview(undoing(n))
@@ -735,6 +816,8 @@ class FileSet:
 
         Raises `StaleError` as `undo`.
         """
+        from fileset.repository.undo import redoing
+
         repository = self._writable()
         if dry_run:
             return self._preview(redoing(n))
@@ -762,6 +845,10 @@ class FileSet:
         Raises `RevertRefusedError` if later changes stand in the way, which
         it names; `RefusedError` if there is nothing to take back.
         """
+        from fileset.repository.find_change import change_of
+        from fileset.repository.undo import reverting
+        from fileset.views.history import HistoryEntry
+
         repository = self._writable()
         found = change_of(
             repository.journal, change.id if isinstance(change, HistoryEntry) else change
@@ -772,10 +859,14 @@ class FileSet:
         return HistoryEntry(repository, found)
 
     def _entries(self, ids: Iterable[str]) -> HistoryEntry | list[HistoryEntry]:
+        from fileset.views.history import entries_of
+
         entries = entries_of(self._repository, ids)
         return entries[0] if len(entries) == 1 else entries
 
     def _preview(self, plan: UndoPlan) -> Preview:
+        from fileset.views.preview import Preview
+
         step, state = self._repository.foresee(plan)
         after = self._as_of(state)
         return Preview.of(step, self._view, after._view)  # noqa: SLF001 - of this class
@@ -794,6 +885,8 @@ class FileSet:
         position is refused unless it is to `move`. Tags are no part of the File-set: undo leaves
         them alone.
         """
+        from fileset.timeline.tags import set_tag, tag_name
+
         repository = self._writable()
         position = None if moment is None else self._position_of(moment)
         set_tag(repository, name, position, move=move, reason=reason)
@@ -801,6 +894,8 @@ class FileSet:
 
     def delete_tag(self, name: str, *, reason: str | None = None) -> None:
         """Delete a tag; ValueError if there is none."""
+        from fileset.timeline.tags import delete_tag
+
         delete_tag(self._writable(), name, reason=reason)
 
     @property
@@ -811,6 +906,8 @@ class FileSet:
     @property
     def history(self) -> list[HistoryEntry]:
         """The changes in the journal, newest last; of a past File-set those up to then."""
+        from fileset.views.history import HistoryEntry
+
         self.refresh()  # so that the present state is the one that they led to
         changes = self._repository.changes()
         if self._view.fixed is not None:
@@ -820,6 +917,8 @@ class FileSet:
     @property
     def mends(self) -> list[RecordMended]:
         """What was repaired when the File-set was adopted with `repair`."""
+        from fileset.adoption.mend import mends_of
+
         return list(mends_of(self._repository))
 
     @property
@@ -837,6 +936,9 @@ class FileSet:
         more, by the whole value, letters by case. What a write placed counts as touched, so that
         this tells the media, too. Raises `NoSuchKeywordError` (ValueError).
         """
+        from fileset.timeline.blame import blame, ever_known
+        from fileset.values import text_of
+
         texts = {keyword: text_of(value) for keyword, value in kwargs.items()}
         handles = [leaf.handle for leaf in ever_known(self.state, texts)]
         return list(blame(self._repository, handles, self.state.position))
@@ -844,11 +946,16 @@ class FileSet:
     @property
     def pending(self) -> PendingChanges:
         """What the next write would do."""
+        from fileset.views.history import PendingChanges
+        from projections.medium.pending import pending
+
         return PendingChanges.of(self._view, pending(self.state))
 
     @property
     def is_staged(self) -> bool:
         """Whether the File-set is new, has changes staged, or a write was interrupted."""
+        from projections.medium.pending import staged
+
         return self.state.writing is not None or bool(staged(self.state))
 
     def at(self, moment: Moment | HistoryEntry) -> FileSet:
@@ -866,6 +973,9 @@ class FileSet:
         return self._as_of(self._repository.at(position))
 
     def _position_of(self, moment: Moment | HistoryEntry) -> int:
+        from fileset.timeline.moments import position_of
+        from fileset.views.history import HistoryEntry
+
         if isinstance(moment, HistoryEntry):
             return moment.position
         return position_of(self._repository, moment)
@@ -877,8 +987,19 @@ class FileSet:
 
     def verify(self) -> list[RepositoryFinding]:
         """Check journal, vault and medium against each other; return what is wrong."""
+        from fileset.checking.repository import verify
+
         return list(verify(self._repository))
 
     def __str__(self) -> str:
         """Return the File-set as text: identity, what is staged, and the hierarchy."""
+        from projections.kept.summarise import summarise
+
         return "\n".join(summarise(self.state, "pydicom").lines())
+
+
+def _begin(new: Repository) -> None:
+    """Record the beginning of a File-set that has nothing in it."""
+    from pydicom.uid import generate_uid
+
+    new.begin(generate_uid())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import glob
@@ -71,6 +70,8 @@ def make_folders(path: Path) -> None:
 
 def _syncfs(root: StrPath) -> bool:
     """Flush the whole file system of `root` (Linux); `False` where there is no such call."""
+    import ctypes  # noqa: PLC0415 - most commands write few files
+
     try:
         call = ctypes.CDLL(None, use_errno=True).syncfs
     except (OSError, AttributeError):

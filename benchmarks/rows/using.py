@@ -1,17 +1,16 @@
-"""Rows on a File-set in use: loading, undo, status, memory, searching."""
+"""Rows on a File-set in use: loading, undo, memory, attributes, searching."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from benchmarks import ours, peers
 from benchmarks.goals import Faster, Limit, Measured, Within
 from benchmarks.inputs import values
-from benchmarks.measuring import Cost, Figure, alternate, command, in_child
+from benchmarks.measuring import Cost, Figure, alternate, in_child
 from benchmarks.rows.row import Row, compared, cpu, wall
+from benchmarks.rows.starting import PYDICOM, WHOLE, against_pydicom
 from benchmarks.workbench import Workbench
 
 _KEYWORDS: Final = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
@@ -121,32 +120,6 @@ def _attributes(bench: Workbench) -> Measured:
     return first
 
 
-def _against_pydicom(
-    *argv: str, choose: Callable[[list[Cost]], Figure | None] = cpu, times: int = 1
-) -> Callable[[Workbench], Measured]:
-    """Return what measures a command on the largest File-set against importing pydicom.
-
-    It is run once before, and then so many `times` as often as others.
-    """
-
-    def measure(bench: Workbench) -> Measured:
-        repository = bench.archive(bench.sizes.most).repository
-        known = values(bench.seed, 0)
-        asked: list[str | Path] = [ours.program(), "--repo", repository]
-        asked += [part.format_map(known) for part in argv]
-        command(asked)
-        return compared(
-            choose,
-            alternate(
-                times * bench.sizes.repeat,
-                lambda: command(asked),
-                lambda: command([sys.executable, "-c", "import pydicom"]),
-            ),
-        )
-
-    return measure
-
-
 def _of_one_change(step: str) -> Callable[[Workbench], Measured]:
     def measure(bench: Workbench) -> Measured:
         small, large = (
@@ -156,9 +129,6 @@ def _of_one_change(step: str) -> Callable[[Workbench], Measured]:
 
     return measure
 
-
-_IMPORTING: Final = '`python -c "import pydicom"`'
-_WHOLE: Final = "CPU of the command from start to end; warm cache"
 
 ROWS: Final = [
     Row(
@@ -186,14 +156,6 @@ ROWS: Final = [
         _correct,
     ),
     Row(
-        "status",
-        "`fileset status` on {s.most:,} instances, new process",
-        _IMPORTING,
-        "wall of the command from start to end; warm cache; nothing changed since the last command",
-        Within(4),
-        _against_pydicom("status", choose=wall, times=3),
-    ),
-    Row(
         "memory",
         "memory of an open File-set of {s.most:,}",
         "pydicom, {s.instances:,}",
@@ -214,35 +176,27 @@ ROWS: Final = [
             f"one-{step}",
             f"`fileset {example}` on {{s.most:,}} instances, new process",
             "the same on {s.least:,}",
-            _WHOLE,
+            WHOLE,
             Within(2),
             _of_one_change(step),
         )
         for step, example in (("add", "add FILE"), ("set", "set id=..."), ("undo", "undo"))
     ),
     Row(
-        "find-command",
-        "`fileset find SOPInstanceUID=...` on {s.most:,} instances, new process",
-        _IMPORTING,
-        _WHOLE,
-        Within(4),
-        _against_pydicom("find", "SOPInstanceUID={SOPInstanceUID}"),
-    ),
-    Row(
         "values",
         "`fileset values Modality` on {s.most:,} instances, new process",
-        _IMPORTING,
-        _WHOLE,
+        PYDICOM,
+        WHOLE,
         Within(20),
-        _against_pydicom("values", "Modality"),
+        against_pydicom("values", "Modality"),
     ),
     Row(
         "tree",
         "`fileset tree` on {s.most:,} instances, new process",
-        _IMPORTING,
-        _WHOLE,
+        PYDICOM,
+        WHOLE,
         Within(20),
-        _against_pydicom("tree"),
+        against_pydicom("tree"),
     ),
     Row(
         "find",

@@ -11,10 +11,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from fileset.adding.candidate import LARGE, Candidate, LargeFile, Outcome, Result, absolute
+from fileset.adding.candidate import LARGE, Candidate, LargeFile, absolute
 from fileset.adding.coercing import Coerced, Coercer, Coercing
 from fileset.adding.faults import Fault, faults_of
 from fileset.adding.offer import Offered
+from fileset.adding.outcome import Outcome, Result
 from fileset.adding.report import AddReport
 from fileset.python_gc import gc_seldom
 from fileset.repository.contents import Contents, take_in

@@ -1,4 +1,4 @@
-"""Files and datasets on their way in: reading them, and the account of each."""
+"""Files and datasets on their way in: reading them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from enum import Enum
 from functools import cached_property, partial
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from attrs import Factory, evolve, frozen
 from fileset.adding.recorders import Recorder, overridden_recorders
 from ledger.digest import digest_of
 from ledger.errors import InstanceError, NotDicomError, RecordError
-from ledger.events import Content, Handle, Record
+from ledger.events import Content, Record
 from ledger.files import FileStamp, FileView, open_content
 from ledger.instances import completion
 from ledger.instances.file_meta import PREFIX_END, is_dicom
@@ -41,52 +40,6 @@ _KEY_NAMES = {
     "SERIES": "Series Instance UID",
     "PRIVATE": "Private Record UID",
 }  # what records above a leaf are told apart by
-
-
-class Outcome(Enum):
-    """What became of one file that was offered."""
-
-    ADDED = "added"
-    ALREADY_THERE = "already there"
-    CONFLICTING = "conflicting"
-    REJECTED = "rejected"
-    NOT_DICOM = "not DICOM"
-    SKIPPED = "skipped"
-    EXCLUDED = "excluded"
-
-    @classmethod
-    def of(cls, exc: InstanceError) -> Outcome:
-        """Return the outcome for a file that could not be read."""
-        return cls.NOT_DICOM if isinstance(exc, NotDicomError) else cls.REJECTED
-
-    @property
-    def is_failure(self) -> bool:
-        """Whether the user has to look at it."""
-        return self is Outcome.CONFLICTING or self is Outcome.REJECTED or self is Outcome.NOT_DICOM
-
-
-@frozen
-class Result:
-    """The account of one file: `handle` is the instance concerned, `reason` says why not.
-
-    `invented` are the values that its directory records were given, by keyword; `note` is a remark
-    about an instance that was added all the same. `mismatch` is whether it may belong to a
-    different person from others with its Patient ID; `faulty` whether it was added although the
-    File-set breaks the Standard with it, as the note says. `completable` is whether it was rejected
-    over values that its directory records must have, and inventing these may help. `coerced` is
-    whether it got other values on arrival, `False` if it was rejected because it can't have them.
-    """
-
-    source: str
-    outcome: Outcome
-    handle: Handle | None = None
-    reason: str | None = None
-    invented: Mapping[str, str] = Factory(dict)
-    note: str | None = None
-    mismatch: bool = False
-    faulty: bool = False
-    completable: bool = False
-    coerced: bool | None = None
 
 
 @frozen

@@ -15,7 +15,8 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from fileset.adding.add import Adder
-from fileset.adding.candidate import Candidate, Outcome, read_dataset, read_path
+from fileset.adding.candidate import Candidate, read_dataset, read_path
+from fileset.adding.outcome import Outcome
 from ledger.errors import NotDicomError
 from ledger.events import Handle, Record
 from projections.state.namesakes import namesakes_above

@@ -7,8 +7,9 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from fileset.adding.candidate import Candidate, Outcome, Result, read_path
+from fileset.adding.candidate import Candidate, read_path
 from fileset.adding.find import FoundFile
+from fileset.adding.outcome import Outcome, Result
 from fileset.adding.read_ahead import read_ahead
 from fileset.adding.recorders import overridden_recorders
 from ledger.errors import InstanceError, NotDicomError, RecordError

@@ -9,7 +9,7 @@ from typing import Final, overload
 
 from attrs import define, field
 
-from fileset.adding.candidate import Outcome, Result
+from fileset.adding.outcome import Outcome, Result
 from fileset.adding.paths import Paths
 from ledger.events import ElementCorrected
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from attrs import frozen
 
-from fileset.adding.candidate import Outcome, Result
+from fileset.adding.outcome import Outcome, Result
 from fileset.adding.report import AddReport
 from fileset.errors import RefusedError
 from fileset.medium.guards import refuse_place

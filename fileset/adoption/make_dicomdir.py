@@ -14,9 +14,10 @@ from uuid import uuid4
 from attrs import define, field, frozen
 
 from fileset.adding.add import Adder, OnResult, below
-from fileset.adding.candidate import Candidate, Outcome, Result
+from fileset.adding.candidate import Candidate
 from fileset.adding.find import find_files
 from fileset.adding.offer import Offered, offer
+from fileset.adding.outcome import Outcome, Result
 from fileset.adding.report import AddReport
 from fileset.adoption.index_journal import CompletedIndex, is_index_journal
 from fileset.errors import RefusedError

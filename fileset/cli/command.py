@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from fileset.cli.running import USAGE, OutputError, run
 from fileset.cli.screen.output import Answer, Shape
 from fileset.cli.session import ENVIRONMENT_VARIABLE, Session
+from fileset.python_gc import gc_paused
 from ledger.phrases import storable
 
 WARNINGS: Final[Shape] = {"warnings": "a list of texts"}
@@ -223,7 +224,9 @@ class Commands(click.Group):
         if cmd_name not in self.list_commands(ctx):
             return None
         name = cmd_name.replace("-", "_")
-        return cast("click.Command", getattr(import_module(f"fileset.cli.commands.{name}"), name))
+        with gc_paused():
+            module = import_module(f"fileset.cli.commands.{name}")
+        return cast("click.Command", getattr(module, name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by section, without importing any."""

@@ -35,6 +35,7 @@ from fileset.correcting.wanted import corrections_of
 from fileset.fileset import FileSet
 from fileset.repository.repository import Repository
 from ledger.phrases import count
+from projections.kept.summarise import mismatch_summary
 from projections.kept.summary import MismatchSummary
 from projections.past.diff import Diff, Side, compare
 from projections.past.diff_tree import tree
@@ -132,7 +133,7 @@ def correct(
     now = repository.state
     state = after(now, report.events, "foreseen") if dry_run else now
     ids = {each.patient_id for each in known}
-    new = [MismatchSummary.of(m) for m in mismatches(state) if m.patient_id not in ids]
+    new = [mismatch_summary(m) for m in mismatches(state) if m.patient_id not in ids]
     done = report.of(CorrectionOutcome.CORRECTED)
     document = {
         **{outcome.value: len(report.of(outcome)) for outcome in CorrectionOutcome},

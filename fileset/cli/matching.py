@@ -19,7 +19,7 @@ from fileset.fileset import FileSet
 from fileset.values import NUMBERS, has_value, known_tag, value_text
 from fileset.views.instance import LARGE_VALUE, FileInstance
 from ledger.errors import LedgerError
-from projections.state.search import candidates
+from projections.state.search import candidates, one_by_one
 
 Elements: TypeAlias = Dataset | FileInstance
 
@@ -59,8 +59,10 @@ class Search:
         may_match = fs if leaves is None else [fs.instance(leaf.handle) for leaf in leaves]
         found = [instance for instance in may_match if self._look(instance, matches)]
         if leaves is not None:  # others may have what none of these has; mostly the first one tells
-            unmet = query.keys() - self.met
-            self.met.update(keyword for keyword in unmet if any(keyword in each for each in fs))
+            for keyword in query.keys() - self.met:
+                others = (fs.instance(leaf.handle) for leaf in one_by_one(fs.state))
+                if any(keyword in each for each in others):
+                    self.met.add(keyword)
         return found
 
     def values(self, fs: FileSet, keywords: Iterable[str]) -> dict[str, list[DataElement]]:

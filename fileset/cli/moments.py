@@ -10,12 +10,11 @@ import click
 
 from fileset.cli.session import Session
 from fileset.errors import NoSuchMomentError
-from fileset.repository.repository import Repository
-from fileset.timeline.moments import position_of
-from projections.state.state import FileSetState
 
 if TYPE_CHECKING:
     from fileset.fileset import FileSet
+    from fileset.repository.repository import Repository
+    from projections.state.state import FileSetState
 
 AT: Final = click.option(
     "--at",
@@ -31,6 +30,8 @@ def state_at(repository: Repository, moment: str | None) -> FileSetState:
     """Return the state at `moment`, the present one for `None`; a usage error if it is none."""
     if moment is None:
         return repository.refresh()
+    from fileset.timeline.moments import position_of  # noqa: PLC0415 - for the past alone
+
     with usage_of_moments():
         return repository.at(position_of(repository, moment))
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from attrs import define, field
 
 from fileset.cli.screen.output import Answer, Span, print_document, print_lines
 from ledger.errors import LedgerError
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 ENVIRONMENT_VARIABLE = "FILESET_REPO"
 
 
-@define
 class Session:
     """One invocation of the command.
 
@@ -40,18 +37,20 @@ class Session:
         Whether the answer is one JSON document.
     warnings : list of str
         What was warned about on the way.
+    answered : bool
+        Whether the command is done and its answer is being printed.
     """
 
-    path: Path | None = None
-    is_path_from_environment: bool = False
-    actor: str | None = None
-    wait: float | None = None
-    as_json: bool = False
-    warnings: list[str] = field(factory=list)
-    answered: bool = False
-    """Whether the command is done and its answer is being printed."""
-    _repository: Repository | None = None
-    _opened_at: int = 0
+    def __init__(self, *, as_json: bool = False) -> None:
+        self.path: Path | None = None
+        self.is_path_from_environment = False
+        self.actor: str | None = None
+        self.wait: float | None = None
+        self.as_json = as_json
+        self.warnings: list[str] = []
+        self.answered = False
+        self._repository: Repository | None = None
+        self._opened_at = 0
 
     def repository(self, *, newer_too: bool = False) -> Repository:
         """Open the repository; `RepositoryError` if there is none.
@@ -201,7 +200,7 @@ class Recording:
 
 def origin() -> str:
     """Return what the journal says changes come from."""
-    return f"fileset@{socket.gethostname()}"
+    return f"fileset@{platform.node()}"
 
 
 def absolute(path: Path) -> Path:

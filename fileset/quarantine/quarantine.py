@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from attrs import asdict, evolve, frozen
 
-from fileset.adding.candidate import Outcome
+from fileset.adding.outcome import Outcome
 from fileset.errors import RefusedError
 from ledger.digest import Digest
 from ledger.disk import fsync, replace_file

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from attrs import evolve
 
 from fileset.adding.add import Adder
-from fileset.adding.candidate import Outcome, Result, read_path
+from fileset.adding.candidate import read_path
 from fileset.adding.coercing import Coercer
+from fileset.adding.outcome import Outcome, Result
 from fileset.adding.report import AddReport
 from fileset.quarantine.quarantine import Quarantine, Quarantined
 from fileset.repository.repository import Repository

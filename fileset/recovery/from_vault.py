@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from fileset.adding.add import Adder
-from fileset.adding.candidate import Outcome, Result, read_content
+from fileset.adding.candidate import read_content
 from fileset.adding.offer import Offered
+from fileset.adding.outcome import Outcome, Result
 from fileset.recovery.report import ContentDetails, RecoveryReport
 from fileset.repository.repository import Repository
 from ledger.errors import InstanceError, VaultError

@@ -20,7 +20,7 @@ class Blobs(Protocol):
         """Return what is kept under `name`, nothing where nothing is or it can't be read."""
         ...
 
-    def write(self, name: str, pieces: Iterable[bytes | bytearray]) -> None:
+    def write(self, name: str, pieces: Iterable[bytes | bytearray | memoryview]) -> None:
         """Keep `pieces` as one under `name`, or not at all; OSError if that can't be done."""
         ...
 
@@ -45,7 +45,7 @@ class FolderBlobs:
         except OSError:
             return b""
 
-    def write(self, name: str, pieces: Iterable[bytes | bytearray]) -> None:
+    def write(self, name: str, pieces: Iterable[bytes | bytearray | memoryview]) -> None:
         path = self._folder / name
         for left in self._folder.glob(f".{name}.*"):  # by a process that was killed
             left.unlink()

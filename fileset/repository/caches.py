@@ -7,14 +7,16 @@ be deleted at any time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fileset.repository.folder import SNAPSHOT, SUMMARY
 from fileset.repository.store import Store
-from projections.kept import snapshot as snapshots
 from projections.kept import summary as summaries
 from projections.kept.summary import Summary
-from projections.state.state import FileSetState
+
+if TYPE_CHECKING:
+    from projections.kept.snapshot import Snapshot
+    from projections.state.state import FileSetState
 
 _SNAPSHOT_EVERY: Final = 1000  # events; folding fewer costs less than reading a snapshot
 
@@ -30,8 +32,10 @@ class Caches:
 
     # --- the state -------------------------------------------------------------------------------
 
-    def snapshot(self, upto: int | None = None) -> snapshots.Snapshot | None:
+    def snapshot(self, upto: int | None = None) -> Snapshot | None:
         """Return the snapshot of this journal, `None` if there is none or it is beyond `upto`."""
+        from projections.kept import snapshot as snapshots  # noqa: PLC0415 - a summary needs no fold
+
         data = self._read(SNAPSHOT)
         if upto is not None and snapshots.is_beyond(data, upto):
             return None
@@ -40,7 +44,7 @@ class Caches:
             return None
         return kept if kept.hash == self._hash_at(kept.state.position) else None
 
-    def loaded(self, kept: snapshots.Snapshot) -> None:
+    def loaded(self, kept: Snapshot) -> None:
         """Remember that the state goes on from `kept`."""
         self._snapshot_position, self._snapshot_touched = kept.state.position, kept.state.touched
 
@@ -49,14 +53,18 @@ class Caches:
 
         That is by an eighth; where the repository is `closing`, also by events that concern as many
         instances: one write concerns all. So all the snapshots ever made cost some nine times the
-        last one, which is about what recording the events cost; and the events that come after a
-        snapshot are folded in about the time in which it is read.
+        last one, which is about what recording the events cost. Where most of the one before is
+        taken over, which costs a tenth of that, a sixty-fourth is enough as it closes: who opens it
+        next then folds the events that came after a snapshot in about the time of reading it.
         """
+        from projections.kept import snapshot as snapshots  # noqa: PLC0415 - as above
+
         position, touched = state.position, state.touched
-        grown = position - self._snapshot_position
+        grown, share = position - self._snapshot_position, 8
         if closing:
             grown = max(grown, touched - self._snapshot_touched)
-        if grown < max(_SNAPSHOT_EVERY, position // 8):
+            share = 64 if snapshots.is_cheap(state) else share
+        if grown < max(_SNAPSHOT_EVERY, position // share):
             return
         # If it can't be kept now, not at every change from here.
         self._snapshot_position, self._snapshot_touched = position, touched
@@ -98,7 +106,10 @@ class Caches:
         return self._blobs.read(name) if self._blobs is not None else b""
 
     def _keep(
-        self, name: str, position: int, made_of: Callable[[str], Iterable[bytes | bytearray]]
+        self,
+        name: str,
+        position: int,
+        made_of: Callable[[str], Iterable[bytes | bytearray | memoryview]],
     ) -> None:
         """Save what `made_of` makes of the chain hash at `position`.
 

@@ -20,14 +20,16 @@ import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fileset.errors import RepositoryError
 from ledger.disk import private
 from ledger.errors import UnknownFormatError
 from ledger.files import naming, read_start
-from ledger.vault.vault import PackVault
 from projections.dicomdir.definitions import DICOMDIR
+
+if TYPE_CHECKING:
+    from ledger.vault.vault import PackVault
 
 FORMAT: Final = 1
 """The version of the folder's layout."""
@@ -89,6 +91,8 @@ def _upwards(start: Path) -> Iterator[Path]:
 
 def open_vault(path: Path, *, writable: bool = True) -> PackVault:
     """Open the vault of the repository in the folder `path`."""
+    from ledger.vault.vault import PackVault  # noqa: PLC0415 - many commands don't look into it
+
     return PackVault(path / VAULT, path / CACHE / INDEX, writable=writable)
 
 

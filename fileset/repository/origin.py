@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
-import socket
+import platform
 import sys
 from pathlib import Path
 
@@ -19,4 +19,4 @@ def default_actor() -> str:
 
 def default_origin() -> str:
     """Return where changes come from: the program and the host."""
-    return f"{Path(sys.argv[0]).name or 'python'}@{socket.gethostname()}"
+    return f"{Path(sys.argv[0]).name or 'python'}@{platform.node()}"

@@ -7,6 +7,9 @@ Every change runs in `Repository.change`: its events are applied to the state as
 and appended to the journal together at the end, or not at all.
 
 `fileset.repository.lock` decides who may change it, and when.
+
+The fold, and all that works on a state, is imported when a state is asked for: `fileset status` and
+`fileset log` mostly do without.
 """
 
 from __future__ import annotations
@@ -14,25 +17,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
+from functools import cached_property
 from pathlib import Path
 from threading import get_ident
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fileset.errors import NoSuchInstanceError, RefusedError, StaleError
+from fileset.repository.caches import Caches
 from fileset.repository.find_change import change_of
 from fileset.repository.origin import default_actor, default_origin
-from fileset.repository.states import States
 from fileset.repository.store import Store, new_store, open_store, store_in_memory
-from fileset.repository.undo import (
-    UndoPlan,
-    UndoStep,
-    Verb,
-    newest,
-    redoing,
-    reverting,
-    undoing,
-    what_came_between,
-)
 from ledger.errors import JournalError
 from ledger.events import IDENTITY_EVENTS, Event, FileSetCreated, Handle, InstanceRemoved
 from ledger.journal.clocks import Clock, utc_now
@@ -40,11 +34,15 @@ from ledger.journal.entries import Change, Draft, Recorded
 from ledger.journal.gathering import Gathering
 from ledger.journal.protocol import Journal
 from ledger.journal.sqlite import SqliteJournal
-from projections.kept.summary import Summary, summarise
-from projections.medium.plan import Plan
-from projections.state.fold import after, apply, take_listed
-from projections.state.listed import Listed
-from projections.state.state import FileSetState, Written
+
+if TYPE_CHECKING:
+    from fileset.repository.states import States
+    from fileset.repository.undo import UndoPlan, UndoStep, Verb
+    from ledger.vault.protocol import Vault
+    from projections.kept.summary import Summary
+    from projections.medium.plan import Plan
+    from projections.state.listed import Listed
+    from projections.state.state import FileSetState, Written
 
 
 class OpenChange:
@@ -82,16 +80,23 @@ class Repository:
         self.store = store
         self.path = store.path
         self.journal = store.journal
-        self.vault = store.vault
         self.roots = store.roots
         self.newer = store.newer
         self.origin = origin or default_origin()
         self.actor: str | None = None
         self._lock = store.lock
-        self._states = States(store)
+        self._caches = Caches(store)
         self._open: OpenChange | None = None
         self.rollbacks: list[int] = []
         """The positions that changes were taken back to: later ones were given out again."""
+
+    @cached_property
+    def _states(self) -> States:
+        from fileset.repository.states import States
+
+        # Two threads that are the first to ask get the same.
+        states: States = vars(self).setdefault("_states", States(self.store, self._caches))
+        return states
 
     # --- making and opening ----------------------------------------------------------------------
 
@@ -141,6 +146,11 @@ class Repository:
         return cls(store_in_memory(clock, journal))
 
     @property
+    def vault(self) -> Vault:
+        """The content of the instances, by digest."""
+        return self.store.vault
+
+    @property
     def is_kept(self) -> bool:
         """Whether it outlives the object, so that a change is on the disk when it returns."""
         return self.store.is_kept
@@ -151,7 +161,7 @@ class Repository:
         A snapshot is kept if the journal has grown by much, a summary if it has grown at all.
         """
         try:
-            if not self.is_changing:
+            if not self.is_changing and "_states" in vars(self):
                 self._states.keep()
         finally:
             self.store.close()
@@ -205,17 +215,15 @@ class Repository:
 
     def summary(self) -> Summary:
         """Return the summary of the present state: the one that is kept, if there is one."""
-        if not self.is_changing and (summary := self._states.caches.summary()) is not None:
+        if not self.is_changing and (summary := self._caches.summary()) is not None:
             return summary
-        summary = summarise(self.refresh())
-        if not self.is_changing:
-            self._states.caches.keep_summary(summary)
-        return summary
+        self.refresh()
+        return self._states.summary(keep=not self.is_changing)
 
     def forget_caches(self) -> None:
         """Delete all that can be built again; the caller keeps others out."""
         self.vault.close()
-        self._states.caches.drop_all()
+        self._caches.drop_all()
 
     # --- changes ---------------------------------------------------------------------------------
 
@@ -265,29 +273,24 @@ class Repository:
         change.events.cut(count)
         self.rollbacks.append(change.base + count)
         self._states.present = None
-        if count:
-            state = self.state
-            for event in change.events:
-                apply(state, event, change.draft.id)
+        for event in change.events:
+            self._states.take_in(event, change.draft.id)
 
     def emit(self, event: Event) -> int:
         """Make `event` the next one of the open change and return its position."""
         change = self._open
         if change is None:
             raise JournalError("Events are emitted within a change")
-        state = self.state
         change.events.append(event)  # first: a half-applied event is taken back with the others
-        apply(state, event, change.draft.id)
-        return state.position
+        return self._states.take_in(event, change.draft.id)
 
     def emit_listed(self, listed: Listed) -> None:
         """Make the events `listed` the next ones of the open change, of which none is made now."""
         change = self._open
         if change is None:
             raise JournalError("Events are emitted within a change")
-        state = self.state
         change.events.defer(listed)
-        take_listed(state, listed)
+        self._states.take_listed(listed)
 
     @property
     def is_changing(self) -> bool:
@@ -358,6 +361,8 @@ class Repository:
 
         Raises `StaleError` if they are others than this object knew of.
         """
+        from fileset.repository.undo import undoing
+
         self.outside_changes("An undo")
         return self._step_as_known("undo", n, undoing(n), reason)
 
@@ -366,6 +371,8 @@ class Repository:
 
         Raises as `undo`.
         """
+        from fileset.repository.undo import redoing
+
         self.outside_changes("A redo")
         return self._step_as_known("redo", n, redoing(n), reason)
 
@@ -374,6 +381,8 @@ class Repository:
 
         An object that has not read the state yet means the newest changes, whoever made them.
         """
+        from fileset.repository.undo import newest, what_came_between
+
         known = None if self._states.present is None else newest(self.state, which, n)
         with self.exclusively():
             self.refresh()
@@ -389,6 +398,8 @@ class Repository:
         `RefusedError` if there is nothing to take back,
         `NoSuchMomentError` if there isn't just one such change.
         """
+        from fileset.repository.undo import reverting
+
         (change,) = self.step(
             reverting(self.journal, change_of(self.journal, start)), reason=reason
         )[0].changes
@@ -411,7 +422,7 @@ class Repository:
         with self._lock.own_turn():
             state = self.refresh()
             step = plan(state)
-            return step, after(state, step.events, "foreseen")
+            return step, self._states.foresee(step.events)
 
     def changes(self) -> list[Change]:
         """Return every change in the journal, oldest first."""

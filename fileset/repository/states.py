@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fileset.python_gc import gc_paused
 from fileset.repository.caches import Caches
 from fileset.repository.store import Store
 from ledger.events import Event, WriteCompleted, WriteStarted
 from projections.kept import snapshot
-from projections.kept.summary import summarise
+from projections.kept.summarise import summarise
+from projections.kept.summary import Summary
 from projections.medium.plan import Plan, plan_resumed
-from projections.state.fold import advance, fold
+from projections.state.fold import advance, after, apply, fold, take_listed
+from projections.state.listed import Listed
 from projections.state.state import FileSetState, Written
 
 
@@ -20,10 +24,10 @@ class States:
     after events were taken back from it. `caches` keeps what spares the work.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, caches: Caches) -> None:
         self._store = store
         self._journal = store.journal
-        self.caches = Caches(store)
+        self.caches = caches
         self._loaded_position = 0
         self.present: FileSetState | None = None
 
@@ -40,6 +44,20 @@ class States:
             self.present, self._loaded_position = state, state.position
             self._journal.make_durable()
         return self.present
+
+    def take_in(self, event: Event, change: str) -> int:
+        """Apply `event` of the change with that id to the present state; return its position."""
+        state = self.load()
+        apply(state, event, change)
+        return state.position
+
+    def take_listed(self, listed: Listed) -> None:
+        """Apply the events `listed` to the present state, of which none is made."""
+        take_listed(self.load(), listed)
+
+    def foresee(self, events: Iterable[Event]) -> FileSetState:
+        """Return what the present state would be once `events` followed."""
+        return after(self.load(), events, "foreseen")
 
     def advance(self, state: FileSetState) -> None:
         """Take in what others have appended to the journal of the present `state`."""
@@ -74,7 +92,7 @@ class States:
             state, is_right = FileSetState(), True
             if (kept := self.caches.snapshot()) is not None:
                 advance(state, self._journal.read(upto=kept.state.position))
-                is_right = snapshot.dump(state, kept.hash) == snapshot.dump(kept.state, kept.hash)
+                is_right = snapshot.to_plain(state) == snapshot.to_plain(kept.state)
             advance(state, self._journal.read(after=state.position))
             kept_summary = self.caches.summary()
             if kept_summary is not None and kept_summary.position == state.position:
@@ -106,6 +124,13 @@ class States:
             self.present = fold(self._journal.read())
         self.keep_snapshot()
         return self.present
+
+    def summary(self, *, keep: bool) -> Summary:
+        """Return the summary of the present state, and `keep` it in the caches."""
+        summary = summarise(self.load())
+        if keep:
+            self.caches.keep_summary(summary)
+        return summary
 
     def keep_snapshot(self) -> None:
         """Keep the present state, if it is known and the journal has grown by much."""

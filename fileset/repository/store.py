@@ -11,9 +11,11 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fileset.errors import RepositoryError
 from fileset.repository.blobs import Blobs, FolderBlobs
@@ -37,8 +39,9 @@ from ledger.journal.clocks import Clock
 from ledger.journal.memory import MemoryJournal
 from ledger.journal.protocol import Journal
 from ledger.journal.sqlite import SqliteJournal
-from ledger.vault.protocol import Vault
-from ledger.vault.vault import PackVault
+
+if TYPE_CHECKING:
+    from ledger.vault.protocol import Vault
 
 
 class Store:
@@ -61,7 +64,7 @@ class Store:
     def __init__(
         self,
         journal: Journal,
-        vault: Vault,
+        open_vault: Callable[[], Vault],
         lock: WriterLock,
         *,
         is_kept: bool,
@@ -70,7 +73,8 @@ class Store:
         newer: UnknownFormatError | None = None,
     ) -> None:
         self.journal = journal
-        self.vault = vault
+        self._open_vault = open_vault
+        self._vaults: list[Vault] = []  # the one, as soon as it was asked for
         self.lock = lock
         self.is_kept = is_kept
         self.blobs = blobs
@@ -78,7 +82,14 @@ class Store:
         self.roots = Roots(path)
         self.newer = newer
         # Programs written for pydicom's FileSet never close one.
-        weakref.finalize(self, _let_go, journal, vault, os.getpid())
+        weakref.finalize(self, _let_go, journal, self._vaults, os.getpid())
+
+    @property
+    def vault(self) -> Vault:
+        """The vault, which many commands don't look into."""
+        if not self._vaults:
+            self._vaults.append(self._open_vault())
+        return self._vaults[0]
 
     def is_same(self, other: Store) -> bool:
         """Whether `other` is this very store, opened there or anew."""
@@ -92,7 +103,8 @@ class Store:
     def close(self) -> None:
         """Close the files, which also happens when the object is dropped."""
         self.journal.close()
-        self.vault.close()
+        for vault in self._vaults:
+            vault.close()
 
 
 def store_in_memory(clock: Clock, journal: Journal | None = None) -> Store:
@@ -101,9 +113,14 @@ def store_in_memory(clock: Clock, journal: Journal | None = None) -> Store:
     A `journal` that is given stays where it is.
     """
     folder = Path(tempfile.mkdtemp(prefix="fileset-"))
-    vault = PackVault(folder / VAULT, folder / INDEX, durable=False)
+
+    def in_folder() -> Vault:
+        from ledger.vault.vault import PackVault  # noqa: PLC0415 - as of any vault
+
+        return PackVault(folder / VAULT, folder / INDEX, durable=False)
+
     journal = journal or MemoryJournal(clock=clock)
-    store = Store(journal, vault, WriterLock(), is_kept=False)
+    store = Store(journal, in_folder, WriterLock(), is_kept=False)
     weakref.finalize(store, _remove_own, folder, os.getpid())
     return store
 
@@ -138,7 +155,7 @@ def open_store(path: Path, clock: Clock, *, newer_too: bool = False) -> Store:
             )
         return Store(
             journal,
-            open_vault(path, writable=newer is None),
+            partial(open_vault, path, writable=newer is None),
             FolderLock(path),
             is_kept=True,
             blobs=FolderBlobs(path / CACHE),
@@ -183,11 +200,12 @@ def new_store(path: Path, make_journal: Callable[[Path], Journal]) -> Iterator[P
         raise RepositoryError(f"The repository {path} can't be made: {exc.strerror}.") from exc
 
 
-def _let_go(journal: Journal, vault: Vault, owner: int) -> None:
+def _let_go(journal: Journal, vaults: Sequence[Vault], owner: int) -> None:
     """Close what a dropped store had open, unless this process was forked from its `owner`."""
     if os.getpid() == owner:
         journal.close()
-        vault.close()
+        for vault in vaults:
+            vault.close()
 
 
 def _remove_own(folder: Path, owner: int) -> None:

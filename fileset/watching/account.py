@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from attrs import define, field, frozen
 
-from fileset.adding.candidate import Outcome
+from fileset.adding.outcome import Outcome
 from fileset.watching.settling import Observation
 from ledger.digest import Digest
 from ledger.errors import InstanceError, RecordError

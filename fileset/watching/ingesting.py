@@ -13,18 +13,11 @@ from typing import Final, TypeAlias
 from attrs import astuple, evolve
 
 from fileset.adding.add import Adder, other_version
-from fileset.adding.candidate import (
-    LARGE,
-    Candidate,
-    LargeFile,
-    Outcome,
-    Result,
-    absolute,
-    read_path,
-)
+from fileset.adding.candidate import LARGE, Candidate, LargeFile, absolute, read_path
 from fileset.adding.coercing import Coercer
 from fileset.adding.find import FoundFile
 from fileset.adding.offer import Offered, offer
+from fileset.adding.outcome import Outcome, Result
 from fileset.adding.recorders import overridden_recorders
 from fileset.adding.report import AddReport
 from fileset.errors import RefusedError

@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import json
 from enum import Enum
-from typing import Any, TypeVar
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
-from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
-from cattrs.preconf.orjson import make_converter
 
 from ledger.dicom_json import from_json, to_json, to_json_text
 from ledger.digest import Digest, to_raw
@@ -39,18 +38,27 @@ from ledger.events import (
 from ledger.journal import upcasters
 from ledger.journal.placing import misplaced
 
+if TYPE_CHECKING:
+    from cattrs import Converter
+
 T = TypeVar("T")
 
 _NONCE = "nonce"
 # Nearly every event of a large journal is an InstanceAdded: its keys are kept short.
-_SHORT_KEYS: dict[str, Any] = {
-    "sop_instance_uid": override(rename="instance"),
-    "sop_class_uid": override(rename="class"),
-    "transfer_syntax_uid": override(rename="syntax"),
+_SHORT_KEYS = {
+    "sop_instance_uid": "instance",
+    "sop_class_uid": "class",
+    "transfer_syntax_uid": "syntax",
 }
 
 
-def _make_converter() -> Converter:
+@cache
+def _converter() -> Converter:
+    # cattrs takes long to import and to set up: many a command converts no event.
+    from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override  # noqa: PLC0415
+    from cattrs.preconf.orjson import make_converter  # noqa: PLC0415
+
+    short_keys: dict[str, Any] = {name: override(rename=key) for name, key in _SHORT_KEYS.items()}
     converter = make_converter(
         forbid_extra_keys=True, omit_if_default=True, detailed_validation=False
     )
@@ -68,13 +76,20 @@ def _make_converter() -> Converter:
     for cls in (InstanceAdded, InstanceCorrected):
         converter.register_unstructure_hook(
             cls,
-            make_dict_unstructure_fn(cls, converter, _cattrs_omit_if_default=True, **_SHORT_KEYS),
+            make_dict_unstructure_fn(cls, converter, _cattrs_omit_if_default=True, **short_keys),
         )
         converter.register_structure_hook(
             cls,
-            make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, **_SHORT_KEYS),
+            make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, **short_keys),
         )
     return converter
+
+
+@cache
+def _cattrs() -> ModuleType:
+    import cattrs  # noqa: PLC0415 - as in _converter
+
+    return cattrs
 
 
 def _refuse_erased(_: Erased) -> object:
@@ -102,9 +117,6 @@ def _digest(text: str, _: object) -> Digest:
 def _record_ref(pair: list[int], _: object) -> RecordRef:
     position, index = pair
     return RecordRef(_exactly(position, int), _exactly(index, int))
-
-
-_converter = _make_converter()
 
 
 def encode(event: Event, nonce: str) -> bytes:
@@ -164,7 +176,7 @@ def _record(record: Record) -> dict[str, Any]:
 
 def encode_any(event: Event, nonce: str) -> bytes:
     """Return what `encode` does, by the rules for the fields of any class."""
-    body: dict[str, Any] = _converter.unstructure(event)
+    body: dict[str, Any] = _converter().unstructure(event)
     body[_NONCE] = nonce
     try:
         return orjson.dumps(body)
@@ -270,14 +282,14 @@ def decode(type_name: str, version: int, payload: bytes) -> Event:
         body = parse(payload)
         body.pop(_NONCE, None)
         body = upcasters.upcast(type_name, version, cls.VERSION, body)
-        event: Event = _converter.structure(body, cls)
+        event: Event = _converter().structure(body, cls)
         if (wrong := misplaced(event)) is not None:
             raise JournalDamagedError(f"The payload of an event '{type_name}' names {wrong}.")
-    except ForbiddenExtraKeysError as exc:
+    except _cattrs().ForbiddenExtraKeysError as exc:
         keys = ", ".join(sorted(exc.extra_fields))
         raise _newer(f"event '{type_name}' with unknown keys: {keys}") from exc
     except (
-        BaseValidationError,
+        _cattrs().BaseValidationError,
         ElementsError,
         ValueError,
         TypeError,

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import sys
 from array import array
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from typing import Any, Final, overload
+from itertools import accumulate
+from typing import Any, Final, Literal, TypeAlias, cast, overload
 
 import orjson
 
@@ -20,13 +21,14 @@ _DIGEST: Final = 32
 _LENGTH: Final = 8
 _PIECE: Final = 1 << 20
 
-Column = Sequence[int] | Sequence[str | None]
+Numbers: TypeAlias = "memoryview[int] | array[int]"
+"""A column of numbers; `itemsize` is 8 if any is negative or has more than 32 bits."""
 
 
 class Texts(Sequence[str | None]):
     """A column of texts, each of which may be missing: `None`."""
 
-    def __init__(self, ends: Sequence[int], missing: bytes, text: bytes) -> None:
+    def __init__(self, ends: Numbers, missing: memoryview, text: memoryview) -> None:
         self._ends, self._missing, self._text = ends, missing, text
         if len(missing) != len(ends) or (ends[-1] if ends else 0) != len(text):
             raise ValueError("a column is not as long as its ends say")
@@ -41,27 +43,89 @@ class Texts(Sequence[str | None]):
     def __getitem__(self, row: int | slice) -> str | list[str | None] | None:
         if isinstance(row, slice):
             return [self[each] for each in range(*row.indices(len(self)))]
-        if self._missing[row]:
-            return None
-        return _text(self._text[self._ends[row - 1] if row else 0 : self._ends[row]])
+        return None if self._missing[row] else _text(self.raw(row))
 
     def __iter__(self) -> Iterator[str | None]:
-        if self._text.isascii():  # then a place in the bytes is one in the text
-            text, start = self._text.decode("ascii"), 0
+        data = bytes(self._text)
+        if data.isascii():  # then a place in the bytes is one in the text
+            text, start = data.decode("ascii"), 0
             for end, missing in zip(self._ends, self._missing, strict=True):
                 yield None if missing else text[start:end]
                 start = end
         else:
             yield from map(self.__getitem__, range(len(self)))
 
+    def is_missing(self, row: int) -> bool:
+        """Whether there is no text in a row."""
+        return self._missing[row] != 0
+
+    def raw(self, row: int) -> bytes:
+        """Return the bytes of a text; they are ordered as the texts are."""
+        return bytes(self._text[self._ends[row - 1] if row else 0 : self._ends[row]])
+
+    def followed_by(self, texts: Sequence[str | None]) -> Texts:
+        """Return this column with `texts` behind it; what is there is copied as it is."""
+        encoded = list(map(_bytes, texts))
+        ends = accumulate(map(len, encoded), initial=len(self._text))
+        next(ends)
+        return Texts(
+            extended(self._ends, {}, list(ends)),
+            memoryview(b"".join((self._missing, bytes(text is None for text in texts)))),
+            memoryview(b"".join((self._text, *encoded))),
+        )
+
+    def packed(self) -> tuple[memoryview, memoryview, array[int]]:
+        """Return the texts, which of them are missing, and where they end."""
+        return self._text, self._missing, extended(self._ends, {}, ())
+
+
+Column: TypeAlias = "Numbers | Texts"
+
 
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "surrogatepass")  # paths hold what is no text as surrogates
 
 
+def _bytes(text: str | None) -> bytes:
+    return b"" if text is None else text.encode("utf-8", "surrogatepass")
+
+
+@overload
+def extended(column: Numbers, changed: Mapping[int, int], more: Sequence[int]) -> array[int]: ...
+@overload
+def extended(column: Column, changed: Mapping[int, Any], more: Sequence[Any]) -> Iterable[Any]: ...
+def extended(column: Column, changed: Mapping[int, Any], more: Sequence[Any]) -> Iterable[Any]:
+    """Return a column for `seal`, with other values in some rows and `more` rows behind it.
+
+    What stays is copied as bytes, unless texts change among those that stay.
+    """
+    if isinstance(column, Texts):
+        if not changed:
+            return column.followed_by(more)
+        texts = list(column)
+        for row, text in changed.items():
+            texts[row] = text
+        return [*texts, *more]
+    code = column.typecode if isinstance(column, array) else column.format
+    numbers = array(code, column.tobytes())
+    try:
+        for row, number in changed.items():
+            numbers[row] = number
+        numbers.extend(more)
+    except OverflowError:  # they need more bytes each
+        values = column.tolist()
+        for row, number in changed.items():
+            values[row] = number
+        return _array([*values, *more])
+    return numbers
+
+
+Piece: TypeAlias = bytes | bytearray | memoryview
+
+
 def seal(
     document: dict[str, Any], columns: dict[str, Iterable[Any]] | None = None
-) -> Iterator[bytes | bytearray]:
+) -> Iterator[Piece]:
     """Yield `document` and `columns` as bytes, piece by piece, and a digest of them.
 
     Each column is gone through once; of its texts no more than a piece is held.
@@ -73,9 +137,7 @@ def seal(
     yield hasher.digest()
 
 
-def _pieces(
-    document: dict[str, Any], columns: dict[str, Iterable[Any]] | None
-) -> Iterator[bytes | bytearray]:
+def _pieces(document: dict[str, Any], columns: dict[str, Iterable[Any]] | None) -> Iterator[Piece]:
     if columns is not None:
         forms = []
         for name, values in columns.items():
@@ -103,7 +165,7 @@ def unseal(data: bytes) -> tuple[Any, dict[str, Column]]:
     columns: dict[str, Column] = {}
     start = 0
     for name, *form, size in document.pop("columns", ()) if isinstance(document, dict) else ():
-        columns[name] = _unpacked(bytes(body[start : start + size]), *form)
+        columns[name] = _unpacked(body[start : start + size], *form)
         start += size
     return document, columns
 
@@ -125,12 +187,19 @@ def _parsed(head: memoryview) -> Any:
         return None
 
 
-def _packed(values: Iterable[Any]) -> Generator[bytes | bytearray, None, tuple[int, int, int]]:
+def _packed(values: Iterable[Any]) -> Generator[Piece, None, tuple[int, str, int]]:
     """Yield a column as bytes, and return its form.
 
-    That is how many texts it holds or -1 for numbers, the width of the numbers or of the places
+    That is how many texts it holds or -1 for numbers, the type of the numbers or of the places
     where the texts end, and how many bytes it is.
     """
+    if isinstance(values, Texts):
+        of_texts, absent, ends = values.packed()
+        yield from (of_texts, absent, _bytes_of(ends))
+        return len(ends), ends.typecode, len(of_texts) + len(ends) * (1 + ends.itemsize)
+    if isinstance(values, array):
+        yield (data := _bytes_of(values))
+        return -1, values.typecode, len(data)
     numbers, missing, text, before = array("q"), bytearray(), bytearray(), 0
     for value in values:
         if type(value) is int:
@@ -152,37 +221,43 @@ def _packed(values: Iterable[Any]) -> Generator[bytes | bytearray, None, tuple[i
     packed = _array(numbers)
     yield _bytes_of(packed)
     size = before + len(text) + len(missing) + len(packed) * packed.itemsize
-    return rows, packed.itemsize, size
+    return rows, packed.typecode, size
 
 
-def _unpacked(data: bytes, rows: int, width: int) -> Column:
+def _unpacked(data: memoryview, rows: int, code: str) -> Column:
     """Return the column that is in `data`."""
     if rows < 0:
-        return _numbers(data, width)
-    ends = len(data) - rows * width
+        return _numbers(data, code)
+    ends = len(data) - rows * _WIDTHS[code]
     missing = ends - rows
-    return Texts(_numbers(data[ends:], width), data[missing:ends], data[:missing])
+    return Texts(_numbers(data[ends:], code), data[missing:ends], data[:missing])
 
 
-_CODES: Final = {array(code).itemsize: code for code in "bhiq"}
+_WIDTHS: Final = {"B": 1, "H": 2, "I": 4, "q": 8}
+"""The types of numbers, those that are never negative first: of these only the most is limited."""
 
 
 def _array(numbers: Sequence[int]) -> array[int]:
     """Return `numbers` in as few bytes each as will do."""
     least, most = (min(numbers), max(numbers)) if numbers else (0, 0)
-    enough = (width for width in _CODES if max(most, -1 - least) < 1 << 8 * width - 1)
-    return array(_CODES[min(enough)], numbers)
+    unsigned = (code for code in "BHI" if least >= 0 and most < 1 << 8 * _WIDTHS[code])
+    return array(next(unsigned, "q"), numbers)
 
 
 def _bytes_of(numbers: array[int]) -> bytes:
     if sys.byteorder == "big":
+        numbers = array(numbers.typecode, numbers)
         numbers.byteswap()
     return numbers.tobytes()
 
 
-def _numbers(data: bytes, width: int) -> array[int]:
-    numbers = array(_CODES[width])
+def _numbers(data: memoryview, code: str) -> Numbers:
+    """Return the numbers that are in `data`, which is not copied."""
+    if code not in _WIDTHS:
+        raise ValueError("no numbers of a column are of that type")
+    if sys.byteorder == "little":
+        return data.cast(cast("Literal['q']", code))
+    numbers = array(code)
     numbers.frombytes(data)
-    if sys.byteorder == "big":
-        numbers.byteswap()
+    numbers.byteswap()
     return numbers

@@ -11,15 +11,9 @@ from attrs import evolve, frozen
 
 from projections.dicomdir.definitions import FileSetIdentity
 from projections.kept.columns import seal, unseal
-from projections.kept.snapshot import fold_version, identity_of, plain
-from projections.medium.late import LateAdditions, late
-from projections.medium.layouts import usual_layout
-from projections.medium.pending import Staged, staged
-from projections.state.differences import keyword_of
-from projections.state.namesakes import namesakes
-from projections.state.outline import outline
-from projections.state.persons import Mismatch, mismatches
-from projections.state.state import FileSetState
+from projections.kept.plain import identity_of, plain
+from projections.medium.staged import LateAdditions, Staged
+from projections.state.version import fold_version
 
 VERSION: Final = 6
 """Raise it when the same state gives another summary: older ones are then void."""
@@ -34,13 +28,6 @@ class MismatchSummary:
 
     patient_id: str
     values: dict[str, list[str]]
-
-    @classmethod
-    def of(cls, found: Mismatch) -> MismatchSummary:
-        """Return what there is to tell of `found`."""
-        return cls(
-            found.patient_id, {keyword_of(tag): values for tag, values in found.values().items()}
-        )
 
 
 @frozen
@@ -90,26 +77,6 @@ class Summary:
         if self.erased:
             lines += ["", f"  Erased since: {self.erased}"]
         return lines
-
-
-def summarise(state: FileSetState, layout: str | None = None) -> Summary:
-    """Return the summary of `state`, staged for a write in `layout` or else the usual one."""
-    return Summary(
-        position=state.position,
-        root=state.written.root if state.written else None,
-        identity=state.identity,
-        written=state.written.identity if state.written else None,
-        instances=len(state.live),
-        staged=staged(state, layout or usual_layout(state)),
-        undo=len(state.history.undo),
-        redo=len(state.history.redo),
-        interrupted=state.writing.event.root if state.writing else None,
-        outline=tuple(outline(state.hierarchy.walk_records())),
-        erased=state.erased,
-        late=late(state),
-        mismatches=tuple(map(MismatchSummary.of, mismatches(state))),
-        errors=tuple(each.sentence for each in namesakes(state) if each.is_error),
-    )
 
 
 def dump(summary: Summary, chain_hash: str) -> bytes:

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from projections.medium.staged import LateAdditions
 from projections.state.nodes import Branch
 from projections.state.state import FileSetState
-
-
-class LateAdditions(NamedTuple):
-    """How many instances that are to be added came late, and to how many studies."""
-
-    instances: int
-    studies: int
 
 
 def is_written(state: FileSetState, study_uid: str) -> bool:

@@ -13,50 +13,9 @@ from attrs import fields, frozen
 from ledger.names import is_conformant
 from projections.dicomdir.definitions import FileSetIdentity
 from projections.medium.layouts import component, file_id, is_alphanumeric, usual_layout
+from projections.medium.staged import Staged
 from projections.state.nodes import Branch, Leaf
 from projections.state.state import FileSetState
-
-
-@frozen
-class Staged:
-    """How much is staged; see `Pending`."""
-
-    creation: bool
-    metadata: bool
-    additions: int
-    removals: int
-    moves: int
-    mends: bool = False
-    records: int = 0
-    corrections: int = 0
-
-    def __bool__(self) -> bool:
-        """Whether anything is staged."""
-        return bool(
-            self.creation
-            or self.metadata
-            or self.additions
-            or self.removals
-            or self.moves
-            or self.mends
-            or self.records
-            or self.corrections
-        )
-
-    def summary(self) -> str:
-        """Return what is staged in pydicom's words, `""` if nothing is."""
-        if not self:
-            return ""
-        parts = ["DICOMDIR creation" if self.creation else "DICOMDIR update"]
-        if self.moves:
-            parts.append("directory structure update")
-        if self.corrections:
-            parts.append(_count(self.corrections, "correction"))
-        if self.additions:
-            parts.append(_count(self.additions, "addition"))
-        if self.removals:
-            parts.append(_count(self.removals, "removal"))
-        return ", ".join(parts)
 
 
 @frozen
@@ -100,10 +59,6 @@ class Pending:
     def summary(self) -> str:
         """Return what is staged in pydicom's words, `""` if nothing is."""
         return self.counted().summary()
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' if number > 1 else ''}"
 
 
 def staged(state: FileSetState, layout: str = "pydicom") -> Staged:

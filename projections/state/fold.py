@@ -72,9 +72,6 @@ from projections.state.undo import (
     SettlementEffect,
 )
 
-VERSION: Final = 6
-"""Raise it when the fold gives another state for the same events: snapshots of before are void."""
-
 
 def fold(events: Iterable[Recorded]) -> FileSetState:
     """Return the state that `events`, all from the first, lead to."""

@@ -11,7 +11,7 @@ written is that of the earliest live instance below it (`projections.state.varia
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from attrs import evolve
@@ -21,7 +21,7 @@ from ledger.errors import ElementsError
 from ledger.events import Erased, Handle, InstanceAdded, Record, RecordRef, Variant
 from ledger.tags import RECORD_IDENTIFIERS
 from projections.errors import MisfitError
-from projections.state.deferred import Deferred
+from projections.state.deferred import AnyDict, Deferred
 from projections.state.facts import kind, pack, split
 from projections.state.keys import record_key
 from projections.state.nodes import Branch, Leaf
@@ -78,7 +78,7 @@ class Hierarchy:
     def __init__(self) -> None:
         self.root = Branch(Record("", elements.EMPTY), RecordRef(0, 0), None)
         self.branches: dict[RecordRef, Branch] = {}
-        self.leaves: dict[Handle, Leaf] = {}
+        self.leaves: AnyDict[Handle, Leaf] = {}
         self.resting: dict[Handle, None] = {}
         """The instances that are no part of the File-set."""
         self.named: dict[tuple[str, str], dict[Branch, None]] = {}
@@ -117,19 +117,21 @@ class Hierarchy:
     def take_in(
         self,
         leaves: Deferred[Handle, Leaf],
-        below: Mapping[Branch, Collection[Handle]],
+        below: Iterable[tuple[Branch, Deferred[Handle, Leaf], int]],
         resting: Iterable[Handle],
         strays: Iterable[Handle],
     ) -> None:
         """Know all instances at once, in a hierarchy that has only its `branches`.
 
-        `below` gives those in the tree by the record that they are directly below.
+        `below` gives each record that has some in the tree directly below it, with them, in order,
+        and how many of them are live.
         """
         self.leaves, self.resting = leaves, dict.fromkeys(resting)
-        present = set(below)
-        for branch, handles in below.items():
-            branch.defer(handles, leaves.__getitem__)
-            branch.live = len(handles) - len(self.resting.keys() & handles)
+        present = set()
+        for branch, children, live in below:
+            branch.defer(children)
+            branch.live = live
+            present.add(branch)
         for branch in reversed(self.branches.values()):
             if branch in present and branch.home is not None:
                 present.add(branch.home)

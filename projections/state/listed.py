@@ -15,6 +15,7 @@ from ledger.events import Content, Handle, InstanceAdded, Placement, Record, Rec
 from projections.dicomdir.decoded_directory import DecodedRecord
 from projections.dicomdir.tree import DecodedNode, Tree
 from projections.state.deferred import Deferred
+from projections.state.handles import Handles, runs_of
 from projections.state.hierarchy import Hierarchy, leaf_of, may_stray
 from projections.state.keys import record_key
 from projections.state.nodes import Branch, Leaf
@@ -163,7 +164,7 @@ class Listed(Sequence[InstanceAdded]):
 
     # --- what follows from them ------------------------------------------------------------------
 
-    def fill(self, hierarchy: Hierarchy) -> dict[str, Leaf]:
+    def fill(self, hierarchy: Hierarchy) -> Deferred[str, Leaf]:
         """Have an empty `hierarchy` as it is once all of the events are folded.
 
         Returns the instances by SOP Instance UID.
@@ -179,7 +180,7 @@ class Listed(Sequence[InstanceAdded]):
             made.rank, made.parent = handle, home
             return made
 
-        handles = list(range(self.first, self.first + len(self)))
+        handles = Handles(runs_of(range(self.first, self.first + len(self))))
         below: dict[Branch, list[Handle]] = {}
         for number, run in groupby(zip(self._homes, handles, strict=True), lambda pair: pair[0]):
             below.setdefault(branches[number], []).extend([handle for _, handle in run])
@@ -187,7 +188,18 @@ class Listed(Sequence[InstanceAdded]):
         if may_stray(Elements(b"".join(row.elements for row in self.rows))):
             each = zip(handles, self.rows, strict=True)
             strays = [handle for handle, row in each if may_stray(row.elements)]
-        leaves = Deferred(zip(handles, handles, strict=True), leaf)
-        hierarchy.take_in(leaves, below, (), strays)
-        uids = (row.uid for row in self.rows)
-        return Deferred(zip(uids, handles, strict=True), leaves.__getitem__)
+        leaves = Deferred(handles, lambda row: leaf(handles[row]))
+
+        def those(among: list[Handle]) -> Deferred[Handle, Leaf]:
+            return Deferred(Handles(runs_of(among)), lambda number: leaves[among[number]])
+
+        each_below = ((branch, those(among), len(among)) for branch, among in below.items())
+        hierarchy.take_in(leaves, each_below, (), strays)
+        uids = _Numbers(zip((row.uid for row in self.rows), handles, strict=True))
+        return Deferred(uids, leaves.__getitem__)
+
+
+class _Numbers(dict[str, int]):
+    """UIDs with the handles of their instances."""
+
+    number = dict.get

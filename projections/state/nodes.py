@@ -5,14 +5,15 @@ A node's `order` is the position of the event that introduced it; no two sibling
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from operator import itemgetter
+from typing import cast
 
 from attrs import define, field
 
 from ledger.digest import Digest, to_raw
 from ledger.events import Content, Handle, Placement, Record, RecordRef
-from projections.state.deferred import Deferred
+from projections.state.deferred import AnyDict, Deferred
 from projections.state.facts import Kind, content_in, kind, name_in, pack, record_in
 from projections.state.keys import record_key
 from projections.state.tally import Tally
@@ -62,7 +63,7 @@ class Branch:
         """The branch that the journal put it under."""
         self.parent: Branch | None = None
         """Its home while it is in the tree, else `None`."""
-        self.children: dict[int, Branch | Leaf] = {}
+        self.children: AnyDict[int, Branch | Leaf] = {}
         self.index = 0
         self.live = 0
         self._by_name: dict[_Name, Branch] = {}
@@ -233,10 +234,9 @@ class Branch:
         if self._tally is not None:
             self._tally.moved.clear()
 
-    def defer(self, handles: Iterable[Handle], leaf: Callable[[Handle], Leaf]) -> None:
-        """Have the instances `handles` directly below it, which `leaf` gives when asked for."""
-        ordered = sorted(handles)
-        self.children = Deferred(zip(ordered, ordered, strict=True), leaf)
+    def defer(self, leaves: Deferred[Handle, Leaf]) -> None:
+        """Have the instances `leaves`, which are in order, directly below it."""
+        self.children = cast("Deferred[int, Branch | Leaf]", leaves)
         self._stale = True  # their `index` isn't known yet
 
     def attach(self, child: Branch | Leaf) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from projections.state.nodes import Branch, Leaf
@@ -69,3 +69,9 @@ def in_order(state: FileSetState, leaves: Iterable[Leaf]) -> list[Leaf]:
         return leaf.rank if leaf.rank > last_write else 0, orders[::-1]
 
     return sorted(leaves, key=place)
+
+
+def one_by_one(state: FileSetState) -> Iterator[Leaf]:
+    """Yield the instances of the File-set as they were added; those not come to are not made."""
+    leaves = map(state.leaf, state.hierarchy.leaves)
+    return (leaf for leaf in leaves if leaf.is_live)

@@ -14,6 +14,7 @@ from attrs import define, evolve, frozen
 from ledger.digest import Digest
 from ledger.events import Handle, Record, RecordRef, WriteStarted
 from projections.dicomdir.definitions import FileSetIdentity
+from projections.state.deferred import AnyDict
 from projections.state.hierarchy import Hierarchy
 from projections.state.nodes import Leaf
 from projections.state.undo import UndoHistory
@@ -100,9 +101,9 @@ class FileSetState:
         self.position = 0
         self.identity = FileSetIdentity(uid="")
         self.hierarchy = Hierarchy()
-        self.live: dict[str, Leaf] = {}
-        self.additions: dict[str, Leaf] = {}
-        self.removals: dict[str, Leaf] = {}
+        self.live: AnyDict[str, Leaf] = {}
+        self.additions: AnyDict[str, Leaf] = {}
+        self.removals: AnyDict[str, Leaf] = {}
         self.corrections: dict[Leaf, Leaf] = {}
         self.history = UndoHistory()
         self.written: Written | None = None

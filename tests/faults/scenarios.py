@@ -32,7 +32,7 @@ from pydicom import dcmread, examples
 from pydicom.data import get_testdata_file
 
 from fileset import FileSet
-from fileset.adding.candidate import Outcome
+from fileset.adding.outcome import Outcome
 from fileset.adding.report import AddReport
 from fileset.adoption.index_journal import begin_index, complete_index, end_index, kept_index
 from fileset.adoption.make_dicomdir import Indexer

@@ -28,10 +28,11 @@ def benchmarks(*arguments: object) -> subprocess.CompletedProcess[str]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Measure a row of each kind, and return the file with the results."""
     results = tmp_path_factory.mktemp("run") / "run.json"
-    rows = ("add", "index", "journal", "change-id", "load", "growth-load")
+    rows = ("add", "index", "journal", "change-id", "load", "growth-load", "remove-more")
     done = benchmarks(
-        "--quick", "--adds", 8, "--instances", 20, "--growth", "10,20", "--json", results,
-        "--work", results.parent, *(option for row in rows for option in ("--rows", row)),
+        "--quick", "--adds", 8, "--instances", 20, "--growth", "10,20", "--more", 20,
+        "--json", results, "--work", results.parent,
+        *(option for row in rows for option in ("--rows", row)),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert set(results.parent.iterdir()) == {results}
@@ -41,7 +42,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_row_that_was_asked_for_is_measured(run: Path) -> None:
     results = json.loads(run.read_text("utf-8"))["results"]
 
-    assert len(results) == 6
+    assert len(results) == 7
     for result in results:
         # At such sizes an exponent may be anything.
         assert result["ours"]["value"] > 0 or "growth" in result["name"], result

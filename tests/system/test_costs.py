@@ -28,12 +28,13 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 import fileset.repository.caches
-import fileset.repository.repository
 from benchmarks.counting import asked_of_system
 from fileset import FileSet, Indexer, Repository
 from fileset.adding.candidate import LARGE
+from fileset.repository import states
 from ledger.events import MediumLeft
-from projections.kept import snapshot
+from projections.kept import rows
+from projections.kept.columns import Texts
 from projections.state import fold, hierarchy, listed
 from projections.state.nodes import Leaf
 
@@ -124,7 +125,7 @@ def counted() -> Iterator[Costs]:
         mock.patch.object(sqlite3, "connect", traced),
         mock.patch.object(os, "fsync", flush),
         mock.patch.object(fold, "apply", applied),
-        mock.patch.object(fileset.repository.repository, "apply", applied),
+        mock.patch.object(states, "apply", applied),
     ):
         _counting.append(costs)
         try:
@@ -418,6 +419,42 @@ def test_what_concerns_one_instance_makes_no_other_of_those_that_a_snapshot_has(
     assert counts[0] == counts[1] == 2
 
 
+def test_an_instance_is_looked_up_by_its_uid_without_going_through_the_others(
+    made: dict[int, Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fileset.repository.caches, "_SNAPSHOT_EVERY", 1)
+    monkeypatch.setattr(rows, "_SHARE", 1)  # few as these are, they are looked up one by one
+    made_of, read_of = [], []
+    for one in made.values():
+        with one.open() as fs:
+            fs.repository.rebuild()
+        with leaves_made() as leaves, texts_read() as texts, one.open() as fs:
+            assert len(fs.find(SOPInstanceUID="1.2.3.4.7")) == 1
+            # Of one that is not there, the first record tells that it might have been.
+            assert not fs.find(SOPInstanceUID="1.2.3.4.99999")
+        made_of.append(len(leaves))
+        read_of.append(len(texts))
+
+    assert made_of == [2, 2]
+    assert read_of[1] <= read_of[0] + 2 * 2  # the steps of two bisections of three times as many
+
+
+@contextmanager
+def texts_read() -> Iterator[list[int]]:
+    """Give the rows of which the block reads a text of a snapshot."""
+    numbers, raw = [], Texts.raw
+
+    def counted_raw(self: Texts, row: int) -> bytes:
+        numbers.append(row)
+        return raw(self, row)
+
+    with (
+        mock.patch.object(Texts, "raw", counted_raw),
+        mock.patch.object(Texts, "__iter__", side_effect=AssertionError("all are read")),
+    ):
+        yield numbers
+
+
 def test_a_write_is_not_folded_again_by_who_opens_the_file_set(
     sources: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -437,14 +474,14 @@ def test_a_write_is_not_folded_again_by_who_opens_the_file_set(
 @contextmanager
 def leaves_made() -> Iterator[list[int]]:
     """Give the rows of the snapshot of which the block makes instances."""
-    rows, make = [], snapshot._LeafRows.leaf
+    numbers, make = [], rows.LeafRows._leaf
 
-    def counted_leaf(self: snapshot._LeafRows, row: int) -> Leaf:
-        rows.append(row)
+    def counted_leaf(self: rows.LeafRows, row: int) -> Leaf:
+        numbers.append(row)
         return make(self, row)
 
-    with mock.patch.object(snapshot._LeafRows, "leaf", counted_leaf):
-        yield rows
+    with mock.patch.object(rows.LeafRows, "_leaf", counted_leaf):
+        yield numbers
 
 
 # --- looking -------------------------------------------------------------------------------------

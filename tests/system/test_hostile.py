@@ -25,7 +25,7 @@ from cli_runs import CT, Run
 from models import EXPLICIT, image, patient, series, study
 
 from fileset import FileSet
-from fileset.adding.candidate import Outcome
+from fileset.adding.outcome import Outcome
 from fileset.cli import main
 from ledger.elements import encode_element
 from projections.dicomdir.definitions import FileSetIdentity, Reference

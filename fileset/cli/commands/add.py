@@ -7,8 +7,8 @@ from typing import Final
 
 import click
 
-from fileset.adding.candidate import Outcome
 from fileset.adding.find import FoundFiles, find_files
+from fileset.adding.outcome import Outcome
 from fileset.adding.report import AddReport
 from fileset.cli.coercing import COERCE, COERCED, coerced_document, coerced_lines, read_coercer
 from fileset.cli.command import COMPLETE, ON_MISMATCH, REJECT, PathType, command, pass_session

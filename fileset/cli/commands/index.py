@@ -11,7 +11,7 @@ from typing import Final
 
 import click
 
-from fileset.adding.candidate import Outcome
+from fileset.adding.outcome import Outcome
 from fileset.adding.report import AddReport
 from fileset.adoption.index_journal import (
     account_of,

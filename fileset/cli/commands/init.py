@@ -28,7 +28,7 @@ from ledger.phrases import count, some
 from projections.dicomdir.definitions import DICOMDIR, NotDicomdirError
 from projections.dicomdir.form_checks import identity_faults
 from projections.dicomdir.mending import MendKind
-from projections.kept.summary import MismatchSummary
+from projections.kept.summarise import mismatch_summary
 
 if TYPE_CHECKING:
     from fileset.fileset import FileSet
@@ -143,7 +143,7 @@ def _init_from(
     title = f" from the File-set at {fs.path}: {count(len(fs), 'instance')}"
     lines = [staged_line(fs.state), *_adopted_lines(kinds, left_out, sum(doubts.values()), repair)]
     answer = _answer(path, fs.repository, title, lines)
-    mismatches = list(map(MismatchSummary.of, fs.mismatches))
+    mismatches = list(map(mismatch_summary, fs.mismatches))
     answer.lines = [*answer.lines, *map(mismatch_line, mismatches)]
     answer.document |= {
         "mismatches": list(map(mismatch_document, mismatches)),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from attrs import asdict, evolve
 
-from fileset.adding.candidate import Outcome
+from fileset.adding.outcome import Outcome
 from fileset.adding.report import AddReport
 from fileset.cli.coercing import COERCE, read_coercer
 from fileset.cli.command import command, pass_session

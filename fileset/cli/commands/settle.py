@@ -10,7 +10,7 @@ from fileset.cli.screen.output import Answer
 from fileset.cli.screen.reports import values_line
 from fileset.cli.session import Recording, Session
 from ledger.phrases import count
-from projections.kept.summary import MismatchSummary
+from projections.kept.summarise import mismatch_summary
 
 
 @command(
@@ -44,7 +44,7 @@ def settle(session: Session, query: str, reason: str | None) -> Answer:
             notes=[f"There is nothing to settle for the Patient ID {patient_id.strip()}."],
             status=INCOMPLETE,
         )
-    summary = MismatchSummary.of(found)
+    summary = mismatch_summary(found)
     persons = f"{count(len(found.persons), 'person')} may have the Patient ID {found.patient_id}"
     return Answer(
         {**document, "persons": len(found.persons), "values": summary.values},

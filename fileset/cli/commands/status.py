@@ -22,7 +22,7 @@ from fileset.cli.session import Session
 from fileset.quarantine.quarantine import WITHHELD_OTHER, Quarantine, Quarantined
 from fileset.repository.repository import Repository
 from ledger.phrases import count
-from projections.kept.summary import summarise
+from projections.kept.summary import Summary
 
 _HOW_TO_TAKE: Final = "see `fileset quarantine list`; `fileset quarantine retry ID` adds one"
 
@@ -60,7 +60,7 @@ def status(session: Session, moment: str | None) -> Answer:
     """
     repository = session.repository()
     past = moment is not None
-    summary = summarise(state_at(repository, moment)) if past else repository.summary()
+    summary = _summary_at(repository, moment) if past else repository.summary()
     now = summary.identity
     withheld = [] if past else _withheld(repository)
     others = [entry for entry in withheld if entry.outcome == WITHHELD_OTHER]
@@ -111,6 +111,12 @@ def status(session: Session, moment: str | None) -> Answer:
         lines,
         status=INCOMPLETE if (summary.mismatches or summary.errors) and not past else OK,
     )
+
+
+def _summary_at(repository: Repository, moment: str | None) -> Summary:
+    from projections.kept.summarise import summarise  # noqa: PLC0415 - for the past alone
+
+    return summarise(state_at(repository, moment))
 
 
 def _withheld(repository: Repository) -> list[Quarantined]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import fields
 
@@ -15,9 +15,11 @@ from ledger.journal.entries import Change, Stored
 from ledger.journal.protocol import body_of
 from ledger.phrases import count
 from projections.dicomdir.definitions import FileSetIdentity
-from projections.medium.pending import Staged, is_usually_moved, usually_staged
-from projections.state.nodes import Leaf
-from projections.state.state import FileSetState
+from projections.medium.staged import Staged
+
+if TYPE_CHECKING:
+    from projections.state.nodes import Leaf
+    from projections.state.state import FileSetState
 
 CHANGE: Final[Shape] = {
     "id": "the change's id",
@@ -132,6 +134,8 @@ def instance_document(leaf: Leaf, state: FileSetState) -> dict[str, Any]:
 
 def standing(leaf: Leaf, state: FileSetState) -> str | None:
     """Return what is staged for an instance."""
+    from projections.medium.pending import is_usually_moved  # noqa: PLC0415 - status has no state
+
     if leaf in state.corrections:
         return "correction"
     if leaf.is_addition:
@@ -145,6 +149,8 @@ def standing(leaf: Leaf, state: FileSetState) -> str | None:
 
 def staged_document(state: FileSetState) -> dict[str, Any]:
     """Return what is staged in `state`, in numbers."""
+    from projections.medium.pending import usually_staged  # noqa: PLC0415 - as above
+
     there = state.written.identity if state.written else state.identity
     return staged_numbers(usually_staged(state), there, state.identity)
 
@@ -164,6 +170,8 @@ def staged_numbers(staged: Staged, there: FileSetIdentity, now: FileSetIdentity)
 
 def staged_line(state: FileSetState) -> str:
     """Return what is staged in `state`, in words."""
+    from projections.medium.pending import usually_staged  # noqa: PLC0415 - as above
+
     summary = usually_staged(state).summary()
     return f"Staged for write: {summary}" if summary else "Nothing is staged."
 

@@ -6,14 +6,12 @@ has to remember to.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TextIO, TypeAlias
 
 import click
-from attrs import define
 
 from fileset.cli.screen.text import clean
 
@@ -48,15 +46,15 @@ Shape: TypeAlias = Mapping[str, str]
 """What each key of a JSON document holds."""
 
 
-@define
+# Plain classes, as the session is: `fileset --version` and `--help` need not import attrs for them.
 class Node:
     """A branch of a tree that is to be printed, and, gone through once, those below it."""
 
-    label: Line
-    children: Iterable[Node] = ()
+    def __init__(self, label: Line, children: Iterable[Node] = ()) -> None:
+        self.label = label
+        self.children = children
 
 
-@define
 class Answer:
     """What a command has to say.
 
@@ -72,10 +70,17 @@ class Answer:
         The exit code.
     """
 
-    document: dict[str, Any]
-    lines: Iterable[Line | Node] = ()
-    notes: Iterable[Line] = ()
-    status: int = 0
+    def __init__(
+        self,
+        document: dict[str, Any],
+        lines: Iterable[Line | Node] = (),
+        notes: Iterable[Line] = (),
+        status: int = 0,
+    ) -> None:
+        self.document = document
+        self.lines = lines
+        self.notes = notes
+        self.status = status
 
 
 def print_document(document: dict[str, Any]) -> None:
@@ -83,6 +88,8 @@ def print_document(document: dict[str, Any]) -> None:
 
     What is long may be given as an iterator: most people don't ask for JSON.
     """
+    import json  # noqa: PLC0415 - text for people does without it
+
     click.echo(json.dumps(document, indent=2, default=list))
 
 

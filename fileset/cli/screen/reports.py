@@ -6,17 +6,19 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from fileset.adding.candidate import Outcome, Result
-from fileset.adding.report import AddReport
+from fileset.adding.outcome import Outcome, Result
 from fileset.cli.screen.output import Line, Shape, Span
 from fileset.cli.screen.text import in_commands
 from fileset.repository.named_roots import unnamed
 from ledger.phrases import count, some
-from ledger.vault.protocol import Excess
 from projections.kept.summary import MismatchSummary
-from projections.state.state import FileSetState
+
+if TYPE_CHECKING:
+    from fileset.adding.report import AddReport
+    from ledger.vault.protocol import Excess
+    from projections.state.state import FileSetState
 
 _SETTLING: Final = "`fileset status` shows them, `fileset settle PatientID=...` accepts them"
 

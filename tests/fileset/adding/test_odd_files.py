@@ -20,8 +20,8 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.fileset import FileSet as PydicomFileSet
 
 from fileset import FileSet
-from fileset.adding.candidate import Outcome
 from fileset.adding.find import find_files
+from fileset.adding.outcome import Outcome
 from fileset.adding.report import AddReport
 from fileset.cli import main
 from ledger.elements import encode_element, pad

@@ -20,9 +20,10 @@ from pydicom.dataset import Dataset
 
 from fileset import DIRECTORY_RECORDERS, FileSet
 from fileset.adding import read_ahead as reading
-from fileset.adding.candidate import Candidate, Result
+from fileset.adding.candidate import Candidate
 from fileset.adding.find import FoundFile, find_files
 from fileset.adding.offer import Offered, offer
+from fileset.adding.outcome import Result
 from fileset.adding.report import AddReport
 from ledger.errors import InstanceError
 

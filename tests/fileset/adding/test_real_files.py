@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from pydicom.fileset import FileSet as PydicomFileSet
 
 from fileset import FileSet
-from fileset.adding.candidate import Outcome
+from fileset.adding.outcome import Outcome
 from fileset.adding.report import AddReport
 from fileset.cli import main
 

@@ -26,7 +26,7 @@ from ledger.elements import Elements
 from ledger.events import Event, FileSetCreated, FileSetIDChanged, InstanceAdded, Record
 from ledger.vault.packs import HEADER_SIZE
 from projections.kept import snapshot, summary
-from projections.kept.summary import summarise
+from projections.kept.summarise import summarise
 from projections.state import facts
 from projections.state.state import FileSetState
 

@@ -14,7 +14,7 @@ from corrections import FILES, raw_values
 from pydicom import Dataset, dcmread
 
 from fileset import FileSet
-from fileset.adding.candidate import Outcome
+from fileset.adding.outcome import Outcome
 from ledger.errors import InstanceError
 from ledger.instances.correcting.edits import REMOVE
 from ledger.instances.instance import read_instance

@@ -19,7 +19,7 @@ from pydicom import examples
 from writers import Tally, small_files, soak, start
 
 from fileset import FileSet
-from fileset.adding.candidate import Outcome
+from fileset.adding.outcome import Outcome
 from fileset.checking.findings import RepositoryFinding
 from fileset.errors import NoSuchInstanceError, RefusedError, RepositoryError, StaleError
 from fileset.medium.errors import MediumError, WriteFailedError

@@ -6,18 +6,21 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 from models import Author, Command, added, spec, standings, tree
 
 from ledger.digest import digest_of
 from ledger.elements import Element, encode
 from ledger.events import FileSetImported, InstanceRemoved, Placement
-from projections.kept import snapshot
-from projections.kept.columns import seal, unseal
+from projections.kept import rows
+from projections.kept.columns import extended, seal, unseal
 from projections.kept.snapshot import dump, load, to_plain
-from projections.state.fold import VERSION
+from projections.state import version
 from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
@@ -38,7 +41,7 @@ EVENTFUL: list[Command] = [
 
 @pytest.mark.parametrize("many", [1, 3, 1000])
 def test_a_state_comes_back_with_its_chain_hash(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshot, "_MANY", many)
+    monkeypatch.setattr(rows, "_MANY", many)
     state = Author().run(EVENTFUL).state
 
     kept = load(dump(state, "c0ffee"))
@@ -74,7 +77,7 @@ def test_equal_records_are_kept_once_and_runs_of_additions_are_one_row() -> None
     data = dump(author.state, "")
     plain = to_plain(author.state)
     assert plain["undo"] == [["c0002", [[2, 51]]]]
-    assert plain["live"] == plain["additions"] == plain["leaves"]["handle"] == [2, 50]
+    assert plain["live"] == plain["additions"] == plain["columns"]["handle"] == [2, 50]
     assert len(data) / 50 < 180  # of which the digest takes 73
 
 
@@ -135,7 +138,7 @@ def test_the_same_state_gives_the_same_bytes() -> None:
 
 def test_a_snapshot_of_another_version_of_the_fold_is_void(monkeypatch: pytest.MonkeyPatch) -> None:
     data = dump(Author().run(EVENTFUL).state, "x")
-    monkeypatch.setattr(snapshot, "VERSION", VERSION + 1)
+    monkeypatch.setattr(version, "VERSION", version.VERSION + 1)
 
     assert load(data) is None
 
@@ -197,6 +200,29 @@ def test_columns_come_back_row_by_row_whatever_texts_they_hold() -> None:
     for name, values in columns.items():
         assert list(found[name]) == values
         assert [found[name][row] for row in range(len(values))] == values
+
+
+NUMBERS = st.sampled_from([0, 1, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32, 2**62, -1])
+TEXTS = st.sampled_from([None, "", "a", "caf\xe9", "x\udce9", "z" * 300, "z" * 70_000])
+
+
+@given(st.data())
+@pytest.mark.parametrize("values", [NUMBERS, TEXTS], ids=["numbers", "texts"])
+def test_a_column_with_other_rows_and_more_of_them_is_as_if_it_were_made_anew(
+    values: st.SearchStrategy[Any], data: st.DataObject
+) -> None:
+    before = data.draw(st.lists(values, min_size=1, max_size=6))
+    rows = st.integers(0, len(before) - 1)
+    changed = data.draw(st.dictionaries(rows, values, max_size=2))
+    more = data.draw(st.lists(values, max_size=4))
+    _, columns = unseal(b"".join(seal({}, {"it": before})))
+
+    _, renewed = unseal(b"".join(seal({}, {"it": extended(columns["it"], changed, more)})))
+
+    assert (
+        list(renewed["it"]) == [changed.get(row, value) for row, value in enumerate(before)] + more
+    )
+    assert list(columns["it"]) == before
 
 
 @pytest.mark.parametrize("data", [b"", b"null", b"[]", b"1", b"\xff", b"{}"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -18,11 +18,28 @@ def made(number: int) -> str:
     return f"value {number}"
 
 
+class Keys:
+    """Keys with their places as numbers."""
+
+    def __init__(self, *keys: str) -> None:
+        self._keys = keys
+
+    def number(self, key: str) -> int | None:
+        return self._keys.index(key) if key in self._keys else None
+
+    def items(self) -> Iterator[tuple[str, int]]:
+        return zip(self._keys, range(len(self)), strict=True)
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
 def deferred(size: int) -> tuple[Deferred[str, str], Values]:
     keys = [f"key {number}" for number in range(size)]
-    return Deferred(zip(keys, range(size), strict=True), made), {
-        key: made(number) for number, key in enumerate(keys)
-    }
+    return Deferred(Keys(*keys), made), {key: made(number) for number, key in enumerate(keys)}
 
 
 OPERATIONS: list[Callable[[Values, str], Any]] = [
@@ -30,6 +47,8 @@ OPERATIONS: list[Callable[[Values, str], Any]] = [
     lambda values, key: values.get(key, "none"),
     lambda values, key: values.pop(key, None),
     lambda values, key: values.setdefault(key, "new"),
+    lambda values, key: values.__delitem__(key) if key in values else None,
+    lambda values, _: next(reversed(values), None),
     lambda values, key: values.__setitem__(key, "set"),
     lambda values, key: key in values,
     lambda values, key: values.popitem() if values else key,
@@ -66,18 +85,21 @@ def test_whatever_is_asked_for_it_answers_as_a_dict_of_the_values(
     assert one == plain
 
 
-def test_a_value_is_made_when_it_is_asked_for_and_once() -> None:
+def test_a_value_is_made_when_it_is_asked_for() -> None:
     asked = []
+    kept: dict[int, list[int]] = {}
     one: Deferred[str, list[int]] = Deferred(
-        [("a", 1), ("b", 2)], lambda number: asked.append(number) or [number]
+        Keys("a", "b"), lambda number: asked.append(number) or kept.setdefault(number, [number])
     )
 
     assert len(one) == 2
     assert "b" in one
     assert list(one) == ["a", "b"]
     assert asked == []
-    assert one["b"] is one["b"]
-    assert asked == [2]
+    assert next(reversed(one)) == "b"
+    assert asked == []
+    assert one["b"] is kept[1]
+    assert asked == [1]
 
 
 def test_a_key_that_is_not_there_is_an_error_as_of_any_dict() -> None:

@@ -31,8 +31,8 @@ from models import (
 )
 
 from projections.kept import summary
-from projections.kept.snapshot import dump, load, to_plain
-from projections.kept.summary import summarise
+from projections.kept.snapshot import dump, is_cheap, load, to_plain
+from projections.kept.summarise import summarise
 from projections.medium.late import late
 from projections.medium.layouts import LAYOUTS, file_id, usual_layout
 from projections.medium.pending import changed_metadata, moves, pending, staged
@@ -66,6 +66,30 @@ def test_folding_at_once_step_by_step_and_from_any_snapshot_gives_one_state(
         assert summarise(resumed) == summarise(author.state)
         assert resumed.additions.keys() == author.state.additions.keys()
         assert resumed.removals.keys() == author.state.removals.keys()
+
+
+@given(programs())
+def test_a_snapshot_that_takes_over_most_of_another_is_one_of_the_state(
+    program: list[Command],
+) -> None:
+    author = Author().run(program)
+    final, seen = to_plain(author.state), tree(author.state)
+
+    for events in prefixes(author.events):
+        kept, rest = load(dump(fold(events), "ab")), author.events[len(events) :]
+        for some in (rest[: len(rest) // 2], rest[len(rest) // 2 :]):
+            assert kept is not None
+            erasures, count = kept.state.erasures, len(kept.state.hierarchy.leaves)
+            state = advance(kept.state, some)
+            assert is_cheap(state) == (state.erasures == erasures and count > 0)
+            kept = load(dump(state, "cd"))
+        assert kept is not None
+        for name in ("live", "additions", "removals"):
+            assert list(getattr(kept.state, name)) == list(getattr(author.state, name))
+        assert summarise(kept.state) == summarise(author.state)
+        assert to_plain(kept.state) == final
+        assert tree(kept.state) == seen
+        assert standings(kept.state) == standings(author.state)
 
 
 @given(programs())
