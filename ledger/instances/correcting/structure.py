@@ -91,7 +91,7 @@ class DataSet:
     @property
     def encoder(self) -> Encoder:
         """What encodes elements of this data set."""
-        return Encoder(implicit=self.implicit, big_endian=self.big_endian)
+        return _encoder(implicit=self.implicit, big_endian=self.big_endian)
 
     @property
     def depth(self) -> int:
@@ -288,6 +288,9 @@ class Encoder:
 
     def element(self, tag: int, vr: str, value: bytes) -> bytes:
         return self.header(tag, vr.encode("ascii"), len(value)) + value
+
+
+_encoder = lru_cache(maxsize=4)(Encoder)
 
 
 def creator_tag(tag: int) -> int:
