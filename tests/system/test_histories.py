@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,6 +19,7 @@ import pytest
 from attrs import define, field
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydicom import dcmread
 from pydicom.fileset import FileSet as PydicomFileSet
 from watched import instance
 
@@ -38,6 +40,7 @@ commands = st.tuples(
     st.one_of(
         st.tuples(st.just("add"), numbers, st.integers(0, VARIANTS - 1)),
         st.tuples(st.just("remove"), numbers),
+        st.tuples(st.just("correct"), numbers, numbers),
         *(
             st.tuples(st.just(name))
             for name in ("undo", "redo", "write", "write", "leave", "adopt", "reopen", "verify")
@@ -140,6 +143,28 @@ class World:
             side.fs.remove(side.fs.find(SOPInstanceUID=gone))
             side.change({uid: data for uid, data in side.live.items() if uid != gone})
 
+    def do_correct(self, side: Side, number: int, value: int) -> None:
+        """Correct a name, an ID or a UID; the original is in the vault from then on."""
+        if not (uids := sorted(side.live)):
+            return
+        uid = uids[number % len(uids)]
+        keyword = ("PatientName", "PatientID", "SOPInstanceUID")[value % 3]
+        before = side.live[uid]
+        report = side.fs.correct(side.fs.find(SOPInstanceUID=uid), {keyword: f"1.9.7.{value}"})
+        (result,) = (each for each in report.results if each.uid == uid)
+        if result.corrected is None:
+            is_taken = keyword == "SOPInstanceUID" and f"1.9.7.{value}" in side.live
+            has_it = dcmread(BytesIO(before))[keyword].value == f"1.9.7.{value}"
+            assert is_taken or has_it or (side.is_stale and before not in side.added), result.reason
+            return
+        leaf = side.fs.state.leaf(result.corrected)
+        assert leaf.content is not None
+        after = side.fs.repository.vault.read(leaf.content.digest)
+        assert dcmread(BytesIO(after))[keyword].value == f"1.9.7.{value}"
+        side.added |= {before, after}
+        others = {each: data for each, data in side.live.items() if each != uid}
+        side.change({**others, leaf.uid: after})
+
     def do_undo(self, side: Side) -> None:
         self._step(side.fs.undo, side, side.undo, side.redo)
 
@@ -223,8 +248,11 @@ class World:
         changed = {uid for uid, data in side.live.items() if side.written.get(uid) != data}
         gone = {uid for uid, data in side.written.items() if side.live.get(uid) != data}
         pending = side.fs.pending
-        assert {str(each.SOPInstanceUID) for each in pending.additions} == changed
-        assert {str(each.SOPInstanceUID) for each in pending.removals} == gone
+        corrected = pending.corrections
+        coming = [*pending.additions, *(after for _, after in corrected)]
+        going = [*pending.removals, *(before for before, _ in corrected)]
+        assert {str(each.SOPInstanceUID) for each in coming} == changed
+        assert {str(each.SOPInstanceUID) for each in going} == gone
         for data in side.added:
             assert side.fs.repository.vault.read(digest_of(data)) == data
         if not side.is_stale:
