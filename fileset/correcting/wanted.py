@@ -46,6 +46,7 @@ def corrections_of(
     uids = dict(_replaced(corrector, leaves, values))
     if new_uids:
         uids = {old: generate_uid() for old in _uids_of(corrector, leaves)} | uids
+    uids = {old: new for old, new in uids.items() if old != new}
     found = {}
     for leaf in leaves:
         others = {

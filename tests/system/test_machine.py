@@ -35,6 +35,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from fileset import FileSet
+from fileset.correcting.merging import merged
 from fileset.errors import NothingToUndoError, RefusedError, RevertRefusedError
 from fileset.medium.errors import WriteFailedError
 from fileset.medium.materializer import Materializer
@@ -44,6 +45,10 @@ from ledger import elements
 from ledger.digest import digest_of
 from ledger.events import Record
 
+CORRECTED: Final = (
+    "SOPInstanceUID", "PatientID", "PatientName", "StudyInstanceUID", "SeriesInstanceUID",
+    "InstanceNumber", "ImageComments",
+)  # fmt: skip
 FIELDS: Final = ("id", "uid", "descriptor_file_id", "descriptor_character_set")
 ATTRIBUTES: Final = {"id": "ID", "uid": "UID"}
 
@@ -57,7 +62,10 @@ identities = st.one_of(
     st.tuples(st.just("set"), st.just("uid"), st.sampled_from(["1.2.3", "1.2.4"])),
     st.tuples(st.just("set"), st.just("descriptor_file_id"), st.sampled_from([None, "README"])),
 )
-commands = st.one_of(adds, adds, removals, identities)
+corrections = st.tuples(
+    st.just("correct"), numbers, st.sampled_from([None, None, 2, 3]), homes, variants
+)
+commands = st.one_of(adds, adds, corrections, removals, identities)
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +184,12 @@ class OnDisk(RuleBasedStateMachine):
     def do_add(self, number: int, home: int, variant: int) -> bool:
         model, new = self.model, spec(number, home, variant)
         position = self.fs.state.position
-        live = [h for h in model.live() if model.entries[h].spec.uid == new.uid]
+        live = [h for h in model.live() if model.entries[h].spec.uid == new.uid] or [
+            version
+            for h, entry in model.entries.items()
+            if entry.spec.uid == new.uid
+            for version in model.versions(h) & model.live()
+        ]
         on_medium = [h for h in model.removals() if model.entries[h].spec == new]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a conflict, or of another name
@@ -190,6 +203,33 @@ class OnDisk(RuleBasedStateMachine):
             return True
         assert instance.handle == position + 1
         self.enter(instance.handle, new)
+        return True
+
+    def do_correct(self, number: int, to: int | None, home: int, variant: int) -> bool:
+        """Have an instance be one of the pool, byte for byte, unless another one is that."""
+        model = self.model
+        there = sorted(self.fs, key=lambda i: str(i.SOPInstanceUID))
+        if not there:
+            return False
+        instance = there[number % len(there)]
+        entry = model.entries[instance.handle]
+        mine, _, _ = _drawn(entry.spec)
+        new = spec(mine if to is None else to, home, variant)
+        taken = {model.entries[h].spec.uid for h in model.live()} - {entry.spec.uid}
+        wanted = dcmread(self.bytes_path(new))
+        report = self.fs.correct(
+            instance,
+            {keyword: str(wanted[keyword].value) for keyword in CORRECTED},
+            original_attributes=False,
+        )
+        (result,) = report.results
+        if new.uid in taken or new == entry.spec:
+            assert result.corrected is None
+            return False
+        assert result.corrected is not None, result.reason
+        model.correct(result.corrected, new, instance.handle)
+        said = merged(entry.spec.records, entry.said, new.records)
+        model.entries[result.corrected].said = said
         return True
 
     def do_remove(self, number: int) -> bool:
@@ -349,9 +389,12 @@ class OnDisk(RuleBasedStateMachine):
         assert {p: p.read_bytes() for p in self.root.rglob("*") if p.is_file()} == before
         self.root = Path(self.fs.path)
 
-    def bytes_of(self, wanted: Spec) -> bytes:
+    def bytes_path(self, wanted: Spec) -> Path:
         number, home, variant = _drawn(wanted)
-        return self.file(number, home, variant).read_bytes()
+        return self.file(number, home, variant)
+
+    def bytes_of(self, wanted: Spec) -> bytes:
+        return self.bytes_path(wanted).read_bytes()
 
     @rule(rebuild=st.booleans())
     def restart(self, rebuild: bool) -> None:
@@ -378,6 +421,7 @@ class OnDisk(RuleBasedStateMachine):
             "identity": self.identity(fs),
             "additions": {i.handle for i in pending.additions},
             "removals": {i.handle for i in pending.removals},
+            "corrections": {new.handle: old.handle for old, new in pending.corrections},
             "metadata": set(pending.metadata),
             "creation": pending.creation,
         }
@@ -395,8 +439,10 @@ class OnDisk(RuleBasedStateMachine):
         ]
         assert seen["tree"] == [entry.handle for entry in model.in_tree_order()]
         assert seen["identity"] == model.now.identity
-        assert seen["additions"] == model.additions()
-        assert seen["removals"] == model.removals()
+        corrections = model.corrections()
+        assert seen["corrections"] == corrections
+        assert seen["additions"] == model.additions() - corrections.keys()
+        assert seen["removals"] == model.removals() - set(corrections.values())
         assert seen["creation"] == (model.written is None)
         written = model.written or model.now.identity
         assert seen["metadata"] == {n for n, v in written.items() if model.now.identity[n] != v}

@@ -409,6 +409,16 @@ def test_a_large_adopted_instance_is_corrected_in_little_memory(tmp_path: Path) 
         assert Path(instance.path).read_bytes() == large.read_bytes()
 
 
+def test_uids_that_an_instance_has_already_are_no_correction(fs: FileSet) -> None:
+    fs.add(CT)
+    (instance,) = fs
+    uids = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID")
+    loaded = instance.load()
+    report = fs.correct(instance, {keyword: str(loaded[keyword].value) for keyword in uids})
+    assert outcomes(report) == [("unchanged", None)]
+    assert report.change is None
+
+
 def test_the_account_of_each_is_by_outcome(fs: FileSet) -> None:
     fs.add_many([CT, MR])
     report = fs.correct(list(fs), {"PatientName": "CompressedSamples^CT1"})
