@@ -7,7 +7,6 @@ transaction, and a commit is on the disk when `SqliteJournal.append` returns.
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 import sqlite3
 import threading
@@ -26,6 +25,7 @@ from ledger.journal.entries import Change, Draft, Head, Recorded, Stored
 from ledger.journal.erasures import TYPES, Erasures
 from ledger.journal.gathering import AsPayloads, Events, Gathering, Payload, payloads_of
 from ledger.journal.protocol import change_of
+from ledger.journal.sqlite_connection import code, connect, make_durable, why
 from ledger.journal.sqlite_rows import (
     BATCH,
     CHANGE_TYPES,
@@ -40,9 +40,6 @@ from ledger.journal.sqlite_rows import (
 )
 from ledger.journal.sqlite_schema import APPLICATION_ID, FORMAT, lay_out, making, room_to_rebuild
 from ledger.owner import Owner
-
-_WAL_SINCE = (3, 51, 3)  # before, WAL could lose a commit when several connections reset it
-_BUSY_SECONDS = 60
 
 # After these SQLite has rolled back and knows what is on the disk; after any other it may not.
 _HARMLESS = frozenset(
@@ -73,12 +70,12 @@ class SqliteJournal:
         self._sound_head = b""  # of the end that was found to be good
         self._turn = threading.RLock()
         self._owner = Owner()
-        self._connection = _connect(path, read_only=read_only)
+        self._connection = connect(path, read_only=read_only)
         try:
             with self._guarded():
                 self.id: str = self._check_format()
                 if not read_only:
-                    _make_durable(self._connection)
+                    make_durable(self._connection)
         except BaseException:
             self._connection.close()
             raise
@@ -423,7 +420,7 @@ class SqliteJournal:
         except BaseException as exc:
             # What reached the disk is unknown after a failed write or sync: SQLite rolls back by
             # its own journal when the database is opened again.
-            if isinstance(exc, sqlite3.Error) and _code(exc) not in _HARMLESS:
+            if isinstance(exc, sqlite3.Error) and code(exc) not in _HARMLESS:
                 self._failed = True
             self._roll_back()
             raise
@@ -452,55 +449,16 @@ class SqliteJournal:
             raise JournalDamagedError(f"The journal at {self._path} is damaged: {exc}.") from exc
         except sqlite3.Error as exc:
             # Text that is no UTF-8 makes Python itself raise an error, one without a code.
-            if _code(exc) in _DAMAGE or "decode to UTF-8" in str(exc):
+            if code(exc) in _DAMAGE or "decode to UTF-8" in str(exc):
                 raise JournalDamagedError(
                     f"The journal at {self._path} is damaged: {exc}."
                 ) from exc
             # Whatever was under way is rolled back.
-            full = _code(exc) == sqlite3.SQLITE_FULL
+            full = code(exc) == sqlite3.SQLITE_FULL
             hint = f"{when_full} free some space and try again." if full else ""
-            why = _why(self._path, exc)
-            raise JournalError(f"The journal at {self._path} can't be used: {why}.{hint}") from exc
-
-
-def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    """Return a connection, which nothing was asked of yet and which starts no transaction."""
-    if not path.is_file():
-        raise JournalError(
-            f"There is no journal at {path}: restore a backup, or see what `fileset recover` can "
-            "do."
-        )
-    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
-    try:
-        return sqlite3.connect(
-            uri,
-            uri=True,
-            isolation_level=None,
-            timeout=_BUSY_SECONDS,
-            check_same_thread=False,  # the journal takes turns
-        )
-    except sqlite3.Error as exc:
-        raise JournalError(f"The journal at {path} can't be opened: {_why(path, exc)}.") from exc
-
-
-def _why(path: Path, exc: sqlite3.Error) -> str:
-    """Return what went wrong: SQLite has one text for a file that is gone and for a closed one."""
-    if _code(exc) == sqlite3.SQLITE_CANTOPEN and not os.access(path, os.R_OK):
-        return "Permission denied. `chmod u+rw` lets its owner use it"
-    return str(exc).rstrip(".")
-
-
-def _make_durable(connection: sqlite3.Connection) -> None:
-    """Have commits reach the disk. This writes to the database: it must be known to be ours."""
-    wal = sqlite3.sqlite_version_info >= _WAL_SINCE
-    connection.execute(f"PRAGMA journal_mode = {'WAL' if wal else 'DELETE'}")
-    connection.execute(f"PRAGMA synchronous = {'FULL' if wal else 'EXTRA'}")
-
-
-def _code(exc: sqlite3.Error) -> int | None:
-    """Return SQLite's primary result code, `None` for an error of Python's own."""
-    code: int | None = getattr(exc, "sqlite_errorcode", None)
-    return None if code is None else code & 0xFF
+            raise JournalError(
+                f"The journal at {self._path} can't be used: {why(self._path, exc)}.{hint}"
+            ) from exc
 
 
 def _noting(erasing: list[bytes], payloads: Iterable[Payload]) -> Iterator[Payload]:

@@ -129,7 +129,7 @@ def forget_journal(patch: pytest.MonkeyPatch) -> None:
         connection.execute("PRAGMA journal_mode = DELETE")
         connection.execute("PRAGMA synchronous = OFF")
 
-    patch.setattr(sqlite, "_make_durable", unsafe)
+    patch.setattr(sqlite, "make_durable", unsafe)
 
 
 def forget_folder_of_journal(patch: pytest.MonkeyPatch) -> None:
@@ -137,7 +137,7 @@ def forget_folder_of_journal(patch: pytest.MonkeyPatch) -> None:
         connection.execute("PRAGMA journal_mode = DELETE")
         connection.execute("PRAGMA synchronous = FULL")
 
-    patch.setattr(sqlite, "_make_durable", unsafe)
+    patch.setattr(sqlite, "make_durable", unsafe)
 
 
 def forget_index(patch: pytest.MonkeyPatch) -> None:
