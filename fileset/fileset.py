@@ -522,9 +522,11 @@ class FileSet:
         handles: dict[Handle, None] = {}
         for item in instances:
             known = isinstance(item, FileInstance) and item.file_set is self and item.is_current
-            if not known or not self.state.leaf(item.handle).is_live:
+            # One that was corrected since stands for what took its place.
+            leaf = self.state.live_version(item.handle) if known else None
+            if leaf is None:
                 raise NoSuchInstanceError("No such instance in the File-set")
-            handles[item.handle] = None
+            handles[leaf.handle] = None
         return handles
 
     def clear(self) -> None:

@@ -149,7 +149,7 @@ def correct(
     if dry_run and done:
         lines.append(_difference(compare(Side.of(now), Side.of(state)), state, full=full))
     lines.append(staged_line(state))
-    status = INCOMPLETE if report.is_incomplete or not report.results else OK
+    status = INCOMPLETE if report.is_incomplete or new or not report.results else OK
     return Answer(document, lines, list(_notes(report, new)), status)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydicom.tag import Tag
+
 from fileset.values import known_tag, text_of
 from ledger.instances.correcting.edits import REMOVE, Edit, check_edits, path_of
 
@@ -20,9 +22,9 @@ def edits_of(values: Mapping[str, Any]) -> tuple[Edit, ...]:
     return edits
 
 
-def _edit(path: str, value: Any) -> Edit:
-    if path.isalpha():
+def _edit(path: str | int | tuple[int, int], value: Any) -> Edit:
+    if isinstance(path, str) and path.isalpha():
         known_tag(path)  # which tells of near keywords
     if value is not None and value is not REMOVE and not isinstance(value, bytes):
         value = text_of(value) or None
-    return Edit(path_of(path), value)
+    return Edit(path_of(path) if isinstance(path, str) else (int(Tag(path)),), value)

@@ -28,7 +28,14 @@ from ledger.events import (
 )
 from ledger.files import FileView
 from ledger.instances.correcting.correct import Corrected, corrected
-from ledger.instances.correcting.edits import Edit, OriginalAttributes, UIDsReplaced
+from ledger.instances.correcting.edits import (
+    ORIGINAL_ATTRIBUTES,
+    REMOVE,
+    Edit,
+    OriginalAttributes,
+    UIDsReplaced,
+)
+from ledger.instances.correcting.present import values_of
 from ledger.phrases import count
 from ledger.tags import PATIENT_ID
 from projections.state.nodes import Leaf
@@ -69,10 +76,19 @@ class Correction:
 
     def made(self, source: bytes | FileView, when: str) -> AbstractContextManager[Corrected]:
         """Give an instance corrected at the time `when`; `CorrectionError` if it can't be."""
-        note = None
+        note, edits = None, self.edits
         if self.original_attributes or (self.original_attributes is None and not self._moves):
             note = OriginalAttributes(when=when, system=SYSTEM, reason=self.reason.value)
-        return corrected(source, self.edits, note, drop_signatures=self.drop_signatures)
+        elif self._moves:
+            edits = (*edits, *_without_former(source))
+        return corrected(source, edits, note, drop_signatures=self.drop_signatures)
+
+
+def _without_former(source: bytes | FileView) -> Iterator[Edit]:
+    """Yield what removes the items that tell of earlier corrections, perhaps of another person."""
+    there = values_of(source, [(ORIGINAL_ATTRIBUTES,)])[ORIGINAL_ATTRIBUTES,]
+    for number in range(len(there.get("Value", ())) if there else 0):
+        yield Edit((ORIGINAL_ATTRIBUTES, number), REMOVE)
 
 
 def moment_of(repository: Repository) -> str:

@@ -151,6 +151,12 @@ class FileSetState:
         found = {} if uid in self.live else self._withdrawn.get(uid, {})
         return [found[handle] for handle in sorted(found)]
 
+    def live_version(self, handle: Handle) -> Leaf | None:
+        """Return the instance of the File-set that an instance is, or was corrected to or from."""
+        leaves = self.hierarchy.leaves
+        versions = (leaves.get(each) for each in self.hierarchy.versions(handle))
+        return next((leaf for leaf in versions if leaf is not None and leaf.is_live), None)
+
     def other_version(self, uid: str, digest: Digest) -> Leaf | None:
         """Return the instance of the File-set of which a file is another version, if there is one.
 

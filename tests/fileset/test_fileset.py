@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pydicom.fileset
 import pytest
@@ -725,8 +726,8 @@ def test_a_command_that_fails_inside_a_change_leaves_the_rest_of_it(
     batch = vault.batch
 
     @contextmanager
-    def failing(self: object) -> Iterator[object]:
-        with batch(self) as open_batch:  # type: ignore[arg-type]
+    def failing(self: object, **options: Any) -> Iterator[object]:
+        with batch(self, **options) as open_batch:  # type: ignore[arg-type]
             yield open_batch
             raise OSError("disk full")
 
@@ -1086,3 +1087,14 @@ def test_what_an_error_advises_is_an_argument_as_well_as_an_option() -> None:
     fs.tag("sent", 1)
     with pytest.raises(RefusedError, match=r"move it with --move \(move=True\)"):
         fs.tag("sent")
+
+
+def test_an_instance_that_was_corrected_stands_for_what_took_its_place() -> None:
+    with FileSet() as fs:
+        instance = fs.add(CT)
+        fs.correct(instance, {"PatientName": "First^Name"})
+        fs.correct(instance, {0x00100010: "Second^Name", (0x0010, 0x0040): "F"})
+        (corrected,) = fs
+        assert (corrected.PatientName, corrected.load().PatientSex) == ("Second^Name", "F")
+        fs.remove(instance)
+        assert len(fs) == 0

@@ -23,7 +23,6 @@ from pydicom.dataset import Dataset
 from fileset import FileSet
 from fileset.adding.recorders import DIRECTORY_RECORDERS
 from fileset.correcting.correct import CorrectionOutcome, CorrectionReport
-from fileset.errors import NoSuchInstanceError
 from fileset.medium.materializer import Materializer
 from ledger.errors import VaultError
 from ledger.vault.appender import Appender
@@ -226,16 +225,15 @@ def test_a_change_that_fails_takes_its_corrections_back(fs: FileSet) -> None:
     assert fs.verify() == []
 
 
-def test_what_another_one_has_corrected_is_no_instance_any_more(
-    fs: FileSet, tmp_path: Path
-) -> None:
+def test_what_another_one_has_corrected_is_corrected_further(fs: FileSet, tmp_path: Path) -> None:
     fs.add(CT)
     with FileSet.open(tmp_path / "repository") as other:
         (known,) = other
         fs.correct(list(fs), {"PatientName": "A"})
-        with pytest.raises(NoSuchInstanceError):
-            other.correct(known, {"PatientName": "B"})
-    assert names(fs) == ["A"]
+        other.correct(known, {"PatientSex": "F"})
+        (corrected,) = other
+        ds = corrected.load()
+        assert (ds.PatientName, ds.PatientSex) == ("A", "F")
 
 
 def test_a_correction_while_a_write_is_interrupted_waits_for_the_next_write(

@@ -33,6 +33,29 @@ def test_a_corrected_value_is_in_the_record_and_in_the_file_on_the_medium(
     assert cli.json("verify")["findings"] == []
 
 
+def test_another_patient_s_instance_tells_nothing_of_the_former_one(
+    cli: Cli, tmp_path: Path
+) -> None:
+    cli("add", CT, MR)
+    for name in ("Secret^Zenobia", "Roth^Anna"):
+        cli("correct", "PatientID=1CT1", "--to", f"PatientName={name}")
+    cli("move", "PatientID=1CT1", "--to", "PatientID=4MR1")
+    cli("write", tmp_path / "cd")
+    for data in bytes_of(tmp_path / "cd"):
+        assert b"Zenobia" not in data
+        assert b"Roth" not in data
+    cli("undo")
+    cli("write")
+    assert any(b"Zenobia" in data for data in bytes_of(tmp_path / "cd"))
+
+
+def test_an_id_that_another_person_has_is_reported_with_exit_code_1(cli: Cli) -> None:
+    cli("add", CT, MR)
+    result = cli("correct", "PatientID=1CT1", "--to", "PatientID=4MR1", code=1)
+    assert "Several persons" in result.err
+    assert "1 instance corrected" in result.out
+
+
 def test_undo_brings_back_the_very_bytes_and_redo_the_corrected_ones(
     cli: Cli, tmp_path: Path
 ) -> None:
