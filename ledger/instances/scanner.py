@@ -51,6 +51,7 @@ _MAX_VALUE: Final = 1 << 24  # bytes of what is wanted of a large file
 
 _SQ, _UN = vr_code(b"SQ"), vr_code(b"UN")
 _PIXEL_MARK: Final = -1  # what the loops have in the place of a tag for encapsulated pixel data
+_PIXEL_TAG: Final = b"\xe0\x7f\x10\x00"
 _PIXELS: Final = Element(_PIXEL_MARK, "OB", b"")
 _NO_GROUPS: Final = (0x0000, 0xFFFE, 0xFFFF)
 """Groups of commands, delimiters and padding: elements that no data set has, which stop a walk."""
@@ -316,6 +317,8 @@ def _walk_long(
         offset = skip_open(data, group << 16 | number, vr.to_bytes(2, "little"), start)
         end = offset - 8
         if group << 16 | number == PIXEL_DATA:
+            if any(_PIXEL_TAG in bytes(part) for part in (data[:header], data[offset:])):
+                return None  # there may be other pixel data, which is not encapsulated
             elements[_PIXEL_MARK] = _PIXELS
     if numbers and number in numbers:
         tag = numbers[number]
