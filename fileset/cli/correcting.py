@@ -70,6 +70,10 @@ ORIGINAL_ATTRIBUTES: Final = click.option(
     "before. Without it they do, unless they get another Patient ID: then the one patient's medium "
     "would tell of the other. The journal tells either way.",
 )
+FULL: Final = click.option(
+    "--full", is_flag=True, help="Make a dry run list every record and instance."
+)
+
 KEPT: Final = {"keep": True, "omit": False, None: None}
 """What the values of `--original-attributes` mean."""
 

@@ -307,8 +307,4 @@ def _unread() -> Iterator[None]:
 
 def _said_by(leaf: Leaf) -> list[Record]:
     """Return what an instance says of the records above it, from the top down, and its own."""
-    said = [
-        branch.own if branch.variants is None else branch.variants.said_by(leaf)
-        for branch in above(leaf.home)
-    ]
-    return [*said, leaf.record]
+    return [*(branch.said_by(leaf) for branch in above(leaf.home)), leaf.record]

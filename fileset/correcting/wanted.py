@@ -47,21 +47,21 @@ def corrections_of(
     if new_uids:
         uids = {old: generate_uid() for old in _uids_of(corrector, leaves)} | uids
     uids = {old: new for old, new in uids.items() if old != new}
-    found = {}
-    for leaf in leaves:
-        others = {
-            path: value
-            for path, value in values.items()
-            if path != _FRAME and _own(leaf, path) not in uids
-        }
-        found[leaf] = evolve(how, edits=edits_of(others))
+    replaced = (UIDsReplaced(uids),) if uids else ()
+    made: dict[tuple[str, ...], Correction] = {}
+
+    def correction(leaf: Leaf) -> Correction:
+        paths = tuple(path for path in values if path != _FRAME and _own(leaf, path) not in uids)
+        if paths not in made:
+            edits = edits_of({path: values[path] for path in paths})
+            made[paths] = evolve(how, edits=(*edits, *replaced))
+        return made[paths]
+
+    found = {leaf: correction(leaf) for leaf in leaves}
     if not uids:
         return found
-    edit = UIDsReplaced(uids)
-    references = evolve(how, edits=(edit,), is_of_references=True)
-    return dict.fromkeys(state.live.values(), references) | {
-        leaf: evolve(known, edits=(*known.edits, edit)) for leaf, known in found.items()
-    }
+    references = evolve(how, edits=replaced, is_of_references=True)
+    return dict.fromkeys(state.live.values(), references) | found
 
 
 def _replaced(

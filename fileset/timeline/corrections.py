@@ -20,9 +20,10 @@ def corrected_between(
     replaced = repository.state.hierarchy.replaced
     if not replaced or None in (before.position, after.position):
         return []
-    former = {replaced[each] for each in _corrections(before, after, replaced)}
+    corrections = list(_corrections(before, after, replaced))
+    former = {replaced[each] for each in corrections}
     counts: Counter[ElementCorrected] = Counter()
-    for event in _events(repository, _corrections(before, after, replaced)):
+    for event in _events(repository, corrections):
         number = len(former.intersection(event.instances))
         counts.update(dict.fromkeys(event.elements, number))
     return [(element, number) for element, number in counts.items() if number]

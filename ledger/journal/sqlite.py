@@ -17,7 +17,7 @@ from typing import Any
 
 from ledger.disk import fsync
 from ledger.errors import ConflictError, JournalDamagedError, JournalError, UnknownFormatError
-from ledger.events import Erased, Event, PayloadErased
+from ledger.events import Erased, PayloadErased
 from ledger.journal import codec
 from ledger.journal.chain import Link, checked, genesis
 from ledger.journal.clocks import Clock, utc_now
@@ -284,16 +284,12 @@ class SqliteJournal:
 
     def _erasures(self) -> Erasures:
         """Return what the journal says of its erased events, as it is now."""
-        return Erasures(self._of_erasure())
-
-    def _of_erasure(self) -> Iterator[Event]:
-        """Return the events that erase others or carry on what they held."""
         with self._guarded():
             rows = self._connection.execute(
                 f"SELECT type, version, payload FROM event WHERE type IN {TYPES!r}"  # noqa: S608
                 " AND payload <> x'' ORDER BY position"
             ).fetchall()
-        return (codec.decode(*row) for row in rows)
+        return Erasures(codec.decode(*row) for row in rows)
 
     def _erased_digest(self, position: int) -> bytes:
         """Return the digest of a payload that was erased; of nothing where none is known."""

@@ -99,6 +99,10 @@ class Branch:
             self.variants = Variants(self.own, self.leaves)
         self.variants.add(leaf, said)
 
+    def said_by(self, leaf: Leaf) -> Record:
+        """Return what `leaf`, an instance below it, says of it."""
+        return self.own if self.variants is None else self.variants.said_by(leaf)
+
     def keep(self, record: Record) -> None:
         """Hold `record` for it from now on, which each instance below says that has no variant."""
         self.own = record

@@ -15,7 +15,7 @@ from attrs import frozen
 from ledger.events import Handle, Record
 from projections.state.differences import Aspect, Known, differences, values_of
 from projections.state.keys import record_key
-from projections.state.nodes import Branch, Leaf
+from projections.state.nodes import Branch
 from projections.state.state import FileSetState
 
 _PATIENT: Final = "PATIENT"
@@ -103,12 +103,8 @@ def seen(state: FileSetState, found: Mismatch) -> list[Handle]:
     for branch in found.branches:
         for leaf in sorted(branch.leaves(), key=lambda leaf: leaf.order):
             if leaf.is_live:
-                first.setdefault(_said_by(branch, leaf), leaf.handle)
+                first.setdefault(branch.said_by(leaf), leaf.handle)
     return sorted(first.values())
-
-
-def _said_by(branch: Branch, leaf: Leaf) -> Record:
-    return branch.own if branch.variants is None else branch.variants.said_by(leaf)
 
 
 def _of(state: FileSetState, said: Record) -> list[Branch]:

@@ -9,6 +9,7 @@ import click
 from fileset.cli.command import DRY_RUN, PathType, command, pass_session
 from fileset.cli.correcting import (
     COERCE,
+    FULL,
     KEPT,
     ORIGINAL_ATTRIBUTES,
     REMOVE_SIGNATURES,
@@ -59,7 +60,7 @@ from projections.state.nodes import Leaf
 @ORIGINAL_ATTRIBUTES
 @REMOVE_SIGNATURES
 @DRY_RUN
-@click.option("--full", is_flag=True, help="Make a dry run list every record and instance.")
+@FULL
 @pass_session
 def correct(
     session: Session,

@@ -8,6 +8,7 @@ import click
 
 from fileset.cli.command import DRY_RUN, command, pass_session
 from fileset.cli.correcting import (
+    FULL,
     ORIGINAL_ATTRIBUTES,
     REMOVE_SIGNATURES,
     SHAPE,
@@ -24,7 +25,7 @@ from fileset.cli.session import Session
 @ORIGINAL_ATTRIBUTES
 @REMOVE_SIGNATURES
 @DRY_RUN
-@click.option("--full", is_flag=True, help="Make a dry run list every record and instance.")
+@FULL
 @pass_session
 def merge(session: Session, /, query: str, into: str, **options: Any) -> Answer:
     """Stage all instances of a patient to be corrected to those of another one.
