@@ -14,6 +14,7 @@ from fileset.adding.coercing import Coerced, Coercer
 from fileset.correcting.correction import (
     Account,
     Correction,
+    Making,
     corrected_event,
     moment_of,
     notes_on,
@@ -69,7 +70,7 @@ class Coercion:
         self._rules = rules
         self._repository = repository
         self._batch = batch
-        self._when = moment_of(repository)
+        self._making = Making(moment_of(repository))
         self._account = Account()
 
     @contextmanager
@@ -95,7 +96,7 @@ class Coercion:
                 correction = self._correction(source)
                 if correction is None:
                     return None
-                with correction.made(source, self._when) as made:
+                with self._making.made(correction, source) as made:
                     if not made.is_changed:
                         return None
                     name = candidate.name or candidate.instance.sop_instance_uid

@@ -19,6 +19,7 @@ from fileset.adding.candidate import LARGE, Candidate, LargeFile
 from fileset.correcting.correction import (
     Account,
     Correction,
+    Making,
     candidate_of,
     corrected_event,
     moment_of,
@@ -134,7 +135,7 @@ class Corrector:
         self._repository = repository
         self._contents = Contents(repository)
         self._foreseen: list[Event] | None = None
-        self._when = ""
+        self._making = Making("")
 
     def correct(
         self,
@@ -155,7 +156,7 @@ class Corrector:
         repository = self._repository
         results: list[CorrectionResult] = []
         self._foreseen = [] if dry_run else None
-        self._when = moment_of(repository)
+        self._making = Making(moment_of(repository))
         done = Account()
         with (
             suppress(_ForeseenError),
@@ -207,7 +208,7 @@ class Corrector:
             with self._original(leaf) as source:
                 if not correction.may_change(source):
                     return unchanged
-                with correction.made(source, self._when) as made:
+                with self._making.made(correction, source) as made:
                     if not made.is_changed:
                         return unchanged
                     event = self._event(leaf, made, source, batch)

@@ -27,7 +27,7 @@ from ledger.events import (
     Placement,
 )
 from ledger.files import FileView
-from ledger.instances.correcting.correct import Corrected, corrected
+from ledger.instances.correcting.correct import Corrected, Correcting
 from ledger.instances.correcting.edits import (
     ORIGINAL_ATTRIBUTES,
     REMOVE,
@@ -35,6 +35,7 @@ from ledger.instances.correcting.edits import (
     OriginalAttributes,
     UIDsReplaced,
 )
+from ledger.instances.correcting.outcome import Change
 from ledger.instances.correcting.present import values_of
 from ledger.phrases import count
 from ledger.tags import PATIENT_ID
@@ -74,14 +75,35 @@ class Correction:
         replaced = (edit.uids for edit in self.edits if isinstance(edit, UIDsReplaced))
         return any(old.encode() in source for uids in replaced for old in uids)
 
-    def made(self, source: bytes | FileView, when: str) -> AbstractContextManager[Corrected]:
-        """Give an instance corrected at the time `when`; `CorrectionError` if it can't be."""
-        note, edits = None, self.edits
+    def asked_of(
+        self, source: bytes | FileView, when: str
+    ) -> tuple[tuple[Edit | UIDsReplaced, ...], OriginalAttributes | None]:
+        """Return the edits of an instance that is corrected at the time `when`, and its note."""
         if self.original_attributes or (self.original_attributes is None and not self._moves):
             note = OriginalAttributes(when=when, system=SYSTEM, reason=self.reason.value)
-        elif self._moves:
-            edits = (*edits, *_without_former(source))
-        return corrected(source, edits, note, drop_signatures=self.drop_signatures)
+            return self.edits, note
+        if self._moves:
+            return (*self.edits, *_without_former(source)), None
+        return self.edits, None
+
+
+class Making:
+    """Makes corrected instances at the time `when`; many in a row get the same correction."""
+
+    def __init__(self, when: str) -> None:
+        self._when = when
+        self._last: tuple[object, Correcting] | None = None
+
+    def made(
+        self, correction: Correction, source: bytes | FileView
+    ) -> AbstractContextManager[Corrected]:
+        """Give an instance corrected; `CorrectionError` if it can't be."""
+        edits, note = correction.asked_of(source, self._when)
+        asked = (edits, note, correction.drop_signatures)
+        if self._last is None or self._last[0] != asked:
+            correcting = Correcting(edits, note, drop_signatures=correction.drop_signatures)
+            self._last = asked, correcting
+        return self._last[1].corrected(source)
 
 
 def _without_former(source: bytes | FileView) -> Iterator[Edit]:
@@ -187,6 +209,7 @@ class Account:
         self.size = 0
         self._instances: dict[_Alike, list[Handle]] = {}
         self._uids: dict[_Alike, dict[str, str]] = {}
+        self._last: tuple[tuple[Change, ...], _Alike] | None = None
 
     def __bool__(self) -> bool:
         """Whether anything was."""
@@ -194,7 +217,12 @@ class Account:
 
     def add(self, replaced: Handle, made: Corrected, reason: CorrectionReason) -> None:
         """Take in what was corrected in the instance that is `replaced`."""
-        alike = _Alike(tuple(map(element_of, made.changes)), reason)
+        last = self._last
+        if last is not None and last[0] is made.changes and last[1].reason is reason:
+            alike = last[1]  # telling them apart by their values takes longer
+        else:
+            alike = _Alike(tuple(map(element_of, made.changes)), reason)
+            self._last = made.changes, alike
         self._instances.setdefault(alike, []).append(replaced)
         self._uids.setdefault(alike, {}).update(made.uids)
         self.size += made.size

@@ -13,13 +13,14 @@ from __future__ import annotations
 import zlib
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Final
 
 from attrs import frozen
 
 from ledger.errors import CorrectionError
 from ledger.files import FileView
+from ledger.instances.correcting.alike import Alike
 from ledger.instances.correcting.edits import (
     Edit,
     ElementPath,
@@ -29,7 +30,7 @@ from ledger.instances.correcting.edits import (
 )
 from ledger.instances.correcting.elements import NeedsUnicodeError
 from ledger.instances.correcting.file_meta import corrected_meta
-from ledger.instances.correcting.outcome import Change, Outcome
+from ledger.instances.correcting.outcome import Change, Outcome, Result
 from ledger.instances.correcting.signatures import Signature
 from ledger.instances.correcting.splices import Piece, Splices, chunks_of, size_of
 from ledger.instances.correcting.structure import data_set_of
@@ -81,15 +82,8 @@ class Corrected:
         return chunks_of(self._data, self._pieces)
 
 
-@contextmanager
-def corrected(
-    source: Buffer | FileView,
-    edits: Sequence[Edit | UIDsReplaced],
-    note: OriginalAttributes | None,
-    *,
-    drop_signatures: bool = False,
-) -> Iterator[Corrected]:
-    """Give the instance in the DICOM file `source` with the `edits` carried out.
+class Correcting:
+    """Corrects instances, each by the same `edits`; what it finds of one serves those alike.
 
     `note` is what the item in Original Attributes Sequence says beside the former values; `None`
     adds no such item. An edit of a value that is there already changes nothing, and if no edit
@@ -101,59 +95,94 @@ def corrected(
     A value that the character set lacks switches it to ISO_IR 192. All other text that the set
     applies to is then encoded anew.
 
-    Raises `CorrectionError` where that can't be done, and `InstanceError` or OSError where the file
-    can't be read; `TemporaryFolderError` where a large deflated data set finds no room.
+    Raises `CorrectionError` where what is asked can't be, whatever the instance.
     """
-    check_edits(edits)
-    order = Order(
-        asked(edit for edit in edits if isinstance(edit, Edit)),
-        dict(ChainMap(*[dict(edit.uids) for edit in edits if isinstance(edit, UIDsReplaced)])),
-        note,
-        drop_signatures,
-    )
-    if len(source) <= _SMALL:
-        source = bytes(source[:])
-    with ExitStack() as stack:
-        meta, data, offset = stack.enter_context(opened(source))
-        outcome, switched = _walked(meta, data, offset, order)
-        if outcome.is_change:
-            body = tuple(outcome.splices.pieces(offset))
-            begin = offset
-            if meta.transfer_syntax_uid in DEFLATED:
-                data = stack.enter_context(held(_deflating(chunks_of(data, body))))
-                body = (slice(0, len(data)),)
-                _, begin = meta_of_file(source)
-            start = corrected_meta(bytes(source[:begin]), outcome.identity)
-        else:
-            data, start, body = source, b"", (slice(0, len(source)),)
-        yield Corrected(
-            len(start) + size_of(body),
-            tuple(outcome.changes),
-            outcome.uids,
-            tuple(sorted(switched)),
-            tuple(outcome.encoded_anew),
-            tuple(outcome.signatures),
-            data,
-            (start, *body),
+
+    def __init__(
+        self,
+        edits: Sequence[Edit | UIDsReplaced],
+        note: OriginalAttributes | None,
+        *,
+        drop_signatures: bool = False,
+    ) -> None:
+        check_edits(edits)
+        self._order = Order(
+            asked(edit for edit in edits if isinstance(edit, Edit)),
+            dict(ChainMap(*[dict(edit.uids) for edit in edits if isinstance(edit, UIDsReplaced)])),
+            note,
+            drop_signatures,
         )
+        wanted = self._order.wanted(self._order.asked)
+        self._alike = None if wanted is None else Alike(wanted)
+
+    @contextmanager
+    def corrected(self, source: Buffer | FileView) -> Iterator[Corrected]:
+        """Give the instance in the DICOM file `source` with the edits carried out.
+
+        Raises `CorrectionError` where that can't be done, and `InstanceError` or OSError where the
+        file can't be read; `TemporaryFolderError` where a large deflated data set finds no room.
+        """
+        if len(source) <= _SMALL:
+            source = bytes(source[:])
+        with ExitStack() as stack:
+            meta, data, offset = stack.enter_context(opened(source))
+            result = self._result(meta, data, offset)
+            if result.is_change:
+                body, begin = result.pieces, offset
+                if meta.transfer_syntax_uid in DEFLATED:
+                    data = stack.enter_context(held(_deflating(chunks_of(data, body))))
+                    body = (slice(0, len(data)),)
+                    _, begin = meta_of_file(source)
+                start = corrected_meta(bytes(source[:begin]), result.identity)
+            else:
+                data, start, body = source, b"", (slice(0, len(source)),)
+            yield Corrected(
+                len(start) + size_of(body),
+                result.changes,
+                result.uids,
+                result.switched,
+                result.encoded_anew,
+                result.signatures,
+                data,
+                (start, *body),
+            )
+
+    def _result(self, meta: Meta, data: Buffer | FileView, offset: int) -> Result:
+        seen = None
+        if self._alike is not None and isinstance(data, bytes):
+            seen = self._alike.seen(data_set_of(meta, data, offset))
+        result = seen.result() if seen else None
+        if result is None:
+            result = self._walked(meta, data, offset)
+            if seen is not None and not result.switched:  # else all of the text matters
+                seen.keep(result)
+        return result
+
+    def _walked(self, meta: Meta, data: Buffer | FileView, offset: int) -> Result:
+        """Walk through a data set until every character set that has to is switched."""
+        switched: frozenset[ElementPath] = frozenset()
+        while True:
+            top = data_set_of(meta, data, offset)
+            outcome = Outcome(Splices(data, big_endian=top.big_endian))
+            try:
+                Walk(top, self._order, outcome, switched).run()
+            except NeedsUnicodeError as exc:
+                if exc.scope in switched:
+                    raise CorrectionError("a value has characters that are none") from exc
+                switched |= {exc.scope}
+            else:
+                return outcome.result(offset, switched)
 
 
-def _walked(
-    meta: Meta, data: Buffer | FileView, offset: int, order: Order
-) -> tuple[Outcome, frozenset[ElementPath]]:
-    """Walk through a data set until every character set that has to is switched."""
-    switched: frozenset[ElementPath] = frozenset()
-    while True:
-        top = data_set_of(meta, data, offset)
-        outcome = Outcome(Splices(data, big_endian=top.big_endian))
-        try:
-            Walk(top, order, outcome, switched).run()
-        except NeedsUnicodeError as exc:
-            if exc.scope in switched:
-                raise CorrectionError("a value has characters that are none") from exc
-            switched |= {exc.scope}
-        else:
-            return outcome, switched
+def corrected(
+    source: Buffer | FileView,
+    edits: Sequence[Edit | UIDsReplaced],
+    note: OriginalAttributes | None,
+    *,
+    drop_signatures: bool = False,
+) -> AbstractContextManager[Corrected]:
+    """Give one instance corrected, as `Correcting` does."""
+    return Correcting(edits, note, drop_signatures=drop_signatures).corrected(source)
 
 
 def _deflating(chunks: Iterable[bytes]) -> Iterator[bytes]:

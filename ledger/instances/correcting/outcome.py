@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 from attrs import define, field, frozen
 
 from ledger.instances.correcting.bodies import Body
 from ledger.instances.correcting.edits import ORIGINAL_ATTRIBUTES, ElementPath
 from ledger.instances.correcting.signatures import Signature
 from ledger.instances.correcting.skimming import Found
-from ledger.instances.correcting.splices import Splices
+from ledger.instances.correcting.splices import Piece, Splices
 from ledger.instances.correcting.structure import DataSet
 
 
@@ -19,6 +21,27 @@ class Change:
     path: ElementPath
     before: Body | None
     after: Body | None
+
+
+@frozen
+class Result:
+    """What becomes of an instance's data set: `pieces`, in the offsets of the file.
+
+    For the rest see `Outcome` and `Corrected`.
+    """
+
+    changes: tuple[Change, ...]
+    uids: Mapping[str, str]
+    identity: Mapping[int, bytes]
+    switched: tuple[ElementPath, ...]
+    encoded_anew: tuple[ElementPath, ...]
+    signatures: tuple[Signature, ...]
+    pieces: tuple[Piece, ...]
+
+    @property
+    def is_change(self) -> bool:
+        """Whether anything changes."""
+        return bool(self.changes or self.uids)
 
 
 @define
@@ -58,3 +81,15 @@ class Outcome:
             self.identity[tag] = value
         if (tag if top is None else top.tag) != ORIGINAL_ATTRIBUTES:
             self.before[tag if top is None else top.tag] = top
+
+    def result(self, begin: int, switched: Collection[ElementPath]) -> Result:
+        """Return all of it, once the walk has ended, for the data set that begins at `begin`."""
+        return Result(
+            tuple(self.changes),
+            self.uids,
+            self.identity,
+            tuple(sorted(switched)),
+            tuple(self.encoded_anew),
+            tuple(self.signatures),
+            tuple(self.splices.pieces(begin)) if self.is_change else (),
+        )

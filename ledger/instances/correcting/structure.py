@@ -158,6 +158,11 @@ class DataSet:
         """Return the bytes of an element's value, less a delimiter."""
         return bytes(self.data[found.start : found.value_stop])
 
+    @property
+    def has_group_lengths(self) -> bool:
+        """Whether any group of the elements that were gone through begins with its length."""
+        return bool(self._groups)
+
     def enclosing(self, tag: int) -> tuple[LengthField, ...]:
         """Return the lengths that change with an element `tag` of this data set."""
         group = self._groups.get(tag >> 16)

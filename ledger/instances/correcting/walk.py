@@ -58,6 +58,16 @@ class Order:
     note: OriginalAttributes | None
     drop_signatures: bool
 
+    def wanted(self, asked: Asked) -> Collection[int] | None:
+        """Return the tags of the elements to look at in a data set, `None` if that is all of them.
+
+        `asked` is what is asked of it.
+        """
+        if self.uids or SPECIFIC_CHARACTER_SET in asked.edits:
+            return None
+        tags = asked.tags()
+        return _ALWAYS.union(tags, [creator_tag(tag) for tag in tags if tag >> 16 & 1])
+
 
 class _Places:
     """Where elements of a data set would be that turn out not to be there."""
@@ -120,7 +130,7 @@ class Walk:
         places = _Places(ds, asked.tags() | edits.keys())
         changed: set[int] = set()
         signing: dict[int, Found] = {}
-        for found in ds.elements(None if is_given else self._wanted(asked)):
+        for found in ds.elements(None if is_given else self._order.wanted(asked)):
             tag, count = found.tag, len(self._outcome.splices)
             if tag == SPECIFIC_CHARACTER_SET and not is_given:
                 text = Text(ds.charset)
@@ -153,13 +163,6 @@ class Walk:
         if own.value is REMOVE:
             return edits, text._replace(given=True)
         return edits, Text(encoded_value(own, "CS", "").decode("ascii").strip(), given=True)
-
-    def _wanted(self, asked: Asked) -> Collection[int] | None:
-        """Return the tags of the elements to look at, `None` if that is all of them."""
-        if self._order.uids:
-            return None
-        tags = asked.tags()
-        return _ALWAYS.union(tags, [creator_tag(tag) for tag in tags if tag >> 16 & 1])
 
     def _pass_by(self, found: Found) -> None:
         """Note where Original Attributes Sequence is or would be, and what may go with an item."""
