@@ -39,6 +39,8 @@ from ledger.instances.correcting.outcome import Change
 from ledger.instances.correcting.present import values_of
 from ledger.phrases import count
 from ledger.tags import PATIENT_ID
+from projections.past.diff import above
+from projections.state.keys import record_key
 from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
@@ -184,7 +186,14 @@ def corrected_event(
     replaced: Handle,
     source: str | None,
 ) -> InstanceCorrected:
-    """Return the event that puts `candidate`, whose `content` is kept, in place of another one."""
+    """Return the event that puts `candidate`, whose `content` is kept, in place of another one.
+
+    The `source` is that of the instance as it was, and may tell whose it was: so it is told of no
+    other patient's instance.
+    """
+    top = above(state.leaf(replaced).home)[:1]
+    if top and top[0].key != record_key(candidate.records[0]):
+        source = None
     added = added_event(state, candidate, content, Placement.VAULT)
     values = {each.name: getattr(added, each.name) for each in fields(InstanceAdded)}
     stead = state.hierarchy.stead(replaced, added.under)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 from typing import Final
 
-from fileset.erasure.mentions import CHARSETS, Mentions, decoded
+from fileset.erasure.mentions import Mentions, decoded
 from ledger.errors import InstanceError
 from ledger.files import FileView, viewed
 from ledger.instances.scanner import Wanted, scan_file
@@ -30,7 +28,7 @@ def is_persons(view: FileView, mentions: Mentions) -> bool | None:
 
 def tells(pieces: Iterable[bytes], mentions: Mentions) -> bool:
     """Whether bytes of any kind, given in pieces, hold the person's ID, name or a UID."""
-    wanted = _words_in_bytes(mentions)
+    wanted = mentions.in_bytes
     before = b""
     for piece in pieces:
         data = before + piece
@@ -46,29 +44,6 @@ def file_tells(path: Path, mentions: Mentions) -> bool:
     """Whether a file holds the person's ID, name or a UID; OSError if it can't be read."""
     with viewed(path) as view:
         return tells(view.pieces(), mentions)
-
-
-def _words_in_bytes(mentions: Mentions) -> re.Pattern[bytes]:
-    """Return what finds words of the person, and all that looks like a UID, in any encoding."""
-    patterns = {re.escape(form) for word in mentions.words() for form in _encoded(word)}
-    if mentions.identifiers.uids:
-        patterns.add(rb"[0-9]+(?:[._-][0-9]+){3,}")
-    return re.compile(b"|".join(sorted(patterns)) or rb"(?!)", re.IGNORECASE)
-
-
-def _encoded(word: str) -> Iterator[bytes]:
-    """Yield a word in each character set that has its letters, in the cases there are."""
-    plain = unicodedata.normalize("NFKD", word).encode("ascii", "ignore").decode("ascii")
-    for text in {word, *(unicodedata.normalize(form, word) for form in ("NFC", "NFD")), plain}:
-        for cased in {text, text.lower(), text.upper(), text.title()}:
-            for charset in CHARSETS:
-                try:
-                    data = cased.encode(charset)
-                except UnicodeError:
-                    continue
-                if len(data) > 1:
-                    # In UTF-16 of the other byte order, the last byte is where another one begins.
-                    yield data[:-1] if charset == "utf-16-le" else data
 
 
 def _ids_in(view: FileView) -> list[str]:

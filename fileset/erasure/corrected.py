@@ -1,23 +1,53 @@
-"""What instances that were corrected still tell of the person whose they were, by mistake.
+"""What tells of a person in instances that are others': those that were hers by mistake.
 
-They do in their Original Attributes Sequence (0400,0561), which says what was there before.
+It is in their Original Attributes Sequence (0400,0561), which says what was there before, or in
+text that was not corrected with the rest. It goes by a correction, before anything is erased: with
+what they were before goes all that ties them to her.
 """
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 
+from attrs import frozen
+
+from fileset.correcting.correct import CorrectionOutcome, Corrector
+from fileset.correcting.correction import Correction
 from fileset.erasure.content import tells
-from fileset.erasure.mentions import Mention, Mentions
+from fileset.erasure.mentions import Mentions, decoded
+from fileset.errors import RefusedError
+from fileset.repository.repository import Repository
 from ledger.errors import InstanceError, VaultError
 from ledger.events import Handle
-from ledger.instances.correcting.edits import ORIGINAL_ATTRIBUTES
-from ledger.instances.correcting.present import items_of
+from ledger.instances.correcting.edits import (
+    ORIGINAL_ATTRIBUTES,
+    REMOVE,
+    Edit,
+    ElementPath,
+    path_of,
+    text_of_path,
+)
+from ledger.instances.correcting.present import items_of, texts_in
+from ledger.phrases import some
 from ledger.vault.protocol import Vault
 from projections.state.erasing import identifiers, matching
 from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
+
+
+@frozen
+class Telling:
+    """An instance that stays, by its handle and SOP Instance UID, and tells of the person.
+
+    `elements` says where, as paths of elements and of items of Original Attributes Sequence.
+    """
+
+    handle: Handle
+    uid: str
+    elements: tuple[str, ...]
+
+    def in_words(self) -> str:
+        return f"SOP Instance {self.uid}: {some(self.elements, 3)}"
 
 
 def matching_with_former(
@@ -28,54 +58,97 @@ def matching_with_former(
     That is what instances of others once were, and were corrected from since.
     """
     gone = matching(state, query)
-    mentions = Mentions(identifiers(state, gone, query))
-    for leaf in _corrected(state, gone):
-        is_former = not leaf.is_live and leaf.file_id is None and _is_replaced(state, leaf)
-        if is_former and _items_that_tell(vault, leaf, mentions):
-            gone.add(leaf.handle)
-    return gone
+    while True:
+        mentions = Mentions(identifiers(state, gone, query))
+        found = {
+            leaf.handle
+            for leaf in _corrected(state, gone)
+            if not _is_present(leaf) and _paths_that_tell(vault, state, leaf, gone, mentions)
+        }
+        if not found:
+            return gone
+        gone |= found  # whose UIDs are to be looked for as well
 
 
-def corrected_that_tell(
+def present_that_tell(
     vault: Vault, state: FileSetState, gone: Container[Handle], mentions: Mentions
-) -> Iterator[Mention]:
-    """Yield which of the instances that stay tell of the person, and how that is removed."""
+) -> Iterator[Telling]:
+    """Yield what tells of the person of the instances that stay, in the File-set or its medium."""
     for leaf in _corrected(state, gone):
-        if items := _items_that_tell(vault, leaf, mentions):
-            removed = [f"OriginalAttributesSequence[{number}]" for number in items]
-            how = " ".join(f"--remove {shlex.quote(each)}" for each in removed)
-            yield Mention(
-                leaf.handle,
-                "corrected instance",
-                f"SOP Instance {leaf.uid}: {', '.join(removed)}",
-                remedy=f"fileset correct SOPInstanceUID={leaf.uid} {how} "
-                "--original-attributes omit",
+        if _is_present(leaf) and (paths := _paths_that_tell(vault, state, leaf, gone, mentions)):
+            yield Telling(leaf.handle, leaf.uid, tuple(map(text_of_path, paths)))
+
+
+def correct_telling(repository: Repository, telling: Sequence[Telling], reason: str) -> None:
+    """Correct the instances so that they don't tell of the person; items go, elements are emptied.
+
+    `RefusedError` if one can't be, with what is to be done before.
+    """
+    wanted = {
+        leaf: Correction(tuple(map(_edit, each.elements)), original_attributes=False)
+        for each in telling
+        if (leaf := repository.state.leaf(each.handle)).is_live
+    }
+    if not wanted:
+        return
+    elements = {each.handle: each.elements for each in telling}
+    with repository.change(reason):
+        report = Corrector(repository).correct(wanted)
+        for failed in report.of(CorrectionOutcome.FAILED):
+            raise RefusedError(
+                f"Nothing was erased: the SOP Instance {failed.uid} of another patient tells of "
+                f"the person in {some(elements[failed.handle], 3)}, and that can't be taken out: "
+                f"{failed.reason}. Give it other values with `fileset correct "
+                f"SOPInstanceUID={failed.uid} --original-attributes omit --to KEYWORD=VALUE`, or "
+                "remove it; then write, and erase."
             )
+
+
+def _edit(element: str) -> Edit:
+    path = path_of(element)
+    return Edit(path, REMOVE if len(path) % 2 == 0 else None)
 
 
 def _corrected(state: FileSetState, gone: Container[Handle]) -> list[Leaf]:
     """Return the instances but those `gone` that came of corrections, or were corrected."""
-    replaced = state.hierarchy.replaced
-    handles = sorted({*replaced, *replaced.values()})
+    hierarchy = state.hierarchy
     return [
-        leaf for each in handles if each not in gone and (leaf := state.hierarchy.leaves.get(each))
+        leaf
+        for each in sorted(hierarchy.corrected())
+        if each not in gone and (leaf := hierarchy.leaves.get(each))
     ]
 
 
-def _is_replaced(state: FileSetState, leaf: Leaf) -> bool:
-    """Whether a later version of an instance stands: nobody needs this one but for an undo."""
-    leaves = state.hierarchy.leaves
-    versions = state.hierarchy.versions(leaf.handle)
-    return any(each > leaf.handle and leaves[each].is_live for each in versions if each in leaves)
+def _is_present(leaf: Leaf) -> bool:
+    return leaf.is_live or leaf.file_id is not None
 
 
-def _items_that_tell(vault: Vault, leaf: Leaf, mentions: Mentions) -> list[int]:
-    """Return the numbers of the items that do; of what nobody can read, none."""
+def _paths_that_tell(
+    vault: Vault, state: FileSetState, leaf: Leaf, gone: Container[Handle], mentions: Mentions
+) -> list[ElementPath]:
+    """Return where an instance tells of the person; of what nobody can read, nowhere.
+
+    Text counts only if the instance was the person's once: else it speaks of somebody else.
+    """
     if leaf.content is None:
         return []
+    was_hers = any(each in gone for each in state.hierarchy.versions(leaf.handle))
     try:
         with vault.view(leaf.content.digest) as view:
-            items = list(items_of(view, ORIGINAL_ATTRIBUTES))
+            items = enumerate(items_of(view, ORIGINAL_ATTRIBUTES))
+            paths: list[ElementPath] = [
+                (ORIGINAL_ATTRIBUTES, number) for number, item in items if tells([item], mentions)
+            ]
+            if was_hers:
+                paths += [path for path, text in texts_in(view) if _is_of(text, mentions)]
     except (VaultError, InstanceError):
         return []
-    return [number for number, item in enumerate(items) if tells([item], mentions)]
+    return paths
+
+
+def _is_of(text: bytes, mentions: Mentions) -> bool:
+    """Whether a value has the person's ID or name, and is not the ID or name of another one."""
+    if not mentions.in_bytes.search(text):
+        return False
+    said = {each.strip("\0 ") for each in decoded(text)}
+    return said.isdisjoint(mentions.identifiers.others) and any(map(mentions.of_person, said))

@@ -3,7 +3,8 @@
 What an erasure does, in this order:
 
 1. Nothing of the data may be part of the File-set or on its medium. With `take_off` it is removed
-   and the medium written first, as changes of their own.
+   and the medium written first, as changes of their own; instances of others that tell of the
+   person, whose they were by mistake, are corrected.
 2. Every disk must have room for what follows. Tags that name the person are deleted, and so are
    snapshots and the like, which can be rebuilt, and the person's files in the quarantine.
 3. One change, in one transaction, states what is erased (`PayloadErased`) and
@@ -22,7 +23,7 @@ from pathlib import Path
 
 from attrs import evolve
 
-from fileset.erasure.corrected import matching_with_former
+from fileset.erasure.corrected import Telling, correct_telling, matching_with_former
 from fileset.erasure.mentions import Mentions
 from fileset.erasure.plan import Erasure, is_present, plan_erasure
 from fileset.erasure.room import refuse_without, room_to_complete
@@ -37,6 +38,7 @@ from fileset.repository.repository import Repository
 from ledger.errors import LedgerError
 from ledger.events import ErasureCompleted, Handle, PayloadErased, TagDeleted
 from ledger.journal.erasures import runs_of
+from ledger.phrases import count
 from ledger.vault.protocol import Excess
 from projections.medium.layouts import usual_layout
 from projections.medium.pending import pending
@@ -73,16 +75,19 @@ class Eraser:
         """Erase all data of the instances that have all the values of `query`.
 
         An erasure that was interrupted is completed first. With `take_off`, instances that are part
-        of the File-set are removed from it, and its medium is written if it has any of them.
+        of the File-set are removed from it, those of others that tell of the person are corrected,
+        and its medium is written if it has any of them.
 
         Raises
         ------
         StillThereError
-            Without `take_off`, if any is part of the File-set or on its medium.
+            Without `take_off`, if any is part of the File-set or on its medium, or one of others
+            tells of the person.
         RefusedError
             If a write was interrupted, other changes would be written with `take_off`, or the
-            reason, which stays for ever, holds what is to be erased. If a damaged journal was
-            kept in the repository. If a disk has too little room for all of it.
+            reason, which stays for ever, holds what is to be erased. If an instance of others that
+            tells of the person can't be corrected. If a damaged journal was kept in the repository.
+            If a disk has too little room for all of it.
         MediumError
             If the medium can't be written. The instances are removed from the File-set by then.
         """
@@ -98,11 +103,13 @@ class Eraser:
                 return Erasure(completed=completed, mentions=plan.erasure.mentions)
             _refuse_if_kept(repository.path)
             _refuse_telling(Mentions(identifiers(state, gone, query)), reason)
-            if take_off or not plan.erasure.present:
+            telling = plan.erasure.telling
+            if take_off or not (plan.erasure.present or telling):
                 refuse_without(plan.erasure.room, "Nothing was erased")
-            present = self._take_off(state, gone, reason, progress, allowed=take_off)
+            present = self._take_off(state, gone, telling, reason, progress, allowed=take_off)
             self._writer.clear_leftovers()
             state = repository.refresh()
+            gone = self._matching(state, query)  # and what was corrected
             plan = plan_erasure(repository, state, gone, query)
             tags = plan.erasure.tags
             if tags:
@@ -125,6 +132,7 @@ class Eraser:
         return evolve(
             plan.erasure,
             present=present,
+            telling=telling,
             tags=tags,
             excess=excess,
             change=change,
@@ -178,12 +186,16 @@ class Eraser:
         self,
         state: FileSetState,
         gone: set[Handle],
+        telling: tuple[Telling, ...],
         reason: str,
         progress: Progress | None,
         *,
         allowed: bool,
     ) -> int:
-        """Have none of `gone` in the File-set nor on its medium; return how many were."""
+        """Have none of `gone` in the File-set nor on its medium; return how many were.
+
+        What is `telling` of the person there is corrected.
+        """
         if state.writing is not None:
             self._repository.roots.refuse_unnamed(state.writing.event.root)
             raise RefusedError(
@@ -192,16 +204,19 @@ class Eraser:
                 "erased."
             )
         present = [leaf for leaf in map(state.leaf, sorted(gone)) if is_present(leaf)]
-        on_medium = [leaf for leaf in present if leaf.file_id is not None]
+        others = [state.leaf(each.handle) for each in telling]
+        on_medium = [leaf for leaf in (*present, *others) if leaf.file_id is not None]
         live = [leaf.handle for leaf in present if leaf.is_live]
-        if not present:
+        if not present and not others:
             return 0
         if state.written is not None and on_medium:
             self._repository.roots.refuse_unnamed(state.written.root)
         if not allowed:
-            raise StillThereError(_still_there(state, len(live), len(on_medium)))
+            there = sum(leaf.file_id is not None for leaf in present)
+            raise StillThereError(_still_there(state, len(live), there, len(others)))
         if on_medium:
-            _refuse_others_staged(state, gone)
+            _refuse_others_staged(state, {*gone, *(leaf.handle for leaf in others)})
+        correct_telling(self._repository, telling, reason)
         if live:
             self._repository.remove(live, reason=reason)
         if on_medium and state.written is not None:
@@ -250,15 +265,23 @@ def _drop_quarantined(path: Path | None, entries: list[Quarantined]) -> None:
         Quarantine(path or Path()).drop(entry)
 
 
-def _still_there(state: FileSetState, live: int, on_medium: int) -> str:
+def _still_there(state: FileSetState, live: int, on_medium: int, others: int) -> str:
     parts = [f"part of the File-set ({live:,})"] if live else []
     if on_medium and state.written is not None:
         parts.append(f"on the medium at {state.written.root} ({on_medium:,})")
-    return (
-        f"Nothing was erased: instances are still {' and '.join(parts)}. With --take-off "
-        "(take_off=True) they are removed and the medium is written first; or use `fileset remove` "
-        "and `fileset write`."
-    )
+    found = []
+    if parts:
+        found.append(
+            f"instances are still {' and '.join(parts)}. With --take-off (take_off=True) they are "
+            "removed and the medium is written first; or use `fileset remove` and `fileset write`."
+        )
+    if others:
+        found.append(
+            f"{count(others, 'instance')} of others, whose they were by mistake, still "
+            f"{'tells' if others == 1 else 'tell'} of the person: --dry-run says where. With "
+            "--take-off (take_off=True) that is taken out of them, and the medium is written first."
+        )
+    return f"Nothing was erased: {' '.join(found)}"
 
 
 def _refuse_others_staged(state: FileSetState, gone: set[Handle]) -> None:

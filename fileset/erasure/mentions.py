@@ -46,15 +46,13 @@ class Mention:
 
     `position` is where in the journal it is, `None` for a file. `what` names the event's type, the
     part of its change, or the file, and `text` is what it says. It is `certain` unless only
-    part of the name is there, or the ID within a longer word. `remedy` is the command that removes
-    it, if there is one: then the File-set is to be written, and the person erased once more.
+    part of the name is there, or the ID within a longer word.
     """
 
     position: int | None
     what: str
     text: str
     certain: bool = True
-    remedy: str | None = None
 
 
 @define(slots=False)
@@ -113,6 +111,14 @@ class Mentions:
         for name in self.identifiers.names:
             for parts in _groups(name):
                 yield max(re.findall(r"[^\W_]+", " ".join(parts)) or [name], key=len)
+
+    @cached_property
+    def in_bytes(self) -> re.Pattern[bytes]:
+        """What finds words of the person, and all that looks like a UID, in any encoding."""
+        patterns = {re.escape(form) for word in self.words() for form in _encoded(word)}
+        if self.identifiers.uids:
+            patterns.add(rb"[0-9]+(?:[._-][0-9]+){3,}")
+        return re.compile(b"|".join(sorted(patterns)) or rb"(?!)", re.IGNORECASE)
 
     def _has_uid(self, text: str) -> bool:
         uids = self.identifiers.uids
@@ -194,6 +200,21 @@ def _says(text: str) -> set[str]:
 def _unescaped(escaped: re.Match[str]) -> str:
     values = [int(part[-2:], 16) for part in re.findall(r"\\(?:udc|x)..", escaped[0])]
     return bytes(values).decode("utf-8", "surrogateescape")
+
+
+def _encoded(word: str) -> Iterator[bytes]:
+    """Yield a word in each character set that has its letters, in the cases there are."""
+    plain = unicodedata.normalize("NFKD", word).encode("ascii", "ignore").decode("ascii")
+    for text in {word, *(unicodedata.normalize(form, word) for form in ("NFC", "NFD")), plain}:
+        for cased in {text, text.lower(), text.upper(), text.title()}:
+            for charset in CHARSETS:
+                try:
+                    data = cased.encode(charset)
+                except UnicodeError:
+                    continue
+                if len(data) > 1:
+                    # In UTF-16 of the other byte order, the last byte is where another one begins.
+                    yield data[:-1] if charset == "utf-16-le" else data
 
 
 def _decoded(data: bytes) -> Iterator[str]:

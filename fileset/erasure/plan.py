@@ -8,7 +8,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from fileset.erasure.content import is_persons
-from fileset.erasure.corrected import corrected_that_tell
+from fileset.erasure.corrected import Telling, present_that_tell
 from fileset.erasure.mentions import Mention, Mentions
 from fileset.erasure.room import Room, room_for
 from fileset.erasure.staying import files_that_stay, mentions_that_stay
@@ -34,6 +34,9 @@ class Erasure:
         How many, of all that there ever were.
     present : int
         Of those, how many are part of the File-set, or on its medium.
+    telling : tuple of Telling
+        The instances of others that tell of the person, whose they were by mistake: they are
+        corrected.
     events : int
         How many events lose their payload.
     records : int
@@ -65,6 +68,7 @@ class Erasure:
 
     instances: int = 0
     present: int = 0
+    telling: tuple[Telling, ...] = ()
     events: int = 0
     records: int = 0
     rejected: tuple[str, ...] = ()
@@ -108,7 +112,7 @@ class ErasurePlan:
     @property
     def is_needed(self) -> bool:
         """Whether there is anything to be erased."""
-        return bool(self.positions or self.quarantined or self.erasure.tags)
+        return bool(self.positions or self.quarantined or self.erasure.tags or self.erasure.telling)
 
 
 def plan_erasure(
@@ -127,6 +131,7 @@ def plan_erasure(
     erasure = Erasure(
         instances=len(gone),
         present=sum(is_present(state.leaf(handle)) for handle in gone),
+        telling=tuple(present_that_tell(repository.vault, state, gone, mentions)),
         events=len(positions) + len(tags),
         records=sum(len(kept.parents) for kept in left.kept),
         rejected=tuple(found.rejected),
@@ -138,7 +143,6 @@ def plan_erasure(
         mentions=(
             *mentions_that_stay(repository.journal, mentions, positions),
             *staying,
-            *corrected_that_tell(repository.vault, state, gone, mentions),
             *files_that_stay(repository.path, mentions),
         ),
         too_short=tuple(mentions.too_short()),

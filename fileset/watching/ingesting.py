@@ -358,7 +358,10 @@ class _StudyCommit:
     def _conflict(self, file: Observation, result: Result) -> str:
         """Return why a file is in conflict; that it was rewritten, where it was that very file."""
         reason, handle = result.reason or "", result.handle
-        if handle is not None and self._repository.state.leaf(handle).source == file.path:
+        state = self._repository.state
+        versions = state.hierarchy.versions(handle) if handle is not None else ()
+        leaves = (state.hierarchy.leaves.get(each) for each in versions)  # some may be erased
+        if any(leaf is not None and leaf.source == file.path for leaf in leaves):
             return f"the file was rewritten after it was added: {reason}"
         return reason
 

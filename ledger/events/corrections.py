@@ -66,6 +66,9 @@ class InstancesCorrected(Event):
     def handles(self) -> Collection[Handle]:
         return self.instances
 
+    def told(self) -> tuple[str | None, ...]:
+        return tuple(text for each in self.elements for text in (each.before, each.after))
+
     def in_words(self) -> list[str]:
         """Return what was corrected, each part in words."""
         parts = [element.in_words() for element in self.elements]

@@ -167,8 +167,9 @@ def identifiers(
     leaves = [leaf for leaf in state.hierarchy.leaves.values() if leaf.handle in gone]
     patients = {query["PatientID"].strip()} if "PatientID" in query else set()
     names: set[str] = set()
+    former = _with_former(state, gone)
     uids = {leaf.uid for leaf in leaves} | {v for k, v in query.items() if k != "PatientID"}
-    saying = _saying(state, gone)
+    saying = _saying(state, former)
     for branch in {branch for leaf in leaves for branch in _above(leaf)}:
         if branch.ref in needed:
             if branch.own.type == "PATIENT":  # perhaps of two persons, one of whom stays
@@ -180,7 +181,7 @@ def identifiers(
             names |= _names(branch.records())
         else:
             uids.add(branch.key)
-    ids, others = _who_stay(state, needed, saying)
+    ids, others = _who_stay(state, state.hierarchy.needed(former), saying)
     return Identifiers(
         frozenset(patients - {""}),
         frozenset(names - others - {""}),
@@ -188,6 +189,21 @@ def identifiers(
         frozenset((names & others) - {""}),
         frozenset((ids | others) - patients - {""}),
     )
+
+
+def _with_former(state: FileSetState, gone: Container[Handle]) -> set[Handle]:
+    """Return `gone`, and what other instances were since they were one of these.
+
+    What they say of persons they say no more.
+    """
+    hierarchy = state.hierarchy
+    found = {handle for handle in hierarchy.leaves if handle in gone}
+    for handle in {hierarchy.first_version(handle) for handle in found & hierarchy.corrected()}:
+        for each in hierarchy.versions(handle):
+            leaf = hierarchy.leaves.get(each)
+            if leaf is not None and not leaf.is_live and leaf.file_id is None:
+                found.add(each)
+    return found
 
 
 def _uids_that_stay(

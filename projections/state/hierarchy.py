@@ -231,6 +231,10 @@ class Hierarchy:
             handle = self.replaced[handle]
         return handle
 
+    def corrected(self) -> set[Handle]:
+        """Return the instances that came of corrections, or were corrected."""
+        return {*self.replaced, *self.replaced.values()}
+
     def versions(self, handle: Handle) -> Sequence[Handle]:
         """Return an instance and all that it corrects or that correct it, in order."""
         return self._versions.get(self.first_version(handle), (handle,))

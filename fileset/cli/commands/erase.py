@@ -32,6 +32,8 @@ _MENTIONS: Final = 20  # of what stays that are told to people
         "change": "the id of the change that states it, or null if nothing was erased",
         "instances": "how many are or would be erased, of all that were ever part of the File-set",
         "present": "how many of them are, or were, part of it or on its medium",
+        "corrected": "[{sop_instance_uid, elements}]: instances of others that tell of the person, "
+        "whose they were by mistake, in these elements or items: they are corrected",
         "events": "how many events lose their payload",
         "records": "how many records above them are kept for other instances below them",
         "tags": "the tags that are deleted, because their names identify the person",
@@ -40,9 +42,8 @@ _MENTIONS: Final = 20  # of what stays that are told to people
         "quarantined": "the sources of the files that are deleted from the quarantine",
         "unclear": "how many files there can't be attributed to anybody: they stay",
         "media": "where they were written to, other than the medium of the File-set",
-        "mentions": "[{position, what, text, certain, remedy}]: texts and files that stay although "
-        "they hold, or may hold, the Patient ID, the name or a UID; the position is null for a "
-        "file, and the remedy unless a command removes it",
+        "mentions": "[{position, what, text, certain}]: texts and files that stay although they "
+        "hold, or may hold, the Patient ID, the name or a UID; the position is null for a file",
         "too_short": "Patient IDs that are too short to be looked for in texts",
         "room": "[{folder, needed, free}]: how many bytes have to be free on each disk, and how "
         "many are",
@@ -53,7 +54,8 @@ _MENTIONS: Final = 20  # of what stays that are told to people
 @click.option(
     "--take-off",
     is_flag=True,
-    help="Remove the instances from the File-set first, and write the medium without them.",
+    help="Remove the instances from the File-set first, take out of those of others what tells of "
+    "the person, and write the medium without them.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be erased, and stop.")
 @click.option("--complete", is_flag=True, help="Only complete an erasure that was interrupted.")
@@ -74,6 +76,7 @@ def erase(
     in the journal: don't name the person in it. If no instance matches, the exit code is 1.
 
     Instances that are still part of the File-set or on its medium are refused without --take-off.
+    So are those of others that tell of the person, whose they were by mistake.
     What is on other media and in backups stays there; media that were written are listed. So is
     every text that stays and identifies the person. Nothing is erased unless each disk has enough
     room: --dry-run says how much is needed.
@@ -95,7 +98,7 @@ def erase(
             document,
             ["The erasure is complete." if done.completed else "No erasure was interrupted."],
         )
-    if not done.events and not done.quarantined:
+    if not (done.events or done.quarantined or done.telling):
         notes: list[Line] = ["No instance matches."]
         notes += ["An interrupted erasure was completed."] if done.completed else []
         return Answer(document, notes=[*notes, *_notes(done)], status=INCOMPLETE)
@@ -126,6 +129,9 @@ def _document(done: Erasure) -> dict[str, Any]:
         "change": done.change,
         "instances": done.instances,
         "present": done.present,
+        "corrected": [
+            {"sop_instance_uid": each.uid, "elements": list(each.elements)} for each in done.telling
+        ],
         "events": done.events,
         "records": done.records,
         "tags": list(done.tags),
@@ -147,6 +153,12 @@ def _lines(done: Erasure, *, dry_run: bool) -> list[Line]:
     if done.present:
         gone = "--take-off takes them off" if dry_run else "they were taken off"
         lines.append(f"Part of the File-set or on its medium: {done.present:,}; {gone}.")
+    if done.telling:
+        others = f"{count(len(done.telling), 'instance')} of others that told of the person"
+        lines.append(
+            f"{'--take-off would correct' if dry_run else 'Corrected'} {others}: "
+            f"{some([each.in_words() for each in done.telling], 3)}."
+        )
     if done.rejected:
         lines.append(f"{count(len(done.rejected), 'rejected file')}: {some(done.rejected, 3)}.")
     if done.tags:
@@ -194,10 +206,5 @@ def _mention_line(mention: Mention) -> str:
     tells = "identifies" if mention.certain else "may identify"
     if mention.position is None:
         return f"{mention.what} {tells} the person, and stays: {mention.text}"
-    if mention.remedy is not None:
-        return (
-            f"{mention.text} identifies the person, and stays: `{mention.remedy}` removes that; "
-            "then `fileset write`, and erase once more"
-        )
     what = mention.what if mention.what in _OF_CHANGES else f"event '{mention.what}'"
     return f"position {mention.position}: the {what} {tells} the person, and stays: {mention.text}"

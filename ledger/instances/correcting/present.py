@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
+from ledger.elements import CHARSET_VRS
 from ledger.files import FileView
 from ledger.instances.correcting.bodies import Body, body_of_found
 from ledger.instances.correcting.edits import ORIGINAL_ATTRIBUTES, Edit, ElementPath
@@ -46,6 +47,26 @@ def items_of(source: Buffer | FileView, tag: int) -> Iterator[bytes]:
             if found.tag == tag and ds.vr(found) == "SQ":
                 for item in ds.items(found):
                     yield bytes(data[item.begin : item.after()])
+
+
+def texts_in(source: Buffer | FileView) -> Iterator[tuple[ElementPath, bytes]]:
+    """Yield the text in a DICOM file, that in items too, each with where it is.
+
+    But for what is told of the past, in Original Attributes Sequence, and group 0028. Raises as
+    `values_of`.
+    """
+    with opened(source) as (meta, data, offset):
+        yield from _texts(data_set_of(meta, data, offset))
+
+
+def _texts(ds: DataSet) -> Iterator[tuple[ElementPath, bytes]]:
+    for found in ds.elements():
+        vr = ds.vr(found)
+        if vr == "SQ" and found.tag != ORIGINAL_ATTRIBUTES:
+            for item in ds.items(found):
+                yield from _texts(item)
+        elif vr in CHARSET_VRS and found.tag >> 16 != 0x0028:
+            yield (*ds.path, found.tag), ds.value(found)
 
 
 def uids_in(source: Buffer | FileView, tags: Collection[int]) -> dict[str, None]:
