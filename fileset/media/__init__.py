@@ -1,0 +1,1 @@
+"""Media that are handed out: images of them, written and read back."""
