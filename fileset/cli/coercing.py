@@ -22,12 +22,12 @@ COERCE: Final = click.option(
     "--coerce",
     type=PathType(),
     metavar="RULES",
-    help="Correct what arrives by the rules in a TOML file: IDs, issuers, UIDs and other values of "
-    "your own. What they can't be applied to is not added.",
+    help="Correct what arrives by the rules in a TOML file, which give it your own IDs, issuers, "
+    "UIDs and other values. A file to which they can't be applied is not added.",
 )
 
 COERCED: Final[Shape] = {
-    "coerced": "how many of those added got other values on arrival",
+    "coerced": "how many of those added got other values by the rules",
     "elements": CORRECTED,
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -21,7 +21,8 @@ from fileset.cli.screen.differences import (
 from fileset.cli.screen.documents import staged_document, staged_line
 from fileset.cli.screen.output import Answer, Line, Node, Shape, Span
 from fileset.cli.screen.progress import counter
-from fileset.cli.screen.reports import MISMATCHES, mismatch_document, values_line
+from fileset.cli.screen.reports import MISMATCHES, error_line, mismatch_document, values_line
+from fileset.cli.screen.text import in_commands
 from fileset.cli.session import Session
 from fileset.correcting.correct import (
     CorrectionOutcome,
@@ -33,13 +34,13 @@ from fileset.correcting.correction import Correction
 from fileset.correcting.persons import values_of_patient
 from fileset.correcting.wanted import corrections_of
 from fileset.fileset import FileSet
-from fileset.repository.repository import Repository
-from ledger.phrases import count
+from ledger.phrases import count, some
 from projections.kept.summarise import mismatch_summary
 from projections.kept.summary import MismatchSummary
 from projections.past.diff import Diff, Side, compare
 from projections.past.diff_tree import tree
 from projections.state.fold import after
+from projections.state.namesakes import namesakes
 from projections.state.nodes import Leaf
 from projections.state.persons import mismatches
 from projections.state.state import FileSetState
@@ -49,10 +50,12 @@ SHAPE: Final[Shape] = {
     "unchanged": "how many have these values already",
     "failed": "how many can't be corrected, and are as they were",
     "elements": CORRECTED,
+    "uids": "the UIDs that were replaced wherever they occurred: {old: new}",
     "size": "how many bytes the corrected instances have, which the vault keeps besides",
     "results": "[{sop_instance_uid, outcome, reason, notes, handle, corrected}], the last two "
     "being the handles of the instance as it was, and of what took its place",
     "mismatches": f"those that there would not be without this, {MISMATCHES}",
+    "errors": "what is wrong with patients, studies and series because of this, in words",
     "dry_run": "whether nothing was done, and this only shows what would be",
     "change": "the id of the change, or null if nothing was recorded",
     "staged": "what is staged afterwards, see below",
@@ -61,24 +64,29 @@ SHAPE: Final[Shape] = {
 REMOVE_SIGNATURES: Final = click.option(
     "--drop-signatures",
     is_flag=True,
-    help="Remove digital signatures over what is corrected: they no longer fit.",
+    help="Remove digital signatures that the correction makes invalid.",
 )
 ORIGINAL_ATTRIBUTES: Final = click.option(
     "--original-attributes",
     type=click.Choice(["keep", "omit"]),
-    help="Whether corrected instances say in an Original Attributes Sequence what was there "
-    "before. Without it they do, unless they get another Patient ID: then the one patient's medium "
-    "would tell of the other. The journal tells either way.",
+    help="Whether corrected instances record the former values in their Original Attributes "
+    "Sequence. By default they do, unless they get another Patient ID: then the medium of one "
+    "patient would tell of another. The journal records them either way.",
 )
 FULL: Final = click.option(
-    "--full", is_flag=True, help="Make a dry run list every record and instance."
+    "--full", is_flag=True, help="With --dry-run: list every record and instance."
 )
+
+_FAILED: Final = 3  # instances that are named of those that fail alike
 
 KEPT: Final = {"keep": True, "omit": False, None: None}
 """What the values of `--original-attributes` mean."""
 
 COERCE: Final = click.option(
-    "--coerce", is_flag=True, help="The new values are your own rather than right: COERCE."
+    "--coerce",
+    is_flag=True,
+    help="Give COERCE as the reason in the Original Attributes Sequence, not CORRECT: the new "
+    "values are those of your own institution.",
 )
 
 
@@ -86,26 +94,25 @@ class ToAtTheEnd(Command):
     """A command whose `--to` and what goes with it come last: nothing after them is a selector."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Refuse an argument behind an option that says what is to become of the instances."""
+        """Refuse an argument after an option that says what is to become of the instances."""
         with_value = {
             name
             for param in self.params
             if isinstance(param, click.Option) and not param.is_flag
             for name in (*param.opts, *param.secondary_opts)
         }
-        is_to, is_value = False, False
+        to, is_value = None, False
         for arg in args:
             if is_value:
                 is_value = False
             elif arg.startswith("-") and arg != "-":
                 name = arg.partition("=")[0]
-                is_to = is_to or name in {"--to", "--into"}
+                to = name if name in {"--to", "--into"} else to
                 is_value = name in with_value and "=" not in arg
-            elif is_to:
+            elif to is not None:
+                each = ", and repeat --to for each new value" if self.name == "correct" else ""
                 raise click.UsageError(
-                    f"'{arg}' stands behind --to: name the instances first, and give each new "
-                    "value a --to of its own.",
-                    ctx,
+                    f"'{arg}' comes after {to}: name the instances first{each}.", ctx
                 )
         return super().parse_args(ctx, args)
 
@@ -129,54 +136,76 @@ def correct(
 ) -> Answer:
     """Correct instances, or tell what that would do."""
     repository = session.repository()
-    known = mismatches(repository.state)
+    ids = {each.patient_id for each in mismatches(repository.state)}
+    known = set(_errors(repository.state))
     with counter("Correcting", len(wanted)) as one_more:
         report = Corrector(repository).correct(
             wanted, reason=reason, progress=one_more, dry_run=dry_run
         )
     now = repository.state
     state = after(now, report.events, "foreseen") if dry_run else now
-    ids = {each.patient_id for each in known}
     new = [mismatch_summary(m) for m in mismatches(state) if m.patient_id not in ids]
+    errors = [each for each in _errors(state) if each not in known]
     done = report.of(CorrectionOutcome.CORRECTED)
     document = {
         **{outcome.value: len(report.of(outcome)) for outcome in CorrectionOutcome},
         "elements": corrections_document(report.elements),
+        "uids": dict(report.uids),
         "size": report.size,
         "results": [_result(result) for result in report.results],
         "mismatches": [mismatch_document(each) for each in new],
+        "errors": errors,
         "dry_run": dry_run,
         "change": report.change,
         "staged": staged_document(state),
     }
-    lines: list[Line | Node] = [_title(report, dry_run=dry_run), *correction_lines(report.elements)]
+    lines: list[Line | Node] = [
+        _title(report, dry_run=dry_run),
+        *correction_lines(report.elements, len(report.uids)),
+    ]
     if dry_run and done:
         lines.append(_difference(compare(Side.of(now), Side.of(state)), state, full=full))
     lines.append(staged_line(state))
-    status = INCOMPLETE if report.is_incomplete or new or not report.results else OK
-    return Answer(document, lines, list(_notes(report, new)), status)
+    is_done = report.results and not (report.is_incomplete or new or errors)
+    notes = [*_notes(report, new), *map(error_line, errors)]
+    return Answer(document, lines, notes, OK if is_done else INCOMPLETE)
 
 
-def nothing_matches(repository: Repository, *, dry_run: bool) -> Answer:
-    """Answer that there is nothing to correct."""
+def _errors(state: FileSetState) -> list[str]:
+    """Return what is wrong with patients, studies and series by the Standard."""
+    return [each.sentence for each in namesakes(state) if each.is_error]
+
+
+def nothing_matches(
+    session: Session, search: Search, keywords: Iterable[str], *, dry_run: bool
+) -> Answer:
+    """Answer that there is nothing to correct: no instance has what was asked for `keywords`."""
+    keywords = dict.fromkeys(keywords)
+    session.warnings += search.advice(keywords, "`fileset find --load`")
+    met = [keyword for keyword in keywords if keyword in search.met]
+    listing = f": `fileset values {' '.join(met)}` lists the values that there are"
+    note = f"No instance matches{listing if met else ''}."
+    state = session.repository().state
     document: dict[str, Any] = {
         **dict.fromkeys((outcome.value for outcome in CorrectionOutcome), 0),
         "elements": [],
+        "uids": {},
         "size": 0,
         "results": [],
         "mismatches": [],
+        "errors": [],
         "dry_run": dry_run,
         "change": None,
-        "staged": staged_document(repository.state),
+        "staged": staged_document(state),
     }
-    return Answer(document, notes=["No instance matches."], status=INCOMPLETE)
+    return Answer(document, notes=[note], status=INCOMPLETE)
 
 
 def _result(result: CorrectionResult) -> dict[str, Any]:
     return {
         "sop_instance_uid": result.uid,
         "outcome": result.outcome.value,
-        "reason": result.reason,
+        "reason": None if result.reason is None else in_commands(result.reason),
         "notes": list(result.notes),
         "handle": result.handle,
         "corrected": result.corrected,
@@ -190,7 +219,7 @@ def _title(report: CorrectionReport, *, dry_run: bool) -> Line:
     done = f"Would correct {instances}" if dry_run else f"{instances} corrected"
     parts = [done]
     if unchanged:
-        parts.append(f"{unchanged:,} with these values already")
+        parts.append(f"{unchanged:,} already with these values")
     return (Span(", ".join(parts), "title"), f" ({count(report.size, 'byte')})" if number else "")
 
 
@@ -202,8 +231,11 @@ def _difference(found: Diff, state: FileSetState, *, full: bool) -> Node:
 
 
 def _notes(report: CorrectionReport, new: list[MismatchSummary]) -> Iterator[Line]:
+    failed: dict[str, list[str]] = {}
     for result in report.of(CorrectionOutcome.FAILED):
-        yield (Span(result.uid, "bad"), f": not corrected: {result.reason}")
+        failed.setdefault(in_commands(result.reason or ""), []).append(result.uid)
+    for reason, uids in failed.items():
+        yield (Span(some(uids, _FAILED), "bad"), f": not corrected: {reason}")
     told: dict[str, int] = {}
     for result in report.results:
         for note in result.notes:
@@ -231,13 +263,15 @@ def to_patient(
     """Correct instances to those of the patient `into`, or tell what that would do."""
     keyword, equals, patient_id = into.partition("=")
     if keyword != "PatientID" or not equals or not patient_id.strip():
-        raise click.UsageError("Name the patient whose the instances are: PatientID=VALUE.")
+        raise click.UsageError("Name the patient they belong to: PatientID=VALUE.")
     how = Correction(original_attributes=KEPT[original_attributes], drop_signatures=drop_signatures)
     with held(session) as fs:
         values = values_of_patient(fs.state, patient_id)
-        instances = Search(load=False).find(fs, parse_query(query))
+        wanted_by = parse_query(query)
+        search = Search(load=False)
+        instances = search.find(fs, wanted_by)
         if not instances:
-            return nothing_matches(fs.repository, dry_run=dry_run)
+            return nothing_matches(session, search, wanted_by, dry_run=dry_run)
         leaves = [fs.state.leaf(instance.handle) for instance in instances]
         wanted = corrections_of(Corrector(fs.repository), fs.state, leaves, values, how)
         return correct(session, wanted, reason=reason, dry_run=dry_run, full=full)

@@ -28,11 +28,10 @@ from ledger.errors import CorrectionError, ElementsError
 from ledger.events import Content, CorrectionReason, ElementCorrected, Handle, InstanceCorrected
 from ledger.files import FileView
 from ledger.instances.correcting.correct import Corrected
-from ledger.instances.correcting.edits import ElementPath, UIDsReplaced
+from ledger.instances.correcting.edits import OF_THE_STANDARD, ElementPath, UIDsReplaced
 from ledger.instances.correcting.present import uids_in, values_of
 from ledger.vault.protocol import Batch
 
-_OF_THE_STANDARD: Final = "1.2.840.10008."
 _REPLACED: Final = frozenset(
     (
         0x00080018,  # SOP Instance UID
@@ -127,7 +126,7 @@ class Coercion:
         id_ = self._repository.journal.id
         found = uids_in(source, _REPLACED)
         return UIDsReplaced(
-            {uid: new_uid(id_, uid) for uid in found if not uid.startswith(_OF_THE_STANDARD)}
+            {uid: new_uid(id_, uid) for uid in found if not uid.startswith(OF_THE_STANDARD)}
         )
 
     def _correct(

@@ -104,8 +104,9 @@ class CorrectionReport:
     """The account of a correction.
 
     `elements` says what was corrected in how many instances, `size` how many bytes the corrected
-    ones have together, and `change` is the id of the change, `None` if nothing was recorded. The
-    `events` are those that would be recorded, if nothing was.
+    ones have together, `uids` are those that were replaced wherever they occurred, with the new
+    ones, and `change` is the id of the change, `None` if nothing was recorded. The `events` are
+    those that would be recorded, if nothing was.
     """
 
     results: tuple[CorrectionResult, ...]
@@ -113,6 +114,7 @@ class CorrectionReport:
     size: int = 0
     change: str | None = None
     events: tuple[Event, ...] = field(default=(), repr=False)
+    uids: Mapping[str, str] = field(factory=dict, repr=False)
 
     def of(self, outcome: CorrectionOutcome) -> list[CorrectionResult]:
         """Return the results with `outcome`."""
@@ -181,6 +183,7 @@ class Corrector:
             done.size,
             change if done and not dry_run else None,
             tuple(self._foreseen or ()),
+            done.uids(),
         )
 
     def _emit(self, event: Event) -> Handle:

@@ -163,10 +163,10 @@ def notes_on(made: Corrected) -> Iterator[str]:
     """Yield what else changed that nobody asked for."""
     if made.switched:
         others = count(len(made.encoded_anew), "other text element")
-        yield f"its character set is ISO_IR 192 now; encoded anew: {others}"
+        yield f"its character set is ISO_IR 192 now; re-encoded: {others}"
     for signature in made.signatures:
-        what = "was removed" if signature.is_removed else "no longer fits"
-        yield f"the digital signature {signature.uid} {what}"
+        what = "was removed" if signature.is_removed else "is no longer valid"
+        yield f"digital signature {signature.uid} {what}"
 
 
 def refuse_taken(state: FileSetState, candidate: Candidate, leaf: Leaf | None) -> None:
@@ -174,7 +174,7 @@ def refuse_taken(state: FileSetState, candidate: Candidate, leaf: Leaf | None) -
     uid = candidate.instance.sop_instance_uid
     if (other := state.live.get(uid, leaf)) is not None and other is not leaf:
         raise CorrectionError(
-            f"its SOP Instance UID would be {uid}, which another instance has: of the series "
+            f"its SOP Instance UID would be {uid}, which another instance has, in series "
             f"{other.home.key}"
         )
 
@@ -241,6 +241,10 @@ class Account:
         for each, handles in self._instances.items():
             uids = tuple(self._uids[each].items())
             yield InstancesCorrected(tuple(handles), each.elements, uids, each.reason)
+
+    def uids(self) -> dict[str, str]:
+        """Return the UIDs that were replaced wherever they occurred, with the new ones."""
+        return {old: new for uids in self._uids.values() for old, new in uids.items()}
 
     def elements(self) -> tuple[tuple[ElementCorrected, int], ...]:
         """Return what was corrected in how many instances."""

@@ -22,7 +22,7 @@ from typing import Any, Final, NoReturn
 
 from attrs import field, frozen
 
-from fileset.correcting.asked import edits_of
+from fileset.correcting.asked import edits_of, path_asked
 from fileset.correcting.table import read_table
 from fileset.errors import NoSuchKeywordError
 from ledger.errors import CorrectionError
@@ -32,14 +32,10 @@ from ledger.instances.correcting.edits import (
     Edit,
     ElementPath,
     check_edits,
-    path_of,
 )
-from ledger.instances.correcting.elements import encoded_value
-from ledger.instances.correcting.structure import dictionary_vrs
 from ledger.tags import PATIENT_ID
 
 _ID: Final[ElementPath] = (PATIENT_ID,)
-_ANY_TEXT: Final = "ISO_IR 192"  # the character set that has every character
 
 
 @frozen
@@ -64,7 +60,7 @@ class IDTable:
             if (edits := rows.get(tuple(values[path] for path in paths))) is not None
         ]
         if len(found) > 1:
-            raise CorrectionError(f"several lines of {self.name} are for it")
+            raise CorrectionError(f"several lines of {self.name} match it")
         return found[0] if found else None
 
 
@@ -95,11 +91,11 @@ class Rule:
         listed = self.table.edits(values) if self.table else ()
         if listed is None and not self.prefix:
             assert self.table is not None  # noqa: S101 - else nothing is missing
-            raise CorrectionError(f"no line of {self.table.name} is for it")
+            raise CorrectionError(f"no line of {self.table.name} matches it")
         edits = [*self.edits, *(listed or ())]
         if self.prefix and all(edit.path != _ID for edit in edits):
             if not values[_ID]:
-                raise CorrectionError("it has no Patient ID for a prefix to be put before")
+                raise CorrectionError("it has no Patient ID to put the prefix before")
             edits.append(Edit(_ID, self.prefix + values[_ID]))
         return edits
 
@@ -139,12 +135,12 @@ def read_rules(path: Path) -> Rules:
     except OSError as exc:
         raise CorrectionError(f"{path} can't be read: {exc.strerror}") from exc
     except ValueError as exc:  # of TOML or UTF-8
-        raise CorrectionError(f"{path} is no TOML file: {exc}") from exc
+        raise CorrectionError(f"{path} is not a TOML file: {exc}") from exc
     for key in document.keys() - {"rule"}:
-        raise CorrectionError(f"{path}: there is no key {key!r}: each rule begins with [[rule]]")
+        raise CorrectionError(f"{path}: unknown key {key!r}: each rule begins with [[rule]]")
     tables = document.get("rule")
     if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
-        raise CorrectionError(f"{path}: it has no rule: each begins with [[rule]]")
+        raise CorrectionError(f"{path} contains no rules: each begins with [[rule]]")
     return Rules(
         tuple(_Reader(path, number, table).rule() for number, table in enumerate(tables, 1))
     )
@@ -161,9 +157,9 @@ class _Reader:
     def rule(self) -> Rule:
         """Return it."""
         for key in self.table.keys() - _TYPES.keys():
-            self.refuse(key, f"a rule has no such key: it may have {', '.join(_TYPES)}")
+            self.refuse(key, f"unknown key: a rule can have {', '.join(_TYPES)}")
         if not self.table.keys() - {"match"}:
-            self.refuse("rule", f"it changes nothing: give it one of {', '.join(_CHANGING)}")
+            self.refuse("rule", f"it changes nothing: add at least one of {', '.join(_CHANGING)}")
         match = self.paths("match", self._get("match", {}))
         prefix, issuer = self._get("prefix", ""), self._get("issuer", "")
         edits = list(self.edits("set", self._get("set", {})))
@@ -189,7 +185,7 @@ class _Reader:
         value, kind = self.table.get(key, default), _TYPES[key]
         texts = value if isinstance(value, list) else [value]
         if not isinstance(value, kind) or (kind is list and not all(map(_is_text, texts))):
-            self.refuse(key, f"it takes {_KINDS[kind]}")
+            self.refuse(key, f"it must be {_KINDS[kind]}")
         return value
 
     def paths(self, key: str, values: Mapping[str, Any]) -> dict[ElementPath, str]:
@@ -197,7 +193,9 @@ class _Reader:
         found = {}
         for name, text in values.items():
             if not isinstance(text, str):
-                self.refuse(f"{key}.{name}", "it takes a text, with * and ? for any other")
+                self.refuse(
+                    f"{key}.{name}", "it must be text: * is any text in it, and ? one character"
+                )
             (edit,) = self.edits(f"{key}.{name}", {name: ""}, is_change=False)
             found[edit.path] = text.strip()
         return found
@@ -220,20 +218,20 @@ class _Reader:
         except CorrectionError as exc:
             self.refuse(key, exc)
         if any(edit.path == (SOP_INSTANCE_UID,) for edit in edits):
-            self.refuse(key, "instances can't have one SOP Instance UID: use new_uids")
+            self.refuse(key, "instances can't share a SOP Instance UID: use new_uids")
 
     def _ids(self, edits: Sequence[Edit], *, has_prefix: bool) -> IDTable | None:
         name = self._get("ids", "")
         given = {edit.path for edit in edits}
         if has_prefix and _ID in given:
-            self.refuse("prefix", "set has the Patient ID already")
+            self.refuse("prefix", "set gives a Patient ID already: leave one of the two out")
         if not name:
             return None
         try:
             table = read_table(self.path.parent / name)
         except OSError as exc:
             self.refuse("ids", f"{self.path.parent / name} can't be read: {exc.strerror}")
-        except (CorrectionError, NoSuchKeywordError) as exc:
+        except CorrectionError as exc:
             self.refuse("ids", exc)
         rows: dict[tuple[ElementPath, ...], dict[tuple[str, ...], tuple[Edit, ...]]] = {}
         for row in table:
@@ -242,7 +240,7 @@ class _Reader:
             self.check("ids", [*edits, *asked])
             same = rows.setdefault(tuple(query), {})
             if same.setdefault(tuple(query.values()), asked) is not asked:
-                self.refuse("ids", f"{row.name}: another line is for the same instances")
+                self.refuse("ids", f"{row.name}: an earlier line is for the same instances")
         return IDTable(name, rows)
 
 
@@ -261,7 +259,7 @@ _CHANGING: Final = [key for key in _TYPES if key != "match"]
 _KINDS: Final[Mapping[type, str]] = {
     dict: "keywords with values, as in {PatientSex = 'F'}",
     list: "a list of keywords, as in ['PatientComments']",
-    str: "a text",
+    str: "text",
     bool: "true or false",
 }
 
@@ -272,18 +270,16 @@ def _is_text(value: object) -> bool:
 
 def _edit(name: str, value: Any, *, is_change: bool) -> Edit:
     """Return the edit that is asked for; CorrectionError or NoSuchKeywordError if it is none."""
-    if isinstance(value, dict | bool) or not isinstance(value, _VALUES):
-        raise CorrectionError("a value is a text, a number, or a list of these")
+    several = value if isinstance(value, list) else [value]
+    if any(isinstance(each, bool) or not isinstance(each, _VALUES) for each in several):
+        raise CorrectionError("a value must be text, a number, or a list of these")
     if not is_change:
-        return Edit(path_of(name), None)
+        return Edit(path_asked(name), None)
     (edit,) = edits_of({name: value})
-    vrs = dictionary_vrs(edit.path[-1]) if len(edit.path) % 2 else ()
-    if len(vrs) == 1 and edit.value is not REMOVE:
-        encoded_value(edit, vrs[0], _ANY_TEXT)
     return edit
 
 
-_VALUES: Final = (str, int, float, list, type(REMOVE))
+_VALUES: Final = (str, int, float, type(REMOVE))
 
 
 def _pattern(text: str) -> re.Pattern[str]:

@@ -6,7 +6,7 @@ reference are replaced wherever the File-set has them, so that whatever refers t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import evolve
@@ -15,9 +15,14 @@ from pydicom.uid import generate_uid
 from fileset.correcting.asked import edits_of
 from fileset.correcting.correct import Corrector
 from fileset.correcting.correction import Correction
-from fileset.values import text_of
 from ledger.errors import CorrectionError
-from ledger.instances.correcting.edits import UIDsReplaced
+from ledger.instances.correcting.edits import (
+    OF_THE_STANDARD,
+    Edit,
+    UIDsReplaced,
+    check_edits,
+    text_of_path,
+)
 from projections.past.diff import above
 from projections.state.nodes import Branch, Leaf
 from projections.state.state import FileSetState
@@ -42,20 +47,20 @@ def corrections_of(
     With `new_uids` their UIDs are replaced by generated ones. `how` gives all but the edits. Raises
     `CorrectionError`, `NoSuchKeywordError` (ValueError), or as reading the instances does.
     """
-    edits_of(values)  # all of them can be asked for
-    uids = dict(_replaced(corrector, leaves, values))
+    asked = {text_of_path(edit.path): edit for edit in edits_of(values)}
+    uids = dict(_replaced(corrector, leaves, _texts(asked)))
     if new_uids:
         uids = {old: generate_uid() for old in _uids_of(corrector, leaves)} | uids
     uids = {old: new for old, new in uids.items() if old != new}
     replaced = (UIDsReplaced(uids),) if uids else ()
+    check_edits(replaced)
     made: dict[tuple[str, ...], Correction] = {}
 
     def correction(leaf: Leaf) -> Correction:
-        paths = tuple(path for path in values if path != _FRAME and _own(leaf, path) not in uids)
-        if paths not in made:
-            edits = edits_of({path: values[path] for path in paths})
-            made[paths] = evolve(how, edits=(*edits, *replaced))
-        return made[paths]
+        names = tuple(name for name in asked if _own(leaf, name) not in uids)
+        if names not in made:
+            made[names] = evolve(how, edits=(*(asked[name] for name in names), *replaced))
+        return made[names]
 
     found = {leaf: correction(leaf) for leaf in leaves}
     if not uids:
@@ -64,24 +69,33 @@ def corrections_of(
     return dict.fromkeys(state.live.values(), references) | found
 
 
+def _texts(asked: Mapping[str, Edit]) -> dict[str, str]:
+    """Return those of the new values that are text, by keyword."""
+    return {
+        name: edit.value.strip()
+        for name, edit in asked.items()
+        if isinstance(edit.value, str) and edit.value.strip()
+    }
+
+
 def _replaced(
-    corrector: Corrector, leaves: Collection[Leaf], values: Mapping[str, Any]
+    corrector: Corrector, leaves: Collection[Leaf], texts: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
     """Yield the UIDs that are replaced wherever they occur, with their new values."""
-    if (uid := values.get("SOPInstanceUID")) is not None:
+    if (uid := texts.get("SOPInstanceUID")) is not None:
         if len(leaves) > 1:
             raise CorrectionError(
                 f"{len(leaves):,} instances can't have the same SOP Instance UID: choose one, or "
                 "have new ones generated"
             )
-        yield from ((leaf.uid, text_of(uid)) for leaf in leaves)
+        yield from ((leaf.uid, uid) for leaf in leaves)
     for keyword, record_type in _RECORDS.items():
-        if (uid := values.get(keyword)) is not None:
+        if (uid := texts.get(keyword)) is not None:
             for branch in _whole(leaves, record_type):
-                yield branch.key, text_of(uid)
-    if (uid := values.get(_FRAME)) is not None:
+                yield branch.key, uid
+    if (uid := texts.get(_FRAME)) is not None:
         for old in _frames(corrector, leaves):
-            yield old, text_of(uid)
+            yield old, uid
 
 
 def _uids_of(corrector: Corrector, leaves: Collection[Leaf]) -> dict[str, None]:
@@ -91,8 +105,9 @@ def _uids_of(corrector: Corrector, leaves: Collection[Leaf]) -> dict[str, None]:
 
 
 def _frames(corrector: Corrector, leaves: Collection[Leaf]) -> dict[str, None]:
+    """Return the frames of reference of instances, but for those that PS3.6 registers."""
     found = dict.fromkeys(corrector.value_of(leaf, _FRAME) for leaf in leaves)
-    return {uid: None for uid in found if uid}
+    return {uid: None for uid in found if uid and not uid.startswith(OF_THE_STANDARD)}
 
 
 def _whole(leaves: Collection[Leaf], record_type: str) -> list[Branch]:
@@ -121,11 +136,21 @@ def _own(leaf: Leaf, keyword: str) -> str | None:
 def combined(found: Sequence[tuple[str, Mapping[Leaf, Correction]]]) -> dict[Leaf, Correction]:
     """Return several corrections, each with where it was asked for, as one.
 
-    Raises `CorrectionError`, which says where, if two name the same instance.
+    Raises `CorrectionError`, which says where, if two name the same instance, or have different
+    UIDs for what others refer to.
     """
     together: dict[Leaf, Correction] = {}
+    named_by: dict[Leaf, str] = {}
+    uids: dict[str, tuple[str, str]] = {}
     for where, each in found:
+        for old, new in _uids_in(each.values()):
+            if (other := uids.setdefault(old, (new, where)))[0] != new:
+                raise CorrectionError(
+                    f"{where}: {old} can't become {new}: by {other[1]} it becomes {other[0]}"
+                )
         for leaf, correction in each.items():
+            if not correction.is_of_references:
+                named_by.setdefault(leaf, where)
             known = together.get(leaf, correction)
             if known is correction:
                 together[leaf] = correction
@@ -133,5 +158,16 @@ def combined(found: Sequence[tuple[str, Mapping[Leaf, Correction]]]) -> dict[Lea
                 named = correction if known.is_of_references else known
                 together[leaf] = evolve(named, edits=(*known.edits, *correction.edits))
             else:
-                raise CorrectionError(f"{where}: a line before names the SOP Instance {leaf.uid}")
+                raise CorrectionError(
+                    f"{where}: {named_by[leaf]} names the SOP Instance {leaf.uid}, too: join the "
+                    "two lines"
+                )
     return together
+
+
+def _uids_in(corrections: Iterable[Correction]) -> Iterator[tuple[str, str]]:
+    """Yield the UIDs that are replaced, with their new values: those of a row are in all of it."""
+    first = next(iter(corrections), Correction())
+    for edit in first.edits:
+        if isinstance(edit, UIDsReplaced):
+            yield from edit.uids.items()

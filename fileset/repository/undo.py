@@ -17,7 +17,7 @@ from fileset.errors import NothingToUndoError, RefusedError, RevertRefusedError
 from ledger.events import ChangeRedone, ChangeReverted, ChangeUndone, Erased, Event, Handle
 from ledger.journal.entries import Change
 from ledger.journal.protocol import Journal
-from ledger.phrases import some
+from ledger.phrases import count, some
 from projections.errors import MisfitError
 from projections.state.revert import inverse, net
 from projections.state.state import FileSetState
@@ -126,9 +126,10 @@ def _taken(state: FileSetState, n: int, verb: Verb) -> Sequence[Undoable]:
     if n < 1:
         raise ValueError(f"The number of changes to {verb} is at least 1")
     if len(stack) < n:
-        there = f"only {len(stack)}" if stack else "nothing"
+        are = "is" if len(stack) == 1 else "are"
+        there = f"{are} only {count(len(stack), 'change')}" if stack else "is nothing"
         why = "; what changes did to erased data stays erased" if state.erasures else ""
-        raise NothingToUndoError(f"There is {there} to {verb}{why}.")
+        raise NothingToUndoError(f"There {there} to {verb}{why}.")
     return stack[: -n - 1 : -1]
 
 

@@ -23,6 +23,9 @@ class CorrectionReason(Enum):
     """A value was replaced by the receiver's own, as on import."""
 
 
+_LONG = 200  # characters on an element, beyond which a summary leaves the rest out
+
+
 @frozen
 class ElementCorrected:
     """An element before and after a correction; the values as text, several joined by backslashes.
@@ -38,6 +41,8 @@ class ElementCorrected:
 
     def in_words(self) -> str:
         """Return what happened to it."""
+        if self.path.endswith("]"):  # an item
+            return f"{self.path} removed"
         if self.after is None:
             return f"{self.path} '{self.before}' removed"
         if self.before is None:
@@ -75,7 +80,11 @@ class InstancesCorrected(Event):
         return [*parts, f"{count(len(self.uids), 'UID')} replaced"] if self.uids else parts
 
     def summary(self, naming: Naming) -> str:
-        return f"{some(self.in_words(), 5)} in {count(len(self.instances), 'instance')}"
+        parts = [part if len(part) <= _LONG else f"{part[:_LONG]}..." for part in self.in_words()]
+        return f"{some(parts, 5)} in {count(len(self.instances), 'instance')}"
+
+    def line(self, naming: Naming, position: int) -> str:
+        return f"{', '.join(self.in_words())} in {count(len(self.instances), 'instance')}"
 
 
 @frozen

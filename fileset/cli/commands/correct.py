@@ -20,8 +20,10 @@ from fileset.cli.correcting import (
 )
 from fileset.cli.correcting import correct as correct_all
 from fileset.cli.matching import Search, parse_query
+from fileset.cli.running import INCOMPLETE
 from fileset.cli.screen.output import Answer
 from fileset.cli.session import Session
+from fileset.correcting.asked import edits_of
 from fileset.correcting.correct import Corrector
 from fileset.correcting.correction import Correction
 from fileset.correcting.table import Row, read_table
@@ -41,19 +43,18 @@ from projections.state.nodes import Leaf
     "values",
     metavar="KEYWORD=VALUE",
     multiple=True,
-    help="What an element is to be: a keyword, a tag such as 0010,0010, or a path such as "
-    "RequestAttributesSequence[0].RequestedProcedureID. Nothing after = is an empty value.",
+    help="The new value of an element, named by its keyword, by a tag such as 0010,0010, or by a "
+    "path such as RequestAttributesSequence[0].RequestedProcedureID. With nothing after = the "
+    "value becomes empty.",
 )
-@click.option(
-    "--remove", "removed", metavar="KEYWORD", multiple=True, help="An element that is to go."
-)
-@click.option("--new-uids", is_flag=True, help="Replace the UIDs of the instances by new ones.")
+@click.option("--remove", "removed", metavar="KEYWORD", multiple=True, help="An element to remove.")
+@click.option("--new-uids", is_flag=True, help="Generate new UIDs for the instances.")
 @click.option(
     "--csv",
     "table",
     metavar="FILE",
     type=PathType(exists=True, dir_okay=False),
-    help="Correct many at once: a line for each, with columns KEYWORD for what the instances have, "
+    help="Correct many at once: one per line, with columns KEYWORD for what the instances have, "
     "and `new KEYWORD` for what they are to have.",
 )
 @COERCE
@@ -76,71 +77,88 @@ def correct(
     full: bool,
     reason: str | None,
 ) -> Answer:
-    """Stage other values for elements of the instances whose records have all the given values.
+    """Stage corrected values for the instances whose records have all the given values.
 
-    As in `fileset correct PatientID=1CT1 --to PatientName=Doe^Jane`: every element can be corrected
-    but those that are or describe pixels. The instances keep their place and their File IDs; what
-    they were stays in the vault, and undo brings it back. UIDs are replaced wherever the File-set
-    has them.
+    As in `fileset correct PatientID=1CT1 --to PatientName=Doe^Jane`. Every element can be corrected
+    except pixel data and the elements that describe it. The instances keep their place and their
+    File IDs; the originals stay in the vault, and undo brings them back. UIDs are replaced wherever
+    the File-set has them.
 
     An instance that can't be corrected is reported and stays as it is; the others are corrected,
-    and the exit code is 1. If nothing matches it is 1, too.
+    and the exit code is 1. It is also 1 if nothing matches, or no instance matches a line of the
+    CSV file.
     """
     if table is not None and (query or values or removed or new_uids):
-        raise click.UsageError("--csv says what is corrected: give no KEYWORD=VALUE besides.")
+        raise click.UsageError(
+            "--csv says what is corrected: leave out KEYWORD=VALUE, --to, --remove and --new-uids."
+        )
     if table is None and not query:
         raise click.UsageError("Name the instances: KEYWORD=VALUE, as in PatientID=1CT1.")
     if table is None and not (values or removed or new_uids):
-        raise click.UsageError("Say what is to be corrected: --to KEYWORD=VALUE, --remove KEYWORD.")
+        raise click.UsageError(
+            "Say what to correct: --to KEYWORD=VALUE, --remove KEYWORD or --new-uids."
+        )
     how = Correction(
         reason=CorrectionReason.COERCE if coerce else CorrectionReason.CORRECT,
         original_attributes=KEPT[original_attributes],
         drop_signatures=drop_signatures,
     )
     try:
-        rows = (
-            read_table(table)
-            if table is not None
-            else [Row("", parse_query(query), _asked(values, removed))]
-        )
+        rows = read_table(table) if table is not None else [_row(query, values, removed)]
         with held(session) as fs:
-            wanted = _wanted(session, fs, rows, how, new_uids=new_uids)
+            search = Search(load=False)
+            wanted, missed = _wanted(session, search, fs, rows, how, new_uids=new_uids)
             if not wanted:
-                return nothing_matches(fs.repository, dry_run=dry_run)
-            return correct_all(session, wanted, reason=reason, dry_run=dry_run, full=full)
+                keywords = (keyword for row in rows for keyword in row.query)
+                return nothing_matches(session, search, keywords, dry_run=dry_run)
+            answer = correct_all(session, wanted, reason=reason, dry_run=dry_run, full=full)
+            answer.status = INCOMPLETE if missed else answer.status
+            return answer
     except (CorrectionError, NoSuchKeywordError) as exc:
         raise click.UsageError(f"Nothing was corrected: {exc}") from exc
 
 
 def _wanted(
-    session: Session, fs: FileSet, rows: list[Row], how: Correction, *, new_uids: bool
-) -> dict[Leaf, Correction]:
-    """Return what corrects the instances that the rows name, all as they are now."""
-    corrector, search = Corrector(fs.repository), Search(load=False)
-    found = []
+    session: Session,
+    search: Search,
+    fs: FileSet,
+    rows: list[Row],
+    how: Correction,
+    *,
+    new_uids: bool,
+) -> tuple[dict[Leaf, Correction], int]:
+    """Return what corrects the instances that the rows name, all as they are now.
+
+    And how many rows name none.
+    """
+    corrector = Corrector(fs.repository)
+    found, missed = [], 0
     for row in rows:
         instances = search.find(fs, row.query)
-        if not instances and row.name:
-            session.warnings.append(f"{row.name}: no instance matches")
+        if not instances:
+            missed += 1
+            if row.name:
+                session.warnings.append(f"{row.name}: no instance matches")
         leaves = [fs.state.leaf(instance.handle) for instance in instances]
         if leaves:
             wanted = corrections_of(corrector, fs.state, leaves, row.values, how, new_uids=new_uids)
             found.append((row.name, wanted))
-    session.warnings += search.advice(rows[0].query if rows else {}, "`fileset find --load`")
-    return combined(found)
+    return combined(found), missed
 
 
-def _asked(values: tuple[str, ...], removed: tuple[str, ...]) -> dict[str, object]:
+def _row(query: tuple[str, ...], values: tuple[str, ...], removed: tuple[str, ...]) -> Row:
+    """Return what the arguments name and ask for; checked, whether anything matches or not."""
     asked: dict[str, object] = {}
     for text in values:
         path, equals, value = text.partition("=")
         if not equals:
             raise click.UsageError(f"'{text}' is not KEYWORD=VALUE, as in --to PatientSex=F.")
         if path in asked:
-            raise click.UsageError(f"{path} is given twice: it can have one value.")
+            raise click.UsageError(f"{path} has two new values: give one.")
         asked[path] = value
-    for path in removed:
+    for path in dict.fromkeys(removed):
         if path in asked:
-            raise click.UsageError(f"{path} can't be removed and have a value.")
+            raise click.UsageError(f"{path} can't both be removed and have a new value.")
         asked[path] = REMOVE
-    return asked
+    edits_of(asked)
+    return Row("", parse_query(query), asked)

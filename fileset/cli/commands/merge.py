@@ -21,18 +21,18 @@ from fileset.cli.session import Session
 
 @command("merge", SHAPE, changes=True, cls=ToAtTheEnd)
 @click.argument("query", metavar="PatientID=VALUE")
-@click.option("--into", required=True, metavar="PatientID=VALUE", help="The patient who stays.")
+@click.option("--into", required=True, metavar="PatientID=VALUE", help="The patient they become.")
 @ORIGINAL_ATTRIBUTES
 @REMOVE_SIGNATURES
 @DRY_RUN
 @FULL
 @pass_session
 def merge(session: Session, /, query: str, into: str, **options: Any) -> Answer:
-    """Stage all instances of a patient to be corrected to those of another one.
+    """Stage a move of all instances of a patient to another patient.
 
-    They get the Patient ID and the other values by which the File-set knows that patient: name,
-    birth date, sex, issuer of the ID. `fileset correct` explains what a correction is.
+    They get that patient's ID and other values from the File-set: name, birth date, sex, issuer of
+    the ID. `fileset correct` explains what a correction is.
     """
-    if not query.startswith("PatientID="):
+    if not query.removeprefix("PatientID=").strip() or not query.startswith("PatientID="):
         raise click.UsageError("Name the patient whose instances change: PatientID=VALUE.")
     return to_patient(session, (query,), into, **options)

@@ -21,17 +21,19 @@ from fileset.cli.session import Session
 
 @command("move", SHAPE, changes=True, cls=ToAtTheEnd)
 @click.argument("query", metavar="KEYWORD=VALUE...", nargs=-1, required=True)
-@click.option("--to", "into", required=True, metavar="PatientID=VALUE", help="Whose they are.")
+@click.option(
+    "--to", "into", required=True, metavar="PatientID=VALUE", help="The patient they belong to."
+)
 @ORIGINAL_ATTRIBUTES
 @REMOVE_SIGNATURES
 @DRY_RUN
 @FULL
 @pass_session
 def move(session: Session, /, query: tuple[str, ...], into: str, **options: Any) -> Answer:
-    """Stage the instances whose records have all the values to be corrected to another patient's.
+    """Stage a move of the instances whose records have all the values to another patient.
 
     As in `fileset move StudyInstanceUID=1.2.3 --to PatientID=4711`, for a study that is filed under
-    the wrong patient. They get the values by which the File-set knows the other one, as with
+    the wrong patient. They get the other patient's values from the File-set, as with
     `fileset merge`.
     """
     return to_patient(session, query, into, **options)

@@ -50,10 +50,12 @@ def corrections_document(corrected: _Corrected) -> list[dict[str, Any]]:
     return [{**asdict(element), "instances": number} for element, number in corrected]
 
 
-def correction_lines(corrected: _Corrected) -> Iterator[Line]:
-    """Yield the same for people."""
+def correction_lines(corrected: _Corrected, uids: int = 0) -> Iterator[Line]:
+    """Yield the same for people, and how many `uids` were replaced wherever they occurred."""
     lines = [f"  {each.in_words()} in {count(number, 'instance')}" for each, number in corrected]
     yield from first(lines, SHOWN, "  ... and {:,} more: --json lists them")
+    if uids:
+        yield f"  {count(uids, 'UID')} replaced"
 
 
 def counted(counts: dict[str, dict[str, int]], others_differ: bool) -> Iterator[str | Span]:

@@ -24,12 +24,14 @@ from ledger.events import (
     InstanceRejected,
     InstanceRemoved,
     InstanceRestored,
+    InstancesCorrected,
 )
 from ledger.journal.entries import Change, Stored
 from ledger.journal.protocol import decoded
 from ledger.phrases import count, some
 
 DIGITS: Final = 6  # of a position, so that the columns of a log of a million events stand
+_FEW: Final = 3  # kinds of corrections whose values are told in the words for a change
 _FIRST: Final = (InstanceAdded, InstanceRestored, InstanceRemoved)
 """What is told first of a change, with the patients that it concerned."""
 
@@ -97,6 +99,7 @@ class _Summary:
         self._wording = wording
         self._imported: FileSetImported | None = None
         self._other: list[str] = []
+        self._corrected: list[InstancesCorrected] = []
         self._counts: Counter[type[Event]] = Counter()
         self._whose: dict[type[Event], dict[str, None]] = {}
 
@@ -115,6 +118,8 @@ class _Summary:
             self._count(type(event), self._wording.names.patient(event.instance))
         elif isinstance(event, InstanceCorrected):
             pass  # what was corrected in all of them, an event of its own tells
+        elif isinstance(event, InstancesCorrected):
+            self._corrected.append(event)
         elif isinstance(event, InstanceRejected | ConflictNoted):
             self._count(type(event), PurePath(event.source).name if event.source else None)
         elif isinstance(event, FileSetImported):
@@ -137,12 +142,29 @@ class _Summary:
             instances = count(self._counts.pop(InstanceAdded, 0), "instance")
             parts.append(f"{self._imported.summary(self._wording)}: {instances}")
         parts += self._counted(*_FIRST)
+        parts += self._corrections()
         parts += self._other
         parts += self._counted(*(cls for cls in EVENT_TYPES.values() if cls not in _FIRST), Erased)
         if not parts:
             contents = count(self._counts[ContentRecorded], "instance")
             parts.append(f"content of {contents} recorded")
         return parts
+
+    def _corrections(self) -> Iterator[str]:
+        """Yield what was corrected; where that differs much, only in which elements."""
+        if len(self._corrected) <= _FEW:
+            yield from (event.summary(self._wording) for event in self._corrected)
+            return
+        instances: set[Handle] = set()
+        uids: set[str] = set()
+        paths: dict[str, None] = {}
+        for event in self._corrected:
+            instances.update(event.instances)
+            paths.update((element.path, None) for element in event.elements)
+            uids.update(old for old, _ in event.uids)
+        what = [f"{some(list(paths))} corrected"] if paths else []
+        what += [f"{count(len(uids), 'UID')} replaced"] if uids else []
+        yield f"{', '.join(what)} in {count(len(instances), 'instance')}"
 
     def _counted(self, *kinds: type[Event]) -> Iterator[str]:
         for kind in kinds:

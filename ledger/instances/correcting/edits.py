@@ -130,7 +130,8 @@ SIGNATURES: Final = 0xFFFAFFFA
 MAC_PARAMETERS: Final = 0x4FFE0001
 
 _NEEDED: Final = frozenset((SOP_CLASS_UID, SOP_INSTANCE_UID))
-_OF_THE_STANDARD: Final = "1.2.840.10008."
+OF_THE_STANDARD: Final = "1.2.840.10008."
+"""What the UIDs begin with that PS3.6 registers."""
 
 _GROUPS: Final = {
     0x0000: "a data set has no command elements",
@@ -183,7 +184,7 @@ def _refusal(tag: int) -> str | None:
 
 
 def _check_uids(uids: Mapping[str, str]) -> None:
-    if any(old.startswith(_OF_THE_STANDARD) for old in uids):
+    if any(old.startswith(OF_THE_STANDARD) for old in uids):
         raise CorrectionError("UIDs of the Standard (PS3.6) identify nothing that can be corrected")
     for new in uids.values():
         if (why := fault_of_uid(new)) is not None:

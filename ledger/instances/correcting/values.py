@@ -19,6 +19,9 @@ _NUMBERS: Final = {
     "FD": "d", "FL": "f", "SL": "i", "SS": "h", "SV": "q", "UL": "I", "US": "H", "UV": "Q",
 }  # fmt: skip
 _SINGLE: Final = frozenset(("LT", "ST", "UR", "UT"))
+_INDENTED: Final = frozenset(("LT", "PN", "ST", "UC", "UT"))
+"""VRs in which blanks before a value are part of it (PS3.5 Table 6.2-1)."""
+
 _TAG: Final = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
 
 
@@ -33,7 +36,8 @@ class NotInCharacterSetError(ValueError):
 def encode_value(tag: int, vr: str, value: Value, charset: str) -> bytes:
     """Return `value` as the bytes that an element of `vr` has in Little Endian, padded.
 
-    Raises `UnfitError`, and `NotInCharacterSetError` where `charset` lacks a character.
+    Blanks around text that its VR gives no meaning are left out. Raises `UnfitError`, and
+    `NotInCharacterSetError` where `charset` lacks a character.
     """
     assert not isinstance(value, Removal)  # noqa: S101 - nothing is encoded of what goes
     if value is None or not value:
@@ -44,7 +48,8 @@ def encode_value(tag: int, vr: str, value: Value, charset: str) -> bytes:
         raw = value
         parts = raw.count(b"\\") + 1 if vr in TEXT_VRS - _SINGLE else None
     else:
-        raw, parts = _encode_text(vr, _parts(vr, value), charset)
+        texts = [_without_blanks(vr, part) for part in _parts(vr, value)]
+        raw, parts = _encode_text(vr, texts, charset)
     raw = pad(vr, raw)
     if why := fault_of_value(Element(tag, vr, raw), charset):
         raise UnfitError(why)
@@ -63,6 +68,11 @@ def _parts(vr: str, value: str | Sequence[str]) -> list[str]:
     if any("\\" in part for part in value):
         raise UnfitError(f"a backslash is between the values of {vr}, and in none of them")
     return list(value)
+
+
+def _without_blanks(vr: str, text: str) -> str:
+    text = text.rstrip(" ")
+    return text if vr in _INDENTED else text.lstrip(" ")
 
 
 def _encode_text(vr: str, parts: list[str], charset: str) -> tuple[bytes, int]:

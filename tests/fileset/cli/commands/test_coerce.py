@@ -131,7 +131,7 @@ def test_ids_come_from_a_table_and_what_it_lacks_is_not_added(cli: Cli, tmp_path
     )
     path = rules(tmp_path, "[[rule]]\nids = 'ids.csv'\n")
     result = cli("add", CT, MR, "--coerce", path, code=1)
-    assert "can't be coerced: no line of ids.csv is for it" in result.err
+    assert "can't be coerced: no line of ids.csv matches it" in result.err
     assert "1 added" in result.out
     assert "1 rejected" in result.out
     assert "4711" in cli("values", "PatientID").out
@@ -156,7 +156,7 @@ def test_an_instance_that_can_t_be_coerced_is_rejected_and_the_others_are_added(
     nobody = changed(CT, tmp_path / "nobody", PatientID="", SOPInstanceUID="1.2.3")
     path = rules(tmp_path, "[[rule]]\nprefix = 'E-'\n")
     result = cli("add", "--complete", nobody, MR, "--coerce", path, code=1)
-    assert "no Patient ID for a prefix" in result.err
+    assert "no Patient ID to put the prefix before" in result.err
     assert cli.uids() == {dcmread(MR).SOPInstanceUID}
 
 
@@ -196,25 +196,27 @@ def test_what_has_the_values_already_is_added_as_it_is(cli: Cli, tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "it has no rule"),
-        ("rule = 3", "it has no rule"),
-        ("[[rule]", "is no TOML file"),
-        ("[[rules]]\n", "there is no key 'rules'"),
+        ("", "contains no rules"),
+        ("rule = 3", "contains no rules"),
+        ("[[rule]", "is not a TOML file"),
+        ("[[rules]]\n", "unknown key 'rules'"),
         ("[[rule]]\nmatch = {PatientID = 'X'}\n", "rule 1, rule: it changes nothing"),
-        ("[[rule]]\nsets = {}\n", "rule 1, sets: a rule has no such key"),
+        ("[[rule]]\nsets = {}\n", "rule 1, sets: unknown key"),
         ("[[rule]]\nset = {PatientNmae = 'X'}\n", "rule 1, set.PatientNmae: There is no data"),
         ("[[rule]]\nset = {PatientBirthDate = 'X'}\n", "rule 1, set.PatientBirthDate:"),
         ("[[rule]]\nset = {Rows = 3}\n", "rule 1, set.Rows:"),
-        ("[[rule]]\nset = {PatientName = true}\n", "rule 1, set.PatientName: a value is"),
+        ("[[rule]]\nset = {PatientName = true}\n", "rule 1, set.PatientName: a value must be"),
+        ("[[rule]]\nset = {PatientName = [{}]}\n", "rule 1, set.PatientName: a value must be"),
+        ("[[rule]]\nmatch = {PatientNmae = 'X'}\nprefix='X'\n", "Did you mean PatientName"),
         ("[[rule]]\nset = {SOPInstanceUID = '1.2'}\n", "use new_uids"),
         ("[[rule]]\nset = {PatientID = 'X'}\nremove = ['PatientID']\n", "corrected twice"),
-        ("[[rule]]\nset = {PatientID = 'X'}\nprefix = 'Y'\n", "rule 1, prefix: set has"),
-        ("[[rule]]\nprefix = 3\n", "rule 1, prefix: it takes a text"),
-        ("[[rule]]\nremove = [3]\n", "rule 1, remove: it takes a list"),
-        ("[[rule]]\nnew_uids = 'yes'\n", "rule 1, new_uids: it takes true or false"),
+        ("[[rule]]\nset = {PatientID = 'X'}\nprefix = 'Y'\n", "rule 1, prefix: set gives"),
+        ("[[rule]]\nprefix = 3\n", "rule 1, prefix: it must be text"),
+        ("[[rule]]\nremove = [3]\n", "rule 1, remove: it must be a list"),
+        ("[[rule]]\nnew_uids = 'yes'\n", "rule 1, new_uids: it must be true or false"),
         ("[[rule]]\nmatch = {PatientID = 3}\nprefix='X'\n", "rule 1, match.PatientID:"),
         ("[[rule]]\nprefix = 'X'\n[[rule]]\nids = 'no.csv'\n", "rule 2, ids:"),
-        ("[[rule]]\nids = 'twice.csv'\n", "line 3: another line is for the same instances"),
+        ("[[rule]]\nids = 'twice.csv'\n", "line 3: an earlier line is for the same instances"),
         ("[[rule]]\nids = 'bad.csv'\n", "rule 1, ids:"),
     ],
 )

@@ -112,22 +112,35 @@ def test_what_has_the_value_already_is_not_changed(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["PatientID=1CT1"], "Say what is to be corrected"),
+        (["PatientID=1CT1"], "Say what to correct"),
         (["--to", "PatientName=X"], "Name the instances"),
-        (["PatientID=1CT1", "--to", "PatientName=X", "Modality=CT"], "stands behind --to"),
+        (["PatientID=1CT1", "--to", "PatientName=X", "Modality=CT"], "comes after --to"),
+        (["PatientID=1CT1", "--to", "PatientName=X", "--dry-run", "Modality=CT"], "after --to"),
         (["PatientID=1CT1", "--to", "PatientName"], "is not KEYWORD=VALUE"),
         (["PatientID=1CT1", "--to", "PatientNmae=X"], "Did you mean"),
         (["PatientID=1CT1", "--to", "Rows=3"], "describes the pixels"),
         (["PatientID=1CT1", "--to", "PixelData=3"], "pixels stay as they are"),
         (["PatientID=1CT1", "--to", "TransferSyntaxUID=1.2"], "can't be corrected"),
         (["PatientID=1CT1", "--remove", "SOPInstanceUID"], "can't be removed"),
+        (["PatientID=1CT1", "--to", "PatientBirthDate=1970-01-01"], "DA takes a date as YYYYMMDD"),
+        (["PatientID=1CT1", "--to", "PatientSex=female"], "CS takes A-Z"),
+        (["PatientID=1CT1", "--to", "SliceThickness=thin"], "DS takes a decimal number"),
+        (["PatientID=1CT1", "--to", "OtherPatientIDsSequence=X"], "corrected one by one"),
+        (["PatientID=1CT1", "--to", "StudyInstanceUID=1.2.03"], "UI takes numbers"),
+        (["PatientID=1CT1", "--to", "SOPInstanceUID=abc"], "UI takes numbers"),
+        (["PatientID=1CT1", "--to", "PatientName=\udcfc"], "it is not text"),
+        (["PatientID=nobody", "--to", "PatientSex=female"], "CS takes A-Z"),
+        (["PatientID=1CT1", "--to", "PatientSex=F", "--remove", "PatientSex"], "both be removed"),
+        (["PatientID=1CT1", "--to", "PatientSex=F", "--to", "0010,0040=M"], "corrected twice"),
     ],
 )
 def test_what_can_t_be_asked_is_a_usage_error_and_nothing_is_corrected(
     cli: Cli, arguments: list[str], message: str
 ) -> None:
     cli("add", CT)
-    assert message in cli("correct", *arguments, code=2).err
+    result = cli("correct", *arguments, code=2)
+    assert message in result.err
+    assert result.err.count("\n") == 4  # the usage, and one error
     assert len(cli.json("log")["changes"]) == 2
 
 
@@ -224,3 +237,164 @@ def test_the_original_that_arrives_again_is_there_already(cli: Cli) -> None:
     assert (document["added"], document["already_there"], document["change"]) == (0, 1, None)
     cli("undo")
     assert cli.json("add", CT)["already_there"] == 1
+
+
+def test_where_nothing_matches_the_values_there_are_can_be_listed(cli: Cli) -> None:
+    cli("add", CT)
+    result = cli("correct", "PatientID=nobody", "--to", "PatientName=X", code=1)
+    assert result.err == (
+        "No instance matches: `fileset values PatientID` lists the values that there are.\n"
+    )
+    result = cli("correct", "InstitutionName=X", "--to", "PatientName=X", code=1)
+    assert "no directory record has InstitutionName" in result.err
+    assert "No instance matches.\n" in result.err
+
+
+def test_a_value_that_records_must_have_can_t_become_empty(cli: Cli) -> None:
+    cli("add", CT, MR)
+    result = cli("correct", "StudyID=1CT1", "--to", "PatientID=", code=1)
+    assert "not corrected: no PATIENT record can be made of it: the instance's" in result.err
+    assert "add_custom" not in result.err
+    document = cli.json("correct", "PatientID=1CT1", "--remove", "Modality", code=1)
+    assert "no SERIES record can be made of it" in document["results"][0]["reason"]
+
+
+def test_what_fails_alike_in_many_instances_is_told_once(cli: Cli, tmp_path: Path) -> None:
+    for number in range(1, 6):
+        ds = dcmread(CT)
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"1.2.{number}"
+        ds.save_as(tmp_path / str(number))
+        cli("add", tmp_path / str(number))
+    result = cli("correct", "PatientID=1CT1", "--to", "PatientID=", code=1)
+    assert result.err.startswith("1.2.1, 1.2.2, 1.2.3 and 2 more: not corrected: ")
+    assert result.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "value"),
+    [
+        ("StudyDescription=  Head  ", "Head"),  # LO
+        ("SliceThickness= 5 ", "5"),  # DS
+        ("PatientBirthDate=19700101 ", "19700101"),  # DA
+        ("PatientName= Roth^Anna", " Roth^Anna"),  # PN
+        ("PatientComments=  indented ", "  indented"),  # LT
+    ],
+)
+def test_blanks_around_a_value_are_kept_where_its_vr_gives_them_a_meaning(
+    cli: Cli, asked: str, value: str
+) -> None:
+    cli("add", CT)
+    (told,) = cli.json("correct", "PatientID=1CT1", "--to", asked)["elements"]
+    assert told["after"] == value
+
+
+def test_a_uid_is_replaced_everywhere_however_its_element_is_named(
+    cli: Cli, referring: str, tmp_path: Path
+) -> None:
+    cli("correct", f"SOPInstanceUID={referring}", "--to", "0008,0018= 1.2.3.4 ")
+    ct, mr = referred(cli, tmp_path)
+    (series,) = mr.ReferencedSeriesSequence
+    assert series.ReferencedInstanceSequence[0].ReferencedSOPInstanceUID == "1.2.3.4"
+    assert ct.file_meta.MediaStorageSOPInstanceUID == ct.SOPInstanceUID == "1.2.3.4"
+
+
+def test_replaced_uids_are_told(cli: Cli) -> None:
+    cli("add", CT)
+    arguments = ("correct", "PatientID=1CT1", "--to", "StudyInstanceUID=1.2.3.4")
+    study = str(dcmread(CT).StudyInstanceUID)
+    assert cli.json(*arguments, "--dry-run")["uids"] == {study: "1.2.3.4"}
+    assert "  1 UID replaced\n" in cli(*arguments).out
+
+
+def test_a_frame_of_reference_can_be_given_where_there_is_none_and_removed(
+    cli: Cli, tmp_path: Path
+) -> None:
+    ds = dcmread(CT)
+    del ds.FrameOfReferenceUID
+    ds.save_as(tmp_path / "none")
+    cli("add", tmp_path / "none")
+    cli("correct", "PatientID=1CT1", "--to", "FrameOfReferenceUID=1.2.3")
+    (told,) = cli.json("correct", "PatientID=1CT1", "--remove", "FrameOfReferenceUID")["elements"]
+    assert (told["path"], told["before"], told["after"]) == ("FrameOfReferenceUID", "1.2.3", None)
+
+
+def test_a_frame_of_reference_that_the_standard_registers_is_no_one_s_own(
+    cli: Cli, tmp_path: Path
+) -> None:
+    ds = dcmread(CT)
+    ds.FrameOfReferenceUID = "1.2.840.10008.1.4.1.1"  # the Talairach brain atlas
+    ds.save_as(tmp_path / "atlas")
+    cli("add", tmp_path / "atlas")
+    uids = cli.json("correct", "PatientID=1CT1", "--new-uids")["uids"]
+    assert ds.FrameOfReferenceUID not in uids
+    assert len(uids) == 3
+    cli("correct", "PatientID=1CT1", "--to", "FrameOfReferenceUID=1.2.3")
+
+
+def test_a_study_that_two_patients_would_have_is_reported_before_it_is_done(cli: Cli) -> None:
+    cli("add", CT, MR)
+    study = dcmread(MR).StudyInstanceUID
+    for dry_run in (["--dry-run"], []):
+        arguments = ("correct", "PatientID=1CT1", "--to", f"StudyInstanceUID={study}", *dry_run)
+        (error,) = cli.json(*arguments, code=1)["errors"]
+        assert "has the same Study Instance UID" in error
+    assert cli.json("status", code=1)["errors"] == [error]
+
+
+# --- tables --------------------------------------------------------------------------------------
+
+
+def test_a_line_that_matches_nothing_is_reported_and_the_others_are_done(
+    cli: Cli, tmp_path: Path
+) -> None:
+    table = tmp_path / "ids.csv"
+    table.write_text("PatientID,new PatientName\nnobody,A\n1CT1,B\n")
+    cli("add", CT)
+    result = cli("correct", "--csv", table, code=1)
+    assert f"{table}, line 2: no instance matches" in result.err
+    assert "1 instance corrected" in result.out
+
+
+def test_two_lines_for_one_instance_are_a_usage_error_that_names_both(
+    cli: Cli, tmp_path: Path
+) -> None:
+    table = tmp_path / "ids.csv"
+    table.write_text("PatientID,Modality,new PatientName\n1CT1,,A\n,CT,B\n")
+    cli("add", CT)
+    result = cli("correct", "--csv", table, code=2)
+    assert f"{table}, line 3: {table}, line 2 names the SOP Instance" in result.err
+
+
+def test_two_lines_with_different_uids_for_one_are_a_usage_error(cli: Cli, tmp_path: Path) -> None:
+    second = dcmread(CT)
+    second.SOPInstanceUID = second.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    second.save_as(tmp_path / "second")
+    cli("add", CT, tmp_path / "second")
+    table = tmp_path / "frames.csv"
+    table.write_text(
+        f"SOPInstanceUID,new FrameOfReferenceUID\n1.2.3,1.2.4\n{dcmread(CT).SOPInstanceUID},1.2.5\n"
+    )
+    result = cli("correct", "--csv", table, code=2)
+    assert f"can't become 1.2.5: by {table}, line 2 it becomes 1.2.4" in result.err
+
+
+def test_a_change_of_many_different_values_is_told_in_short_and_shown_in_full(
+    cli: Cli, tmp_path: Path
+) -> None:
+    lines = ["PatientID,new PatientID,new PatientName"]
+    for number in range(5):
+        ds = dcmread(CT)
+        ds.PatientID = f"P{number}"
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
+        ds.StudyInstanceUID, ds.SeriesInstanceUID = f"1.2.4.{number}", f"1.2.5.{number}"
+        ds.save_as(tmp_path / str(number))
+        cli("add", tmp_path / str(number))
+        lines.append(f"P{number},Q{number},Name^{number}")
+    table = tmp_path / "ids.csv"
+    table.write_text("\n".join(lines))
+    cli("correct", "--csv", table)
+    change = cli.json("log", "--limit", 1)["changes"][0]
+    assert change["summary"] == "PatientName, PatientID corrected in 5 instances"
+    assert change["summary"] in cli("undo").out
+    assert change["summary"] in cli("redo").out
+    assert "PatientID corrected from 'P4' to 'Q4' in 1 instance" in cli("show", change["id"]).out

@@ -48,6 +48,19 @@ def test_another_person_is_told_until_it_is_settled(
     cli("status", code=1)
 
 
+def test_the_exit_code_for_a_moment_tells_whether_a_mismatch_was_open_then(
+    cli: Cli, tmp_path: Path
+) -> None:
+    cli("add", file(tmp_path / "in", 1, **ANNA))
+    cli("tag", "one")
+    cli("add", file(tmp_path / "in", 2, **TWIN), code=1)
+    cli("tag", "two")
+    cli("settle", "PatientID=77")
+    cli("status", "--at", "one")
+    assert "Mismatch" in cli("status", "--at", "two", code=1).out
+    cli("status")
+
+
 def test_a_settlement_can_be_reverted_and_is_kept_with_the_state(cli: Cli, tmp_path: Path) -> None:
     cli("add", file(tmp_path / "in", 1, **ANNA))
     cli("add", file(tmp_path / "in", 2, **TWIN), code=1)

@@ -51,10 +51,12 @@ def test_a_dry_run_tells_the_same_and_does_nothing(cli: Cli) -> None:
 def test_what_cannot_be_undone_is_refused(cli: Cli) -> None:
     assert "nothing to undo" in cli("undo", code=3).err
     cli("add", CT)
-    assert "only 1 to undo" in cli("undo", 2, code=3).err
-    assert "only 1 to undo" in cli("undo", 2, "--dry-run", code=3).err
+    assert "only 1 change to undo" in cli("undo", 2, code=3).err
+    assert "only 1 change to undo" in cli("undo", 2, "--dry-run", code=3).err
     assert "nothing to redo" in cli("redo", code=3).err
-    cli("undo")
+    cli("add", MR)
+    assert "There are only 2 changes to undo." in cli("undo", 3, code=3).err
+    cli("undo", 2)
     cli("add", MR)
     assert "nothing to redo" in cli("redo", code=3).err
     for number in ("0", "-1", "many"):

@@ -1,0 +1,87 @@
+"""A table of corrections: what it may look like, and errors that say where it is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fileset.correcting.table import Row, read_table
+from ledger.errors import CorrectionError
+
+WANTED = Row("line 2", {"PatientID": "1CT1"}, {"PatientName": "Müller^Anna"})
+TEXT = "PatientID,new PatientName\n1CT1,Müller^Anna\n"
+
+
+def saved(tmp_path: Path, text: str | bytes) -> Path:
+    path = tmp_path / "ids.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT,
+        TEXT.encode("utf-8-sig"),
+        TEXT.replace("\n", "\r\n"),
+        TEXT.replace("\n", "\r"),
+        TEXT.rstrip("\n"),
+        TEXT + "\n\n , \n",
+        "PatientID , New  PatientName\n 1CT1 , Müller^Anna",
+        'PatientID,"new 0010,0010"\n"1CT1","Müller^Anna"\n',
+        "PatientID,new PatientName,,\n1CT1,Müller^Anna,,\n",
+        "PatientID,Modality,new PatientName,new PatientSex\n1CT1,,Müller^Anna,\n",
+    ],
+)
+def test_a_table_is_read_however_it_was_saved(tmp_path: Path, text: str | bytes) -> None:
+    (row,) = read_table(saved(tmp_path, text))
+    assert row.query == WANTED.query
+    assert list(row.values.values()) == ["Müller^Anna"]
+
+
+def test_blanks_in_quotes_stay(tmp_path: Path) -> None:
+    text = 'PatientID,new PatientComments\n1CT1,"  indented"\n'
+    (row,) = read_table(saved(tmp_path, text))
+    assert row.values == {"PatientComments": "  indented"}
+
+
+def test_a_row_knows_its_line(tmp_path: Path) -> None:
+    path = saved(tmp_path, 'PatientID,new PatientComments\n\n1,"a\nb"\n2,c\n')
+    assert [row.name for row in read_table(path)] == [f"{path}, line {n}" for n in (4, 5)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", ", line 1: name the columns here"),
+        ("PatientID\n1CT1\n", ", line 1: name the columns here"),
+        ("new PatientID\n1CT1\n", ", line 1: name the columns here"),
+        ("PatientID,new PatientName\n", ": there is nothing below the names of the columns"),
+        (TEXT.replace(",", ";"), ", line 1: the columns are separated by semicolons: save"),
+        (TEXT.replace(",", "\t"), ", line 1: the columns are separated by tabs: save"),
+        (TEXT.encode("latin-1"), ", line 2: not text in UTF-8: save the table as CSV in UTF-8"),
+        (TEXT.encode("utf-16"), ", line 1: not text in UTF-8"),
+        ("PatientNmae,new PatientName\n", ", line 1, column 'PatientNmae': There is no data elem"),
+        ("PatientID,new PatientNmae\n", ", line 1, column 'new PatientNmae': There is no data"),
+        ("PatientID,new Foo[0].Bar\n", "column 'new Foo[0].Bar': there is no data element"),
+        ("PatientID,PatientID,new PatientName\n", "column 'PatientID': it is there twice"),
+        ('PatientID,new PatientName,"new 0010,0010"\n', "it is the same as 'new PatientName'"),
+        (TEXT + "4MR1\n", ", line 3: 1 value for 2 columns"),
+        (TEXT + "4MR1,Roth,Anna\n", ", line 3: 3 values for 2 columns: put a value that has"),
+        (TEXT + ",Roth\n", ", line 3: give a value for PatientID"),
+        (TEXT + "4MR1,\n", ", line 3: give a value for new PatientName"),
+        (TEXT + '"4MR1,Roth\n', ", line 3: not a line of CSV: unexpected end of data: check"),
+        ("PatientID,new PatientName,\n1,A,B\n", ", line 2: there is a value in a column without"),
+        ("PatientID,new PatientBirthDate\n1CT1,1.1.1970\n", ", line 2: (0010,0030) Patient's Bi"),
+        ("PatientID,new Rows\n1CT1,3\n", ", line 2: (0028,0010) Rows can't be corrected"),
+    ],
+)
+def test_an_error_names_the_file_and_the_line(
+    tmp_path: Path, text: str | bytes, message: str
+) -> None:
+    path = saved(tmp_path, text)
+    with pytest.raises(CorrectionError) as caught:
+        read_table(path)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(str(path))
