@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from fileset.media.stream import write_image
+from projections.medium.images.fat import plan_usb
 from projections.medium.images.iso9660 import plan_iso
 from projections.medium.images.layout import Layout
+from projections.medium.images.mail import Message, plan_mail
 from projections.medium.images.tree import CivilTime, ImageFile, Volume
+from projections.medium.images.zip import plan_zip
 
 Tree = dict[str, bytes]
 """The content of files by path, the DICOMDIR first."""
@@ -21,8 +24,13 @@ Tree = dict[str, bytes]
 TIME: Final = CivilTime(2026, 2, 28, 23, 59, 58)
 VOLUME: Final = Volume("TEACHING_1", CivilTime(2025, 12, 31, 12, 30, 2), serial=0x1234ABCD)
 
+MESSAGE: Final = Message(VOLUME.created, "for Dr. Müller", "The images of Monday.")
+
 PLANS: Final[Mapping[str, Callable[[list[ImageFile]], Layout]]] = {
-    "iso": partial(plan_iso, volume=VOLUME)
+    "iso": partial(plan_iso, volume=VOLUME),
+    "usb": partial(plan_usb, volume=VOLUME),
+    "zip": partial(plan_zip, volume=VOLUME),
+    "eml": lambda files: plan_mail(plan_zip(files, VOLUME), MESSAGE),
 }
 """How the layout of each format is made."""
 
@@ -49,9 +57,13 @@ def content(size: int, seed: int) -> bytes:
 
 def image(kind: str, tree: Tree) -> bytes:
     """Return the image of a File-set."""
+    return written(plan(kind, tree), tree)
+
+
+def written(layout: Layout, tree: Tree) -> bytes:
+    """Return the image of a layout that is of `tree`."""
     output = io.BytesIO()
     paths = list(tree)
-    layout = plan(kind, tree)
     write_image(layout, lambda number: [tree[paths[number]]], output)
     return output.getvalue()
 

@@ -138,6 +138,12 @@ def refuse_large(files: Sequence[ImageFile], what: str) -> None:
         )
 
 
+def dos_time(time: CivilTime) -> tuple[int, int]:
+    """Return a time as MS-DOS has it, in steps of two seconds, and its date: for FAT and ZIP."""
+    year, month, day, hour, minute, second = time.within(1980, 2107)
+    return hour << 11 | minute << 5 | second // 2, (year - 1980) << 9 | month << 5 | day
+
+
 def _make_folders(root: ImageFolder, path: str) -> ImageFolder:
     folder = root
     names = path.split("/")
