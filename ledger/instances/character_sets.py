@@ -59,6 +59,18 @@ _PIECES: Final = re.compile(r"[^\\^=\t\n\f\r]+|[\\^=\t\n\f\r]+")
 _PARTS: Final = re.compile(rb"\x1b(\$?[()\-]?[A-Za-z])|([^\x1b\x80-\xff]+)|([\x80-\xff]+)|(\x1b)")
 
 
+def fault_of_charset(charset: str) -> str | None:
+    """Return why `charset` is no Specific Character Set (PS3.3 C.12.1.1.2), `None` if it is one."""
+    terms = [term.strip() for term in charset.split("\\")]
+    if unknown := [term for term in terms if term not in TERMS]:
+        return f"the Standard has no character set {unknown[0]!r}; that of UTF-8 is 'ISO_IR 192'"
+    if len(terms) > 1:
+        others = [term for term in terms if term and not term.startswith("ISO 2022")]
+        if others:
+            return f"{others[0]!r} can't be one of several: those begin with 'ISO 2022'"
+    return None
+
+
 def decoded(value: bytes, charset: str) -> str | None:
     """Return the text that `value` is in the Specific Character Set `charset`.
 

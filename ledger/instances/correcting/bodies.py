@@ -10,8 +10,9 @@ from typing import Any, Final, TypeAlias
 from pydicom.filereader import read_dataset
 
 from ledger.dicom_json import to_json
-from ledger.elements import Element, Elements, encode
+from ledger.elements import CHARSET_VRS, Element, Elements, encode, pad
 from ledger.errors import CorrectionError, ElementsError
+from ledger.instances.character_sets import decoded
 from ledger.instances.correcting.skimming import Found
 from ledger.instances.correcting.structure import DataSet
 from ledger.instances.datasets import swapped, to_elements
@@ -36,6 +37,8 @@ def body_of(tag: int, vr: str, value: bytes, charset: str) -> Body:
 
 
 def _made_body(tag: int, vr: str, value: bytes, charset: str) -> Body:
+    if vr in CHARSET_VRS and (text := decoded(value.rstrip(b"\0 "), charset)) is not None:
+        value, charset = pad(vr, text.encode()), "ISO_IR 192"  # JSON has text of this set
     return _body(encode([Element(tag, vr, value)]), tag, charset)
 
 

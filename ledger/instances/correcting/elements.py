@@ -143,13 +143,14 @@ def _vr_of_new(ds: DataSet, edit: Edit) -> str:
     tag = edit.path[-1]
     if tag >> 16 & 1 and tag & 0xFF00 and ds.creator_of(tag) is None:
         raise CorrectionError(
-            f"{describe_path(edit.path)} is a private element, and "
-            f"{describe_path((*ds.path, creator_tag(tag)))}, its Private Creator, is not there"
+            f"{describe_path(edit.path)} can't be added: it is a private element, and its Private "
+            f"Creator {describe_path((*ds.path, creator_tag(tag)))} is not there"
         )
     vr, known = edit.vr or ds.known_vr(tag), dictionary_vrs(tag)
     if vr is None:
         raise CorrectionError(
-            f"{describe_path(edit.path)} is not there and PS3.6 doesn't know it: tell its VR"
+            f"{describe_path(edit.path)} can't be added: PS3.6 doesn't list it, and so its VR is "
+            "unknown"
         )
     if vr.encode() not in KNOWN_VRS or (known and vr not in known):
         raise CorrectionError(f"{describe_path(edit.path)} can't have the VR {vr}")

@@ -10,10 +10,11 @@ from typing import Final
 
 from pydicom.datadict import dictionary_VM
 
-from ledger.elements import ASCII_VRS, CHARSET_VRS, TEXT_VRS, Element, pad
-from ledger.instances.character_sets import encoded
+from ledger.elements import ASCII_VRS, CHARSET_VRS, TEXT_VRS, Element, named_charset, pad
+from ledger.instances.character_sets import encoded, fault_of_charset
 from ledger.instances.correcting.edits import Removal, Value
 from ledger.instances.values import fault_of_value
+from ledger.tags import SPECIFIC_CHARACTER_SET
 
 _NUMBERS: Final = {
     "FD": "d", "FL": "f", "SL": "i", "SS": "h", "SV": "q", "UL": "I", "US": "H", "UV": "Q",
@@ -55,6 +56,8 @@ def encode_value(tag: int, vr: str, value: Value, charset: str) -> bytes:
         raise UnfitError(why)
     if parts is not None and (why := _fault_of_multiplicity(tag, parts)):
         raise UnfitError(why)
+    if tag == SPECIFIC_CHARACTER_SET and (why := fault_of_charset(named_charset(vr, raw))):
+        raise UnfitError(why)
     return raw
 
 
@@ -66,7 +69,7 @@ def _parts(vr: str, value: str | Sequence[str]) -> list[str]:
     if isinstance(value, str):
         return value.split("\\")
     if any("\\" in part for part in value):
-        raise UnfitError(f"a backslash is between the values of {vr}, and in none of them")
+        raise UnfitError(f"a value of {vr} can't contain a backslash: it separates values")
     return list(value)
 
 
@@ -111,8 +114,9 @@ def _number_encoder(vr: str) -> Callable[[str], bytes] | None:
             return struct.pack(f"<{code}", float(text) if code in "df" else int(text))
         except (ValueError, OverflowError, struct.error):
             size = 8 * struct.calcsize(code)
-            kind = "number" if code in "df" else "integer" if code.islower() else "natural number"
-            raise UnfitError(f"{vr} takes a {kind} of {size} bits") from None
+            integer = "an integer" if code.islower() else "an unsigned integer"
+            kind = "a number" if code in "df" else integer
+            raise UnfitError(f"{vr} takes {kind} of {size} bits") from None
 
     return encode
 
@@ -125,7 +129,7 @@ def _fault_of_multiplicity(tag: int, number: int) -> str | None:
     least, most, step = rule
     if least <= number and (most is None or number <= most) and (number - least) % step == 0:
         return None
-    return f"it takes {dictionary_VM(tag)} values, and here are {number}"
+    return f"it takes {dictionary_VM(tag)} values, not {number}"
 
 
 @lru_cache(maxsize=1024)

@@ -217,8 +217,8 @@ def test_changes_are_told_as_they_were_and_are() -> None:
         ("PatientBirthDate", "1970-01-01", "DA takes a date"),
         ("PatientID", "1\\2", "it has 2 values, and one may be"),
         ("Modality", "ct", "CS takes"),
-        ("AcquisitionMatrix", "1", "takes 4 values, and here are 1"),
-        ("AcquisitionMatrix", "1\\2\\3\\x", "US takes a natural number of 16 bits"),
+        ("AcquisitionMatrix", "1", "takes 4 values, not 1"),
+        ("AcquisitionMatrix", "1\\2\\3\\x", "US takes an unsigned integer of 16 bits"),
         ("ReferencedImageSequence", "x", "one by one"),
     ],
 )
@@ -243,9 +243,9 @@ def test_elements_that_are_not_there_are_refused() -> None:
 
 def test_a_private_element_needs_its_creator_and_a_vr() -> None:
     data = plain((0x00090010, "LO", b"ACME"))
-    with pytest.raises(CorrectionError, match="tell its VR"):
+    with pytest.raises(CorrectionError, match="its VR is unknown"):
         correct(data, [Edit((0x00091001,), "x")])
-    with pytest.raises(CorrectionError, match="its Private Creator, is not there"):
+    with pytest.raises(CorrectionError, match="its Private Creator \\(0009,0011\\) is not there"):
         correct(data, [Edit((0x00091101,), "x", vr="LO")])
     added = plain((0x00090010, "LO", b"ACME"), (0x00091001, "LO", b"x"))
     assert correct(data, [Edit((0x00091001,), "x", vr="LO")]) == added

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from corrections import NOTE, correct, edits, plain, read
 
 from ledger.elements import encode_element, encode_items
 from ledger.errors import CorrectionError
+from ledger.instances.character_sets import encoded
 from ledger.instances.correcting.correct import corrected
 from ledger.instances.correcting.edits import Edit, OriginalAttributes, path_of
 
@@ -108,3 +111,38 @@ def test_the_name_of_the_system_is_text_as_well() -> None:
     after = read(correct(plain((*NAME, b"DOE")), edits(PatientName="ROE"), note))
     assert after.SpecificCharacterSet == "ISO_IR 192"
     assert after.OriginalAttributesSequence[0].ModifyingSystem == "Praxis Müller"
+
+
+@pytest.mark.parametrize(
+    ("terms", "told"),
+    [
+        ("ISO_IR 999", "the Standard has no character set 'ISO_IR 999'"),
+        ("UTF-8", "CS takes"),
+        ("ISO_IR 192\\ISO 2022 IR 87", "'ISO_IR 192' can't be one of several"),
+        ("\\ISO_IR 100", "'ISO_IR 100' can't be one of several"),
+    ],
+)
+def test_what_is_no_character_set_is_refused(terms: str, told: str) -> None:
+    with pytest.raises(CorrectionError, match=re.escape(told)):
+        correct(plain((*NAME, b"DOE")), edits(SpecificCharacterSet=terms))
+
+
+@pytest.mark.parametrize("terms", ["", "ISO_IR 100", "\\ISO 2022 IR 87", "GB18030"])
+def test_a_character_set_is_taken(terms: str) -> None:
+    after = correct(
+        plain((*CHARSET, b"ISO_IR 192"), (*NAME, b"DOE")), edits(SpecificCharacterSet=terms)
+    )
+    assert read(after).PatientName == "DOE"
+
+
+@pytest.mark.parametrize(
+    ("terms", "value"),
+    [(b"\\ISO 2022 IR 87", "山田^太郎"), (b"GB18030 ", "王^小东"), (b"ISO_IR 13", "ﾔﾏﾀﾞ^ﾀﾛｳ")],
+)
+def test_values_in_any_character_set_are_told_as_text(terms: bytes, value: str) -> None:
+    before = encoded(value, terms.decode().strip())
+    assert before is not None
+    file = plain((*CHARSET, terms), (*NAME, before))
+    with corrected(file, edits(PatientName="DOE"), NOTE) as result:
+        (change,) = result.changes
+    assert change.before == {"vr": "PN", "Value": [{"Alphabetic": value}]}
