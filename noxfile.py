@@ -48,6 +48,13 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *session.posargs)
 
 
+@nox.session
+def pictures(session: nox.Session) -> None:
+    """Run the tests of pictures, with the extra that they need; without it they are skipped."""
+    session.install(".[dev,pictures]")
+    session.run("pytest", "tests/fileset/pictures", *session.posargs)
+
+
 @nox.session(python=False)
 def lint(session: nox.Session) -> None:
     """Check the style of the code, and its format."""

@@ -1,0 +1,7 @@
+"""Pictures of instances: a frame as people look at it. They need the extra `[pictures]`."""
+
+from __future__ import annotations
+
+from fileset.pictures.picture import PictureError, picture
+
+__all__ = ["PictureError", "picture"]

@@ -1,0 +1,223 @@
+"""A picture of one frame of an instance: from the stored values to what a viewer shows first.
+
+pydicom's decoders give the stored values. What is done with them is PS3.4 Section N.2: the modality
+transformation, the VOI transformation and the polarity, with the values that the instance itself
+has for these. No presentation state is applied, and no overlay.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from fileset.pictures.frames import described_frame, frame_count, frame_to_show
+from ledger.errors import LedgerError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+    from pydicom.dataset import Dataset
+
+_INSTALL: Final = (
+    "Pictures need the packages 'numpy' and 'Pillow': install them with "
+    "`pip install 'fileset-ledger[pictures]'`."
+)
+_MOST: Final = 1 << 28  # pixels of a frame: Rows and Columns are at most 65,535 each
+_GREY: Final = frozenset(("MONOCHROME1", "MONOCHROME2"))
+_PALETTE: Final = "PALETTE COLOR"
+
+
+class PictureError(LedgerError):
+    """An instance can't be shown; the message says why, without naming it."""
+
+
+def picture(source: bytes | Path, *, frame: int | None = None, longest: int | None = None) -> Image:
+    """Return a frame of the instance in the DICOM file `source` as an 8-bit grey or RGB image.
+
+    Parameters
+    ----------
+    source : bytes or Path
+        The file. Of one at a path only the header and the frame are read.
+    frame : int, optional
+        The number of the frame, from 0 on; by default the one that stands for the others.
+    longest : int, optional
+        The most pixels of either side; larger pictures are made smaller.
+
+    Raises
+    ------
+    PictureError
+        If the instance has no pixels, can't be decoded, or an extra is missing.
+    OSError
+        If the file can't be read.
+    """
+    _needed()
+    with _explained():
+        ds = _header(source)
+        if (why := _why_not(ds)) is not None:
+            raise PictureError(why)
+        count = frame_count(ds)
+        number = frame_to_show(ds) if frame is None else frame
+        if not 0 <= number < count:
+            raise PictureError(f"it has no frame {number}: it has {count}, counted from 0")
+        described = described_frame(ds, number)
+        return _sized(_shown(_values(source, ds, number), described), described, longest)
+
+
+def _needed() -> None:
+    try:
+        import numpy  # noqa: F401, ICN001 - whether it is there
+        import PIL.Image  # noqa: F401
+    except ImportError:
+        raise PictureError(_INSTALL) from None
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Have whatever goes wrong with the pixels of an instance be a `PictureError`."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (OSError, PictureError):
+        raise
+    except AttributeError as exc:
+        raise PictureError("it has no pixels") from exc
+    except RuntimeError as exc:  # pydicom lists the plug-ins that it tried, a line each
+        first, *rest = str(exc).split("\n")
+        missing = "".join(f"; {line.strip()}" for line in rest if "missing" in line)
+        raise PictureError(f"its pixels can't be decoded: {first.rstrip(':')}{missing}") from exc
+    except Exception as exc:
+        raise PictureError(f"its pixels can't be shown: {type(exc).__name__}: {exc}") from exc
+
+
+def _header(source: bytes | Path) -> Dataset:
+    from pydicom import dcmread
+
+    file = BytesIO(source) if isinstance(source, bytes) else source
+    return dcmread(file, stop_before_pixels=True)
+
+
+def _values(source: bytes | Path, ds: Dataset, number: int) -> NDArray[Any]:
+    """Return the stored values of a frame."""
+    from pydicom import dcmread
+    from pydicom.pixels.utils import pixel_array
+
+    file = BytesIO(source) if isinstance(source, bytes) else source
+    if ds.file_meta.TransferSyntaxUID.is_deflated:  # a frame of these can't be read on its own
+        return pixel_array(dcmread(file), index=number)
+    return pixel_array(file, index=number)
+
+
+def _why_not(ds: Dataset) -> str | None:
+    """Return why there is nothing to show, `None` if there is."""
+    rows, columns = ds.get("Rows"), ds.get("Columns")
+    if not rows or not columns:
+        return "it is not an image"
+    if rows * columns > _MOST:
+        return f"it has {rows:,} rows and {columns:,} columns: more than are shown"
+    return None
+
+
+# --- values to tones -----------------------------------------------------------------------------
+
+
+def _shown(values: NDArray[Any], ds: Dataset) -> Image:
+    """Return the picture that the stored `values` of a frame make, which `ds` describes."""
+    from PIL import Image
+    from pydicom.pixels.processing import apply_color_lut
+
+    meaning = str(ds.get("PhotometricInterpretation", "MONOCHROME2")).strip()
+    if values.ndim == 3:  # the third are samples
+        return Image.fromarray(_eight_bits(values, int(ds.get("BitsStored", 8))))
+    if meaning == _PALETTE:
+        return Image.fromarray(_eight_bits(apply_color_lut(values, ds), 16))
+    tones = _windowed(values, ds)
+    if meaning == "MONOCHROME1" or ds.get("PresentationLUTShape") == "INVERSE":
+        tones = 255 - tones
+    return Image.fromarray(tones)
+
+
+def _eight_bits(values: NDArray[Any], bits: int) -> NDArray[Any]:
+    import numpy as np
+
+    if values.dtype == np.uint8:
+        return values
+    return (values >> max(bits - 8, 0)).astype(np.uint8)
+
+
+def _windowed(values: NDArray[Any], ds: Dataset) -> NDArray[Any]:
+    """Return grey tones of 0 to 255 (PS3.3 Sections C.11.1 and C.11.2)."""
+    import numpy as np
+    from pydicom.pixels.processing import apply_modality_lut, apply_voi
+
+    modal = apply_modality_lut(values, ds)
+    luts = ds.get("VOILUTSequence")
+    if luts and luts[0].get("LUTData") is not None and luts[0].get("LUTDescriptor") is not None:
+        bits = int(luts[0].LUTDescriptor[2])
+        return _scaled(apply_voi(modal.astype(np.int64), ds), 0, (1 << bits) - 1)
+    centre, width = (_first(ds.get(keyword)) for keyword in ("WindowCenter", "WindowWidth"))
+    if centre is not None and width:
+        return _in_window(modal, centre, width, str(ds.get("VOILUTFunction") or "LINEAR"))
+    seen = (
+        modal[values != padding] if (padding := ds.get("PixelPaddingValue")) is not None else modal
+    )
+    if not seen.size:
+        seen = modal
+    return _scaled(modal, float(seen.min()), float(seen.max()))
+
+
+def _in_window(values: NDArray[Any], centre: float, width: float, function: str) -> NDArray[Any]:
+    """Return tones by a window (PS3.3 Section C.11.2.1)."""
+    import numpy as np
+
+    exact = values.astype(np.float64)
+    if function == "SIGMOID":
+        return (255 / (1 + np.exp(-4 * (exact - centre) / width)) + 0.5).astype(np.uint8)
+    if function != "LINEAR_EXACT":
+        centre, width = centre - 0.5, width - 1
+    if width <= 0:
+        return np.where(exact > centre, 255, 0).astype(np.uint8)
+    return _scaled(exact, centre - width / 2, centre + width / 2)
+
+
+def _scaled(values: NDArray[Any], least: float, most: float) -> NDArray[Any]:
+    import numpy as np
+
+    if most <= least:
+        return np.full(values.shape, 0 if least <= 0 else 255, np.uint8)
+    tones = (values.astype(np.float64) - least) * (255 / (most - least))
+    return (np.clip(tones, 0, 255) + 0.5).astype(np.uint8)
+
+
+def _first(value: Any) -> float | None:
+    """Return the first one of the values of an element, `None` without one."""
+    if isinstance(value, str) or not hasattr(value, "__getitem__"):
+        return None if value in (None, "") else float(value)
+    return float(value[0]) if len(value) else None
+
+
+# --- size ----------------------------------------------------------------------------------------
+
+
+def _sized(shown: Image, ds: Dataset, longest: int | None) -> Image:
+    """Return the picture with square pixels, and no side longer than wanted."""
+    down, across = _pixel_sides(ds)
+    width, height = shown.width * max(across / down, 1), shown.height * max(down / across, 1)
+    factor = min(1.0, longest / max(width, height)) if longest else 1.0
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    return shown if size == shown.size else shown.resize(size)
+
+
+def _pixel_sides(ds: Dataset) -> tuple[float, float]:
+    """Return how high a pixel is and how wide, in the same unit whatever that is."""
+    for keyword in ("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing"):
+        value = ds.get(keyword)
+        if value is not None and not isinstance(value, str) and len(value) == 2:
+            down, across = float(value[0]), float(value[1])
+            if down > 0 and across > 0 and 0.1 < down / across < 10:  # else a mistake
+                return down, across
+    return 1.0, 1.0
