@@ -47,7 +47,7 @@ from projections.state.state import FileSetState
 
 SHAPE: Final[Shape] = {
     "corrected": "how many instances",
-    "unchanged": "how many have these values already",
+    "unchanged": "how many already had these values",
     "failed": "how many can't be corrected, and are as they were",
     "elements": CORRECTED,
     "uids": "the UIDs that were replaced wherever they occurred: {old: new}",

@@ -159,7 +159,7 @@ class _Reader:
         for key in self.table.keys() - _TYPES.keys():
             self.refuse(key, f"unknown key: a rule can have {', '.join(_TYPES)}")
         if not self.table.keys() - {"match"}:
-            self.refuse("rule", f"it changes nothing: add at least one of {', '.join(_CHANGING)}")
+            self.refuse("", f"it changes nothing: add at least one of {', '.join(_CHANGING)}")
         match = self.paths("match", self._get("match", {}))
         prefix, issuer = self._get("prefix", ""), self._get("issuer", "")
         edits = list(self.edits("set", self._get("set", {})))
@@ -178,8 +178,9 @@ class _Reader:
         )
 
     def refuse(self, key: str, why: object) -> NoReturn:
-        """Raise the error that a key is wrong."""
-        raise CorrectionError(f"{self.path}, rule {self.number}, {key}: {why}")
+        """Raise the error that a key is wrong, or the rule as a whole."""
+        where = f"rule {self.number}, {key}" if key else f"rule {self.number}"
+        raise CorrectionError(f"{self.path}, {where}: {why}")
 
     def _get(self, key: str, default: Any) -> Any:
         value, kind = self.table.get(key, default), _TYPES[key]

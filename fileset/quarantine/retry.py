@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from attrs import evolve
@@ -14,6 +15,7 @@ from fileset.adding.report import AddReport
 from fileset.quarantine.quarantine import Quarantine, Quarantined
 from fileset.repository.repository import Repository
 from ledger.errors import InstanceError
+from ledger.events import ElementCorrected
 
 
 def retry(
@@ -31,11 +33,12 @@ def retry(
     Return the account of each, in their order.
     """
     report = AddReport()
+    elements: Counter[ElementCorrected] = Counter()
     done: list[Quarantined] = []
     with repository.change(reason or "quarantine: retry"):
         adder = Adder(repository, coerce=coerce)
         for entry in entries:
-            result = _retry(adder, quarantine, entry, complete=complete)
+            result = _retry(adder, quarantine, entry, elements, complete=complete)
             report.results.append(result)
             if result.outcome in {Outcome.ADDED, Outcome.ALREADY_THERE}:
                 done.append(entry)
@@ -50,14 +53,25 @@ def retry(
                 )
     for entry in done:
         quarantine.drop(entry)
+    report.elements = tuple(elements.items())
     return report
 
 
-def _retry(adder: Adder, quarantine: Quarantine, entry: Quarantined, *, complete: bool) -> Result:
+def _retry(
+    adder: Adder,
+    quarantine: Quarantine,
+    entry: Quarantined,
+    elements: Counter[ElementCorrected],
+    *,
+    complete: bool,
+) -> Result:
+    """Try to add `entry`; count what was coerced in `elements`."""
     try:
         candidate = read_path(quarantine.bytes_of(entry), complete=complete)
     except InstanceError as exc:
         return Result(entry.source, Outcome.of(exc), reason=exc.reason)
     candidate = evolve(candidate, name=entry.source, source=entry.source)
-    (result,) = adder.add([candidate])
+    report = adder.add([candidate])
+    elements.update(dict(report.elements))
+    (result,) = report
     return result

@@ -11,7 +11,7 @@ from attrs import asdict, evolve
 
 from fileset.adding.outcome import Outcome
 from fileset.adding.report import AddReport
-from fileset.cli.coercing import COERCE, read_coercer
+from fileset.cli.coercing import COERCE, COERCED, coerced_document, coerced_lines, read_coercer
 from fileset.cli.command import command, pass_session
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.screen.output import Answer, Line, Span, columns
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         "reason, at, tries, digest, size, sop_instance_uid, recorded}]; the UID is that under "
         "which a file is withheld, or null",
         "done": "the ids of those that were added or dropped",
+        **COERCED,
         "change": "the id of the change, or null if nothing was recorded",
     },
     changes=True,
@@ -131,18 +132,24 @@ def _retried(
     change = None
     if repository.state.position > before:
         change = next(iter(repository.journal.changes(after=before))).id
-    answer = _quarantine_answer(kept, done, change, "added from")
+    answer = _quarantine_answer(kept, done, change, "added from", report)
     answer.status = OK if len(done) == len(chosen) else INCOMPLETE
     return answer
 
 
 def _quarantine_answer(
-    kept: Quarantine, done: list[Quarantined], change: str | None, what: str
+    kept: Quarantine,
+    done: list[Quarantined],
+    change: str | None,
+    what: str,
+    report: AddReport | None = None,
 ) -> Answer:
+    report = report or AddReport()
     left = [evolve(entry, reason=in_commands(entry.reason)) for entry in kept]
     lines: list[Line] = []
     if done:
         lines.append(f"{count(len(done), 'file')} {what} the quarantine.")
+    lines += coerced_lines(report)
     rows: list[tuple[str | Span, ...]] = [
         (
             Span(entry.id, "command"),
@@ -155,6 +162,11 @@ def _quarantine_answer(
     ]
     lines += columns(rows) if rows else ["Nothing is in the quarantine."]
     return Answer(
-        {"quarantined": [asdict(e) for e in left], "done": [e.id for e in done], "change": change},
+        {
+            "quarantined": [asdict(e) for e in left],
+            "done": [e.id for e in done],
+            **coerced_document(report),
+            "change": change,
+        },
         lines,
     )

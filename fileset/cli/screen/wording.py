@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import PurePath
 from typing import Final
+
+from attrs import evolve
 
 from fileset.cli.screen.naming import Names
 from fileset.cli.screen.text import in_commands, instant
@@ -99,7 +102,7 @@ class _Summary:
         self._wording = wording
         self._imported: FileSetImported | None = None
         self._other: list[str] = []
-        self._corrected: list[InstancesCorrected] = []
+        self._corrected: dict[tuple[str, ...], list[InstancesCorrected]] = {}
         self._counts: Counter[type[Event]] = Counter()
         self._whose: dict[type[Event], dict[str, None]] = {}
 
@@ -119,7 +122,7 @@ class _Summary:
         elif isinstance(event, InstanceCorrected):
             pass  # what was corrected in all of them, an event of its own tells
         elif isinstance(event, InstancesCorrected):
-            self._corrected.append(event)
+            self._corrected.setdefault(tuple(event.in_words()), []).append(event)
         elif isinstance(event, InstanceRejected | ConflictNoted):
             self._count(type(event), PurePath(event.source).name if event.source else None)
         elif isinstance(event, FileSetImported):
@@ -153,12 +156,14 @@ class _Summary:
     def _corrections(self) -> Iterator[str]:
         """Yield what was corrected; where that differs much, only in which elements."""
         if len(self._corrected) <= _FEW:
-            yield from (event.summary(self._wording) for event in self._corrected)
+            for first, *others in self._corrected.values():
+                alike = chain(first.instances, *(event.instances for event in others))
+                yield evolve(first, instances=tuple(alike)).summary(self._wording)
             return
         instances: set[Handle] = set()
         uids: set[str] = set()
         paths: dict[str, None] = {}
-        for event in self._corrected:
+        for event in chain.from_iterable(self._corrected.values()):
             instances.update(event.instances)
             paths.update((element.path, None) for element in event.elements)
             uids.update(old for old, _ in event.uids)

@@ -93,7 +93,7 @@ class Correcting:
     are not among the former values in Original Attributes: there they would sign other elements.
 
     A value that the character set lacks switches it to ISO_IR 192. All other text that the set
-    applies to is then encoded anew.
+    applies to is then re-encoded.
 
     Raises `CorrectionError` where what is asked can't be, whatever the instance.
     """

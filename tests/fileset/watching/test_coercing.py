@@ -75,7 +75,7 @@ def test_what_can_t_be_coerced_goes_into_the_quarantine_at_once_and_the_others_a
     assert adds_up(status)
     outcome, reason = home.quarantined()["bad"]
     assert outcome == "not coerced"
-    assert "no line of ids.csv is for it" in reason
+    assert "no line of ids.csv matches it" in reason
     (rejected,) = home.events(InstanceRejected)
     assert rejected.source.endswith("bad")
 
@@ -85,7 +85,9 @@ def test_the_quarantine_tries_it_again_with_better_rules(home: House, rules: Pat
     home.drain(coerce=rules)
     (home.path / "ids.csv").write_text("PatientID,new PatientID\n9CT9,4712\n")
     cli = Cli(home.repository)
-    cli("quarantine", "retry", "--all", "--coerce", rules)
+    done = cli.json("quarantine", "retry", "--all", "--coerce", rules)
+    assert done["coerced"] == 1
+    assert [element["after"] for element in done["elements"]] == ["4712"]
     assert home.quarantined() == {}
     assert "4712" in cli("values", "PatientID").out
     assert home.drain(coerce=rules)["ingested"] == 0

@@ -200,7 +200,7 @@ def test_what_has_the_values_already_is_added_as_it_is(cli: Cli, tmp_path: Path)
         ("rule = 3", "contains no rules"),
         ("[[rule]", "is not a TOML file"),
         ("[[rules]]\n", "unknown key 'rules'"),
-        ("[[rule]]\nmatch = {PatientID = 'X'}\n", "rule 1, rule: it changes nothing"),
+        ("[[rule]]\nmatch = {PatientID = 'X'}\n", "rule 1: it changes nothing"),
         ("[[rule]]\nsets = {}\n", "rule 1, sets: unknown key"),
         ("[[rule]]\nset = {PatientNmae = 'X'}\n", "rule 1, set.PatientNmae: There is no data"),
         ("[[rule]]\nset = {PatientBirthDate = 'X'}\n", "rule 1, set.PatientBirthDate:"),
