@@ -53,7 +53,7 @@ def pictures(session: nox.Session) -> None:
     """Run the tests of pictures, with the extra that they need; without it they are skipped."""
     session.install(".[dev,pictures]")
     session.run("python", "-c", "import numpy, PIL")  # else all would be skipped
-    session.run("pytest", "tests/fileset/pictures", *session.posargs)
+    session.run("pytest", "tests/fileset/pictures", "tests/fileset/media/pdi", *session.posargs)
 
 
 @nox.session(python=False)

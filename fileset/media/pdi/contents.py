@@ -1,0 +1,118 @@
+"""What the pages tell of a File-set: patients, studies and series, with their values as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from attrs import define, field
+
+from ledger.elements import character_set, find
+from ledger.events import Record
+from ledger.tags import PATIENT_BIRTH_DATE, PATIENT_ID, PATIENT_NAME, PATIENT_SEX
+from projections.dicomdir.text import readable
+from projections.past.diff import above
+from projections.state.nodes import Branch, Leaf
+
+_STUDY_DATE: Final = 0x00080020
+_ACCESSION_NUMBER: Final = 0x00080050
+_MODALITY: Final = 0x00080060
+_STUDY_DESCRIPTION: Final = 0x00081030
+_SERIES_DESCRIPTION: Final = 0x0008103E
+_SERIES_NUMBER: Final = 0x00200011
+
+
+@define
+class Series:
+    """A series and its instances, in the order of the DICOMDIR."""
+
+    modality: str
+    number: str
+    description: str
+    leaves: list[Leaf] = field(factory=list)
+
+    @property
+    def middle(self) -> Leaf:
+        """The instance that stands for the others: the middle one."""
+        return self.leaves[len(self.leaves) // 2]
+
+
+@define
+class Study:
+    """A study and its series; the date is as DICOM writes it, YYYYMMDD."""
+
+    date: str
+    description: str
+    accession: str
+    series: list[Series] = field(factory=list)
+
+
+@define
+class Patient:
+    """A patient and the studies; `name` is as DICOM writes it, with carets."""
+
+    name: str
+    id: str
+    birth_date: str
+    sex: str
+    studies: list[Study] = field(factory=list)
+
+
+@define
+class Contents:
+    """All that is on a medium; `others` are the instances that belong to no series."""
+
+    patients: list[Patient] = field(factory=list)
+    others: list[Leaf] = field(factory=list)
+
+
+def contents_of(leaves: Iterable[Leaf]) -> Contents:
+    """Return what `leaves`, in the order of their DICOMDIR, are of."""
+    contents = Contents()
+    patients: dict[Branch, Patient] = {}
+    studies: dict[Branch, Study] = {}
+    all_series: dict[Branch, Series] = {}
+    for leaf in leaves:
+        levels = above(leaf.home)
+        if [level.record.type for level in levels[:3]] != ["PATIENT", "STUDY", "SERIES"]:
+            contents.others.append(leaf)
+            continue
+        patient, study, series = levels[:3]
+        if patient not in patients:
+            patients[patient] = _patient(patient.record)
+            contents.patients.append(patients[patient])
+        if study not in studies:
+            studies[study] = _study(study.record)
+            patients[patient].studies.append(studies[study])
+        if series not in all_series:
+            all_series[series] = _series(series.record)
+            studies[study].series.append(all_series[series])
+        all_series[series].leaves.append(leaf)
+    return contents
+
+
+def _patient(record: Record) -> Patient:
+    return Patient(
+        _text(record, PATIENT_NAME),
+        _text(record, PATIENT_ID),
+        _text(record, PATIENT_BIRTH_DATE),
+        _text(record, PATIENT_SEX),
+    )
+
+
+def _study(record: Record) -> Study:
+    return Study(
+        _text(record, _STUDY_DATE),
+        _text(record, _STUDY_DESCRIPTION),
+        _text(record, _ACCESSION_NUMBER),
+    )
+
+
+def _series(record: Record) -> Series:
+    return Series(
+        _text(record, _MODALITY), _text(record, _SERIES_NUMBER), _text(record, _SERIES_DESCRIPTION)
+    )
+
+
+def _text(record: Record, tag: int) -> str:
+    return readable(find(record.elements, tag), character_set(record.elements)).strip()

@@ -1,0 +1,43 @@
+"""Previews are JPEG pictures, or the reason why there is none."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from pydicom.data import get_testdata_file
+
+from fileset.media.pdi.previews import previews
+from ledger.errors import ContentMissingError
+from projections.state.nodes import Leaf
+
+LEAF = cast(Leaf, None)
+
+
+def preview_of(name: str) -> bytes | str:
+    return previews(lambda _: Path(str(get_testdata_file(name))))(LEAF)
+
+
+def test_an_image_has_a_preview_that_is_not_large() -> None:
+    pytest.importorskip("numpy", reason="needs the extra [pictures]: nox --session pictures")
+    images: Any = pytest.importorskip("PIL.Image")
+    for name in ("CT_small.dcm", "examples_rgb_color.dcm"):
+        found = preview_of(name)
+        assert isinstance(found, bytes)
+        with images.open(BytesIO(found)) as shown:
+            assert shown.format == "JPEG"
+            assert max(shown.size) <= 512
+
+
+def test_what_is_no_image_has_the_reason() -> None:
+    pytest.importorskip("numpy", reason="needs the extra [pictures]: nox --session pictures")
+    assert preview_of("reportsi.dcm") == "it is not an image"
+
+
+def test_one_that_can_t_be_read_stops_no_page() -> None:
+    def gone(_: Leaf) -> bytes:
+        raise ContentMissingError("gone")
+
+    assert previews(gone)(LEAF) == "it can't be read"
