@@ -13,7 +13,7 @@ from fileset.media.pdi.previews import previews
 from ledger.errors import ContentMissingError
 from projections.state.nodes import Leaf
 
-LEAF = cast(Leaf, None)
+LEAF = cast("Leaf", None)
 
 
 def preview_of(name: str) -> bytes | str:
