@@ -438,7 +438,7 @@ class FileSet:
     def correct(  # noqa: PLR0913 - all but the first two are named
         self,
         instances: FileInstance | Iterable[FileInstance],
-        values: Mapping[str, Any],
+        values: Mapping[str, Any] = MappingProxyType({}),
         *,
         reason: str | None = None,
         coerce: bool = False,
@@ -464,7 +464,7 @@ class FileSet:
         coerce
             The values are one's own rather than right (COERCE in place of CORRECT).
         new_uids
-            Replace the UIDs of the instances by new ones.
+            Replace the UIDs of the instances by new ones; then `values` need not be given.
         original_attributes
             Add an item to Original Attributes Sequence (PS3.3 Section C.12.1.1.9) that says what
             was there before. `None` adds one unless the Patient ID is corrected: the medium of one
@@ -483,6 +483,8 @@ class FileSet:
         NoSuchInstanceError
             If one is not part of the File-set (ValueError).
         """
+        if not values and not new_uids:
+            raise ValueError("Say what is to be corrected: values, or new_uids=True")
         from fileset.correcting.correct import Corrector
         from fileset.correcting.correction import Correction
         from fileset.correcting.wanted import corrections_of
@@ -502,6 +504,40 @@ class FileSet:
             leaves = [self.state.leaf(handle) for handle in self._handles_of(given)]
             wanted = corrections_of(corrector, self.state, leaves, values, how, new_uids=new_uids)
             return corrector.correct(wanted, reason=reason, progress=progress, dry_run=dry_run)
+
+    def move(
+        self, instances: FileInstance | Iterable[FileInstance], patient_id: str, **options: Any
+    ) -> CorrectionReport:
+        """Give instances that are filed under the wrong patient to another one of the File-set.
+
+        They get the Patient ID and all else by which the File-set knows that patient: name, birth
+        date, sex, issuer of the ID; what it doesn't know is emptied. `options` and what is returned
+        are those of `correct`. NoSuchInstanceError (ValueError) if there is no such patient.
+        """
+        from fileset.correcting.persons import values_of_patient
+
+        with self._writable().exclusively():
+            self.refresh()
+            return self.correct(instances, values_of_patient(self.state, patient_id), **options)
+
+    def merge(self, patient_id: str, into: str, **options: Any) -> CorrectionReport:
+        """Make all instances of a patient those of another one, who is the same person.
+
+        As `move`, but what the File-set doesn't know of the patient `into` stays as it is in them.
+        NoSuchInstanceError (ValueError) if the File-set lacks one of the two.
+        """
+        from fileset.correcting.persons import values_of_patient
+
+        if patient_id.strip() == into.strip():
+            raise ValueError(f"'{into}' is the same patient: name two")
+        with self._writable().exclusively():
+            self.refresh()
+            values = values_of_patient(self.state, into, is_same=True)
+            if not (found := self.find(PatientID=patient_id)):
+                raise NoSuchInstanceError(
+                    f"The File-set has no patient with the ID '{patient_id}'."
+                )
+            return self.correct(found, values, **options)
 
     # --- removing --------------------------------------------------------------------------------
 

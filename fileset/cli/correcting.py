@@ -254,19 +254,23 @@ def to_patient(
     query: tuple[str, ...],
     into: str,
     *,
+    is_same: bool = False,
     original_attributes: str | None,
     drop_signatures: bool,
     dry_run: bool,
     full: bool,
     reason: str | None,
 ) -> Answer:
-    """Correct instances to those of the patient `into`, or tell what that would do."""
+    """Correct instances to those of the patient `into`, or tell what that would do.
+
+    See `values_of_patient` for `is_same`.
+    """
     keyword, equals, patient_id = into.partition("=")
     if keyword != "PatientID" or not equals or not patient_id.strip():
         raise click.UsageError("Name the patient they belong to: PatientID=VALUE.")
     how = Correction(original_attributes=KEPT[original_attributes], drop_signatures=drop_signatures)
     with held(session) as fs:
-        values = values_of_patient(fs.state, patient_id)
+        values = values_of_patient(fs.state, patient_id, is_same=is_same)
         wanted_by = parse_query(query)
         search = Search(load=False)
         instances = search.find(fs, wanted_by)

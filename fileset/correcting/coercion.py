@@ -18,6 +18,7 @@ from fileset.correcting.correction import (
     corrected_event,
     moment_of,
     notes_on,
+    ranked,
     read_corrected,
     refuse_taken,
 )
@@ -138,7 +139,8 @@ class Coercion:
         handle: Handle,
     ) -> InstanceCorrected:
         self._account.add(handle, made, CorrectionReason.COERCE)
-        return corrected_event(self._repository.state, new, content, handle, candidate.source)
+        state = self._repository.state
+        return ranked(state, corrected_event(state, new, content, handle, candidate.source))
 
     def complete(self) -> tuple[tuple[ElementCorrected, int], ...]:
         """Record what was coerced alike in which instances; return what in how many."""

@@ -24,6 +24,7 @@ from fileset.correcting.correction import (
     corrected_event,
     moment_of,
     notes_on,
+    ranked,
     read_corrected,
     refuse_taken,
 )
@@ -222,7 +223,7 @@ class Corrector:
             )
         if secured is not None:
             self._emit(secured)
-        handle = self._emit(event)
+        handle = self._emit(ranked(self._repository.state, event))
         done.add(leaf.handle, made, correction.reason)
         return CorrectionResult(
             leaf.handle, leaf.uid, CorrectionOutcome.CORRECTED, handle, notes=tuple(notes_on(made))

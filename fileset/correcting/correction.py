@@ -200,6 +200,12 @@ def corrected_event(
     return InstanceCorrected(**{**values, "source": source}, replaces=replaced, stead=stead)
 
 
+def ranked(state: FileSetState, event: InstanceCorrected) -> InstanceCorrected:
+    """Return an event that is to be recorded next with the rank that its instance gets by then."""
+    rank = state.hierarchy.rank_for(state.position + 1, event.replaces, event.under)
+    return evolve(event, rank=rank) if rank else event
+
+
 # --- the account ---------------------------------------------------------------------------------
 
 

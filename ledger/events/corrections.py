@@ -91,10 +91,11 @@ class InstancesCorrected(Event):
 class InstanceCorrected(InstanceAdded):
     """A SOP Instance takes the place of the one that it `replaces`, which it corrects.
 
-    It has its rank, and `content` of its own. `stead` is the position that introduced what stands
-    where it, or the first record that it brings, is to stand among its siblings, 0 if it comes last
-    there: it is told here since what was corrected may be erased. All else is as for an
-    instance that was added.
+    It has `content` of its own. `stead` is the position that introduced what stands where it, or
+    the first record that it brings, is to stand among its siblings, 0 if it comes last there.
+    `rank` is its rank where that isn't 0, else it has that of the one replaced: where it joins
+    those of another patient, study or series, it comes after them. Both are told here since what
+    was corrected may be erased. All else is as for an instance that was added.
     """
 
     TYPE = "instance-corrected"
@@ -107,6 +108,7 @@ class InstanceCorrected(InstanceAdded):
 
     replaces: Handle = 0
     stead: int = 0
+    rank: int = 0
 
     def handles(self) -> Collection[Handle]:
         return (self.replaces,)

@@ -163,7 +163,7 @@ def _correcting(event: InstanceAdded) -> dict[str, Any]:
     """Return what the payload of an instance that corrects another one has besides."""
     if type(event) is not InstanceCorrected:
         return {}
-    found = {"replaces": event.replaces, "stead": event.stead}
+    found = {"replaces": event.replaces, "stead": event.stead, "rank": event.rank}
     return {key: position for key, position in found.items() if position != 0}
 
 

@@ -172,15 +172,22 @@ def _instance_corrected(state: FileSetState, event: InstanceCorrected, change: s
     standing = state.live.get(event.sop_instance_uid)
     if standing is not None and standing.handle != replaced:
         raise MisfitError("another instance of the File-set has that SOP Instance UID")
+    if event.rank > handle:
+        raise MisfitError("an instance can't rank by what comes later")
     leaf = state.hierarchy.introduce(handle, event)
     state.hierarchy.take_stead(handle, event.stead, leaf.home)
-    _take_place(state, handle, replaced, change)
+    _take_place(state, handle, replaced, change, event.rank)
 
 
-def _take_place(state: FileSetState, handle: Handle, replaced: Handle, change: str) -> None:
-    """Have an instance be part of the File-set in place of the one that it corrects."""
+def _take_place(
+    state: FileSetState, handle: Handle, replaced: Handle, change: str, rank: int = 0
+) -> None:
+    """Have an instance be part of the File-set in place of the one that it corrects.
+
+    It has the rank of that one unless `rank` is given.
+    """
     state.hierarchy.succeed(handle, replaced)
-    rank = state.rank(replaced)
+    rank = rank or state.rank(replaced)
     _change_rank(state, replaced, 0, change)
     _change_rank(state, handle, rank, change)
 

@@ -44,6 +44,14 @@ def _below(home: Branch, position: int, records: Iterable[Record]) -> list[Branc
     return new
 
 
+def _upwards(branch: Branch) -> Iterator[Branch]:
+    """Yield `branch` and the records above it."""
+    node: Branch | None = branch
+    while node is not None and node.home is not None:
+        yield node
+        node = node.home
+
+
 def leaf_of(handle: Handle, event: InstanceAdded, home: Branch) -> Leaf:
     """Return the leaf of an instance that an event adds below `home`, outside the tree."""
     record = event.record
@@ -206,6 +214,23 @@ class Hierarchy:
                 return home.steads.get(order, order)
             handle = self.replaced.get(handle, 0)
         return 0
+
+    def rank_for(self, handle: Handle, replaced: Handle, under: RecordRef | None) -> int:
+        """Return the rank of the instance `handle`, a correction that comes below a record.
+
+        It is 0 for that of the one `replaced`. Where it joins others below a record it comes after
+        them, and does not say what is in that record; unless it says that of one that it stays
+        under, where others would say it then.
+        """
+        leaf = self.leaves[replaced]
+        own, there = list(_upwards(leaf.home)), list(_upwards(self._standing(under)))
+        staying = [branch.variants for branch in there if branch in own and branch.variants]
+        if any(branch.is_live for branch in there if branch not in own) and not any(
+            variants.first is leaf for variants in staying
+        ):
+            return handle
+        # Told once more: what told it may be erased.
+        return leaf.rank if leaf.rank in self.versions(replaced)[1:] else 0
 
     def succeed(self, handle: Handle, replaced: Handle) -> None:
         """Know that an instance, outside the tree yet, corrects the one `replaced`."""

@@ -61,7 +61,7 @@ def mismatch(state: FileSetState, patient_id: str) -> Mismatch | None:
     """Return the persons of `patient_id` if they are several, settled or not."""
     named = state.hierarchy.named.get((_PATIENT, patient_id.strip()), ())
     branches = tuple(sorted(named, key=lambda branch: branch.place))
-    said = {person for branch in branches for person in _said(branch)}
+    said = {person for branch in branches for person in said_of(branch)}
     persons = tuple(sorted(said, key=_text))
     if not _disputed(persons):
         return None
@@ -85,7 +85,7 @@ def other_person(state: FileSetState, said: Record) -> Record | None:
     others = (
         person
         for branch in branches
-        for person in _said(branch)
+        for person in said_of(branch)
         if differences(said, person) and not differences(standing, person)
     )
     found = min(others, key=_text, default=None)
@@ -113,7 +113,8 @@ def _of(state: FileSetState, said: Record) -> list[Branch]:
     return sorted(named, key=lambda branch: branch.place)
 
 
-def _said(branch: Branch) -> Iterable[Record]:
+def said_of(branch: Branch) -> Iterable[Record]:
+    """Return what live instances say of a PATIENT record, each once and in an order of its own."""
     if not branch.live:
         return ()
     if branch.variants is None:

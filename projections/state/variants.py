@@ -58,10 +58,16 @@ class Variants:
     @property
     def standing(self) -> Record | None:
         """What the earliest live instance says, `None` if there is none."""
+        first = self.first
+        return None if first is None else self.said_by(first)
+
+    @property
+    def first(self) -> Ranked | None:
+        """The earliest live instance, `None` if there is none."""
         if self._first is None:
             live = (leaf for leaf in self._leaves() if leaf.rank)
             self._first = min(live, key=lambda leaf: leaf.rank, default=None)
-        return None if self._first is None else self.said_by(self._first)
+        return self._first
 
     def said(self) -> Iterable[Record]:
         """Return what live instances say, each once."""

@@ -380,7 +380,30 @@ class Model:
                 self.steads[*above, handle] = self.steads.get((*above, other), other)
                 break
             before = self.entries[before].replaces
-        self.now.ranks[handle] = self.now.ranks.pop(replaced)
+        first = self.joins(entry, replaced)
+        rank = self.now.ranks.pop(replaced)
+        self.now.ranks[handle] = handle if first else rank
+
+    def joins(self, entry: Entry, replaced: int) -> bool:
+        """Whether an instance comes to others, and does not say what is in a record above both.
+
+        It is where it says otherwise than others that it has the say, whoever is live.
+        """
+        before, ranks = self.entries[replaced], self.now.ranks
+        above = {entry.where[:depth] for depth in range(1, len(entry.where))}
+        own = {before.where[:depth] for depth in range(1, len(before.where))}
+        for prefix in above & own:
+            below = [each for each in self.entries.values() if each.where[: len(prefix)] == prefix]
+            said = {each.said[len(prefix) - 1] for each in below if each is not entry}
+            first = min((h for h in ranks if self.entries[h] in below), key=ranks.__getitem__)
+            if len(said) > 1 and first == replaced:
+                return False
+        there = {
+            self.entries[h].where[:depth]
+            for h in self.live() - {replaced}
+            for depth in range(1, len(self.entries[h].where))
+        }
+        return bool((above - own) & there)
 
 
 def things(wanted: Wanted) -> dict[Thing, Any]:
@@ -633,7 +656,8 @@ def corrected(state: FileSetState, spec_: Spec, replaced: int) -> InstanceCorrec
     event = added(state, spec_)
     values = {each.name: getattr(event, each.name) for each in fields(InstanceAdded)}
     stead = state.hierarchy.stead(replaced, event.under)
-    return InstanceCorrected(**values, replaces=replaced, stead=stead)
+    rank = state.hierarchy.rank_for(state.position + 1, replaced, event.under)
+    return InstanceCorrected(**values, replaces=replaced, stead=stead, rank=rank)
 
 
 # --- looking at states ---------------------------------------------------------------------------

@@ -31,8 +31,11 @@ def merge(session: Session, /, query: str, into: str, **options: Any) -> Answer:
     """Stage a move of all instances of a patient to another patient.
 
     They get that patient's ID and other values from the File-set: name, birth date, sex, issuer of
-    the ID. `fileset correct` explains what a correction is.
+    the ID. What it doesn't know of that patient they keep, since both are one person.
+    `fileset correct` explains what a correction is.
     """
     if not query.removeprefix("PatientID=").strip() or not query.startswith("PatientID="):
         raise click.UsageError("Name the patient whose instances change: PatientID=VALUE.")
-    return to_patient(session, (query,), into, **options)
+    if query.partition("=")[2].strip() == into.partition("=")[2].strip():
+        raise click.UsageError("Both are the same patient: name two.")
+    return to_patient(session, (query,), into, is_same=True, **options)

@@ -34,6 +34,6 @@ def move(session: Session, /, query: tuple[str, ...], into: str, **options: Any)
 
     As in `fileset move StudyInstanceUID=1.2.3 --to PatientID=4711`, for a study that is filed under
     the wrong patient. They get the other patient's values from the File-set, as with
-    `fileset merge`.
+    `fileset merge`; a name, a birth date or a sex that it doesn't know is emptied.
     """
     return to_patient(session, query, into, **options)

@@ -122,7 +122,7 @@ CT = InstanceAdded(
     file_id="PT000000/ST000000/SE000000/IM000000",
     differing=(Variant(RecordRef(3, 0), STUDY),),
 )
-CORRECTED = InstanceCorrected(**attrs.asdict(CT, recurse=False), replaces=3, stead=2)
+CORRECTED = InstanceCorrected(**attrs.asdict(CT, recurse=False), replaces=3, stead=2, rank=5)
 GOLDEN_EVENTS: list[Event] = [
     FileSetCreated("1.2.3", "MY_SET"),
     FileSetImported(
