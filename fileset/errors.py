@@ -69,3 +69,7 @@ class NoSuchKeywordError(LedgerError, ValueError):
 
 class InvalidUIDError(LedgerError, AssertionError, ValueError):
     """A UID does not conform to PS3.5 Section 9; pydicom raises AssertionError here."""
+
+
+class NoSuchProfileError(LedgerError, ValueError):
+    """No application profile is called so, or media of it are not made."""

@@ -300,6 +300,26 @@ class FileSet:
 
         self._set("descriptor_character_set", checked_text("descriptor character set", val))
 
+    @property
+    def profile(self) -> str | None:
+        """The identifier of the application profile (PS3.11), or `None`.
+
+        Setting one gives directory records the keys that it asks for: the instances are read for
+        them, and a warning names those that can't be. ValueError for a name that is none.
+        """
+        return self.state.identity.profile
+
+    @profile.setter
+    def profile(self, val: str | None) -> None:
+        from fileset.profiles.names import profile_named
+        from fileset.profiles.recording import set_profile, warn_unread
+        from fileset.repository.identity import checked_text
+
+        name = checked_text("application profile", val)
+        if name is not None:
+            profile_named(name, to_set=True)
+        warn_unread(set_profile(self._writable(), name).unread)
+
     def _set(self, name: str, value: Any) -> None:
         self._writable().set_identity(name, value)
 

@@ -17,6 +17,7 @@ from fileset.adding.faults import Fault, faults_of
 from fileset.adding.offer import Offered
 from fileset.adding.outcome import Outcome, Result
 from fileset.adding.report import AddReport
+from fileset.profiles.recording import ProfileRecorder
 from fileset.python_gc import gc_seldom
 from fileset.repository.contents import Contents, take_in
 from fileset.repository.repository import Repository
@@ -80,6 +81,7 @@ class Adder:
         self._reject_mismatched = reject_mismatched
         self._coerce = coerce
         self._contents = Contents(repository)
+        self._profile: ProfileRecorder | None = None
 
     @property
     def state(self) -> FileSetState:
@@ -142,7 +144,12 @@ class Adder:
     ) -> AddReport:
         later = self._repository.is_changing  # then others may follow before anything names it
         with self._repository.change(reason):  # what the batch knows is gone before it is appended
-            return self._add_to_vault(offered, placement, progress, stop, later=later)
+            self._profile = ProfileRecorder(self._repository)
+            report = self._add_to_vault(offered, placement, progress, stop, later=later)
+            if self._profile.is_needed:
+                added = (result.handle for result in report if result.outcome is Outcome.ADDED)
+                self._profile.complete(handle for handle in added if handle is not None)
+            return report
 
     def _add_to_vault(
         self,
@@ -275,7 +282,8 @@ class Adder:
         faults = (*faults, *_namesakes(state, handle))
         differing = self._note_mismatches(handle, taken, other)
         notes = [
-            stored, *(coerced.notes if coerced else ()), *differing, *(fault for fault, _ in faults)
+            stored, *(coerced.notes if coerced else ()), *differing,
+            *(fault for fault, _ in faults), self._record_elements(handle, taken),
         ]  # fmt: skip
         note = "; ".join(filter(None, notes)) or None
         return Result(
@@ -288,6 +296,17 @@ class Adder:
             faulty=any(is_error for _, is_error in faults),
             coerced=True if coerced else None,
         )
+
+    def _record_elements(self, handle: Handle, candidate: Candidate) -> str | None:
+        """Record what the File-set's profile asks of an instance; return what doesn't fit it."""
+        if self._profile is None or not self._profile.is_needed:
+            return None
+        types = tuple(record.type for record in candidate.records)
+        try:
+            with candidate.read() as source:
+                return self._profile.take_bytes(handle, source, types)
+        except InstanceError:
+            return None  # it changed since it was read: what was stored is read instead
 
     def _secure(
         self, leaf: Leaf, candidate: Candidate, batch: Batch, *, copies: bool

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from fileset.errors import NoSuchProfileError
 from ledger.instances.values import fault_of_uid
 from projections.dicomdir.definitions import FileSetIdentity
 from projections.dicomdir.form_checks import identity_faults
@@ -19,6 +20,7 @@ FIELDS: Final = {
     "uid": "uid",
     "descriptor": "descriptor_file_id",
     "charset": "descriptor_character_set",
+    "profile": "profile",
 }
 """The names that a user types, and those of the identity's fields."""
 
@@ -87,11 +89,24 @@ def check_charset(text: str) -> str | None:
     return text
 
 
+def check_profile(text: str) -> str | None:
+    """Return the identifier of an application profile, `None` for no value."""
+    from fileset.profiles.names import profile_named  # noqa: PLC0415 - others need no profiles
+
+    if not text:
+        return None
+    try:
+        return profile_named(text, to_set=True).identifier
+    except NoSuchProfileError as exc:
+        raise click.UsageError(str(exc)) from exc
+
+
 _CHECKS: Final[dict[str, Callable[[str], Any]]] = {
     "id": check_id,
     "uid": check_uid,
     "descriptor": check_descriptor,
     "charset": check_charset,
+    "profile": check_profile,
 }
 
 

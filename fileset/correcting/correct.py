@@ -30,6 +30,7 @@ from fileset.correcting.correction import (
 )
 from fileset.correcting.merging import merged
 from fileset.correcting.words import text_of_body
+from fileset.profiles.recording import ProfileRecorder
 from fileset.python_gc import gc_seldom
 from fileset.repository.contents import Contents, take_in
 from fileset.repository.repository import Repository
@@ -161,23 +162,18 @@ class Corrector:
         self._foreseen = [] if dry_run else None
         self._making = Making(moment_of(repository))
         done = Account()
-        with (
-            suppress(_ForeseenError),
-            repository.change(reason) as change,
-            repository.vault.batch() as batch,
-            gc_seldom(),
-        ):
-            for leaf in sorted(wanted, key=place_of):
-                result = self._correct_one(leaf, wanted[leaf], batch, done)
-                if result.outcome is CorrectionOutcome.UNCHANGED and wanted[leaf].is_of_references:
-                    continue
-                results.append(result)
-                if progress is not None:
-                    progress(result)
-            for event in done.events():
-                self._emit(event)
-            if dry_run:
-                raise _ForeseenError
+        with suppress(_ForeseenError), repository.change(reason) as change, gc_seldom():
+            with repository.vault.batch() as batch:
+                for result in self._corrected(wanted, batch, done):
+                    results.append(result)
+                    if progress is not None:
+                        progress(result)
+                for event in done.events():
+                    self._emit(event)
+                if dry_run:
+                    raise _ForeseenError
+            made = (each.corrected for each in results)
+            ProfileRecorder(repository).complete(handle for handle in made if handle is not None)
         return CorrectionReport(
             tuple(results),
             done.elements(),
@@ -186,6 +182,15 @@ class Corrector:
             tuple(self._foreseen or ()),
             done.uids(),
         )
+
+    def _corrected(
+        self, wanted: Mapping[Leaf, Correction], batch: Batch, done: Account
+    ) -> Iterator[CorrectionResult]:
+        for leaf in sorted(wanted, key=place_of):
+            result = self._correct_one(leaf, wanted[leaf], batch, done)
+            is_changed = result.outcome is not CorrectionOutcome.UNCHANGED
+            if is_changed or not wanted[leaf].is_of_references:
+                yield result
 
     def _emit(self, event: Event) -> Handle:
         if self._foreseen is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Final
 
 from attrs import define, field
@@ -23,6 +23,7 @@ from ledger.events import (
     InstanceAdded,
     InstanceCorrected,
     InstanceRejected,
+    RecordElementsRecorded,
     RecordsKept,
     StrangerKept,
     WriteCompleted,
@@ -39,10 +40,14 @@ _OFFERED: Final = (ConflictNoted, ArrivalWithheld)
 
 @define
 class Traces:
-    """What in the journal concerns the instances `gone`, and the records that `left` tells of."""
+    """What in the journal concerns the instances `gone`, and the records that `left` tells of.
+
+    `known` are all instances that there are, with these.
+    """
 
     gone: set[Handle]
     left: RecordsLeft
+    known: Container[Handle]
     positions: set[int] = field(factory=set)
     adopted: set[Handle] = field(factory=set)
     sources: set[str] = field(factory=set)
@@ -75,7 +80,11 @@ class Traces:
                     if isinstance(event, _OFFERED) and event.source is not None:
                         self.sources.add(event.source)
             case _:
-                self._take_written(event)
+                self._take_other(position, event)
+
+    def _tells_of_others(self, event: RecordElementsRecorded) -> bool:
+        """Whether what was recorded is also that of an instance which stays."""
+        return any(each in self.known and each not in self.gone for each in event.handles())
 
     def _take_added(self, position: int, event: InstanceAdded) -> None:
         self.positions.add(position)
@@ -87,8 +96,10 @@ class Traces:
             self.adopted.add(position)
             self.media[self._root] = None
 
-    def _take_written(self, event: Event) -> None:
+    def _take_other(self, position: int, event: Event) -> None:
         match event:
+            case RecordElementsRecorded() if not self._tells_of_others(event):
+                self.positions.add(position)
             case FileSetImported(root=root):
                 self._root = root
             case WriteStarted():
@@ -109,7 +120,7 @@ def find_traces(
     mentions: Mentions,
 ) -> Traces:
     """Return what concerns the instances `gone`, or tells of the person in `mentions`."""
-    found = Traces(gone, left)
+    found = Traces(gone, left, state.hierarchy.leaves)
     for recorded in repository.journal.read():
         found.take(recorded)
     for export in found.exports:

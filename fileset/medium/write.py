@@ -38,6 +38,7 @@ from fileset.medium.keep import keep_dropped, keep_medium, record_unread, refuse
 from fileset.medium.materializer import Materializer
 from fileset.medium.paths import lexists
 from fileset.medium.repair import Repairer, clear_leftovers
+from fileset.profiles.recording import ProfileRecorder, warn_unread
 from fileset.progress import Progress
 from fileset.repository.repository import Repository
 from ledger.digest import Digest, digest_of
@@ -243,6 +244,7 @@ class Writer:
                         return WriteResult(os.fspath(damage.root), damage=damage)
                 self.clear_leftovers()
             with repository.change(reason):
+                warn_unread(ProfileRecorder(repository).complete())
                 state, leaving = self._leave_medium(root) if new_medium else (None, None)
                 state = state or repository.refresh()
                 plan = self._plan(state, root, layout, implicit_vr=implicit_vr, repair=repair)

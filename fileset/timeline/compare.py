@@ -13,12 +13,16 @@ from fileset.errors import RefusedError
 from fileset.repository.repository import Repository
 from ledger.journal.protocol import decoded
 from projections.dicomdir.definitions import DICOMDIR
+from projections.medium.directory import as_written
 from projections.past.diff import Side
 from projections.past.effects import Effects, effects_of
 
 
-def sides(repository: Repository, *positions: int | None) -> list[Side]:
+def sides(repository: Repository, *positions: int | None, with_medium: bool = False) -> list[Side]:
     """Return the File-set as of each of `positions`; `None` stands for now.
+
+    For a comparison `with_medium`, records are as their DICOMDIR has them: an application profile
+    adds keys to them.
 
     It goes back from now, by what happened since: that costs what the changes in between cost.
     Only where instances say different things of one record, whose values stand depends on which
@@ -31,6 +35,8 @@ def sides(repository: Repository, *positions: int | None) -> list[Side]:
     for position in wanted:
         if not 1 <= position <= last:
             raise ValueError(f"The journal has the positions 1 to {last}, not {position}")
+    if with_medium:
+        return [Side.of(as_written(repository.at(position))) for position in wanted]
     if state.hierarchy.varied:
         return [Side.of(repository.at(position)) for position in wanted]
     found = {last: Side.of(state)}

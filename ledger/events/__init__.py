@@ -57,6 +57,7 @@ from ledger.events.identity import (
     FileSetIDChanged,
     FileSetUIDChanged,
     IdentityChanged,
+    ProfileChanged,
 )
 from ledger.events.instances import (
     ContentRecorded,
@@ -87,6 +88,7 @@ from ledger.events.notes import (
     RecordMended,
     StrangerKept,
 )
+from ledger.events.record_elements import RecordElementsRecorded
 
 __all__ = [
     "EVENT_TYPES",
@@ -131,7 +133,9 @@ __all__ = [
     "PayloadErased",
     "Placement",
     "PositionTagged",
+    "ProfileChanged",
     "Record",
+    "RecordElementsRecorded",
     "RecordMended",
     "RecordRef",
     "RecordsKept",

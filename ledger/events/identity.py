@@ -76,6 +76,18 @@ class DescriptorCharacterSetChanged(IdentityChanged):
     previous: str | None
 
 
+@frozen
+class ProfileChanged(IdentityChanged):
+    """The application profile of the File-set (PS3.11) was set, by its identifier."""
+
+    TYPE = "profile-changed"
+    FIELD = "profile"
+    NAME = "Application profile"
+
+    value: str | None
+    previous: str | None
+
+
 IDENTITY_EVENTS: Final[dict[str, type[IdentityChanged]]] = {
     cls.FIELD: cls
     for cls in (
@@ -83,6 +95,7 @@ IDENTITY_EVENTS: Final[dict[str, type[IdentityChanged]]] = {
         FileSetUIDChanged,
         DescriptorFileIDChanged,
         DescriptorCharacterSetChanged,
+        ProfileChanged,
     )
 }
 """The class that sets each field."""

@@ -17,8 +17,9 @@ from attrs import evolve
 
 from ledger.elements import Element, pad
 from ledger.instances.instance import Instance
-from ledger.instances.make_records import is_usable, record_types
+from ledger.instances.make_records import record_types
 from ledger.instances.record_keys import KEYS, RECORD_KEYS, Key, Need
+from ledger.instances.record_values import is_usable
 from ledger.tags import SPECIFIC_CHARACTER_SET
 
 UNKNOWN: Final = "UNKNOWN"

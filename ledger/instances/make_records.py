@@ -1,29 +1,12 @@
-"""Making directory records from an instance, as PS3.3 Section F.5 lists their keys.
-
-A record holds the bytes that the instance has, without the padding, whether or not they are text in
-its Specific Character Set: nothing is decoded and encoded again, which can change it. Only a value
-of another VR, or a number that is not simply one, takes a pydicom dataset, to tell whether a record
-can hold it.
-"""
+"""Making directory records from an instance, as PS3.3 Section F.5 lists their keys."""
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from ledger.elements import (
-    CHARSET_VRS,
-    TEXT_VRS,
-    Element,
-    encode,
-    find,
-    format_tag,
-    iterate,
-    iterate_items,
-)
+from ledger.elements import CHARSET_VRS, Element, encode, find, format_tag, iterate, iterate_items
 from ledger.errors import ElementsError, RecordError
 from ledger.events import Record
 from ledger.instances.instance import Instance
@@ -40,6 +23,7 @@ from ledger.instances.record_keys import (
     Key,
     Need,
 )
+from ledger.instances.record_values import invalid, put, value_of
 from ledger.instances.sop_classes import LEAF_TYPES, SINGLE_LEVEL_TYPES
 from ledger.tags import MANAGED, SPECIFIC_CHARACTER_SET
 
@@ -51,7 +35,6 @@ __all__ = [
     "WANTED",
     "build_records",
     "default_recorder",
-    "is_usable",
     "leaf_type",
     "record_types",
 ]
@@ -61,10 +44,6 @@ Recorder: TypeAlias = "Callable[[Dataset], Dataset]"
 
 RECORD_TYPES: Final = tuple(RECORD_KEYS)
 """The standard record types: pydicom's in the order of its `DIRECTORY_RECORDERS`, then others."""
-
-_TEXTS: Final = TEXT_VRS | {"UN"}
-_INTEGERS: Final = re.compile(rb" *[-+]?[0-9]+ *").fullmatch
-_NUMBER_SIZES: Final = {"UL": 4, "US": 2, "UV": 8}
 
 
 def record_types(instance: Instance) -> tuple[str, ...]:
@@ -138,7 +117,7 @@ def default_recorder(record_type: str) -> Recorder:
                     continue
                 if not _multiplicity(ds, key):
                     raise ValueError(_empty(key))
-            _put(record, ds, key)
+            put(record, ds, key)
         return record
 
     recorder.__name__ = recorder.__qualname__ = record_type.lower().replace(" ", "_")
@@ -146,70 +125,12 @@ def default_recorder(record_type: str) -> Recorder:
     return recorder
 
 
-def is_usable(key: Key, element: Element, charset: Element | None) -> bool:
-    """Return whether a record can hold as `key` what the instance's `element` holds.
-
-    A sequence, which can be large, is not looked into.
-    """
-    try:
-        _value(key, element, charset)
-    except (ValueError, ElementsError):
-        return False
-    return True
-
-
-def _value(key: Key, element: Element, charset: Element | None) -> bytes:
-    """Return the value that a record holds as `key`, of the instance's `element`.
-
-    ValueError or `ElementsError` if it is no value for that.
-    """
-    held = _as_it_is(key.vr, element)
-    if held is not None:
-        return held
-    from pydicom.dataset import Dataset  # noqa: PLC0415  # slow to import, seldom needed
-
-    from ledger.instances.datasets import to_dataset, to_elements  # noqa: PLC0415
-
-    record = Dataset()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        _put(record, to_dataset(encode([e for e in (charset, element) if e])), key)
-        found = find(to_elements(record), key.tag)
-    if found is None or (key.vr in TEXT_VRS and element.vr in _TEXTS):
-        return element.value.rstrip(b"\0 ")
-    return found.value
-
-
-def _as_it_is(vr: str, element: Element) -> bytes | None:
-    """Return the bytes of `element` as a value of `vr`, `None` if they may be none."""
-    _, found_vr, raw = element
-    if found_vr == vr == "SQ":
-        return raw
-    if len(raw) > 0xFFFE:
-        return None
-    if size := _NUMBER_SIZES.get(vr):
-        return None if found_vr not in {vr, "UN"} or len(raw) % size else raw
-    if vr not in TEXT_VRS or found_vr not in _TEXTS:
-        return None
-    value = raw.rstrip(b"\0 ")
-    return None if vr == "IS" and value and not _INTEGERS(value) else value
-
-
 def _multiplicity(ds: Dataset, key: Key) -> int:
     """Return how many values `ds` has for `key`; ValueError if they can't be read."""
     try:
         return ds[key.keyword].VM
     except Exception as exc:
-        raise ValueError(_invalid(key, exc)) from exc
-
-
-def _put(record: Dataset, ds: Dataset, key: Key) -> None:
-    """Set what `ds` has for `key` in `record`; ValueError if it is no value for it."""
-    try:
-        setattr(record, key.keyword, ds.get(key.keyword, [] if key.vr == "SQ" else None))
-    except Exception as exc:
-        # pydicom may stumble over a malformed value with any exception.
-        raise ValueError(_invalid(key, exc)) from exc
+        raise ValueError(invalid(key, exc)) from exc
 
 
 class _Builder:
@@ -264,7 +185,7 @@ class _Builder:
             made = {e.tag: e for e in iterate(to_elements(record, without=MANAGED))}
             for tag in made.keys() & KEYS.keys() & self._header.keys() if same_charset else ():
                 if record[tag].value == ds[tag].value:
-                    value = _value(KEYS[tag], self._header[tag], self._charset)
+                    value = value_of(KEYS[tag], self._header[tag], self._charset)
                     made[tag] = Element(tag, KEYS[tag].vr, value)
             return Record(record_type, encode(made.values()))
         except (ElementsError, ValueError) as exc:
@@ -325,7 +246,7 @@ def _record(
             made.append(Element(key.tag, key.vr, b""))
             continue
         try:
-            value = _value(key, element, charset)
+            value = value_of(key, element, charset)
         except (ValueError, ElementsError) as exc:
             raise _unusable(record_type, exc) from exc
         if not value and need is not Need.TYPE_2 and key.vr != "SQ":
@@ -362,10 +283,6 @@ def _missing(key: Key) -> str:
 
 def _empty(key: Key) -> str:
     return f"The instance's {format_tag(key.tag)} '{key.name}' element cannot be empty"
-
-
-def _invalid(key: Key, why: Exception) -> str:
-    return f"The instance's {format_tag(key.tag)} '{key.name}' element has an invalid value: {why}"
 
 
 def _unusable(record_type: str, why: object) -> RecordError:

@@ -41,7 +41,8 @@ class FileSetIdentity:
     """What a DICOMDIR says of the File-set as a whole (PS3.3 Table F.3-2).
 
     `uid` is the DICOMDIR's own SOP Instance UID, `""` if it has none. `descriptor_file_id` holds
-    the components of a File ID. `elements` keeps what else stands at the top level.
+    the components of a File ID. `elements` keeps what else stands at the top level. `profile` is
+    the application profile (PS3.11) by which records have additional keys; no DICOMDIR names it.
     """
 
     uid: str
@@ -50,6 +51,7 @@ class FileSetIdentity:
     descriptor_character_set: str | None = None
     elements: Elements = EMPTY
     file_meta: Elements = EMPTY
+    profile: str | None = None
 
 
 class Reference(NamedTuple):

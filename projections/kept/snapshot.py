@@ -26,6 +26,7 @@ from projections.medium.pending import staged
 from projections.state.deferred import Deferred
 from projections.state.hierarchy import Hierarchy
 from projections.state.nodes import Branch
+from projections.state.recorded import RecordedElements
 from projections.state.state import FileSetState, Ghost, Writing, Written
 from projections.state.tally import Tally
 from projections.state.undo import (
@@ -130,6 +131,7 @@ def _plain(
         "redo": [_undoable_row(entry) for entry in state.history.redo],
         "tags": dict(state.tags),
         "settled": [[ref.position, ref.index, upto] for ref, upto in state.settled.items()],
+        "recorded": state.recorded.rows(),
         "ghosts": [[handle, g.rank, g.on_medium] for handle, g in state.ghosts.items()],
         "erasing": state.erasing,
         "erasures": state.erasures,
@@ -167,6 +169,7 @@ def _from_plain(document: dict[str, Any], columns: dict[str, Column]) -> FileSet
     state.history.redo = [_undoable(row) for row in document["redo"]]
     state.tags = document["tags"]
     state.settled = {RecordRef(*ref): position for *ref, position in document["settled"]}
+    state.recorded = RecordedElements.of_rows(document["recorded"])
     state.ghosts = {handle: Ghost(*standing) for handle, *standing in document["ghosts"]}
     state.erasing = document["erasing"]
     state.erasures = document["erasures"]

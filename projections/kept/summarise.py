@@ -30,6 +30,7 @@ def summarise(state: FileSetState, layout: str | None = None) -> Summary:
         late=late(state),
         mismatches=tuple(map(mismatch_summary, mismatches(state))),
         errors=tuple(each.sentence for each in namesakes(state) if each.is_error),
+        misfits=state.misfits(),
     )
 
 

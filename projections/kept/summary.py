@@ -15,7 +15,7 @@ from projections.kept.plain import identity_of, plain
 from projections.medium.staged import LateAdditions, Staged
 from projections.state.version import fold_version
 
-VERSION: Final = 6
+VERSION: Final = 7
 """Raise it when the same state gives another summary: older ones are then void."""
 
 _NO_VALUE: Final = "(no value available)"
@@ -39,7 +39,8 @@ class Summary:
     changes there are to undo and redo. `erased` instances were part of it by then and were erased
     since. `late` are the additions to studies that are on the medium already. `mismatches` are the
     Patient IDs of several persons that nobody has settled; `errors` tell of patients, studies and
-    series that have several records.
+    series that have several records. `misfits` give what does not fit the application profile, in
+    words, and of how many instances.
     """
 
     position: int
@@ -56,6 +57,7 @@ class Summary:
     late: LateAdditions = _NONE_LATE
     mismatches: tuple[MismatchSummary, ...] = ()
     errors: tuple[str, ...] = ()
+    misfits: tuple[tuple[str, int], ...] = ()
 
     def lines(self) -> list[str]:
         """Return the text that pydicom prints of a File-set, line by line."""
@@ -70,6 +72,8 @@ class Summary:
             f"  Descriptor file ID: {descriptor or _NO_VALUE}",
             f"  Descriptor file character set: {now.descriptor_character_set or _NO_VALUE}",
         ]
+        if now.profile is not None:  # which pydicom does not know
+            lines.append(f"  Application profile: {now.profile}")
         if staged := self.staged.summary():
             lines.append(f"  Changes staged for write(): {staged}")
         if self.outline:
@@ -103,6 +107,7 @@ def load(data: bytes, chain_hash: str) -> Summary | None:
             late=LateAdditions(*summary.late),
             mismatches=tuple(MismatchSummary(**row) for row in kept["summary"]["mismatches"]),
             errors=tuple(summary.errors),
+            misfits=tuple((words, number) for words, number in summary.misfits),
         )
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         return None

@@ -27,7 +27,8 @@ class Pending:
     DICOMDIR there was mended on adoption, and is still the old one. `records`: those on the medium
     whose values there are not those of now, since they come from instances that are gone.
     `corrections`: instances on the medium that were corrected, or whose correction was undone,
-    each with what replaces it; they are no additions and removals.
+    each with what replaces it; they are no additions and removals. `elements`: whether more was
+    recorded since of what the application profile adds to records.
     """
 
     creation: bool
@@ -38,6 +39,7 @@ class Pending:
     mends: bool = False
     records: tuple[Branch, ...] = ()
     corrections: tuple[tuple[Leaf, Leaf], ...] = ()
+    elements: bool = False
 
     def __bool__(self) -> bool:
         """Whether anything is staged."""
@@ -47,7 +49,7 @@ class Pending:
         """Return how much is staged."""
         return Staged(
             creation=self.creation,
-            metadata=bool(self.metadata),
+            metadata=bool(self.metadata) or self.elements,
             additions=len(self.additions),
             removals=len(self.removals),
             moves=len(self.moves),
@@ -65,7 +67,7 @@ def staged(state: FileSetState, layout: str = "pydicom") -> Staged:
     """Return how much is staged, as `pending(...).counted()`, at the cost of what has changed."""
     return Staged(
         creation=_is_creation(state),
-        metadata=bool(changed_metadata(state)),
+        metadata=bool(changed_metadata(state)) or _has_elements(state),
         additions=len(state.additions) - len(state.corrections),
         removals=len(state.removals) - len(state.corrections),
         moves=sum(_moves_below(state, layout)),
@@ -83,6 +85,13 @@ def _has_mends(state: FileSetState) -> bool:
     return state.written is not None and state.written.mends > 0
 
 
+def _has_elements(state: FileSetState) -> bool:
+    written = state.written
+    if written is None or state.identity.profile is None:
+        return False
+    return state.recorded.position > written.position
+
+
 def pending(state: FileSetState, layout: str = "pydicom") -> Pending:
     """Return what is staged in `state` for a write in `layout`."""
     replaced = set(state.corrections.values())
@@ -97,6 +106,7 @@ def pending(state: FileSetState, layout: str = "pydicom") -> Pending:
         mends=_has_mends(state),
         records=changed_records(state),
         corrections=tuple((state.corrections[new], new) for new in in_order(state.corrections)),
+        elements=_has_elements(state),
     )
 
 

@@ -25,6 +25,7 @@ _IDENTITY: Final = (
     "uid",
     "descriptor_file_id",
     "descriptor_character_set",
+    "profile",
     "elements",
 )  # not who wrote the DICOMDIR, which its File Meta Information tells
 
@@ -141,7 +142,8 @@ def compare(before: Side, after: Side) -> Diff:
         identity={
             name: (was, is_)
             for name in _IDENTITY
-            if (was := getattr(before.identity, name)) != (is_ := getattr(after.identity, name))
+            if (related or name != "profile")  # of which no DICOMDIR tells
+            and (was := getattr(before.identity, name)) != (is_ := getattr(after.identity, name))
         },
         records=tuple(_records(before, after)),
         added=tuple(sorted(added, key=place_of)),

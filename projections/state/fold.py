@@ -47,6 +47,8 @@ from ledger.events import (
     PatientNameNoted,
     PayloadErased,
     PositionTagged,
+    ProfileChanged,
+    RecordElementsRecorded,
     RecordMended,
     RecordRef,
     RecordsKept,
@@ -253,6 +255,17 @@ def _mismatch_settled(state: FileSetState, event: MismatchSettled, change: str) 
     before, after_ = state.settled.get(event.record, 0), state.position + 1
     state.history.record(change, SettlementEffect(event.record, before, after_))
     state.settle(event.record, after_)
+
+
+def _record_elements_recorded(state: FileSetState, event: RecordElementsRecorded, _: str) -> None:
+    if any(not 0 < first <= last <= state.position for first, last in event.runs):
+        raise MisfitError("what is recorded of instances comes after them")
+    handles, leaves = event.handles(), state.hierarchy.leaves
+    if not any(handle in leaves or handle in state.ghosts for handle in handles):
+        raise MisfitError("there are no such instances")
+    state.recorded.take_in(event, leaves.__contains__)
+    if any(leaves[handle].file_id is not None for handle in handles if handle in leaves):
+        state.recorded.position = state.position + 1
 
 
 def _record_mended(state: FileSetState, _: RecordMended, __: str) -> None:
@@ -464,6 +477,8 @@ _HANDLERS: Final[dict[type[Event], Callable[[FileSetState, Any, str], None]]] = 
     FileSetUIDChanged: _identity_changed,
     DescriptorFileIDChanged: _identity_changed,
     DescriptorCharacterSetChanged: _identity_changed,
+    ProfileChanged: _identity_changed,
+    RecordElementsRecorded: _record_elements_recorded,
     ChangeUndone: _change_undone,
     ChangeRedone: _change_redone,
     ChangeReverted: _change_reverted,

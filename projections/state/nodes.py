@@ -373,6 +373,10 @@ class Leaf:
         self.packed = pack(self.record, content, name_in(self.packed))
         self.kind = kind(*self.kind[:-1], placement)
 
+    def say(self, record: Record) -> None:
+        """Have `record`, of the same type, reference it."""
+        self.packed = pack(record, self.content, name_in(self.packed))
+
     @property
     def key(self) -> str:
         """What tells the record from its siblings."""

@@ -64,8 +64,13 @@ def in_order(state: FileSetState, leaves: Iterable[Leaf]) -> list[Leaf]:
         node: Branch | Leaf | None = leaf
         orders = []
         while node is not None:
-            orders.append(node.order)
-            node = node.parent
+            above = node.parent
+            if above is not None and above.steads:
+                above.renumber()  # some of its children take the places of others
+                orders.append(node.index)
+            else:
+                orders.append(node.order)
+            node = above
         return leaf.rank if leaf.rank > last_write else 0, orders[::-1]
 
     return sorted(leaves, key=place)

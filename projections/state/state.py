@@ -17,6 +17,7 @@ from projections.dicomdir.definitions import FileSetIdentity
 from projections.state.deferred import AnyDict
 from projections.state.hierarchy import Hierarchy
 from projections.state.nodes import Leaf
+from projections.state.recorded import RecordedElements
 from projections.state.undo import UndoHistory
 
 
@@ -85,6 +86,8 @@ class FileSetState:
     settled : dict of RecordRef to int
         The PATIENT records whose ID several persons are accepted to have, with the position up to
         which somebody had seen what the instances say.
+    recorded : RecordedElements
+        What instances have for the records of application profiles.
     ghosts : dict of int to Ghost
         The instances known by then that a later event erases. None in the present state.
     erasing : int or None
@@ -110,6 +113,7 @@ class FileSetState:
         self.writing: Writing | None = None
         self.tags: dict[str, int] = {}
         self.settled: dict[RecordRef, int] = {}
+        self.recorded = RecordedElements()
         self.ghosts: dict[Handle, Ghost] = {}
         self.erasing: int | None = None
         self.erasures = 0
@@ -131,6 +135,7 @@ class FileSetState:
         copied.history = self.history.copy()
         copied.tags = dict(self.tags)
         copied.settled = dict(self.settled)
+        copied.recorded = self.recorded.copy()
         copied.ghosts = {handle: copy(ghost) for handle, ghost in self.ghosts.items()}
         copied._withdrawn = None  # noqa: SLF001 - of its own class
         return copied
@@ -189,6 +194,15 @@ class FileSetState:
         if self.writing is not None and self.writing.event.root not in found:
             found.append(self.writing.event.root)
         return tuple(found)
+
+    def misfits(self) -> tuple[tuple[str, int], ...]:
+        """Return what does not fit the application profile, in words, and of how many instances."""
+        found: dict[str, int] = {}
+        for words, handles in self.recorded.misfits(self.identity.profile or ""):
+            live = sum(self.leaf(handle).is_live for handle in handles)
+            for each in words if live else ():
+                found[each] = found.get(each, 0) + live
+        return tuple(found.items())
 
     @property
     def erased(self) -> int:
@@ -267,6 +281,7 @@ class FileSetState:
         self.hierarchy.forget(gone, records)
         for handle in gone:
             self.ghosts.pop(handle, None)
+        self.recorded.forget(self.hierarchy.leaves.__contains__)
         self._withdrawn = None
 
     def settle(self, record: RecordRef, position: int) -> None:

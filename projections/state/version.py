@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ledger.events import EVENT_TYPES
 
-VERSION: Final = 6
+VERSION: Final = 7
 """Raise it when the fold gives another state for the same events: snapshots of before are void."""
 
 

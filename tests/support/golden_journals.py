@@ -68,6 +68,8 @@ def _told(state: FileSetState, head: Head) -> Iterator[str]:
     yield f"position {head.position}, hash {head.hash.hex()}"
     for name in ("id", "uid", "descriptor_file_id", "descriptor_character_set"):
         yield f"{name}: {getattr(state.identity, name)}"
+    if state.identity.profile is not None:
+        yield f"profile: {state.identity.profile}"
     written = state.written
     yield f"medium: {(written.layout, written.dicomdir, written.position) if written else None}"
     yield f"staged: {pending(state).summary()}"
@@ -257,6 +259,21 @@ def withheld(folder: Path) -> Repository:
     return fs.repository
 
 
+def profiled(folder: Path) -> Repository:
+    """A File-set with an application profile, set, taken back and set again; one doesn't fit."""
+    fs = FileSet(repository=folder / "repository")
+    fs.repository.actor = "anna"
+    fs.add_many([changed(CT, folder / "ct.dcm"), changed(MR, folder / "mr.dcm")])
+    fs.profile = "STD-GEN-DVD-JPEG"
+    fs.write(folder / "medium")
+    fs.undo()
+    fs.profile = "STD-GEN-CD"
+    fs.add(changed(examples.get_path("jpeg2k"), folder / "us.dcm"))
+    fs.profile = None
+    fs.revert(fs.history[-1])
+    return fs.repository
+
+
 def recovered(folder: Path) -> Repository:
     """A File-set whose journal was damaged, and recovered up to there."""
     fs = FileSet(repository=folder / "repository")
@@ -295,6 +312,7 @@ BUILDERS: dict[str, Callable[[Path], Repository]] = {
     "withheld": withheld,
     "recovered": recovered,
     "righted": righted,
+    "profiled": profiled,
 }
 
 

@@ -39,6 +39,7 @@ from ledger.events import (
     Placement,
     PositionTagged,
     Record,
+    RecordElementsRecorded,
     RecordRef,
     TagDeleted,
     Variant,
@@ -46,6 +47,7 @@ from ledger.events import (
     WriteCompleted,
 )
 from ledger.journal.entries import Change, Recorded
+from ledger.journal.erasures import runs_of
 from projections.dicomdir.decoder import decode_dicomdir
 from projections.dicomdir.tree import DecodedNode, link
 from projections.kept.snapshot import dump
@@ -56,6 +58,7 @@ from projections.state.nodes import Branch, Leaf
 from projections.state.revert import inverse
 from projections.state.state import FileSetState
 
+PROFILED = ("STD-GEN-CD", "STD-GEN-DVD-J2K")
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
 
@@ -185,6 +188,8 @@ class Model:
     settled: int = 0
     writing: Wanted | None = None
     tags: dict[str, int] = field(factory=dict)
+    recorded: dict[tuple[str, str, int], bytes] = field(factory=dict)
+    """What was recorded for profiles, by profile, type of record and instance."""
     steads: dict[tuple[int, ...], int] = field(factory=dict)
     """Whose place among its siblings takes what a correction brought."""
 
@@ -442,6 +447,7 @@ class Author:
             "id": "SET",
             "descriptor_file_id": None,
             "descriptor_character_set": None,
+            "profile": None,
         }
 
     def commit(self, events: Iterable[Event]) -> list[Recorded]:
@@ -537,6 +543,25 @@ class Author:
             self._append(IDENTITY_EVENTS[name](value=value, previous=identity[name]))
             identity[name] = value
 
+    def _record(self) -> None:
+        """Record what instances have for the profile's records that has not been, in groups."""
+        profile = self.model.now.identity["profile"]
+        lacking = [
+            h
+            for h in sorted(self.model.now.ranks)
+            if (profile, self.model.entries[h].spec.records[-1].type, h) not in self.model.recorded
+        ]
+        groups: dict[tuple[str, bytes], list[int]] = {}
+        for handle in lacking if profile else ():
+            for what in self.model.entries[handle].spec.records:
+                value = extra(what.type, handle)
+                groups.setdefault((what.type, value), []).append(handle)
+                self.model.recorded[profile, what.type, handle] = value
+        self.commit(
+            RecordElementsRecorded(profile, kind, runs_of(handles), elements.Elements(value))
+            for (kind, value), handles in groups.items()
+        )
+
     def _settle(self, who: int) -> None:
         branch = self.state.hierarchy.root.find("PATIENT", f"P{who}")
         if branch is not None:
@@ -622,6 +647,22 @@ class Author:
         if self.plan is not None:
             self.commit([WriteAbandoned(self._started, "no space")])
             self.plan = self.model.writing = None
+
+
+def extra(record_type: str, handle: int) -> bytes:
+    """Return the elements that a profile adds to a record: a few instances have the same."""
+    match record_type:
+        case "PATIENT":
+            return elements.encode([Element(0x00100030, "DA", f"2000010{handle % 3}".encode())])
+        case "IMAGE":
+            values = (f"ORIGINAL\\{handle % 2}", f"{handle}")
+            return elements.encode(
+                [
+                    Element(0x00080008, "CS", values[0].encode()),
+                    Element(0x00200052, "UI", f"1.2.{values[1]}".encode()),
+                ][: 1 + handle % 2]
+            )
+    return b""
 
 
 def added(state: FileSetState, spec_: Spec) -> InstanceAdded:
@@ -797,6 +838,7 @@ settings_ = st.one_of(
     st.tuples(
         st.just("set"), st.just("descriptor_character_set"), st.sampled_from([None, "ISO_IR 100"])
     ),
+    st.tuples(st.just("set"), st.just("profile"), st.sampled_from([None, *PROFILED])),
 )
 settlements = st.tuples(st.just("settle"), st.integers(0, 1))
 single = st.one_of(adds, adds, corrections, removes, settings_, settlements)
@@ -817,7 +859,9 @@ tags = st.one_of(
     st.tuples(st.just("tag"), _names, st.integers(0, 5)), st.tuples(st.just("untag"), _names)
 )
 notes = st.just(("note",))
-commands = st.one_of(changes, changes, changes, steps, writes, reverts, st.one_of(notes, tags))
+recordings = st.just(("record",))
+others = st.one_of(notes, tags, recordings)
+commands = st.one_of(changes, changes, changes, steps, writes, reverts, others)
 
 
 def programs(max_size: int = 25) -> st.SearchStrategy[list[Command]]:

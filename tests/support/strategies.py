@@ -146,6 +146,11 @@ _BY_NAME: Mapping[str, SearchStrategy[Any]] = {
     "file_meta": elements(depth=0),
     "invented": st.just({}),
     "instances": st.lists(positions, min_size=1, max_size=3).map(tuple),
+    "runs": st.lists(
+        st.tuples(positions, st.integers(0, 2)).map(lambda run: (run[0], sum(run))),
+        min_size=1,
+        max_size=3,
+    ).map(tuple),
     "placed": st.dictionaries(
         file_id_texts, st.dictionaries(file_names, positions, max_size=3), max_size=3
     ),

@@ -144,7 +144,7 @@ def _sides(
             None if named is None else position_of(repository, named) for named in (earlier, later)
         ]
     if root is not None:
-        (before,) = sides(repository, positions[0])
+        (before,) = sides(repository, positions[0], with_medium=True)
         return before, medium(absolute(root))
     before, after = sides(repository, *positions)
     return before, after

@@ -12,14 +12,16 @@ import click
 from attrs import asdict
 
 from fileset.cli.command import PathType, command, pass_session
-from fileset.cli.identity import check_id, check_uid
+from fileset.cli.identity import check_id, check_profile, check_uid
 from fileset.cli.roots import dicomdir_at
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.screen.documents import staged_line
 from fileset.cli.screen.output import Answer, Line, Span, columns
+from fileset.cli.screen.profiles import PROFILE, profile_document, profile_lines
 from fileset.cli.screen.progress import bar
 from fileset.cli.screen.reports import MISMATCHES, mismatch_document, mismatch_line
 from fileset.cli.session import Session, absolute, origin
+from fileset.cli.setting_profile import profile_set
 from fileset.errors import RefusedError
 from fileset.repository.repository import Repository
 from ledger.errors import InstanceError, LedgerError, NotDicomError
@@ -74,6 +76,7 @@ MEND_WORDS: Final[dict[MendKind, str]] = {
         "file-unreadable, sop-instance-uid, place, orphan",
         "mismatches": MISMATCHES,
         "mends": "how many things were repaired, by kind",
+        **PROFILE,
         "mended": "[{kind, offset, file_id, was, now, instance}], one for each of "
         "them; instance is the position of the event that added it, or null",
     },
@@ -82,6 +85,11 @@ MEND_WORDS: Final[dict[MendKind, str]] = {
 @click.argument("path", metavar="REPO", type=PathType())
 @click.option("--id", "id_", metavar="ID", help="The File-set ID.")
 @click.option("--uid", metavar="UID", help="The File-set UID.  [default: a new one]")
+@click.option(
+    "--profile",
+    metavar="PROFILE",
+    help="The application profile (PS3.11), such as STD-GEN-CD: as with `fileset set profile=`.",
+)
 @click.option(
     "--from",
     "dicomdir",
@@ -98,6 +106,7 @@ def init(
     path: Path,
     id_: str | None,
     uid: str | None,
+    profile: str | None,
     dicomdir: Path | None,
     repair: bool,
 ) -> Answer:
@@ -121,6 +130,8 @@ def init(
         settings["id"] = check_id(id_)
     if uid is not None:
         settings["uid"] = check_uid(uid)
+    if profile is not None:
+        settings["profile"] = check_profile(profile)
     path = absolute(path)
     if dicomdir is None:
         return _init_empty(session, path, settings)
@@ -133,8 +144,12 @@ def _init_from(
     dicomdir = dicomdir_at(dicomdir)
     fs, listed = _adopt(session, path, dicomdir, repair=repair)
     with fs.repository.change():
+        account = None
         for name, value in settings.items():
-            fs.repository.set_identity(name, value)
+            if name == "profile":
+                account = profile_set(fs.repository, value)
+            else:
+                fs.repository.set_identity(name, value)
     mended = fs.mends
     lost = sum(MendKind(mend.kind).is_loss for mend in mended)
     left_out = lost if repair else listed - len(fs)
@@ -151,11 +166,14 @@ def _init_from(
         "doubts": doubts,
         "mends": dict(kinds),
         "mended": [asdict(mend) for mend in mended],
+        **profile_document(account),
     }
+    answer.lines = [*answer.lines, *profile_lines(account)]
     odd = [each.message for each in identity_faults(fs.state.identity)]
     session.warnings += _not_mended(fs) if repair else _adopted_as_it_is(dicomdir, odd)
     session.warnings += [f"{message} `fileset set` does that." for message in odd]
-    answer.status = INCOMPLETE if left_out or doubts or mismatches else OK
+    unread = account is not None and account.unread
+    answer.status = INCOMPLETE if left_out or doubts or mismatches or unread else OK
     return answer
 
 
@@ -213,7 +231,9 @@ def _init_empty(session: Session, path: Path, settings: dict[str, Any]) -> Answe
 
     def begin(repository: Repository) -> None:
         repository.actor = session.actor
-        repository.begin(uid, settings.get("id"))
+        with repository.change():
+            repository.begin(uid, settings.get("id"))
+            repository.set_identity("profile", settings.get("profile"))
 
     repository = Repository.create(path, begin, origin=origin())
     session.use(repository)
@@ -288,6 +308,7 @@ def _answer(
             "mismatches": [],
             "mends": {},
             "mended": [],
+            **profile_document(None),
         },
         [
             (Span(f"Made the repository {path}{title}.", "title"),),

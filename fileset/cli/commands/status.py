@@ -9,6 +9,7 @@ from fileset.cli.moments import AT, state_at
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.screen.documents import staged_numbers
 from fileset.cli.screen.output import Answer, Line, Span
+from fileset.cli.screen.profiles import MISFITS, misfit_lines, misfits_document
 from fileset.cli.screen.reports import (
     MISMATCHES,
     UNNAMED_ROOTS,
@@ -37,6 +38,8 @@ _HOW_TO_TAKE: Final = "see `fileset quarantine list`; `fileset quarantine retry 
         "uid": "the File-set UID",
         "descriptor_file_id": "with / between its components, or null",
         "descriptor_character_set": "a defined term, or null",
+        "profile": "the application profile, or null",
+        "misfits": MISFITS,
         "instances": "how many the File-set has, with what is staged",
         "staged": "what is staged, see below",
         "mismatches": MISMATCHES,
@@ -80,6 +83,7 @@ def status(session: Session, moment: str | None) -> Answer:
         lines.append((Span("Withheld: ", "careful"), what))
     lines += map(mismatch_line, summary.mismatches)
     lines += map(error_line, summary.errors)
+    lines += misfit_lines(summary.misfits)
     roots = [root for root in (summary.root, summary.interrupted) if root is not None]
     unnamed_roots = [root for root in dict.fromkeys(roots) if not repository.roots.knows(root)]
     if summary.interrupted and not past:
@@ -97,6 +101,8 @@ def status(session: Session, moment: str | None) -> Answer:
             "uid": now.uid,
             "descriptor_file_id": "/".join(now.descriptor_file_id or ()) or None,
             "descriptor_character_set": now.descriptor_character_set,
+            "profile": now.profile,
+            "misfits": misfits_document(summary.misfits),
             "instances": summary.instances,
             "staged": staged_numbers(summary.staged, summary.written or now, now),
             "mismatches": list(map(mismatch_document, summary.mismatches)),

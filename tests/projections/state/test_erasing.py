@@ -25,6 +25,7 @@ from ledger.events import (
     InstancesCorrected,
     PayloadErased,
     Record,
+    RecordElementsRecorded,
     RecordsKept,
     WriteCompleted,
 )
@@ -63,6 +64,8 @@ def concerns(event: Event, position: int, gone: set[Handle], left: RecordsLeft) 
             return position in gone
         case ConflictNoted() | InstancesCorrected():
             return bool(gone.intersection(event.handles()))
+        case RecordElementsRecorded():
+            return gone.issuperset(event.handles())
         case RecordsKept():
             return event.of in left.staying
     return False

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from hypothesis import given
+from hypothesis import example, given
 from models import Author, Command, iteration, programs, record, spec, study
 from pydicom import Dataset, examples
 from pydicom.uid import UID
@@ -49,6 +49,7 @@ def test_an_index_finds_what_a_scan_finds_after_anything_that_was_done(
 
 
 @given(programs())
+@example([("add", 0, 0, 1), ("add", 1), ("correct", 0, 0, 0, 0), ("write", "pydicom")])
 def test_instances_are_put_in_the_order_in_which_a_file_set_yields_them(
     program: list[Command],
 ) -> None:

@@ -1,0 +1,196 @@
+"""Recording what the File-set's application profile asks of its instances.
+
+    with repository.change():
+        recorder = ProfileRecorder(repository)
+        recorder.take(handle, facts)  # of instances whose bytes are at hand
+        unread = recorder.complete(handles)  # reads the others, and records all
+
+What was recorded stays recorded, whatever becomes of the profile.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from fileset.profiles.facts import FactsReader, facts_of
+from fileset.progress import Progress
+from fileset.repository.repository import Repository
+from ledger.elements import EMPTY, Elements
+from ledger.errors import InstanceError, LedgerError
+from ledger.events import Handle, RecordElementsRecorded
+from ledger.files import FileView
+from ledger.journal.erasures import runs_of
+from ledger.phrases import count, some
+from projections.dicomdir.profiles.catalogue import PROFILES
+from projections.dicomdir.profiles.fitting import InstanceFacts, fits
+from projections.dicomdir.profiles.profile import Profile
+from projections.dicomdir.profiles.record_keys import extra_elements
+from projections.state.nodes import Leaf
+
+
+@frozen
+class Unread:
+    """An instance whose bytes can't be read, and why."""
+
+    leaf: Leaf
+    reason: str
+
+
+@frozen
+class ProfileSet:
+    """The account of setting a profile: whether it is another one now, and what was recorded.
+
+    `recorded` counts the instances that were read; those of `unread` couldn't be. `misfits` gives
+    what does not fit the profile, in words, and of how many instances.
+    """
+
+    is_changed: bool
+    recorded: int = 0
+    unread: tuple[Unread, ...] = ()
+    misfits: tuple[tuple[str, int], ...] = ()
+
+
+def set_profile(
+    repository: Repository,
+    identifier: str | None,
+    *,
+    reason: str | None = None,
+    progress: Progress | None = None,
+) -> ProfileSet:
+    """Set the File-set's application profile, or take it away with `None`, as one change.
+
+    What the profile asks of the instances is read from their bytes and recorded, unless it was
+    before; those that can't be read are told of, and read when the File-set is written.
+    KeyError if there is no such profile: `fileset.profiles.names` checks what people type.
+    """
+    if identifier is not None and identifier not in PROFILES:
+        raise KeyError(identifier)
+    with repository.change(reason):
+        is_changed = repository.set_identity("profile", identifier)
+        recorder = ProfileRecorder(repository)
+        unread = recorder.complete(progress=progress)
+        misfits = repository.state.misfits()
+    return ProfileSet(is_changed, recorder.taken, unread, misfits)
+
+
+class ProfileRecorder:
+    """Records for the instances of one change what the File-set's profile asks for.
+
+    Without a profile it does nothing. `taken` tells of how many instances something was recorded.
+    """
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._profile: Profile | None = PROFILES.get(repository.state.identity.profile or "")
+        self._groups: dict[tuple[str, Elements, tuple[str, ...]], list[Handle]] = {}
+        self._taken: set[Handle] = set()
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is a profile."""
+        return self._profile is not None
+
+    @property
+    def taken(self) -> int:
+        """Of how many instances something is recorded."""
+        return len(self._taken)
+
+    def take_bytes(
+        self, handle: Handle, data: bytes | FileView, record_types: tuple[str, ...]
+    ) -> str | None:
+        """Take an instance whose file `data` holds; return in words if it doesn't fit, and why.
+
+        One that can't be read is left to `complete`.
+        """
+        if self._profile is None or not self.lacks(handle):
+            return None
+        try:
+            words = self.take(handle, facts_of(data, record_types))
+        except (OSError, InstanceError):
+            return None
+        if not words:
+            return None
+        return f"it does not fit {self._profile.identifier}: {', and '.join(words)}"
+
+    def take(self, handle: Handle, facts: InstanceFacts) -> tuple[str, ...]:
+        """Take an instance into what is recorded; return what of it does not fit, in words."""
+        profile = self._profile
+        if profile is None:
+            return ()
+        words = tuple(misfit.in_words() for misfit in fits(facts, profile))
+        *above, own = facts.record_types
+        for record_type in above:
+            if profile.keys.of(record_type):
+                self._group(handle, record_type, self._elements(facts, record_type), ())
+        self._group(handle, own, self._elements(facts, own), words)
+        self._taken.add(handle)
+        return words
+
+    def _elements(self, facts: InstanceFacts, record_type: str) -> Elements:
+        if self._profile is None:
+            return EMPTY
+        keys = self._profile.keys
+        return extra_elements(keys, record_type, facts.sop_class_uid, facts.elements)
+
+    def _group(
+        self, handle: Handle, record_type: str, elements: Elements, words: tuple[str, ...]
+    ) -> None:
+        self._groups.setdefault((record_type, elements, words), []).append(handle)
+
+    def lacks(self, handle: Handle) -> bool:
+        """Whether what an instance has is neither recorded nor taken, though there is a profile."""
+        if self._profile is None or handle in self._taken:
+            return False
+        state, name = self._repository.state, self._profile.identifier
+        return state.recorded.elements(name, state.leaf(handle).record_type, handle) is None
+
+    def complete(
+        self, handles: Iterable[Handle] | None = None, *, progress: Progress | None = None
+    ) -> tuple[Unread, ...]:
+        """Record what was taken, and what the instances `handles` have, by default all there are.
+
+        Returns those that can't be read.
+        """
+        if self._profile is None:
+            return ()
+        state = self._repository.state
+        if handles is None:
+            handles = [leaf.handle for leaf in state.hierarchy.walk_leaves() if leaf.is_live]
+        lacking = [state.leaf(handle) for handle in handles if self.lacks(handle)]
+        unread = []
+        reader = FactsReader(self._repository)
+        for done, leaf in enumerate(lacking, 1):
+            try:
+                self.take(leaf.handle, reader.read(leaf))
+            except (OSError, LedgerError) as exc:
+                unread.append(Unread(leaf, _why(exc)))
+            if progress:
+                progress(done, len(lacking))
+        for (record_type, elements, words), group in self._groups.items():
+            self._repository.emit(
+                RecordElementsRecorded(
+                    self._profile.identifier, record_type, runs_of(group), elements, words
+                )
+            )
+        self._groups.clear()
+        return tuple(unread)
+
+
+def warn_unread(unread: tuple[Unread, ...], stacklevel: int = 3) -> None:
+    """Warn of instances that can't be read, and whose records lack what the profile asks for."""
+    if unread:
+        named = some([f"{each.leaf.uid} ({each.reason})" for each in unread], 3)
+        warnings.warn(
+            f"{count(len(unread), 'instance')} can't be read, so their records lack what the "
+            f"File-set's application profile asks for: {named}",
+            stacklevel=stacklevel,
+        )
+
+
+def _why(exc: Exception) -> str:
+    if isinstance(exc, OSError) and exc.strerror:
+        return f"{exc.filename}: {exc.strerror}" if exc.filename else exc.strerror
+    return str(exc)
