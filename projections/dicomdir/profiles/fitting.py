@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from attrs import frozen
 
-from ledger.elements import Element, find, iterate_items
+from ledger.elements import TEXT_VRS, Element, find, iterate_items
 from ledger.errors import ElementsError
 from ledger.instances.record_keys import Need
 from ledger.instances.sop_classes import KNOWN_TYPES
@@ -165,7 +165,9 @@ def _absence(instance: InstanceFacts, keyword: str, *, filled: bool, within: str
 
 
 def _is_there(element: Element | None, *, filled: bool) -> bool:
-    return element is not None and (not filled or bool(element.value.strip(b"\0 ")))
+    if element is None or not filled:
+        return element is not None
+    return bool(element.value.strip(b"\0 ") if element.vr in TEXT_VRS else element.value)
 
 
 def _items(sequence: Element | None) -> tuple[bytes, ...]:
