@@ -14,6 +14,7 @@ from attrs import evolve
 
 from ledger.errors import JournalDamagedError
 from ledger.events import (
+    IDENTITY_EVENTS,
     ArrivalWithheld,
     ChangeRedone,
     ChangeReverted,
@@ -22,15 +23,11 @@ from ledger.events import (
     ContentRecorded,
     DamageNoted,
     DamageRepaired,
-    DescriptorCharacterSetChanged,
-    DescriptorFileIDChanged,
     Erased,
     ErasureCompleted,
     Event,
     FileSetCreated,
-    FileSetIDChanged,
     FileSetImported,
-    FileSetUIDChanged,
     Handle,
     IdentityChanged,
     InstanceAdded,
@@ -47,7 +44,6 @@ from ledger.events import (
     PatientNameNoted,
     PayloadErased,
     PositionTagged,
-    ProfileChanged,
     RecordElementsRecorded,
     RecordMended,
     RecordRef,
@@ -258,14 +254,7 @@ def _mismatch_settled(state: FileSetState, event: MismatchSettled, change: str) 
 
 
 def _record_elements_recorded(state: FileSetState, event: RecordElementsRecorded, _: str) -> None:
-    if any(not 0 < first <= last <= state.position for first, last in event.runs):
-        raise MisfitError("what is recorded of instances comes after them")
-    handles, leaves = event.handles(), state.hierarchy.leaves
-    if not any(handle in leaves or handle in state.ghosts for handle in handles):
-        raise MisfitError("there are no such instances")
-    state.recorded.take_in(event, leaves.__contains__)
-    if any(leaves[handle].file_id is not None for handle in handles if handle in leaves):
-        state.recorded.position = state.position + 1
+    state.record(event)
 
 
 def _record_mended(state: FileSetState, _: RecordMended, __: str) -> None:
@@ -473,11 +462,7 @@ _HANDLERS: Final[dict[type[Event], Callable[[FileSetState, Any, str], None]]] = 
     InstanceRemoved: _instance_removed,
     InstanceRestored: _instance_restored,
     ContentRecorded: _content_recorded,
-    FileSetIDChanged: _identity_changed,
-    FileSetUIDChanged: _identity_changed,
-    DescriptorFileIDChanged: _identity_changed,
-    DescriptorCharacterSetChanged: _identity_changed,
-    ProfileChanged: _identity_changed,
+    **dict.fromkeys(IDENTITY_EVENTS.values(), _identity_changed),
     RecordElementsRecorded: _record_elements_recorded,
     ChangeUndone: _change_undone,
     ChangeRedone: _change_redone,

@@ -12,8 +12,9 @@ from typing import Any
 from attrs import define, evolve, frozen
 
 from ledger.digest import Digest
-from ledger.events import Handle, Record, RecordRef, WriteStarted
+from ledger.events import Handle, Record, RecordElementsRecorded, RecordRef, WriteStarted
 from projections.dicomdir.definitions import FileSetIdentity
+from projections.errors import MisfitError
 from projections.state.deferred import AnyDict
 from projections.state.hierarchy import Hierarchy
 from projections.state.nodes import Leaf
@@ -283,6 +284,20 @@ class FileSetState:
             self.ghosts.pop(handle, None)
         self.recorded.forget(self.hierarchy.leaves.__contains__)
         self._withdrawn = None
+
+    def record(self, event: RecordElementsRecorded) -> None:
+        """Take in what instances have for the records of a profile; `MisfitError` if it can't be.
+
+        Of those that are erased later nothing is known.
+        """
+        if any(not 0 < first <= last <= self.position for first, last in event.runs):
+            raise MisfitError("what is recorded of instances comes after them")
+        leaves, handles = self.hierarchy.leaves, event.handles()
+        if not any(handle in leaves or handle in self.ghosts for handle in handles):
+            raise MisfitError("there are no such instances")
+        self.recorded.take_in(event, leaves.__contains__)
+        if any(leaves[handle].file_id is not None for handle in handles if handle in leaves):
+            self.recorded.position = self.position + 1
 
     def settle(self, record: RecordRef, position: int) -> None:
         """Accept the persons of a PATIENT record up to `position`, 0 for not."""

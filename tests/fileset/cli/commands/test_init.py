@@ -23,6 +23,9 @@ def test_init_makes_a_repository_for_its_owner_alone(tmp_path: Path) -> None:
         "mismatches": [],
         "mends": {},
         "mended": [],
+        "read": 0,
+        "unread": [],
+        "misfits": [],
         "warnings": [],
     }
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
