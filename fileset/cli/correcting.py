@@ -48,14 +48,14 @@ from projections.state.state import FileSetState
 SHAPE: Final[Shape] = {
     "corrected": "how many instances",
     "unchanged": "how many already had these values",
-    "failed": "how many can't be corrected, and are as they were",
+    "failed": "how many can't be corrected, and stay as they were",
     "elements": CORRECTED,
     "uids": "the UIDs that were replaced wherever they occurred: {old: new}",
-    "size": "how many bytes the corrected instances have, which the vault keeps besides",
+    "size": "how many bytes the corrected instances have; the vault keeps the originals as well",
     "results": "[{sop_instance_uid, outcome, reason, notes, handle, corrected}], the last two "
-    "being the handles of the instance as it was, and of what took its place",
-    "mismatches": f"those that there would not be without this, {MISMATCHES}",
-    "errors": "what is wrong with patients, studies and series because of this, in words",
+    "being the handles of the original and of the corrected instance",
+    "mismatches": f"those that this causes, {MISMATCHES}",
+    "errors": "what this makes wrong with patients, studies and series, in words",
     "dry_run": "whether nothing was done, and this only shows what would be",
     "change": "the id of the change, or null if nothing was recorded",
     "staged": "what is staged afterwards, see below",
@@ -70,8 +70,8 @@ ORIGINAL_ATTRIBUTES: Final = click.option(
     "--original-attributes",
     type=click.Choice(["keep", "omit"]),
     help="Whether corrected instances record the former values in their Original Attributes "
-    "Sequence. By default they do, unless they get another Patient ID: then the medium of one "
-    "patient would tell of another. The journal records them either way.",
+    "Sequence. By default they do, unless they get another Patient ID: the medium of one patient "
+    "must not name another. The journal records them either way.",
 )
 FULL: Final = click.option(
     "--full", is_flag=True, help="With --dry-run: list every record and instance."

@@ -63,5 +63,5 @@ def _check_value(edit: Edit) -> None:
             encoded_value(edit, vrs[0], _ANY_TEXT)
         except NotInCharacterSetError:
             raise CorrectionError(
-                f"{describe_path(edit.path)} can't have the value that was given: it is not text"
+                f"{describe_path(edit.path)} can't have this value: it is not text in UTF-8"
             ) from None

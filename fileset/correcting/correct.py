@@ -260,7 +260,7 @@ class Corrector:
         """Have the instance as it was in the vault; return the event, if it wasn't said to be."""
         if leaf.placement is Placement.VAULT and leaf.content is not None:
             if not isinstance(source, bytes) and not batch.has(leaf.content.digest):
-                raise ContentDamagedError(f"The vault does not have {leaf.uid} whole.")
+                raise ContentDamagedError(f"The vault has no complete copy of {leaf.uid}.")
             return None
         if isinstance(source, bytes):
             stored = batch.add(source)

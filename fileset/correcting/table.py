@@ -53,7 +53,7 @@ def read_table(path: Path) -> list[Row]:
             f"{path}, line {lines.line_num}: not a line of CSV: {exc}: check the double quotes"
         ) from exc
     if not rows:
-        raise CorrectionError(f"{path}: there is nothing below the names of the columns")
+        raise CorrectionError(f"{path}: there are no lines below the names of the columns")
     return rows
 
 
@@ -99,8 +99,8 @@ class _Header:
         if not self._known or not self._new:
             raise CorrectionError(
                 f"{where}: name the columns here, with commas between them: keywords such as "
-                "PatientID for what the instances have, and `new PatientID` and the like for what "
-                "they are to have"
+                "PatientID to choose the instances, and `new PatientID` and the like for the new "
+                "values"
             )
 
     def row(self, where: str, cells: list[str]) -> Row:

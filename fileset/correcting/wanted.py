@@ -85,8 +85,8 @@ def _replaced(
     if (uid := texts.get("SOPInstanceUID")) is not None:
         if len(leaves) > 1:
             raise CorrectionError(
-                f"{len(leaves):,} instances can't have the same SOP Instance UID: choose one, or "
-                "have new ones generated"
+                f"{len(leaves):,} instances can't share a SOP Instance UID: choose one of them, or "
+                "have new UIDs generated"
             )
         yield from ((leaf.uid, uid) for leaf in leaves)
     for keyword, record_type in _RECORDS.items():
@@ -146,7 +146,7 @@ def combined(found: Sequence[tuple[str, Mapping[Leaf, Correction]]]) -> dict[Lea
         for old, new in _uids_in(each.values()):
             if (other := uids.setdefault(old, (new, where)))[0] != new:
                 raise CorrectionError(
-                    f"{where}: {old} can't become {new}: by {other[1]} it becomes {other[0]}"
+                    f"{where}: {old} can't become {new}: {other[1]} makes it {other[0]}"
                 )
         for leaf, correction in each.items():
             if not correction.is_of_references:
@@ -159,7 +159,7 @@ def combined(found: Sequence[tuple[str, Mapping[Leaf, Correction]]]) -> dict[Lea
                 together[leaf] = evolve(named, edits=(*known.edits, *correction.edits))
             else:
                 raise CorrectionError(
-                    f"{where}: {named_by[leaf]} names the SOP Instance {leaf.uid}, too: join the "
+                    f"{where}: {named_by[leaf]} also matches the SOP Instance {leaf.uid}: join the "
                     "two lines"
                 )
     return together

@@ -190,7 +190,8 @@ def _fault_of_number(tag: int, number: int) -> str | None:
     most = 1 if number <= 1 else _most(tag)
     if most is None or number <= most:
         return None
-    return f"it has {number} values, and {'one' if most == 1 else most} may be"
+    allowed = "only one is" if most == 1 else f"at most {most} are"
+    return f"it has {number} values, and {allowed} allowed"
 
 
 @lru_cache(maxsize=4096)

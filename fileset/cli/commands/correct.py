@@ -54,8 +54,8 @@ from projections.state.nodes import Leaf
     "table",
     metavar="FILE",
     type=PathType(exists=True, dir_okay=False),
-    help="Correct many at once: one per line, with columns KEYWORD for what the instances have, "
-    "and `new KEYWORD` for what they are to have.",
+    help="Correct many at once: each line chooses instances by columns named KEYWORD, and gives "
+    "new values in columns named `new KEYWORD`.",
 )
 @COERCE
 @ORIGINAL_ATTRIBUTES

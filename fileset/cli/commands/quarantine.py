@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 )
 @click.argument("action", type=click.Choice(["list", "retry", "drop"]))
 @click.argument("ids", metavar="[ID]...", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All that is in it.")
+@click.option("--all", "everything", is_flag=True, help="Everything that is in it.")
 @click.option(
     "--complete",
     is_flag=True,
@@ -77,13 +77,13 @@ def quarantine(
     kept = Quarantine(path)
     if action == "list":
         if ids or everything or complete or coerce or only_copies:
-            raise click.UsageError("list takes no ID and no option.")
+            raise click.UsageError("list takes no IDs and no options.")
         return _quarantine_answer(kept, [], None, "")
     if coerce is not None and action != "retry":
-        raise click.UsageError("--coerce is for retry.")
+        raise click.UsageError("--coerce is only for retry.")
     rules = None if coerce is None else read_coercer(coerce)
     if only_copies and action != "drop":
-        raise click.UsageError("--only-copies is for drop.")
+        raise click.UsageError("--only-copies is only for drop.")
     if everything == bool(ids):
         raise click.UsageError(f"{action} takes IDs, or --all.")
     chosen = list(kept) if everything else [kept.find(id_) for id_ in dict.fromkeys(ids)]

@@ -168,7 +168,7 @@ class Correcting:
                 Walk(top, self._order, outcome, switched).run()
             except NeedsUnicodeError as exc:
                 if exc.scope in switched:
-                    raise CorrectionError("a value has characters that are none") from exc
+                    raise CorrectionError("a value has bytes that are not text") from exc
                 switched |= {exc.scope}
             else:
                 return outcome.result(offset, switched)

@@ -134,10 +134,10 @@ OF_THE_STANDARD: Final = "1.2.840.10008."
 """What the UIDs begin with that PS3.6 registers."""
 
 _GROUPS: Final = {
-    0x0000: "a data set has no command elements",
-    0x0002: "File Meta Information follows from the data set",
-    0x0004: "an instance has no elements of a DICOMDIR",
-    0xFFFE: "items and delimiters are no elements",
+    0x0000: "it belongs to a message, not to a data set",
+    0x0002: "the File Meta Information is derived from the data set",
+    0x0004: "it belongs to a DICOMDIR, not to an instance",
+    0xFFFE: "items and delimiters are not elements",
 }
 
 
@@ -151,7 +151,9 @@ def check_edits(edits: Sequence[Edit | UIDsReplaced]) -> None:
         path = edit.path
         is_item = len(path) % 2 == 0
         if not path or (is_item and edit.value is not REMOVE):
-            raise CorrectionError("an item has no value: it can only be removed")
+            raise CorrectionError(
+                "an item can only be removed: name an element in it to give that a value"
+            )
         for tag in path[::2]:
             is_former = is_item and tag == ORIGINAL_ATTRIBUTES and len(path) == len((tag, 0))
             if (why := _refusal(tag)) and not is_former:
@@ -161,7 +163,7 @@ def check_edits(edits: Sequence[Edit | UIDsReplaced]) -> None:
         for other in seen:
             shorter = min(len(path), len(other))
             if path[:shorter] == other[:shorter]:
-                raise CorrectionError(f"{describe_path(path)} is corrected twice: give one value")
+                raise CorrectionError(f"{describe_path(path)} has two new values: give one")
         seen.append(path)
 
 
@@ -171,13 +173,13 @@ def _refusal(tag: int) -> str | None:
     if (why := _GROUPS.get(group)) is not None:
         return why
     if not tag & 0xFFFF:
-        return "the length of a group follows from its elements"
+        return "the length of a group is derived from its elements"
     if group == 0x7FE0:
-        return "pixels stay as they are"
+        return "pixel data is never changed"
     if group == 0x0028:
-        return "it describes the pixels, which stay as they are"
+        return "it describes the pixel data, which is never changed"
     if tag == ORIGINAL_ATTRIBUTES:
-        return "it says what was there before; its items can be removed"
+        return "it records former values; its items can only be removed"
     if tag in {SIGNATURES, MAC_PARAMETERS}:
         return "signatures can only be removed"
     return None
@@ -185,7 +187,7 @@ def _refusal(tag: int) -> str | None:
 
 def _check_uids(uids: Mapping[str, str]) -> None:
     if any(old.startswith(OF_THE_STANDARD) for old in uids):
-        raise CorrectionError("UIDs of the Standard (PS3.6) identify nothing that can be corrected")
+        raise CorrectionError("a UID that PS3.6 registers can't be replaced")
     for new in uids.values():
         if (why := fault_of_uid(new)) is not None:
             raise CorrectionError(f"a UID can't be replaced by {new!r}: {why}")

@@ -93,8 +93,8 @@ class ElementEditor:
         read = decoded(raw.rstrip(b"\0 "), charset)
         if read is None:
             raise CorrectionError(
-                f"the character set can't change: the text in {describe_path(path)} "
-                f"is not in {charset or 'ASCII'}"
+                f"the character set can't be changed: the text in {describe_path(path)} "
+                f"is not valid in {charset or 'ASCII'}"
             )
         if text.anew:
             self._outcome.encoded_anew.append(path)
@@ -122,7 +122,7 @@ class ElementEditor:
             if text.anew or text.given:
                 charset = text.charset or "ASCII"
                 raise CorrectionError(
-                    f"the value for {describe_path(edit.path)} is not in {charset}"
+                    f"the value for {describe_path(edit.path)} has characters that {charset} lacks"
                 ) from None
             raise NeedsUnicodeError(ds.scope) from None
 
@@ -133,9 +133,7 @@ def encoded_value(edit: Edit, vr: str, charset: str) -> bytes:
     try:
         return encode_value(edit.path[-1], vr, edit.value, charset)
     except UnfitError as exc:
-        raise CorrectionError(
-            f"{describe_path(edit.path)} can't have the value that was given: {exc}"
-        ) from exc
+        raise CorrectionError(f"{describe_path(edit.path)} can't have this value: {exc}") from exc
 
 
 def _vr_of_new(ds: DataSet, edit: Edit) -> str:

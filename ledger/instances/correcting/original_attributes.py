@@ -80,7 +80,7 @@ def _encoded(tag: int, vr: str, text: str, charset: str) -> bytes:
     try:
         return encode_value(tag, vr, text, charset)
     except UnfitError as exc:
-        raise CorrectionError(f"{text!r} can't be in {describe_path((tag,))}: {exc}") from exc
+        raise CorrectionError(f"{describe_path((tag,))} can't be {text!r}: {exc}") from exc
 
 
 def _is_bad(ds: DataSet, found: Found) -> bool:

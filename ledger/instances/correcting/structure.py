@@ -284,7 +284,9 @@ class Encoder:
         group, number = tag >> 16, tag & 0xFFFF
         is_short = not (self.implicit or code is None or code in LONG_VRS)
         if length > (0xFFFF if is_short else _LONGEST):
-            raise CorrectionError(f"{describe(tag)} would have {length:,} bytes: too many for it")
+            raise CorrectionError(
+                f"{describe(tag)} would have {length:,} bytes, more than its length field can say"
+            )
         if self.implicit or code is None:
             return self._plain.pack(group, number, length)
         if code in LONG_VRS:

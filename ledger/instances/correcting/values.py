@@ -44,7 +44,7 @@ def encode_value(tag: int, vr: str, value: Value, charset: str) -> bytes:
     if value is None or not value:
         return b""
     if vr == "SQ":
-        raise UnfitError("the elements in its items are corrected one by one")
+        raise UnfitError("name the elements in its items one by one, as in SEQUENCE[0].KEYWORD")
     if isinstance(value, bytes):
         raw = value
         parts = raw.count(b"\\") + 1 if vr in TEXT_VRS - _SINGLE else None

@@ -82,7 +82,7 @@ class _Places:
         """Note an element of the data set, in the order of the file."""
         tag = found.tag
         if tag in self._met:
-            raise CorrectionError(f"{describe_path((*self._ds.path, tag))} is there twice")
+            raise CorrectionError(f"the data set has {describe_path((*self._ds.path, tag))} twice")
         if tag in self._missing:
             self._missing.remove(tag)
             self._met.add(tag)
@@ -181,7 +181,7 @@ class Walk:
         for tag, at in places.missing():
             edit = edits.get(tag)
             if edit is None:
-                raise CorrectionError(f"there is no {describe_path((*ds.path, tag))}")
+                raise CorrectionError(f"the instance has no {describe_path((*ds.path, tag))}")
             if edit.value is not REMOVE:
                 self._editor.insert(ds, edit, at, text)
                 inserted.add(tag)
@@ -229,7 +229,7 @@ class Walk:
             if items or gone or is_foreign or (ds.top or found).tag != ORIGINAL_ATTRIBUTES:
                 self._items(ds, found, text, items, gone)
         elif items or gone:
-            raise CorrectionError(f"{describe_path((*ds.path, found.tag))} is no sequence")
+            raise CorrectionError(f"{describe_path((*ds.path, found.tag))} is not a sequence")
         elif vr == "UI" and self._order.uids:
             self._editor.replace_uids(ds, found)
         elif vr in CHARSET_VRS and is_foreign:

@@ -204,14 +204,17 @@ def test_of_all_that_dcmmkdir_indexes_what_it_refused_and_doubled_is_told(
         cwd=tmp_path,
         capture_output=True,
     )
-    # A patient whose file has the VR UN throughout gets records of VR UN, beside those of its
-    # other files.
-    doubled = {
+    only_invented = {
+        # A patient whose file has the VR UN throughout gets records of VR UN, beside those of its
+        # other files.
         FindingKind.DUPLICATE_PATIENT,
         FindingKind.DUPLICATE_STUDY,
         FindingKind.DUPLICATE_SERIES,
+        # These files are wrong, and only with invented values does it index them.
+        FindingKind.BAD_VALUE,
+        FindingKind.SOP_INSTANCE_IN_META,
     }
-    expected = {FindingKind.UNLISTED_FILE} | (doubled if invent else set())
+    expected = {FindingKind.UNLISTED_FILE} | (only_invented if invent else set())
     assert kinds(examine_root(tmp_path)) - {FindingKind.STRAY_DICOMDIR} == expected
 
 

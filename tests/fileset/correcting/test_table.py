@@ -57,7 +57,7 @@ def test_a_row_knows_its_line(tmp_path: Path) -> None:
         ("", ", line 1: name the columns here"),
         ("PatientID\n1CT1\n", ", line 1: name the columns here"),
         ("new PatientID\n1CT1\n", ", line 1: name the columns here"),
-        ("PatientID,new PatientName\n", ": there is nothing below the names of the columns"),
+        ("PatientID,new PatientName\n", ": there are no lines below the names of the columns"),
         (TEXT.replace(",", ";"), ", line 1: the columns are separated by semicolons: save"),
         (TEXT.replace(",", "\t"), ", line 1: the columns are separated by tabs: save"),
         (TEXT.encode("latin-1"), ", line 2: not text in UTF-8: save the table as CSV in UTF-8"),

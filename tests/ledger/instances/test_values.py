@@ -49,7 +49,7 @@ def test_nothing_is_said_of_a_valid_value(vr: str, value: bytes) -> None:
     [
         ("UI", b"1.02.3", "leading zeros"), ("UI", b"1..3", "dots between"),
         ("UI", b"1.2.x ", "takes numbers"), ("UI", b"1." + b"2" * 63, "64 characters, and it"),
-        ("UI", b"0.0.0", "zeros identifies"), ("UI", b"1.2\\1.3", "it has 2 values, and one"),
+        ("UI", b"0.0.0", "zeros identifies"), ("UI", b"1.2\\1.3", "it has 2 values, and only one"),
         ("DA", b"2020.01.01", "YYYYMMDD"), ("DA", b"20230229", "no such date"),
         ("DA", b"19000229", "no such date"), ("DA", b"00000101", "no such date"),
         ("TM", b"10:10:10", "HHMMSS"), ("TM", b"2460", "HHMMSS"),

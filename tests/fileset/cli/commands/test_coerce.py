@@ -209,7 +209,7 @@ def test_what_has_the_values_already_is_added_as_it_is(cli: Cli, tmp_path: Path)
         ("[[rule]]\nset = {PatientName = [{}]}\n", "rule 1, set.PatientName: a value must be"),
         ("[[rule]]\nmatch = {PatientNmae = 'X'}\nprefix='X'\n", "Did you mean PatientName"),
         ("[[rule]]\nset = {SOPInstanceUID = '1.2'}\n", "use new_uids"),
-        ("[[rule]]\nset = {PatientID = 'X'}\nremove = ['PatientID']\n", "corrected twice"),
+        ("[[rule]]\nset = {PatientID = 'X'}\nremove = ['PatientID']\n", "has two new values"),
         ("[[rule]]\nset = {PatientID = 'X'}\nprefix = 'Y'\n", "rule 1, prefix: set gives"),
         ("[[rule]]\nprefix = 3\n", "rule 1, prefix: it must be text"),
         ("[[rule]]\nremove = [3]\n", "rule 1, remove: it must be a list"),

@@ -118,20 +118,20 @@ def test_what_has_the_value_already_is_not_changed(cli: Cli) -> None:
         (["PatientID=1CT1", "--to", "PatientName=X", "--dry-run", "Modality=CT"], "after --to"),
         (["PatientID=1CT1", "--to", "PatientName"], "is not KEYWORD=VALUE"),
         (["PatientID=1CT1", "--to", "PatientNmae=X"], "Did you mean"),
-        (["PatientID=1CT1", "--to", "Rows=3"], "describes the pixels"),
-        (["PatientID=1CT1", "--to", "PixelData=3"], "pixels stay as they are"),
+        (["PatientID=1CT1", "--to", "Rows=3"], "it describes the pixel data"),
+        (["PatientID=1CT1", "--to", "PixelData=3"], "pixel data is never changed"),
         (["PatientID=1CT1", "--to", "TransferSyntaxUID=1.2"], "can't be corrected"),
         (["PatientID=1CT1", "--remove", "SOPInstanceUID"], "can't be removed"),
         (["PatientID=1CT1", "--to", "PatientBirthDate=1970-01-01"], "DA takes a date as YYYYMMDD"),
         (["PatientID=1CT1", "--to", "PatientSex=female"], "CS takes A-Z"),
         (["PatientID=1CT1", "--to", "SliceThickness=thin"], "DS takes a decimal number"),
-        (["PatientID=1CT1", "--to", "OtherPatientIDsSequence=X"], "corrected one by one"),
+        (["PatientID=1CT1", "--to", "OtherPatientIDsSequence=X"], "name the elements in its items"),
         (["PatientID=1CT1", "--to", "StudyInstanceUID=1.2.03"], "UI takes numbers"),
         (["PatientID=1CT1", "--to", "SOPInstanceUID=abc"], "UI takes numbers"),
         (["PatientID=1CT1", "--to", "PatientName=\udcfc"], "it is not text"),
         (["PatientID=nobody", "--to", "PatientSex=female"], "CS takes A-Z"),
         (["PatientID=1CT1", "--to", "PatientSex=F", "--remove", "PatientSex"], "both be removed"),
-        (["PatientID=1CT1", "--to", "PatientSex=F", "--to", "0010,0040=M"], "corrected twice"),
+        (["PatientID=1CT1", "--to", "PatientSex=F", "--to", "0010,0040=M"], "has two new values"),
     ],
 )
 def test_what_can_t_be_asked_is_a_usage_error_and_nothing_is_corrected(
@@ -362,7 +362,7 @@ def test_two_lines_for_one_instance_are_a_usage_error_that_names_both(
     table.write_text("PatientID,Modality,new PatientName\n1CT1,,A\n,CT,B\n")
     cli("add", CT)
     result = cli("correct", "--csv", table, code=2)
-    assert f"{table}, line 3: {table}, line 2 names the SOP Instance" in result.err
+    assert f"{table}, line 3: {table}, line 2 also matches the SOP Instance" in result.err
 
 
 def test_two_lines_with_different_uids_for_one_are_a_usage_error(cli: Cli, tmp_path: Path) -> None:
@@ -375,7 +375,7 @@ def test_two_lines_with_different_uids_for_one_are_a_usage_error(cli: Cli, tmp_p
         f"SOPInstanceUID,new FrameOfReferenceUID\n1.2.3,1.2.4\n{dcmread(CT).SOPInstanceUID},1.2.5\n"
     )
     result = cli("correct", "--csv", table, code=2)
-    assert f"can't become 1.2.5: by {table}, line 2 it becomes 1.2.4" in result.err
+    assert f"can't become 1.2.5: {table}, line 2 makes it 1.2.4" in result.err
 
 
 def test_a_change_of_many_different_values_is_told_in_short_and_shown_in_full(

@@ -208,18 +208,18 @@ def test_changes_are_told_as_they_were_and_are() -> None:
 @pytest.mark.parametrize(
     ("keyword", "value", "told"),
     [
-        ("PixelData", b"", "pixels stay"),
-        ("Rows", "1", "describes the pixels"),
-        ("TransferSyntaxUID", "1.2", "File Meta Information follows"),
-        ("OriginalAttributesSequence", None, "what was there before"),
+        ("PixelData", b"", "pixel data is never changed"),
+        ("Rows", "1", "it describes the pixel data"),
+        ("TransferSyntaxUID", "1.2", "File Meta Information is derived"),
+        ("OriginalAttributesSequence", None, "it records former values"),
         ("SOPInstanceUID", REMOVE, "can't be removed"),
         ("SOPClassUID", "", "can't be removed"),
         ("PatientBirthDate", "1970-01-01", "DA takes a date"),
-        ("PatientID", "1\\2", "it has 2 values, and one may be"),
+        ("PatientID", "1\\2", "it has 2 values, and only one is allowed"),
         ("Modality", "ct", "CS takes"),
         ("AcquisitionMatrix", "1", "takes 4 values, not 1"),
         ("AcquisitionMatrix", "1\\2\\3\\x", "US takes an unsigned integer of 16 bits"),
-        ("ReferencedImageSequence", "x", "one by one"),
+        ("ReferencedImageSequence", "x", "name the elements in its items"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(keyword: str, value: str, told: str) -> None:
@@ -228,14 +228,14 @@ def test_what_cannot_be_is_refused_by_name(keyword: str, value: str, told: str) 
 
 
 def test_elements_that_are_not_there_are_refused() -> None:
-    with pytest.raises(CorrectionError, match=r"there is no .*Referenced Image Sequence"):
+    with pytest.raises(CorrectionError, match=r"has no .*Referenced Image Sequence"):
         correct(
             plain(), [Edit(path_of("ReferencedImageSequence[0].ReferencedSOPInstanceUID"), "1")]
         )
     one = plain((0x00081140, "SQ", encode_items([b""])))
     with pytest.raises(CorrectionError, match="has no item 1: it has 1, counted from 0"):
         correct(one, [Edit(path_of("ReferencedImageSequence[1].ReferencedSOPInstanceUID"), "1")])
-    with pytest.raises(CorrectionError, match="is no sequence"):
+    with pytest.raises(CorrectionError, match="is not a sequence"):
         correct(plain((*ID, b"1 ")), [Edit((0x00100020, 0, 0x00100010), "1")])
     with pytest.raises(CorrectionError, match="no data element with the keyword 'PatientNam'"):
         path_of("PatientNam")

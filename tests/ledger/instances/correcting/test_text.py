@@ -81,7 +81,9 @@ def test_an_item_with_a_character_set_of_its_own_is_switched_alone() -> None:
 
 def test_text_that_is_none_refuses_the_switch_by_name() -> None:
     before = plain((*NAME, b"DOE"), (*COMMENTS, b"m\xfcde"))
-    with pytest.raises(CorrectionError, match=r"\(0010,4000\) Patient Comments is not in ASCII"):
+    with pytest.raises(
+        CorrectionError, match=r"\(0010,4000\) Patient Comments is not valid in ASCII"
+    ):
         correct(before, edits(PatientName="Müller"))
 
 
@@ -89,9 +91,9 @@ def test_a_wrong_character_set_is_put_right_and_text_stays() -> None:
     before = plain((*NAME, b"M\xfcller"))
     after = plain((*CHARSET, b"ISO_IR 100"), (*NAME, b"M\xfcller"))
     assert correct(before, edits(SpecificCharacterSet="ISO_IR 100")) == after
-    with pytest.raises(CorrectionError, match="Patient's Name is not in ISO_IR 192"):
+    with pytest.raises(CorrectionError, match="Patient's Name is not valid in ISO_IR 192"):
         correct(before, edits(SpecificCharacterSet="ISO_IR 192"))
-    with pytest.raises(CorrectionError, match="is not in ISO_IR 100"):
+    with pytest.raises(CorrectionError, match="has characters that ISO_IR 100 lacks"):
         correct(before, edits(SpecificCharacterSet="ISO_IR 100", PatientID="山"))
     was = read(correct(before, edits(SpecificCharacterSet="ISO_IR 100"), NOTE))
     item = was.OriginalAttributesSequence[0].ModifiedAttributesSequence[0]
