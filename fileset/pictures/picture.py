@@ -67,6 +67,16 @@ def picture(source: bytes | Path, *, frame: int | None = None, longest: int | No
         return _sized(_shown(_values(source, ds, number), described), described, longest)
 
 
+def stored_values(path: Path, frame: int) -> NDArray[Any]:
+    """Return the stored values of a frame, colours as RGB; PictureError if they can't be decoded.
+
+    They have rows and columns, and samples as a third axis if there are several.
+    """
+    _needed()
+    with _explained():
+        return _values(path, _header(path), frame)
+
+
 def _needed() -> None:
     try:
         import numpy  # noqa: F401, ICN001 - whether it is there

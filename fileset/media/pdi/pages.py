@@ -93,7 +93,7 @@ class _Maker:
         words = self._words
         summary = [
             *(
-                f"{words.patient}: {_name(patient.name, words)} ({patient.id})"
+                f"{words.patient}: {name_text(patient.name, words)} ({patient.id})"
                 for patient in contents.patients
             ),
             f"{words.study}: {sum(len(patient.studies) for patient in contents.patients)}",
@@ -133,7 +133,9 @@ class _Maker:
             for series in study.series
         ]
         heads = (words.modality, words.number, words.description, words.instances, "")
-        title = " ".join(filter(None, (_date(study.date, words), study.description or words.study)))
+        title = " ".join(
+            filter(None, (date_text(study.date, words), study.description or words.study))
+        )
         return self._page(
             _STUDY, title, f"<p>{self._who(patient)}</p>\n{_table(heads, rows)}", about=""
         )
@@ -158,17 +160,17 @@ class _Maker:
         words = self._words
         told = [
             (words.patient_id, patient.id),
-            (words.birth_date, _date(patient.birth_date, words)),
+            (words.birth_date, date_text(patient.birth_date, words)),
             (words.sex, words.sexes.get(patient.sex, patient.sex)),
         ]
         rest = ", ".join(f"{name}: {text}" for name, text in told if text)
-        return f"<strong>{escape(_name(patient.name, words))}</strong> {escape(rest)}"
+        return f"<strong>{escape(name_text(patient.name, words))}</strong> {escape(rest)}"
 
     def _patient(self, patient: Patient, place: Callable[[Study], str]) -> str:
         words = self._words
         rows = []
         for study in patient.studies:
-            date = _date(study.date, words) or words.study
+            date = date_text(study.date, words) or words.study
             rows.append(
                 (
                     f'<a href="{place(study)}">{escape(date)}</a>',
@@ -252,7 +254,7 @@ def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 # --- values as people read them ------------------------------------------------------------------
 
 
-def _name(value: str, words: Words) -> str:
+def name_text(value: str, words: Words) -> str:
     """Return a person's name: family name first, other representations in brackets."""
     groups = [_of_group(group) for group in value.split("=")]
     first, *others = [group for group in groups if group] or [words.unnamed]
@@ -267,7 +269,7 @@ def _of_group(group: str) -> str:
     return f"{name}, {suffix}" if suffix and name else name or suffix
 
 
-def _date(value: str, words: Words) -> str:
+def date_text(value: str, words: Words) -> str:
     """Return a date, what is none as it stands."""
     if len(value) != 8 or not value.isdigit():
         return value
@@ -275,7 +277,7 @@ def _date(value: str, words: Words) -> str:
 
 
 def _civil(time: CivilTime, words: Words) -> str:
-    return _date(f"{time.year:04}{time.month:02}{time.day:02}", words)
+    return date_text(f"{time.year:04}{time.month:02}{time.day:02}", words)
 
 
 def _ascii(text: str) -> str:

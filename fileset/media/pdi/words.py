@@ -38,6 +38,16 @@ class Words:
     made_with: str
     purpose: str
     unnamed: str
+    viewer: str
+    viewer_notice: str
+    image: str
+    play: str
+    stop: str
+    reset: str
+    previous: str
+    following: str
+    nothing: str
+    unread: str
 
 
 _ENGLISH: Final = Words(
@@ -70,6 +80,18 @@ _ENGLISH: Final = Words(
         "DICOM viewer."
     ),
     unnamed="(no name)",
+    viewer="Show the images",
+    viewer_notice=(
+        "Not for diagnosis: this page shows the images for information only, and measures nothing."
+    ),
+    image="Image",
+    play="Play",
+    stop="Stop",
+    reset="Reset window",
+    previous="Previous image",
+    following="Next image",
+    nothing="nothing to show",
+    unread="Can't be read:",
 )
 _GERMAN: Final = Words(
     language="de",
@@ -101,6 +123,18 @@ _GERMAN: Final = Words(
         "auf diesem Datenträger mit einem DICOM-Betrachter."
     ),
     unnamed="(ohne Namen)",
+    viewer="Bilder anzeigen",
+    viewer_notice=(
+        "Nicht zur Befundung: Diese Seite zeigt die Bilder nur zur Information und misst nichts."
+    ),
+    image="Bild",
+    play="Abspielen",
+    stop="Anhalten",
+    reset="Fensterung zurücksetzen",
+    previous="Voriges Bild",
+    following="Nächstes Bild",
+    nothing="nichts anzuzeigen",
+    unread="Nicht lesbar:",
 )
 
 LANGUAGES: Final[Mapping[str, Words]] = {words.language: words for words in (_ENGLISH, _GERMAN)}
