@@ -30,6 +30,9 @@ FORMAT: Final = "usb"
 VERSION: Final = 1
 """Raise it with any change to the bytes of an image, and keep the former writer."""
 
+LARGEST_FILE: Final = (1 << 32) - (1 << 16)
+"""Bytes of a file at most: its length has 32 bits, and fsck counts those of whole clusters so."""
+
 SECTOR: Final = 512
 _MIB: Final = 1 << 20
 _PARTITION: Final = 2048  # its first sector: 1 MiB, which blocks of flash memory divide
@@ -88,7 +91,7 @@ def plan_usb(files: Sequence[ImageFile], volume: Volume, size: int | None = None
     It has `size` bytes, those of the stick, or as many as are needed and a little to spare. Raises
     ImageError for what the format or the size can't hold.
     """
-    refuse_large(files, "FAT")
+    refuse_large(files, LARGEST_FILE, "FAT")
     content = _Content(files, tree_of(files, volume))
     if size is None:
         size, shape = _fitting(content, _SPARE)
@@ -263,7 +266,7 @@ class _Image:
         if not is_16:  # version 0, the root folder in the first cluster, FSInfo and the copy
             block += struct.pack("<IHHIHH12x", shape.fat, 0, 0, 2, 1, 6)
         block += struct.pack(
-            "<BBBI11s8s", 0x80, 0, 0x29, self._volume.serial, self._label.ljust(11) or b"NO NAME",
+            "<BBBI11s8s", 0x80, 0, 0x29, self._volume.serial, (self._label or b"NO NAME").ljust(11),
             f"FAT{shape.bits}".ljust(8).encode("ascii"),
         )  # fmt: skip
         jump = bytes((0xEB, len(block) + 1, 0x90))

@@ -25,6 +25,9 @@ FORMAT: Final = "iso"
 VERSION: Final = 1
 """Raise it with any change to the bytes of an image, and keep the former writer."""
 
+LARGEST_FILE: Final = (1 << 32) - 1
+"""Bytes of a file at most: its length has 32 bits, and level 1 has one extent for a file."""
+
 SECTOR: Final = 2048
 _DESCRIPTORS: Final = 16  # the sector of the first one; what is before belongs to systems
 _PATH_TABLES: Final = 18
@@ -39,7 +42,7 @@ def plan_iso(files: Sequence[ImageFile], volume: Volume) -> Layout:
 
     Raises ImageError for what the format can't hold.
     """
-    refuse_large(files, "ISO 9660 level 1")
+    refuse_large(files, LARGEST_FILE, "ISO 9660 level 1")
     image = _Image(files, volume)
     return Layout(FORMAT, VERSION, image.sectors * SECTOR, files, image.pieces)
 

@@ -16,9 +16,6 @@ from attrs import define, field, frozen
 from ledger.errors import LedgerError
 from ledger.phrases import count
 
-LARGEST_FILE: Final = (1 << 32) - 1
-"""Bytes of a file at most, where its length has 32 bits: ISO 9660 level 1 and FAT."""
-
 _LEVELS: Final = 8  # the root is the first one of folders, and a File ID has as many components
 _DICOMDIR: Final = "DICOMDIR"
 
@@ -114,12 +111,12 @@ def tree_of(files: Sequence[ImageFile], volume: Volume) -> list[ImageFolder]:
             "16 of A-Z, 0-9 and _ (PS3.10 Section 8.5). Set another one"
         )
     root = ImageFolder("", None)
-    known = {"": root}
+    known: dict[str, ImageFolder] = {}
     for number, file in enumerate(files):
-        above, _, name = file.path.rpartition("/")
-        folder = known.get(above)
+        above, slash, name = file.path.rpartition("/")
+        folder = known.get(above + slash)
         if folder is None:
-            folder = known[above] = _make_folders(root, above)
+            folder = known[above + slash] = _make_folders(root, above) if slash else root
         _check_name(name, _FILE, file.path)
         if name in folder.files or name in folder.folders:
             raise ImageError(f"{file.path}: two files, or a file and a folder, have this name")
@@ -127,14 +124,14 @@ def tree_of(files: Sequence[ImageFile], volume: Volume) -> list[ImageFolder]:
     return _by_level(root)
 
 
-def refuse_large(files: Sequence[ImageFile], what: str) -> None:
-    """Raise ImageError if a file is too large for `what`, the format in words."""
-    large = [file for file in files if file.size > LARGEST_FILE]
+def refuse_large(files: Sequence[ImageFile], most: int, what: str) -> None:
+    """Raise ImageError if a file has more than `most` bytes; `what` is the format in words."""
+    large = [file for file in files if file.size > most]
     if large:
         others = f" (and {count(len(large) - 1, 'other file')})" if len(large) > 1 else ""
         raise ImageError(
             f"{large[0].path}{others} has {large[0].size:,} bytes, and a file on {what} has at "
-            f"most {LARGEST_FILE:,}: leave it out, or make a ZIP or a folder"
+            f"most {most:,}: leave it out, or make a ZIP or a folder"
         )
 
 
