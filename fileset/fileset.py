@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fileset.checking.findings import RepositoryFinding
     from fileset.correcting.correct import CorrectionReport, CorrectionResult
     from fileset.erasure.plan import Erasure
+    from fileset.media.media import HandedOutMedia
     from fileset.medium.write import Writer
     from fileset.progress import Progress
     from fileset.repository.contents import Contents
@@ -823,6 +824,16 @@ class FileSet:
             raise ValueError("Cannot copy the File-set as the 'path' is unchanged")
         Exporter(self._repository).export(root, self.state, implicit_vr=force_implicit)
         return FileSet(root / "DICOMDIR")
+
+    @property
+    def media(self) -> HandedOutMedia:
+        """Media that are handed out: with the File-set as it is here, or a choice of instances.
+
+        `make`, `list`, `verify` and `remake` are its methods.
+        """
+        from fileset.media.media import HandedOutMedia
+
+        return HandedOutMedia(self._repository, self.state)
 
     # --- history ---------------------------------------------------------------------------------
 

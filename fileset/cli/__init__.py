@@ -55,6 +55,7 @@ SUMMARIES: Final = {
     "Write": {
         "write": "Write the File-set and its DICOMDIR.",
         "index": "Make a DICOMDIR for a folder as it is.",
+        "media": "Hand out discs, sticks and ZIP files.",
     },
 }
 """What each command does in a few words, by section; it is in the module of its name."""

@@ -193,19 +193,22 @@ def _json() -> click.Option:
     )
 
 
-class Commands(click.Group):
-    """The group of all commands, each imported when it is needed."""
+class Group(click.Group):
+    """Commands, each imported when it is needed, from the module of its name.
 
-    def __init__(self, summaries: Mapping[str, Mapping[str, str]], **attributes: Any) -> None:
-        """Make the group; `summaries` tells what each command does, by section."""
+    Attributes
+    ----------
+    summaries : mapping
+        What each command does in a few words, by section.
+    """
+
+    def __init__(
+        self, summaries: Mapping[str, Mapping[str, str]], *, within: str = "", **attributes: Any
+    ) -> None:
+        """Make the group; the names of the modules begin with `within`."""
         super().__init__(**attributes)
         self.summaries = summaries
-        self.params += [
-            _repo(envvar=ENVIRONMENT_VARIABLE, show_envvar=True),
-            _actor(),
-            _wait(),
-            _json(),
-        ]
+        self._within = within
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments; without any, show the help."""
@@ -223,7 +226,7 @@ class Commands(click.Group):
         """Import and return a command: what is called as the module that it is in."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        name = cmd_name.replace("-", "_")
+        name = f"{self._within}{cmd_name}".replace("-", "_")
         with gc_paused():
             module = import_module(f"fileset.cli.commands.{name}")
         return cast("click.Command", getattr(module, name))
@@ -234,6 +237,20 @@ class Commands(click.Group):
         for title, section in self.summaries.items():
             with formatter.section(title):
                 formatter.write_dl(list(section.items()))
+
+
+class Commands(Group):
+    """The group of all commands, which takes the options that they have in common."""
+
+    def __init__(self, summaries: Mapping[str, Mapping[str, str]], **attributes: Any) -> None:
+        """Make the group; `summaries` tells what each command does, by section."""
+        super().__init__(summaries, **attributes)
+        self.params += [
+            _repo(envvar=ENVIRONMENT_VARIABLE, show_envvar=True),
+            _actor(),
+            _wait(),
+            _json(),
+        ]
 
     def main(
         self,

@@ -13,9 +13,10 @@ from pathlib import Path
 import click
 
 from fileset.cli import main
-from fileset.cli.command import ERROR, WARNINGS, Command
+from fileset.cli.command import ERROR, WARNINGS, Command, Group
 from fileset.cli.screen.documents import CHANGE, INSTANCE, STAGED, WATCHER
 from fileset.cli.screen.findings import FINDING
+from fileset.cli.screen.media import MEDIUM
 from fileset.cli.screen.output import Shape
 from fileset.cli.screen.writing import DAMAGE, PLAN
 
@@ -59,6 +60,7 @@ _PARTS: tuple[tuple[str, Shape], ...] = (
     ("What is staged", STAGED),
     ("The plan of a write", PLAN),
     ("Damage of a medium", DAMAGE),
+    ("A medium", MEDIUM),
     ("A finding", FINDING),
     ("A watcher", WATCHER),
 )
@@ -78,17 +80,30 @@ def _lines() -> Iterator[str]:
     for section, commands in main.summaries.items():
         yield f"## {section}\n"
         for name in commands:
-            made = main.get_command(context, name)
-            if isinstance(made, Command):
-                yield from _command(made, click.Context(made, context, info_name=name))
+            yield from _commands(main, name, context)
     yield "## What documents have in common\n"
     for title, shape in _PARTS:
         yield f"### {title}\n"
         yield from _table(shape)
 
 
+def _commands(group: Group, name: str, context: click.Context) -> Iterator[str]:
+    """Yield what is said of a command, or of those in a group."""
+    made = group.get_command(context, name)
+    if made is None:
+        return
+    below = click.Context(made, context, info_name=name)
+    if isinstance(made, Group):
+        yield f"### `{below.command_path}`\n"
+        yield f"{inspect.cleandoc(made.help or '')}\n"
+        for each in made.list_commands(below):
+            yield from _commands(made, each, below)
+    elif isinstance(made, Command):
+        yield from _command(made, below)
+
+
 def _command(made: Command, context: click.Context) -> Iterator[str]:
-    yield f"### `fileset {made.name}`\n"
+    yield f"### `{context.command_path}`\n"
     yield f"    {context.command_path} {' '.join(made.collect_usage_pieces(context))}\n"
     yield f"{inspect.cleandoc(made.help or '')}\n"
     yield "| Option | |"

@@ -25,7 +25,7 @@ from projections.state.state import FileSetState
 
 _WORDS: Final = (
     "create", "adopt", "add", "correct", "remove", "set", "undo", "redo", "revert", "tag", "write",
-    "reject", "erase", "recover", "settle", "note",
+    "medium", "reject", "erase", "recover", "settle", "note",
 )  # fmt: skip
 KINDS: Final = {
     word: tuple(name for name, cls in EVENT_TYPES.items() if word == cls.GROUP) for word in _WORDS

@@ -14,6 +14,7 @@ from fileset.repository.repository import Repository
 from ledger.digest import Digest
 from ledger.errors import VaultError
 from ledger.events import (
+    AboutMedium,
     ArrivalWithheld,
     ConflictNoted,
     DamageNoted,
@@ -23,6 +24,8 @@ from ledger.events import (
     InstanceAdded,
     InstanceCorrected,
     InstanceRejected,
+    MediumAddressed,
+    MediumStarted,
     RecordElementsRecorded,
     RecordsKept,
     StrangerKept,
@@ -31,7 +34,9 @@ from ledger.events import (
     WriteStarted,
 )
 from ledger.journal.entries import Recorded
+from ledger.phrases import count
 from ledger.vault.protocol import Vault
+from projections.past.media import Media, Medium
 from projections.state.erasing import RecordsLeft
 from projections.state.state import FileSetState
 
@@ -57,6 +62,8 @@ class Traces:
     corrected: list[tuple[Handle, Handle, int]] = field(factory=list)
     media: dict[str, None] = field(factory=dict)
     exports: list[WriteExported] = field(factory=list)
+    handed_out: Media = field(factory=Media)
+    addressed: list[tuple[int, Medium]] = field(factory=list)
     _root: str = ""
     _writing: WriteStarted | None = None
 
@@ -80,7 +87,7 @@ class Traces:
                     if isinstance(event, _OFFERED) and event.source is not None:
                         self.sources.add(event.source)
             case _:
-                self._take_other(position, event)
+                self._take_other(recorded)
 
     def _tells_of_others(self, event: RecordElementsRecorded) -> bool:
         """Whether what was recorded is also that of an instance which stays."""
@@ -96,10 +103,10 @@ class Traces:
             self.adopted.add(position)
             self.media[self._root] = None
 
-    def _take_other(self, position: int, event: Event) -> None:
-        match event:
+    def _take_other(self, recorded: Recorded) -> None:
+        match event := recorded.event:
             case RecordElementsRecorded() if not self._tells_of_others(event):
-                self.positions.add(position)
+                self.positions.add(recorded.position)
             case FileSetImported(root=root):
                 self._root = root
             case WriteStarted():
@@ -110,6 +117,10 @@ class Traces:
                     self.media[self._writing.root] = None
             case WriteExported():
                 self.exports.append(event)
+            case MediumStarted() | AboutMedium():
+                medium = self.handed_out.take(recorded)
+                if isinstance(event, MediumAddressed) and medium is not None:
+                    self.addressed.append((recorded.position, medium))
 
 
 def find_traces(
@@ -128,12 +139,30 @@ def find_traces(
             found.media[export.root] = None
     if state.written is not None:
         found.media.pop(state.written.root, None)
+    _take_media(state, found)
     for position, event in _telling(state, found, mentions):
         found.positions.add(position)
         if isinstance(event, InstanceRejected):
             found.rejected.append(event.source)
     found.positions.update(_kept_from_media(repository.vault, found, mentions))
     return found
+
+
+def _take_media(state: FileSetState, found: Traces) -> None:
+    """Take down which media that were handed out have the instances, and what was said of them.
+
+    Whose medium it was is the data of those on it: it goes with the last of them. Other files on it
+    may show any of them.
+    """
+    for medium in found.handed_out.all():
+        gone = found.gone.intersection(medium.started.handles())
+        if gone and medium.produced is not None:
+            found.media[f"medium {medium.number} ({count(len(gone), 'instance')})"] = None
+    staying = state.hierarchy.leaves.keys() - found.gone
+    for position, medium in found.addressed:
+        on_it = found.gone.intersection(medium.started.handles())
+        if on_it and (medium.files or staying.isdisjoint(medium.started.handles())):
+            found.positions.add(position)
 
 
 def _kept_from_media(vault: Vault, found: Traces, mentions: Mentions) -> Iterator[int]:

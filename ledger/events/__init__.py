@@ -67,6 +67,15 @@ from ledger.events.instances import (
     InstanceRemoved,
     InstanceRestored,
 )
+from ledger.events.media import (
+    AboutMedium,
+    MediumAddressed,
+    MediumBurnt,
+    MediumFile,
+    MediumProduced,
+    MediumStarted,
+    MediumVerified,
+)
 from ledger.events.medium import (
     DamageNoted,
     DamageRepaired,
@@ -94,6 +103,7 @@ __all__ = [
     "EVENT_TYPES",
     "IDENTITY_EVENTS",
     "AboutInstance",
+    "AboutMedium",
     "ArrivalWithheld",
     "ChangeRedone",
     "ChangeReverted",
@@ -124,8 +134,14 @@ __all__ = [
     "InstanceRestored",
     "InstancesCorrected",
     "JournalRecovered",
+    "MediumAddressed",
+    "MediumBurnt",
+    "MediumFile",
     "MediumLeft",
     "MediumLost",
+    "MediumProduced",
+    "MediumStarted",
+    "MediumVerified",
     "MismatchNoted",
     "MismatchSettled",
     "Naming",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ledger.events import Event, InstanceAdded, WriteStarted
+from ledger.events import Event, InstanceAdded, MediumAddressed, WriteStarted
 from ledger.names import clash_with_dicomdir
 
 
@@ -32,6 +32,8 @@ def _paths(event: Event) -> Iterator[str]:
         yield from event.file_ids().values()
         if event.staging is not None:
             yield event.staging
+    elif isinstance(event, MediumAddressed):
+        yield from (file.path for file in event.files)
 
 
 def outside(path: str) -> str | None:

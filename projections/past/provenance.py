@@ -18,8 +18,11 @@ from ledger.events import (
     InstanceAdded,
     InstanceCorrected,
     InstancesCorrected,
+    MediumBurnt,
     MediumLeft,
     MediumLost,
+    MediumProduced,
+    MediumVerified,
     WriteAbandoned,
     WriteCompleted,
     WriteExported,
@@ -27,6 +30,7 @@ from ledger.events import (
 )
 from ledger.journal.entries import Change, Recorded
 from projections.past.effects import Effects, effects_of_event
+from projections.past.media import Media, Medium
 
 
 class TouchKind(Enum):
@@ -66,6 +70,12 @@ class TouchKind(Enum):
     """A write that would have placed it or taken it off was given up."""
     EXPORTED = "exported"
     """It was written to a folder of its own with a past or present state."""
+    HANDED_OUT = "handed-out"
+    """A medium that is handed out was made with it."""
+    MEDIUM_VERIFIED = "medium-verified"
+    """A medium with it that was handed out was read back."""
+    MEDIUM_BURNT = "medium-burnt"
+    """A medium with it that is handed out was burnt."""
     MEDIUM_LEFT = "medium-left"
     MEDIUM_LOST = "medium-lost"
     DAMAGED = "damaged"
@@ -88,6 +98,8 @@ class Touch:
         The id of the change that was undone, redone or reverted.
     root, file_ids, dicomdir
         The medium: where it is, where the instances are on it, the digest of its DICOMDIR.
+    medium : Medium or None
+        The medium that was handed out.
     """
 
     position: int
@@ -101,6 +113,7 @@ class Touch:
     root: str | None = None
     file_ids: Mapping[Handle, str] = field(factory=dict)
     dicomdir: Digest | None = None
+    medium: Medium | None = None
 
 
 @define
@@ -119,6 +132,7 @@ class Provenance:
     """Where the instances are on it."""
     _writes: dict[int, WriteStarted] = field(factory=dict)
     _effects: dict[str, Effects] = field(factory=dict)
+    _media: Media = field(factory=Media)
     _corrected: dict[Handle, Handle] = field(factory=dict)
     """What took the place of which instance, until the event that tells of it."""
 
@@ -126,9 +140,12 @@ class Provenance:
         """Take the next event, and yield how it touched the instances."""
         event = recorded.event
         came, went = self._take_effects(recorded)
+        medium = self._media.take(recorded)
         if event.TOUCH is not None:
             kind = TouchKind(event.TOUCH)
-            touch = Touch(recorded.position, recorded.change, kind, event, (), came, went)
+            touch = Touch(
+                recorded.position, recorded.change, kind, event, (), came, went, medium=medium
+            )
             yield from self._HANDLERS.get(kind, Provenance._named)(self, touch, event)
         elif isinstance(event, InstanceCorrected):
             self._corrected[event.replaces] = recorded.position
@@ -206,6 +223,14 @@ class Provenance:
         copied = evolve(touch, root=event.root, file_ids=file_ids, dicomdir=event.dicomdir)
         yield from self._on(copied, file_ids)
 
+    def _handed_out(
+        self, touch: Touch, event: MediumProduced | MediumVerified | MediumBurnt
+    ) -> Iterator[Touch]:
+        if touch.medium is not None:
+            instances = touch.medium.started.handles()
+            dicomdir = event.dicomdir if isinstance(event, MediumProduced) else None
+            yield from self._on(evolve(touch, dicomdir=dicomdir), instances)
+
     _HANDLERS: ClassVar[dict[TouchKind, Callable[[Provenance, Touch, Any], Iterator[Touch]]]] = {
         TouchKind.ADDED: _added,
         TouchKind.CORRECTED: _succeeded,
@@ -218,4 +243,7 @@ class Provenance:
         TouchKind.MEDIUM_LOST: _left,
         TouchKind.DAMAGED: _damaged,
         TouchKind.EXPORTED: _exported,
+        TouchKind.HANDED_OUT: _handed_out,
+        TouchKind.MEDIUM_VERIFIED: _handed_out,
+        TouchKind.MEDIUM_BURNT: _handed_out,
     }

@@ -37,8 +37,13 @@ from ledger.events import (
     InstanceRestored,
     InstancesCorrected,
     JournalRecovered,
+    MediumAddressed,
+    MediumBurnt,
     MediumLeft,
     MediumLost,
+    MediumProduced,
+    MediumStarted,
+    MediumVerified,
     MismatchNoted,
     MismatchSettled,
     PatientNameNoted,
@@ -386,6 +391,12 @@ def _medium_left(state: FileSetState, event: MediumLeft | MediumLost, _: str) ->
     state.revision += 1
 
 
+def _medium_started(state: FileSetState, event: MediumStarted, _: str) -> None:
+    """Change nothing: what is handed out is no part of the state."""
+    if event.base > state.position or not event.is_of_base():
+        raise MisfitError("a medium has what was there before")
+
+
 # --- erasure -------------------------------------------------------------------------------------
 
 
@@ -453,12 +464,19 @@ def _nothing(_: FileSetState, __: Event, ___: str) -> None:
     """Change nothing: the event is only a note."""
 
 
+_NOTES: Final[tuple[type[Event], ...]] = (
+    InstancesCorrected, WriteExported, MediumAddressed, MediumProduced, MediumVerified,
+    MediumBurnt, StrangerKept, DamageNoted, DamageRepaired, InstanceRejected, ConflictNoted,
+    ArrivalWithheld, PatientNameNoted, MismatchNoted, JournalRecovered,
+)  # fmt: skip
+"""What changes nothing."""
+
 _HANDLERS: Final[dict[type[Event], Callable[[FileSetState, Any, str], None]]] = {
+    **dict.fromkeys(_NOTES, _nothing),
     FileSetCreated: _file_set_created,
     FileSetImported: _file_set_imported,
     InstanceAdded: _instance_added,
     InstanceCorrected: _instance_corrected,
-    InstancesCorrected: _nothing,
     InstanceRemoved: _instance_removed,
     InstanceRestored: _instance_restored,
     ContentRecorded: _content_recorded,
@@ -474,20 +492,11 @@ _HANDLERS: Final[dict[type[Event], Callable[[FileSetState, Any, str], None]]] = 
     WriteAbandoned: _write_abandoned,
     MediumLeft: _medium_left,
     MediumLost: _medium_left,
-    WriteExported: _nothing,
-    StrangerKept: _nothing,
-    DamageNoted: _nothing,
-    DamageRepaired: _nothing,
-    InstanceRejected: _nothing,
-    ConflictNoted: _nothing,
-    ArrivalWithheld: _nothing,
-    PatientNameNoted: _nothing,
-    MismatchNoted: _nothing,
+    MediumStarted: _medium_started,
     MismatchSettled: _mismatch_settled,
     RecordMended: _record_mended,
     RecordsKept: _records_kept,
     PayloadErased: _payload_erased,
     ErasureCompleted: _erasure_completed,
-    JournalRecovered: _nothing,
     Erased: _erased,
 }

@@ -27,6 +27,13 @@ def cli(tmp_path: Path) -> Cli:
 
 
 @pytest.fixture
+def filled(cli: Cli) -> Cli:
+    """Two patients, who are staged."""
+    cli("add", CT, MR)
+    return cli
+
+
+@pytest.fixture
 def written(cli: Cli, tmp_path: Path) -> Cli:
     """Seven events: created, two instances added, the ID set, written, its ID set again."""
     cli("add", CT, MR, "--reason", "first")

@@ -13,15 +13,30 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import click
 from attrs import frozen
 from click.testing import CliRunner
 from pydicom import Dataset, dcmread, examples
 
 from fileset.cli import main
+from fileset.cli.command import Command, Group
 
 CT, MR, OVERLAY, RT_DOSE = (examples.get_path(name) for name in ("ct", "mr", "overlay", "rt_dose"))
 DICOMDIR = examples.get_path("dicomdir")
 PROJECT = Path(__file__).parents[2]
+
+
+def every_command(group: Group = main, before: str = "") -> dict[str, Command]:
+    """Return all commands by their words, such as `add` and `media make`."""
+    context = click.Context(group)
+    found: dict[str, Command] = {}
+    for name in group.list_commands(context):
+        made = group.get_command(context, name)
+        if isinstance(made, Group):
+            found.update(every_command(made, f"{before}{name} "))
+        elif isinstance(made, Command):
+            found[f"{before}{name}"] = made
+    return found
 
 
 @frozen

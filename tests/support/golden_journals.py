@@ -25,6 +25,7 @@ from fileset.repository.contents import Contents
 from fileset.repository.repository import Repository
 from fileset.watching import Settings, Watcher
 from ledger.digest import digest_of
+from ledger.events import MediumBurnt
 from ledger.journal.entries import Head
 from ledger.journal.lines import JournalFile, write_journal
 from ledger.journal.sqlite import SqliteJournal
@@ -290,6 +291,27 @@ def recovered(folder: Path) -> Repository:
     return fs.repository
 
 
+def handed_out(folder: Path) -> Repository:
+    """A File-set of which discs were made, verified and burnt, and one person on them erased."""
+    fs = FileSet(repository=folder / "repository")
+    fs.repository.actor = "anna"
+    fs.add_many([CT, MR])
+    fs.ID = "CLINIC"
+    (disc,) = fs.media.make(folder / "disc.iso", recipient="Dr. Weiss", reason="second opinion")
+    fs.media.verify(folder / "disc.iso")
+    with fs.change(actor="bert"):
+        assert disc.produced is not None
+        fs.repository.emit(MediumBurnt(disc.position, "/dev/sr0", disc.produced.image.digest))
+    fs.media.make(folder / "out", fs.find(PatientID="1CT1"), label="CT only")
+    (folder / "out" / "SHA256.TXT").unlink()
+    fs.media.verify(folder / "out")
+    fs.media.make(folder / "volume", capacity=575_000)
+    fs.undo()
+    eraser = Eraser(fs.repository, Contents(fs.repository))
+    eraser.erase({"PatientID": "1CT1"}, reason="asked for", take_off=True)
+    return fs.repository
+
+
 def _abandon_a_write(fs: FileSet) -> None:
     """Begin a write that is interrupted, and give it up."""
 
@@ -313,6 +335,7 @@ BUILDERS: dict[str, Callable[[Path], Repository]] = {
     "recovered": recovered,
     "righted": righted,
     "profiled": profiled,
+    "handed-out": handed_out,
 }
 
 

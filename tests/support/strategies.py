@@ -18,6 +18,7 @@ from ledger.events import (
     CorrectionReason,
     ElementCorrected,
     Event,
+    MediumFile,
     PayloadErased,
     Placement,
     Record,
@@ -151,6 +152,7 @@ _BY_NAME: Mapping[str, SearchStrategy[Any]] = {
         min_size=1,
         max_size=3,
     ).map(tuple),
+    "options": st.dictionaries(texts, texts, max_size=2),
     "placed": st.dictionaries(
         file_id_texts, st.dictionaries(file_names, positions, max_size=3), max_size=3
     ),
@@ -166,6 +168,7 @@ _BY_TYPE: Mapping[Any, SearchStrategy[Any]] = {
     Record: records,
     RecordRef: record_refs,
     Variant: variants,
+    MediumFile: st.builds(MediumFile, path=file_id_texts, content=contents),
     Placement: st.sampled_from(Placement),
     CorrectionReason: st.sampled_from(CorrectionReason),
     ElementCorrected: st.builds(

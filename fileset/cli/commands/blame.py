@@ -43,11 +43,12 @@ from projections.state.state import FileSetState
         "including removed ones, what they correct and what they were corrected to; "
         "live is whether it is part of the File-set now",
         "events": "[{position, event, instances, came, went, of, root, file_ids, dicomdir, source, "
-        "change}], oldest first, see below",
-        "media": "[{root, how, position, recorded_at, instances, file_ids, dicomdir, "
-        'still_there}], in order; how is "adopted", "written" or "exported", still_there how many '
-        "lie there still, as far as the journal knows, or null for a copy and a medium that was "
-        "left as it was",
+        "medium, change}], oldest first, see below; medium is the number of one handed out, or "
+        "null",
+        "media": "[{root, how, medium, recipient, position, recorded_at, instances, file_ids, "
+        'dicomdir, still_there}], in order; how is "adopted", "written", "exported" or "handed '
+        'out", still_there how many lie there still, as far as the journal knows, or null for a '
+        "copy, a medium that was handed out and one that was left as it was",
     },
 )
 @click.argument("query", metavar="KEYWORD=VALUE...", nargs=-1, required=True)
@@ -156,6 +157,8 @@ def _done(group: list[Touch], wording: Wording, *, alone: bool) -> str:
         root=first.root,
         sources=_from(group),
         names=_names(group),
+        medium=first.medium.number if first.medium else None,
+        recipient=_recipient(first),
     )
 
 
@@ -177,6 +180,9 @@ _TEMPLATES: Final = {
     TouchKind.TAKEN_OFF: "{what}taken off {root}",
     TouchKind.ABANDONED: "{what}not written to {root}: the write was given up",
     TouchKind.EXPORTED: "{what}copied to {root}",
+    TouchKind.HANDED_OUT: "{what}handed out on medium {medium}{recipient}",
+    TouchKind.MEDIUM_VERIFIED: "{what}on medium {medium}, which was read back",
+    TouchKind.MEDIUM_BURNT: "{what}burnt on medium {medium}",
     TouchKind.MEDIUM_LEFT: "{what}left behind on the medium at {root}",
     TouchKind.MEDIUM_LOST: "{what}lost with the medium at {root}",
     TouchKind.DAMAGED: "{what}found damaged at {root}",
@@ -224,18 +230,31 @@ def _names(group: list[Touch]) -> str:
     return f": {some(list(names), 3)}" if names else ""
 
 
+def _recipient(touch: Touch) -> str:
+    recipient = touch.medium.recipient if touch.medium else None
+    return f" for {recipient}" if recipient else ""
+
+
 _HOW: Final = {
     TouchKind.ADOPTED: "adopted",
     TouchKind.WRITTEN: "written",
     TouchKind.EXPORTED: "exported",
+    TouchKind.HANDED_OUT: "handed out",
 }
 
 
 def _placed(found: list[Touch]) -> Iterator[Touch]:
     """Yield the touches that put instances on media; those of one change and medium as one."""
     placing = [touch for touch in found if touch.kind in _HOW]
-    for _, group in groupby(placing, key=lambda touch: (touch.change.id, touch.root)):
+
+    def which(touch: Touch) -> tuple[str, str | None, int | None]:
+        return touch.change.id, touch.root, touch.medium.number if touch.medium else None
+
+    for _, group in groupby(placing, key=which):
         touches = list(group)
+        if touches[-1].kind is TouchKind.HANDED_OUT:
+            yield touches[-1]
+            continue
         file_ids = {handle: path for touch in touches for handle, path in touch.file_ids.items()}
         yield evolve(touches[-1], instances=tuple(file_ids), file_ids=file_ids)
 
@@ -253,10 +272,11 @@ def _media_lines(
     yield (Span("Media", "title"),)
     for touch in media:
         paths = list(touch.file_ids.values())
+        where = f"medium {touch.medium.number}" if touch.medium else touch.root
         line: list[str | Span] = [
-            f"{touch.root}  {_HOW[touch.kind]} ",
+            f"{where}  {_HOW[touch.kind]}{_recipient(touch)} ",
             Span(time_of(touch.change), "faint"),
-            f"  {count(len(paths), 'instance')}",
+            f"  {count(len(touch.instances), 'instance')}",
             f"  DICOMDIR {short(touch.dicomdir)}" if touch.dicomdir else "",
         ]
         if what := _what_became(touch, found, state):
@@ -291,7 +311,7 @@ def _left(touch: Touch, found: list[Touch]) -> MediumLeft | None:
 
 def _still_there(touch: Touch, found: list[Touch], state: FileSetState) -> int | None:
     """Return how many of the instances lie there still, as far as the journal knows."""
-    if touch.kind is TouchKind.EXPORTED or _left(touch, found) is not None:
+    if touch.kind in (TouchKind.EXPORTED, TouchKind.HANDED_OUT) or _left(touch, found) is not None:
         return None
     if state.written is None or state.written.root != touch.root:
         return 0
@@ -322,6 +342,7 @@ def _event(touch: Touch, state: FileSetState, wording: Wording) -> dict[str, Any
         "file_ids": _file_ids(touch, state),
         "dicomdir": str(touch.dicomdir) if touch.dicomdir else None,
         "source": _source(touch),
+        "medium": touch.medium.number if touch.medium else None,
         "change": change_document(touch.change, wording.change(touch.change)),
     }
 
@@ -330,9 +351,11 @@ def _medium(touch: Touch, found: list[Touch], state: FileSetState) -> dict[str, 
     return {
         "root": touch.root,
         "how": _HOW[touch.kind],
+        "medium": touch.medium.number if touch.medium else None,
+        "recipient": touch.medium.recipient if touch.medium else None,
         "position": touch.position,
         "recorded_at": touch.change.recorded_at,
-        "instances": len(touch.file_ids),
+        "instances": len(touch.instances),
         "file_ids": _file_ids(touch, state),
         "dicomdir": str(touch.dicomdir) if touch.dicomdir else None,
         "still_there": _still_there(touch, found, state),

@@ -8,16 +8,15 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import click
 import pytest
-from cli_runs import CT, PROJECT, Cli, run
+from cli_runs import CT, PROJECT, Cli, every_command, run
 
-from fileset.cli import SUMMARIES, main
+from fileset.cli import main
 
 _COMMAND = re.compile(r"`fileset ([^`]*)`")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 _OTHERS = {"--help", "--version"}
-COMMANDS = [name for section in SUMMARIES.values() for name in section]
+COMMANDS = every_command()
 MODULES = [
     path
     for package in ("fileset", "projections", "ledger")
@@ -28,9 +27,7 @@ MODULES = [
 
 @cache
 def options(command: str) -> frozenset[str]:
-    found = main.get_command(click.Context(main), command)
-    assert found is not None, command
-    params = [*found.params, *main.params]
+    params = [*COMMANDS[command].params, *main.params]
     return frozenset(each for param in params for each in (*param.opts, *param.secondary_opts))
 
 
@@ -58,7 +55,8 @@ def texts(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_every_command_and_option_that_a_message_names_is_there(path: Path) -> None:
-    of_module = path.stem.replace("_", "-") if path.parent.name == "commands" else None
+    stem = path.stem.replace("_", "-") if path.parent.name == "commands" else ""
+    of_module = next((name for name in COMMANDS if name.replace(" ", "-") == stem), None)
     every = {option for command in COMMANDS for option in options(command)} | _OTHERS
     for text in texts(path):
         for found in _COMMAND.findall(text):
@@ -67,10 +65,12 @@ def test_every_command_and_option_that_a_message_names_is_there(path: Path) -> N
                 name = next(word for word in words if word in COMMANDS)
             if name == "{}":
                 continue
+            if name not in COMMANDS:
+                name = f"{name} {words[0]}"
             assert name in COMMANDS, text
             assert set(_OPTION.findall(found)) <= options(name) | _OTHERS, text
         bare = set(_OPTION.findall(_COMMAND.sub("", text)))
-        known = options(of_module) | _OTHERS if of_module in COMMANDS else every
+        known = options(of_module) | _OTHERS if of_module is not None else every
         assert bare <= known, text
 
 

@@ -19,15 +19,17 @@ from typing import Any
 
 import click
 import pytest
-from cli_runs import CT, MR, PROJECT, Cli, command_line, run, spawn
+from cli_runs import CT, MR, PROJECT, Cli, command_line, every_command, run, spawn
 from pydicom import examples
 
 from fileset.adding import candidate as ingest
 from fileset.cli import commands, main
 from fileset.cli.command import ERROR, Command
+from fileset.cli.commands.media import media
 from fileset.cli.reference import reference
 from fileset.cli.screen.documents import CHANGE, INSTANCE, STAGED
 from fileset.cli.screen.findings import FINDING
+from fileset.cli.screen.media import MEDIUM
 from fileset.cli.screen.text import clean
 from fileset.cli.screen.writing import PLAN
 
@@ -294,10 +296,10 @@ def test_a_full_disk_is_refused_and_changes_nothing(
 
 
 def test_every_document_has_the_keys_that_are_documented(cli: Cli, tmp_path: Path) -> None:
+    known = every_command()
+
     def keys(name: str) -> set[str]:
-        made = main.get_command(click.Context(main), name)
-        assert isinstance(made, Command)
-        return {*made.shape, "warnings"}
+        return {*known[name].shape, "warnings"}
 
     document = run("init", tmp_path / "another", "--json").document
     assert set(document) == keys("init")
@@ -348,7 +350,13 @@ def test_every_document_has_the_keys_that_are_documented(cli: Cli, tmp_path: Pat
     }.items():
         documents[name] = run(*arguments, "--json").document
         assert set(documents[name]) == keys(name), name
-    assert {"init", "demo", "index", *documents} == set(main.list_commands(click.Context(main)))
+    for words in ("make DISC", "list", "show 1", "verify DISC", "remake 1 AGAIN"):
+        name, *places = words.split()
+        places = [str(tmp_path / each) if each.isalpha() else each for each in places]
+        documents[f"media {name}"] = cli.json("media", name, *places)
+        assert set(documents[f"media {name}"]) == keys(f"media {name}"), name
+    assert {"init", "demo", "index", *documents} == set(known)
+    assert set(documents["media list"]["media"][0]) == set(MEDIUM)
     # The log tells more of a change, in a format of its own (docs/reference/log-format.md).
     assert set(documents["log"]["changes"][0]) > set(CHANGE)
     assert set(documents["find"]["instances"][0]) == set(INSTANCE)
@@ -371,33 +379,27 @@ def test_the_reference_is_up_to_date() -> None:
 
 
 def test_each_command_is_in_the_module_of_its_name() -> None:
-    names = [name for section in main.summaries.values() for name in section]
+    groups = set(main.list_commands(click.Context(main))) - set(every_command())
     modules = [module.name for module in iter_modules(commands.__path__)]
-    assert sorted(modules) == sorted(name.replace("-", "_") for name in names)
-    for name in modules:
-        (made,) = (
-            each
-            for each in vars(import_module(f"{commands.__name__}.{name}")).values()
-            if isinstance(each, Command)
-        )
-        assert made.name == name.replace("_", "-")
+    names = [re.sub("[ -]", "_", name) for name in (*every_command(), *groups)]
+    assert sorted(modules) == sorted(names)
+    for words, made in every_command().items():
+        module = import_module(f"{commands.__name__}.{re.sub('[ -]', '_', words)}")
+        assert [each for each in vars(module).values() if isinstance(each, Command)] == [made]
+        assert made.name == words.rpartition(" ")[2]
 
 
 def test_every_command_and_option_is_documented() -> None:
     text = reference()
-    context = click.Context(main, info_name="fileset")
-    for section in main.summaries.values():
-        for name, summary in section.items():
-            made = main.get_command(context, name)
-            assert isinstance(made, Command)
-            assert made.name == name
-            assert summary.endswith(".")
-            assert made.help
-            assert f"### `fileset {name}`" in text
-            for option in made.params:
-                if isinstance(option, click.Option):
-                    assert option.help, f"{name} {option.name}"
-                    assert option.opts[0] in text
+    summaries = [*main.summaries.values(), *media.summaries.values()]
+    assert all(what.endswith(".") for section in summaries for what in section.values())
+    for name, made in every_command().items():
+        assert made.help
+        assert f"### `fileset {name}`" in text
+        for option in made.params:
+            if isinstance(option, click.Option):
+                assert option.help, f"{name} {option.name}"
+                assert option.opts[0] in text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,192 @@
+"""`media make`: a medium that is handed out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import click
+
+from fileset.cli.command import DRY_RUN, PathType, command, pass_session, text_for_journal
+from fileset.cli.matching import UNREADABLE, Search, parse_query
+from fileset.cli.moments import AT, file_set_at
+from fileset.cli.running import INCOMPLETE, OK
+from fileset.cli.screen.media import medium_document
+from fileset.cli.screen.output import Answer, Line, Span
+from fileset.cli.screen.progress import bar
+from fileset.cli.session import Session, absolute
+from fileset.media.choice import Choice, kind_of
+from fileset.media.make import Made, Maker
+from fileset.media.prepare import Prepared
+from ledger.digest import short
+from ledger.events.media import KINDS
+from ledger.phrases import count
+from projections.medium.volumes import CAPACITIES, SPLITS
+
+STDOUT: Final = Path("-")
+
+
+def _capacity(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Return how many bytes a number or the name of a disc stands for: the option's callback."""
+    del ctx, param
+    if value is None:
+        return None
+    if value in CAPACITIES:
+        return CAPACITIES[value]
+    if value.isascii() and value.isdecimal() and 0 < len(value) < 19 and int(value):
+        return int(value)
+    raise click.BadParameter(f"{value!r} is neither a number of bytes nor {', '.join(CAPACITIES)}.")
+
+
+@command(
+    "make",
+    {
+        "media": "the media that were made, one for each volume, see below",
+        "plan": "what goes where: [{out, id, uid, volume, volumes, instances, size}], in bytes",
+        "dry_run": "whether nothing was done, and this only shows what would be",
+        **UNREADABLE,
+    },
+    changes=True,
+)
+@click.argument("out", type=PathType(allow_dash=True))
+@click.argument("query", metavar="[KEYWORD=VALUE]...", nargs=-1)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(list(KINDS)),
+    help="What to make.  [default: by OUT's ending, .iso, .img (usb), .zip or .eml; else a folder]",
+)
+@AT
+@click.option(
+    "--load", is_flag=True, help="Look for values in the instances, not only in their records."
+)
+@click.option("--recipient", metavar="TEXT", callback=text_for_journal, help="For whom it is.")
+@click.option("--label", metavar="TEXT", callback=text_for_journal, help="What is written on it.")
+@click.option(
+    "--capacity",
+    callback=_capacity,
+    metavar="|".join([*CAPACITIES, "BYTES"]),
+    help="Make as many volumes of at most that size as it takes.",
+)
+@click.option(
+    "--split",
+    type=click.Choice(SPLITS),
+    help="What stays together on a volume; series: studies do, unless one is larger than a volume. "
+    "[default: study]",
+)
+@click.option("--replace", is_flag=True, help="Replace a file, or what is on a device.")
+@DRY_RUN
+@pass_session
+def media_make(
+    session: Session,
+    out: Path,
+    query: tuple[str, ...],
+    kind: str | None,
+    moment: str | None,
+    load: bool,
+    recipient: str | None,
+    label: str | None,
+    capacity: int | None,
+    split: str | None,
+    replace: bool,
+    dry_run: bool,
+    reason: str | None,
+) -> Answer:
+    """Make a medium with the File-set, or with the instances that have all the values.
+
+    OUT is a file, a folder, a device, or - for standard output. What is staged counts as it is. The
+    bytes come from the repository: what it has only by reference, or on its medium, is copied into
+    it first. The same state of the File-set and the same choice give the same bytes, on any day and
+    machine; only ever a whole File-set keeps the File-set UID.
+
+    With --capacity, studies go on as many volumes as it takes, each a File-set of its own; OUT gets
+    their numbers, as in disc_1OF3.iso.
+
+    A medium is recorded when it is begun and when it is finished. One that was interrupted is
+    listed as not finished.
+    """
+    kind = kind or _kind_of(out)
+    if split is not None and capacity is None:
+        raise click.UsageError("--split needs a --capacity.")
+    if out == STDOUT and session.as_json:
+        raise click.UsageError("Standard output can't take both the medium and --json.")
+    fs = file_set_at(session, moment)
+    search = Search(load)
+    wanted = parse_query(query)
+    handles = [instance.handle for instance in search.find(fs, wanted)] if wanted else None
+    session.warnings += search.advice(wanted)
+    choice = Choice(
+        kind, handles, tuple(wanted.items()), recipient, label, capacity, split or "study"
+    )
+    maker = Maker(session.repository())
+    place = _place(out)
+    if dry_run:
+        planned = maker.plan(place, fs.state, choice, replace=replace)
+        return _foreseen(planned, search)
+    with bar("Writing") as advance:
+        made = maker.make(place, fs.state, choice, replace=replace, reason=reason, progress=advance)
+    return _made(made, search)
+
+
+def _kind_of(out: Path) -> str:
+    if out == STDOUT:
+        raise click.UsageError("Standard output needs a --format.")
+    return kind_of(out)
+
+
+def _place(out: Path) -> Path | BinaryIO:
+    return sys.stdout.buffer if out == STDOUT else absolute(out)
+
+
+def _foreseen(planned: list[tuple[Path | BinaryIO, Prepared]], search: Search) -> Answer:
+    plan = [_planned(place, each) for place, each in planned]
+    lines: list[Line] = []
+    for each in plan:
+        what = f"{each['id'] or 'without ID'}, {count(each['instances'], 'instance')}"
+        lines.append((Span(str(each["out"]), "command"), f": {what}, {each['size']:,} bytes"))
+    return Answer(
+        {"media": [], "plan": plan, "dry_run": True, "unreadable": search.unreadable_document()},
+        [*lines, "Nothing was made: this was a dry run."],
+        search.notes(),
+        status=INCOMPLETE if search.unreadable else OK,
+    )
+
+
+def _planned(place: Path | BinaryIO, prepared: Prepared) -> dict[str, Any]:
+    started = prepared.started
+    return {
+        "out": str(place) if isinstance(place, Path) else None,
+        "id": started.id,
+        "uid": started.uid,
+        "volume": started.volume,
+        "volumes": started.volumes,
+        "instances": started.count,
+        "size": prepared.size,
+    }
+
+
+def _made(made: list[Made], search: Search) -> Answer:
+    lines: list[Line] = []
+    for medium, place, _ in made:
+        assert medium.produced is not None  # noqa: S101 - it was finished
+        image = medium.produced.image
+        lines.append(
+            (
+                f"Medium {medium.number}: {count(medium.started.count, 'instance')} to ",
+                Span(str(place) if isinstance(place, Path) else "standard output", "command"),
+                f", {image.size:,} bytes, {short(image.digest)}",
+            )
+        )
+    is_stream = not isinstance(made[0].place, Path)
+    return Answer(
+        {
+            "media": [medium_document(each.medium) for each in made],
+            "plan": [_planned(each.place, each.prepared) for each in made],
+            "dry_run": False,
+            "unreadable": search.unreadable_document(),
+        },
+        [] if is_stream else lines,
+        [*search.notes(), *(lines if is_stream else [])],
+        status=INCOMPLETE if search.unreadable else OK,
+    )

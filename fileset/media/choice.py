@@ -1,0 +1,135 @@
+"""What is chosen for a medium, and which volumes it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from attrs import field, frozen
+
+from fileset.errors import NoSuchInstanceError, RefusedError
+from fileset.media.prepare import FOLDER, FORMATS
+from fileset.repository.repository import Repository
+from ledger.events import Handle, MediumFile, MediumStarted
+from ledger.journal.erasures import runs_of
+from ledger.journal.protocol import Journal
+from projections.medium.handout import CHANGING_TYPES, derived_uid, volume_id
+from projections.medium.volumes import split
+from projections.state.nodes import Leaf
+from projections.state.state import FileSetState
+
+_STEP: Final = 1000  # events that are looked at together, from the end
+
+_BLOCKS: Final = {"usb": 4096}
+"""Bytes that a file takes up a multiple of, where that is more than a sector of a disc."""
+
+
+_BY_ENDING: Final = {".iso": "iso", ".img": "usb", ".zip": "zip", ".eml": "eml"}
+
+
+@frozen
+class Choice:
+    """What is to be handed out.
+
+    Attributes
+    ----------
+    kind : str
+        One of `ledger.events.media.KINDS`.
+    handles : collection of int or None
+        The instances; `None` for all.
+    asked : tuple of pairs of str
+        How they were chosen, by keyword and value.
+    recipient, label : str or None
+        For whom it is, and what is written on it.
+    capacity : int or None
+        Bytes that a volume may have; `None` for one volume, whatever it takes.
+    by : str
+        What stays together on a volume: one of `projections.medium.volumes.SPLITS`.
+    files : tuple of MediumFile
+        What else goes on each volume; the vault has it.
+    """
+
+    kind: str
+    handles: Collection[Handle] | None = None
+    asked: tuple[tuple[str, str], ...] = ()
+    recipient: str | None = None
+    label: str | None = None
+    capacity: int | None = None
+    by: str = "study"
+    files: tuple[MediumFile, ...] = field(default=())
+
+
+def kind_of(out: Path | BinaryIO) -> str:
+    """Return the kind of medium that the ending of a path stands for: a folder for any other one.
+
+    ValueError for a stream, which has none.
+    """
+    if isinstance(out, Path):
+        return _BY_ENDING.get(out.suffix.lower(), FOLDER)
+    raise ValueError("A stream says nothing of what is to be made: name the kind of medium")
+
+
+def content_position(journal: Journal, upto: int) -> int:
+    """Return the last position up to `upto` of an event that changes content or identity."""
+    while upto > 0:
+        after = max(upto - _STEP, 0)
+        found = [e.position for e in journal.stored(after, upto) if e.type in CHANGING_TYPES]
+        if found:
+            return found[-1]
+        upto = after
+    raise RefusedError("Nothing was recorded yet that could be handed out.")
+
+
+def volumes_of(
+    repository: Repository, state: FileSetState, choice: Choice, sizes: Callable[[Handle], int]
+) -> list[MediumStarted]:
+    """Return the volumes that a choice from `state` takes, as the events that will tell of them.
+
+    Raises `RefusedError` if nothing is chosen, `NoSuchInstanceError` if something is that is not
+    part of the File-set (ValueError), `VolumesError` if it can't be split so that it fits.
+    """
+    everything = {leaf.handle for leaf in state.live.values()}
+    chosen = everything if choice.handles is None else set(choice.handles)
+    if not chosen:
+        raise RefusedError("No instance matches: there is nothing to hand out.")
+    if not chosen <= everything:
+        raise NoSuchInstanceError("No such instance in the File-set")
+    base = content_position(repository.journal, state.position)
+    parts: Sequence[Collection[Handle]] = [chosen]
+    if choice.capacity is not None:
+        parts = split(
+            [leaf for leaf in state.hierarchy.walk_leaves() if leaf.handle in chosen],
+            _sized(sizes),
+            choice.capacity,
+            by=choice.by,
+            block=_BLOCKS.get(choice.kind, 2048),
+        )
+    whole = len(parts) == 1 and chosen == everything and state.identity.uid != ""
+    id_ = state.identity.id
+    if len(parts) > 1 and not id_:
+        id_ = f"FS{derived_uid(repository.journal.id, base, (), None, 0, len(parts))[-8:]}"
+    return [
+        MediumStarted(
+            kind=choice.kind,
+            format=max(number for kind, number in FORMATS if kind == choice.kind),
+            base=base,
+            uid=state.identity.uid
+            if whole
+            else derived_uid(repository.journal.id, base, runs_of(part), None, volume, len(parts)),
+            contains=runs_of(part),
+            writer=f"fileset-ledger {version('fileset-ledger')}",
+            id=id_ if len(parts) == 1 or id_ is None else volume_id(id_, volume, len(parts)),
+            volume=volume,
+            volumes=len(parts),
+            options={}
+            if choice.capacity is None
+            else {"capacity": str(choice.capacity), "split": choice.by},
+        )
+        for volume, part in enumerate(parts, 1)
+    ]
+
+
+def _sized(sizes: Callable[[Handle], int]) -> Callable[[Leaf], int]:
+    return lambda leaf: sizes(leaf.handle)

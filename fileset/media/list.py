@@ -1,0 +1,28 @@
+"""The media of a repository, as its journal tells of them."""
+
+from __future__ import annotations
+
+from fileset.errors import RefusedError
+from fileset.repository.repository import Repository
+from ledger.journal.entries import Recorded
+from ledger.journal.protocol import decoded
+from projections.past.media import TYPES, Medium, media_of
+
+
+def media(repository: Repository) -> list[Medium]:
+    """Return the media by number."""
+    return media_of(
+        Recorded(stored.position, stored.change, decoded(stored))
+        for stored in repository.journal.stored()
+        if stored.type in TYPES
+    )
+
+
+def medium(repository: Repository, number: int) -> Medium:
+    """Return the medium of that number; `RefusedError` if there is none."""
+    found = media(repository)
+    if not 1 <= number <= len(found):
+        raise RefusedError(
+            f"There is no medium {number}: `fileset media list` lists {len(found):,}."
+        )
+    return found[number - 1]

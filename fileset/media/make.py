@@ -1,0 +1,289 @@
+"""Making media that are handed out, each a fact in the journal.
+
+In this order: what the vault lacks is taken into it; an event says what is about to be made; the
+bytes go out, each file checked against its digest; under the lock, what came meanwhile is looked
+at; the finished file gets its name; an event says that it is there. A process that is killed so
+leaves a medium that was started, and never one that counts and is not there.
+"""
+
+from __future__ import annotations
+
+import calendar
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from fileset.errors import RefusedError
+from fileset.media.choice import Choice, volumes_of
+from fileset.media.list import media
+from fileset.media.output import (
+    in_words,
+    is_direct,
+    new_medium_folder,
+    opened,
+    refuse_taken,
+    refuse_without_room,
+)
+from fileset.media.prepare import Prepared, prepare, read_part
+from fileset.media.securing import secure, size_of
+from fileset.media.stream import write_image
+from fileset.medium.errors import MediumError
+from fileset.medium.guards import refuse_own_media
+from fileset.medium.guards import refuse_place as refuse_root
+from fileset.progress import Progress
+from fileset.repository.repository import Repository
+from ledger.disk import fsync_all
+from ledger.events import Content, Handle, MediumAddressed, MediumProduced
+from ledger.files import naming, write_all
+from projections.medium.images.tree import CivilTime
+from projections.past.media import Medium
+from projections.state.state import FileSetState
+
+
+class Made(NamedTuple):
+    """A medium that was made, where it is, and what it consists of."""
+
+    medium: Medium
+    place: Path | BinaryIO
+    prepared: Prepared
+
+
+class Maker:
+    """Makes media of a repository's File-set."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+
+    def plan(
+        self, out: Path | BinaryIO, state: FileSetState, choice: Choice, *, replace: bool = False
+    ) -> list[tuple[Path | BinaryIO, Prepared]]:
+        """Return where which volume would go, after checking that it may; nothing is changed.
+
+        Sizes are right; digests are unknown as far as content was never read. Raises as `make`.
+        """
+
+        def sizes(handle: Handle) -> int:
+            return size_of(self._repository, handle)
+
+        return self._planned(out, state, choice, sizes, replace=replace)
+
+    def make(
+        self,
+        out: Path | BinaryIO,
+        state: FileSetState,
+        choice: Choice,
+        *,
+        replace: bool = False,
+        reason: str | None = None,
+        progress: Progress | None = None,
+    ) -> list[Made]:
+        """Hand out a choice of `state`, and return the media that were made, one for each volume.
+
+        `out` is a path, or a stream for an image. Several volumes go to paths with their number.
+        An image replaces a file only with `replace`. `progress` is told of bytes.
+
+        Raises
+        ------
+        RefusedError
+            If nothing is chosen, something is in the way, or the disk has too little room: nothing
+            was recorded. If instances were erased meanwhile: the medium is not finished.
+        ContentMissingError, ContentDamagedError, VaultError
+            If the bytes of instances are nowhere, or damaged.
+        VolumesError, ImageError
+            If it can't be split so that it fits, or the format can't hold it (ValueError).
+        MediumError
+            If `out` can't be written. The medium is not finished.
+        """
+        repository = self._repository
+        repository.outside_changes("Handing out a medium")
+        repository.refresh()
+        chosen = choice.handles
+        if chosen is None:
+            chosen = [leaf.handle for leaf in state.live.values()]
+        self._refuse_gone(chosen, "Nothing was made")
+        secure(repository, chosen, reason=reason)
+
+        def sizes(handle: Handle) -> int:
+            return size_of(repository, handle)
+
+        planned = self._planned(out, state, choice, sizes, replace=replace)
+        done = 0
+        total = sum(prepared.size for _, prepared in planned)
+        positions = []
+        for place, prepared in planned:
+            with repository.change(reason):
+                position = repository.emit(prepared.started)
+                if choice.recipient or choice.label or choice.asked or choice.files:
+                    repository.emit(
+                        MediumAddressed(
+                            position, choice.recipient, choice.label, choice.asked, choice.files
+                        )
+                    )
+            positions.append(position)
+
+            def advance(here: int, _: int, before: int = done) -> None:
+                if progress is not None:
+                    progress(before + here, total)
+
+            self._produce(place, prepared, position, replace=replace, progress=advance)
+            done += prepared.size
+        known = {medium.position: medium for medium in media(repository)}
+        return [
+            Made(known[position], *planned_)
+            for position, planned_ in zip(positions, planned, strict=True)
+        ]
+
+    def _planned(
+        self,
+        out: Path | BinaryIO,
+        state: FileSetState,
+        choice: Choice,
+        sizes: Callable[[Handle], int],
+        *,
+        replace: bool,
+    ) -> list[tuple[Path | BinaryIO, Prepared]]:
+        repository = self._repository
+        started = volumes_of(repository, state, choice, sizes)
+        planned = [
+            (place, prepare(repository, each, choice.files, sizes=sizes))
+            for place, each in zip(places(out, len(started)), started, strict=True)
+        ]
+        for place, prepared in planned:
+            if choice.capacity is not None and prepared.size > choice.capacity:
+                raise RefusedError(
+                    f"Volume {prepared.started.volume} has {prepared.size:,} bytes, which is more "
+                    f"than {choice.capacity:,}: take a smaller --capacity for this kind of medium."
+                )
+            self.refuse_place(place, prepared, replace=replace)
+        _refuse_without_room(planned)
+        return planned
+
+    def refuse_place(self, place: Path | BinaryIO, prepared: Prepared, *, replace: bool) -> None:
+        if not isinstance(place, Path) or is_direct(place):
+            if prepared.layout is None:
+                raise RefusedError("A folder can't go to a pipe or a device: name a folder.")
+            if isinstance(place, Path):
+                refuse_taken(place, replace=replace)
+            return
+        root = place if prepared.layout is None else place.parent
+        refuse_root(root, self._repository.path if prepared.layout is None else None)
+        if prepared.layout is not None:
+            refuse_taken(place, replace=replace)
+        elif os.path.lexists(place) and (not place.is_dir() or any(place.iterdir())):
+            raise RefusedError(f"{place} is there already: name a new folder.")
+        known = filter(self._repository.roots.knows, self._repository.state.roots())
+        for own in known:
+            if Path(own) in (place, *place.parents):
+                refuse_own_media(place, [own])
+
+    def _produce(
+        self,
+        place: Path | BinaryIO,
+        prepared: Prepared,
+        position: int,
+        *,
+        replace: bool,
+        progress: Progress,
+    ) -> None:
+        """Write a medium that was started, and record that it is there."""
+        handles = prepared.started.handles()
+        written = writing(place, prepared, self._repository, replace=replace, progress=progress)
+        with written as (image, keep), self._repository.change():
+            self._refuse_gone(handles, "The medium is not finished, and must not be handed out")
+            keep()
+            self._repository.emit(MediumProduced(position, image, prepared.dicomdir.digest))
+
+    def _refuse_gone(self, handles: Collection[Handle], outcome: str) -> None:
+        known = self._repository.state.hierarchy.leaves
+        if gone := sum(handle not in known for handle in handles):
+            raise RefusedError(f"{outcome}: {gone:,} of its instances were erased meanwhile.")
+
+
+def places(out: Path | BinaryIO, volumes: int) -> list[Path | BinaryIO]:
+    """Return where each of the volumes goes; `RefusedError` for several to a stream or a device."""
+    if volumes == 1:
+        return [out]
+    if not isinstance(out, Path) or is_direct(out):
+        raise RefusedError(
+            f"{volumes} volumes can't go to one pipe or device: name a file, which each of them "
+            "gets a number for."
+        )
+    return [
+        out.with_name(f"{out.stem}_{number}OF{volumes}{out.suffix}")
+        for number in range(1, volumes + 1)
+    ]
+
+
+def _refuse_without_room(planned: Sequence[tuple[Path | BinaryIO, Prepared]]) -> None:
+    together = sum(p.size for place, p in planned if isinstance(place, Path))
+    first = planned[0][0]
+    if isinstance(first, Path):
+        refuse_without_room(first, together)
+
+
+@contextmanager
+def writing(
+    place: Path | BinaryIO,
+    prepared: Prepared,
+    repository: Repository,
+    *,
+    replace: bool,
+    progress: Progress | None,
+) -> Iterator[tuple[Content, Callable[[], None]]]:
+    """Write a medium; yield what was written, and what gives it its place.
+
+    Raises `MediumError` if it can't be written; nothing is left then of what has a name.
+    """
+    name = os.fspath(place) if isinstance(place, Path) else "the output"
+    try:
+        if prepared.layout is None:
+            assert isinstance(place, Path)  # noqa: S101 - the plan says so
+            with new_medium_folder(place) as (building, keep):
+                yield _write_folder(building, prepared, repository, progress), keep
+            return
+        with opened(place, replace=replace) as output:
+            read = prepared.reading(repository.vault)
+            image = write_image(prepared.layout, read, output.file, progress=progress)
+            output.finish()
+            yield image, output.keep
+    except OSError as exc:
+        raise MediumError(f"The medium is not finished: {in_words(exc, name)}") from exc
+
+
+def _write_folder(
+    folder: Path, prepared: Prepared, repository: Repository, progress: Progress | None
+) -> Content:
+    """Write the files of a medium into an empty folder, durably; return what it is."""
+    done, total = 0, prepared.size
+    folders: dict[Path, None] = {folder: None}
+    written = []
+    for part in prepared.parts:
+        path = folder / part.path
+        if path.parent not in folders:
+            path.parent.mkdir(parents=True)
+            folders.update(dict.fromkeys(reversed([*_up_to(path.parent, folder)])))
+        with naming(path), path.open("xb", buffering=0) as file:
+            for chunk in read_part(part, repository.vault):
+                write_all(file.fileno(), chunk)
+                done += len(chunk)
+                if progress is not None:
+                    progress(done, total)
+        _set_time(path, part.modified)
+        written.append(path)
+    for made in reversed(folders):
+        _set_time(made, prepared.parts[0].modified)
+    fsync_all(written, folders, folder)
+    return Content(prepared.checksums.digest, total)
+
+
+def _up_to(path: Path, root: Path) -> Iterator[Path]:
+    while path != root:
+        yield path
+        path = path.parent
+
+
+def _set_time(path: Path, time: CivilTime) -> None:
+    seconds = calendar.timegm(time)
+    os.utime(path, (seconds, seconds))

@@ -1,0 +1,104 @@
+"""`FileSet.media`: media that are handed out, for Python programs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from fileset.media.choice import Choice, kind_of
+from fileset.media.list import media
+from fileset.media.make import Maker
+from fileset.media.remake import remake
+from fileset.media.verify import Verified, Verifier
+from fileset.progress import Progress
+from fileset.repository.repository import Repository
+from ledger.events import Handle
+from ledger.files import StrPath
+from projections.medium.volumes import CAPACITIES
+from projections.past.media import Medium
+from projections.state.state import FileSetState
+
+
+class HasHandle(Protocol):
+    """An instance of a File-set."""
+
+    @property
+    def handle(self) -> Handle:
+        """The position of the event that added it."""
+
+
+class HandedOutMedia:
+    """Makes media of one state of a File-set, and looks after all that were ever made of it."""
+
+    def __init__(self, repository: Repository, state: FileSetState) -> None:
+        self._repository = repository
+        self._state = state
+
+    def make(  # noqa: PLR0913 - all but the first two are named
+        self,
+        out: StrPath | BinaryIO,
+        instances: Iterable[HasHandle] | None = None,
+        *,
+        kind: str | None = None,
+        recipient: str | None = None,
+        label: str | None = None,
+        capacity: int | str | None = None,
+        split: str = "study",
+        replace: bool = False,
+        reason: str | None = None,
+        progress: Progress | None = None,
+    ) -> list[Medium]:
+        """Make a medium with the File-set, or with some `instances`; return one for each volume.
+
+        `kind` is "iso", "usb", "zip", "eml" or "folder"; by default what the ending of `out` says,
+        which has to be named for a stream. `capacity` is in bytes, or a disc: "cd74", "cd80", "dvd"
+        or "dvd-dl"; it and `split` tell what goes on which volume. `progress` is told
+        of bytes. Raises as `fileset.media.make.Maker.make`.
+        """
+        place = _place(out)
+        handles = None if instances is None else [each.handle for each in instances]
+        choice = Choice(
+            kind or kind_of(place),
+            handles,
+            recipient=recipient,
+            label=label,
+            capacity=CAPACITIES[capacity] if isinstance(capacity, str) else capacity,
+            by=split,
+        )
+        made = Maker(self._repository).make(
+            place, self._state, choice, replace=replace, reason=reason, progress=progress
+        )
+        return [each.medium for each in made]
+
+    def list(self) -> list[Medium]:
+        """Return all media by number, also those that were not finished."""
+        return media(self._repository)
+
+    def verify(
+        self, where: StrPath, *, reason: str | None = None, progress: Progress | None = None
+    ) -> Verified:
+        """Read back a medium and compare it with the journal, which records that.
+
+        Raises as `fileset.media.verify.Verifier.verify`.
+        """
+        place = Path(where).absolute()
+        return Verifier(self._repository).verify(place, reason=reason, progress=progress)
+
+    def remake(
+        self,
+        number: int,
+        out: StrPath | BinaryIO,
+        *,
+        replace: bool = False,
+        progress: Progress | None = None,
+    ) -> Medium:
+        """Make the medium of that number again, byte for byte; raises as `fileset.media.remake`."""
+        return remake(self._repository, number, _place(out), replace=replace, progress=progress)
+
+
+def _place(out: StrPath | BinaryIO) -> Path | BinaryIO:
+    if isinstance(out, str | os.PathLike):
+        return Path(out).absolute()
+    return out

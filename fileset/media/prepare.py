@@ -1,0 +1,201 @@
+"""What a medium consists of, down to the last byte: a function of its event and of the journal.
+
+Making a medium, making it again and verifying it all start here, and so come to the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Final
+
+from attrs import frozen
+
+from fileset.errors import RefusedError
+from fileset.media.stream import Read
+from fileset.repository.repository import Repository
+from ledger.digest import digest_of, from_raw
+from ledger.errors import ContentDamagedError, ContentMissingError
+from ledger.events import Content, Handle, MediumFile, MediumStarted
+from ledger.journal.protocol import Journal
+from ledger.phrases import count
+from ledger.vault.protocol import Vault
+from projections.dicomdir.definitions import DICOMDIR
+from projections.medium.handout import CHECKSUMS, checksums, hand_out
+from projections.medium.images.fat import plan_usb
+from projections.medium.images.iso9660 import plan_iso
+from projections.medium.images.layout import Layout
+from projections.medium.images.mail import Message, plan_mail
+from projections.medium.images.tree import CivilTime, ImageFile, Volume
+from projections.medium.images.zip import plan_zip
+from projections.state.nodes import Leaf
+
+FOLDER: Final = "folder"
+"""The kind of medium that is no image, but a folder with its files."""
+
+
+def _plan_mail(files: Sequence[ImageFile], volume: Volume) -> Layout:
+    """Lay out a mail with a ZIP; it tells of no person."""
+    text = "DICOM.ZIP has a DICOM File-set: unpack it, and open its DICOMDIR with a viewer.\n"
+    return plan_mail(plan_zip(files, volume), Message(volume.created, volume.file_set_id, text))
+
+
+FORMATS: Final[dict[tuple[str, int], Callable[[Sequence[ImageFile], Volume], Layout] | None]] = {
+    (FOLDER, 1): None,
+    ("iso", 1): plan_iso,
+    ("usb", 1): plan_usb,
+    ("zip", 1): plan_zip,
+    ("eml", 1): _plan_mail,
+}
+"""What lays out the images of a kind, in each version of its format that there ever was."""
+
+
+@frozen
+class Part:
+    """A file of a medium.
+
+    `path` is from the root, `content` what it has to be, and `data` its bytes where the vault does
+    not have them. It is the instance `leaf`, if it is one.
+    """
+
+    path: str
+    content: Content
+    modified: CivilTime
+    data: bytes | None = None
+    leaf: Leaf | None = None
+
+
+@frozen
+class Prepared:
+    """A medium that can be made: the event that tells of it, and its files in their order.
+
+    `layout` is that of the image, `None` for a folder.
+    """
+
+    started: MediumStarted
+    parts: Sequence[Part]
+    layout: Layout | None
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has: the image, or the files of a folder together."""
+        if self.layout is not None:
+            return self.layout.size
+        return sum(part.content.size for part in self.parts)
+
+    @property
+    def dicomdir(self) -> Content:
+        """What the DICOMDIR is."""
+        return self.parts[0].content
+
+    @property
+    def checksums(self) -> Content:
+        """What the file with the digests of all others is."""
+        return self.parts[-1].content
+
+    def reading(self, vault: Vault) -> Read:
+        """Return what reads the files by number, and checks each against its digest."""
+
+        def read(number: int) -> Iterator[bytes]:
+            return read_part(self.parts[number], vault)
+
+        return read
+
+
+def read_part(part: Part, vault: Vault) -> Iterator[bytes]:
+    """Yield the bytes of a file; `ContentDamagedError` in the end if they are not what they were.
+
+    VaultError or `ContentMissingError` where the vault can't give them.
+    """
+    if part.data is not None:
+        yield part.data
+        return
+    hasher = hashlib.sha256()
+    with vault.view(part.content.digest) as view:
+        for chunk in view.pieces():
+            hasher.update(chunk)
+            yield chunk
+    if from_raw(hasher.digest()) != part.content.digest:
+        raise ContentDamagedError(
+            f"The vault's copy of {part.path} is damaged: it no longer has the digest "
+            f"{part.content.digest}. `fileset verify` names the instance; adding its file again "
+            "restores it."
+        )
+
+
+def prepare(
+    repository: Repository,
+    started: MediumStarted,
+    files: Collection[MediumFile] = (),
+    *,
+    sizes: Callable[[Handle], int] | None = None,
+) -> Prepared:
+    """Return the medium that `started` tells of, with `files` besides.
+
+    `sizes` tells how many bytes an instance has whose content is not known: such a medium can be
+    planned, and not be made.
+
+    Raises `RefusedError` if some of the instances were erased since, or this version can't make
+    that format, `ContentMissingError` for instances that were never read, and `ImageError` for
+    what the format can't hold.
+    """
+    if (started.kind, started.format) not in FORMATS:
+        raise RefusedError(
+            f"This version can't make the format {started.format} of the kind {started.kind}: take "
+            f"{started.writer} or a later one."
+        )
+    handles = frozenset(started.handles())
+    state = repository.at(started.base)
+    now = repository.refresh().hierarchy.leaves
+    known = {leaf.handle for leaf in state.live.values()}
+    gone = [handle for handle in handles if handle not in known or handle not in now]
+    if gone:
+        raise RefusedError(
+            f"{count(len(gone), 'instance')} of the medium {'was' if len(gone) == 1 else 'were'} "
+            "erased since, so it can't be made any more."
+        )
+    paths = {file.path for file in files}
+    handout = hand_out(state, handles, uid=started.uid, id=started.id, files=paths)
+    times = Times(repository.journal)
+    created = times.at(started.base)
+    parts = [_own(DICOMDIR, handout.dicomdir, created)]
+    for leaf, path in handout.file_ids.items():
+        content = now[leaf.handle].content
+        if content is None and sizes is not None:
+            content = Content(parts[0].content.digest, sizes(leaf.handle))
+        if content is None:
+            raise ContentMissingError(f"The content of the instance {leaf.uid} was never read.")
+        parts.append(Part(path, content, times.at(leaf.handle), leaf=leaf))
+    parts += [Part(file.path, file.content, created) for file in files]
+    listed = checksums((part.path, part.content.digest) for part in parts)
+    parts.append(_own(CHECKSUMS, listed, created))
+    return Prepared(started, parts, _layout(started, parts, created))
+
+
+def _own(path: str, data: bytes, modified: CivilTime) -> Part:
+    return Part(path, Content(digest_of(data), len(data)), modified, data)
+
+
+def _layout(started: MediumStarted, parts: Sequence[Part], created: CivilTime) -> Layout | None:
+    plan = FORMATS[started.kind, started.format]
+    if plan is None:
+        return None
+    serial = hashlib.sha256(f"{started.uid} {started.base}".encode("ascii", "surrogateescape"))
+    volume = Volume(started.id or "", created, int.from_bytes(serial.digest()[:4]))
+    return plan([ImageFile(p.path, p.content.size, p.modified) for p in parts], volume)
+
+
+class Times:
+    """When the events of a journal were recorded."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._firsts: list[int] = []
+        self._times: list[CivilTime] = []
+        for change in journal.changes():
+            self._firsts.append(change.first)
+            self._times.append(CivilTime.of(change.recorded_at))
+
+    def at(self, position: int) -> CivilTime:
+        """Return when the event at `position` was recorded, in UTC."""
+        return self._times[bisect_right(self._firsts, position) - 1]

@@ -1,0 +1,58 @@
+"""Making a medium again from the journal: the same bytes, or the reason why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO
+
+from fileset.errors import RefusedError
+from fileset.media.list import medium
+from fileset.media.make import Maker, writing
+from fileset.media.prepare import prepare
+from fileset.media.securing import secure
+from fileset.progress import Progress
+from fileset.repository.repository import Repository
+from ledger.events import MediumAddressed
+from projections.past.media import Medium
+
+
+def remake(
+    repository: Repository,
+    number: int,
+    out: Path | BinaryIO,
+    *,
+    replace: bool = False,
+    progress: Progress | None = None,
+) -> Medium:
+    """Make the medium of that number again at `out`, byte for byte; return what it is.
+
+    `out` and errors are as in `Maker.make`, except that nothing is recorded. `RefusedError`, and
+    nothing at `out`, if it can't be the same: it was not finished, or data on it was erased since.
+    """
+    repository.outside_changes("Making a medium again")
+    found = medium(repository, number)
+    if found.produced is None:
+        raise RefusedError(
+            f"Medium {number} was not finished, so nobody knows what it would have been: make a "
+            "new one with `fileset media make`."
+        )
+    prepared = prepare(repository, found.started, found.files)
+    secure(repository, found.started.handles())
+    Maker(repository).refuse_place(out, prepared, replace=replace)
+    with writing(out, prepared, repository, replace=replace, progress=progress) as (image, keep):
+        if image != found.produced.image:
+            raise RefusedError(
+                f"Medium {number} can't be made again: {_why(repository, found)} What was made "
+                f"has the digest {image.digest}, and the medium had {found.produced.image.digest}."
+            )
+        keep()
+    return found
+
+
+def _why(repository: Repository, found: Medium) -> str:
+    """Return why a medium is another one than before."""
+    journal = repository.journal
+    for stored in journal.stored(found.position, found.change.last):
+        if stored.type == MediumAddressed.TYPE and not stored.payload:
+            return "files that were on it besides the instances were erased since."
+    return "nothing of it was erased, so please report this."

@@ -1,0 +1,114 @@
+"""`fileset media make`: what is handed out, and where it goes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from cli_runs import CT, Cli, command_line
+from golden_journals import changed
+
+
+def piped(cli: Cli, *arguments: object) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        command_line("--repo", cli.repository, *arguments), capture_output=True, check=False
+    )
+
+
+def test_values_are_found_in_the_instances_themselves_if_that_is_asked_for(
+    filled: Cli, tmp_path: Path
+) -> None:
+    where = ("BodyPartExamined=HEAD", "--load")
+    made = filled.json(
+        "media", "make", tmp_path / "out", "Manufacturer=GE MEDICAL SYSTEMS", "--load"
+    )
+    assert made["media"][0]["instances"] == 1
+    assert filled("media", "make", tmp_path / "none", *where, code=3).err.startswith("error: No ")
+
+
+def test_the_past_is_handed_out_with_at(filled: Cli, tmp_path: Path) -> None:
+    filled("tag", "sent")
+    filled("remove", "PatientID=1CT1")
+    made = filled.json("media", "make", tmp_path / "out", "--at", "sent")
+    assert made["media"][0]["instances"] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.iso", "iso"), ("a.ISO", "iso"), ("a.img", "usb"), ("a.zip", "zip"), ("a.eml", "eml"),
+        ("a", "folder"),
+    ],
+)  # fmt: skip
+def test_the_ending_says_what_is_made(filled: Cli, tmp_path: Path, name: str, kind: str) -> None:
+    assert filled.json("media", "make", tmp_path / name)["media"][0]["kind"] == kind
+    assert filled.json("media", "verify", tmp_path / name)["sound"]
+    filled("media", "remake", 1, tmp_path / f"again-{name}")
+    if kind != "folder":
+        again = (tmp_path / f"again-{name}").read_bytes()
+        assert again == (tmp_path / name).read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["iso", "usb", "zip", "eml"])
+def test_standard_output_gets_the_medium_and_nothing_else(
+    filled: Cli, tmp_path: Path, kind: str
+) -> None:
+    filled("media", "make", tmp_path / "file", "--format", kind)
+    done = piped(filled, "media", "make", "-", "--format", kind)
+    assert done.stdout == (tmp_path / "file").read_bytes()
+    assert done.stderr.startswith(b"Medium 2: 2 instances to standard output")
+    assert piped(filled, "media", "remake", 1, "-").stdout == done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["-"], "Standard output needs a --format."),
+        (["-", "--format", "iso", "--json"], "Standard output can't take both"),
+        (["OUT", "--split", "study"], "--split needs a --capacity."),
+        (["OUT", "--capacity", "floppy"], "'floppy' is neither a number of bytes nor cd74"),
+        (["OUT", "--capacity", "0"], "'0' is neither"),
+        (["OUT", "PatientId=1"], "PatientId"),
+        (["OUT", "--at", "never"], "never"),
+    ],
+)
+def test_what_makes_no_sense_is_a_usage_error(
+    filled: Cli, tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    given = [str(tmp_path / "out") if each == "OUT" else each for each in arguments]
+    run = filled("media", "make", *given, code=2)
+    assert told in run.err + run.out
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_tells_the_volumes_with_their_sizes_and_makes_none(
+    filled: Cli, tmp_path: Path
+) -> None:
+    filled("set", "id=CLINIC")
+    out = tmp_path / "disc.iso"
+    planned = filled("media", "make", out, "--capacity", 575_000, "--dry-run").out
+    assert "disc_1OF2.iso: CLINIC_1OF2, 1 instance, 401,408 bytes" in planned
+    assert "disc_2OF2.iso: CLINIC_2OF2, 1 instance, " in planned
+    assert os.listdir(tmp_path) == ["archive"]  # noqa: PTH208 - hidden files count
+    assert filled("media", "list").out.startswith("No medium was made yet")
+    filled("media", "make", out, "--capacity", 575_000)
+    assert (tmp_path / "disc_1OF2.iso").stat().st_size == 401_408
+
+
+def test_a_study_that_is_larger_than_a_volume_is_refused_with_what_helps(
+    filled: Cli, tmp_path: Path
+) -> None:
+    second = changed(
+        Path(CT), tmp_path / "2.dcm", SOPInstanceUID="1.2.3", SeriesInstanceUID="1.2.4"
+    )
+    filled("add", second)
+    out = tmp_path / "disc.iso"
+    told = filled("media", "make", out, "--capacity", 575_000, code=3).err
+    assert "has no room for STUDY " in told
+    assert "`--split series`" in told
+    made = filled.json("media", "make", out, "--capacity", 575_000, "--split", "series")
+    assert [medium["instances"] for medium in made["media"]] == [1, 1, 1]
+    told = filled("media", "make", out, "--capacity", 500_000, "--split", "series", code=3).err
+    assert "Take a larger --capacity." in told
