@@ -12,7 +12,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from ledger.digest import Digest
-from ledger.events import EVENT_TYPES, Handle
+from ledger.events import EVENT_TYPES, Handle, RecordElementsRecorded
 from projections.dicomdir.definitions import FileSetIdentity
 from projections.medium.directory import encode_directory
 from projections.medium.layouts import pydicom_layout
@@ -26,7 +26,9 @@ _CHANGING: Final = frozenset(
     ("create", "adopt", "add", "correct", "remove", "set", "undo", "redo", "revert")
 )
 CHANGING_TYPES: Final = frozenset(
-    name for name, cls in EVENT_TYPES.items() if cls.GROUP in _CHANGING
+    name
+    for name, cls in EVENT_TYPES.items()
+    if cls.GROUP in _CHANGING or cls is RecordElementsRecorded
 )
 """The types of the events that change what a File-set contains, or what it is called."""
 

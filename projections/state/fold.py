@@ -392,7 +392,6 @@ def _medium_left(state: FileSetState, event: MediumLeft | MediumLost, _: str) ->
 
 
 def _medium_started(state: FileSetState, event: MediumStarted, _: str) -> None:
-    """Change nothing: what is handed out is no part of the state."""
     if event.base > state.position or not event.is_of_base():
         raise MisfitError("a medium has what was there before")
 
@@ -469,7 +468,6 @@ _NOTES: Final[tuple[type[Event], ...]] = (
     MediumBurnt, StrangerKept, DamageNoted, DamageRepaired, InstanceRejected, ConflictNoted,
     ArrivalWithheld, PatientNameNoted, MismatchNoted, JournalRecovered,
 )  # fmt: skip
-"""What changes nothing."""
 
 _HANDLERS: Final[dict[type[Event], Callable[[FileSetState, Any, str], None]]] = {
     **dict.fromkeys(_NOTES, _nothing),
