@@ -79,7 +79,7 @@ def present_that_tell(
             yield Telling(leaf.handle, leaf.uid, tuple(map(text_of_path, paths)))
 
 
-def correct_telling(repository: Repository, telling: Sequence[Telling], reason: str) -> None:
+def correct_telling(repository: Repository, telling: Sequence[Telling]) -> None:
     """Correct the instances so that they don't tell of the person; items go, elements are emptied.
 
     `RefusedError` if one can't be, with what is to be done before.
@@ -89,19 +89,15 @@ def correct_telling(repository: Repository, telling: Sequence[Telling], reason: 
         for each in telling
         if (leaf := repository.state.leaf(each.handle)).is_live
     }
-    if not wanted:
-        return
     elements = {each.handle: each.elements for each in telling}
-    with repository.change(reason):
-        report = Corrector(repository).correct(wanted)
-        for failed in report.of(CorrectionOutcome.FAILED):
-            raise RefusedError(
-                f"Nothing was erased: the SOP Instance {failed.uid} of another patient tells of "
-                f"the person in {some(elements[failed.handle], 3)}, and that can't be taken out: "
-                f"{failed.reason}. Give it other values with `fileset correct "
-                f"SOPInstanceUID={failed.uid} --original-attributes omit --to KEYWORD=VALUE`, or "
-                "remove it; then write, and erase."
-            )
+    for failed in Corrector(repository).correct(wanted).of(CorrectionOutcome.FAILED):
+        raise RefusedError(
+            f"Nothing was erased: the SOP Instance {failed.uid} of another patient tells of "
+            f"the person in {some(elements[failed.handle], 3)}, and that can't be taken out: "
+            f"{failed.reason}. Give it other values with `fileset correct "
+            f"SOPInstanceUID={failed.uid} --original-attributes omit --to KEYWORD=VALUE`, or "
+            "remove it; then write, and erase."
+        )
 
 
 def _edit(element: str) -> Edit:

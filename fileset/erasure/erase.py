@@ -215,10 +215,12 @@ class Eraser:
             there = sum(leaf.file_id is not None for leaf in present)
             raise StillThereError(_still_there(state, len(live), there, len(others)))
         if on_medium:
-            _refuse_others_staged(state, {*gone, *(leaf.handle for leaf in others)})
-        correct_telling(self._repository, telling, reason)
-        if live:
-            self._repository.remove(live, reason=reason)
+            # A correction of these may be staged that an erasure has made which was killed.
+            versions = map(state.hierarchy.versions, (leaf.handle for leaf in others))
+            _refuse_others_staged(state, gone.union(*versions))
+        with self._repository.change(reason):
+            correct_telling(self._repository, telling)
+            self._repository.remove(live)
         if on_medium and state.written is not None:
             self._writer.write(None, state.written.layout, reason=reason, progress=progress)
         return len(present)

@@ -21,7 +21,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -37,7 +37,7 @@ from fileset.adding.report import AddReport
 from fileset.adoption.index_journal import begin_index, complete_index, end_index, kept_index
 from fileset.adoption.make_dicomdir import Indexer
 from fileset.checking.findings import RepositoryFindingKind
-from fileset.correcting.correct import CorrectionOutcome
+from fileset.correcting.correct import CorrectionOutcome, CorrectionReport
 from fileset.erasure.erase import Eraser
 from fileset.medium.export import Exporter
 from fileset.medium.write import Writer
@@ -60,6 +60,7 @@ MEDIUM: Final = "medium"
 COPY: Final = "copy"
 INBOX: Final = "inbox"
 INPUTS: Final = "inputs"
+RULES: Final = "rules.toml"
 TEMPORARY: Final = "temporary"
 ACKNOWLEDGED: Final = "acknowledged"
 
@@ -294,6 +295,19 @@ def _complete(report: AddReport) -> None:
         raise PartlyError("; ".join(f"{each.source}: {each.reason}" for each in failed))
 
 
+def _prepare_coerce(folder: Path) -> None:
+    _prepare_add(folder)
+    (folder / RULES).write_text(
+        f'[[rule]]\nmatch = {{PatientID = "{_PATIENT}"}}\nprefix = "X-"\nissuer = "OTHERS"\n'
+        'set = {PatientName = "Right^Name"}\n[[rule]]\nnew_uids = true\n'
+    )
+
+
+def _coerce(folder: Path) -> None:
+    with _correcting(folder) as fs:
+        _complete(fs.add_many(folder / INPUTS, coerce=folder / RULES))
+
+
 def _prepare_add_again(folder: Path) -> None:
     with _made(folder) as fs:
         fs.add_many(_inputs(folder, *_CT, *_MR), reference=True)
@@ -511,14 +525,57 @@ def _prepare_export_onto(folder: Path) -> None:
     (folder / COPY / "README.TXT").write_bytes(b"not ours")
 
 
+@contextmanager
+def _correcting(folder: Path) -> Iterator[FileSet]:
+    """Have the repository open, and whatever is corrected corrected at one time."""
+    names = ("correct", "coercion")
+    with ExitStack() as stack:
+        for name in names:
+            when = f"fileset.correcting.{name}.moment_of"
+            stack.enter_context(mock.patch(when, return_value="20260301120000"))
+        yield stack.enter_context(opened(folder))
+
+
+def _corrected(report: CorrectionReport) -> None:
+    """Raise what stands for exit code 1."""
+    if failed := report.of(CorrectionOutcome.FAILED):
+        raise PartlyError("; ".join(f"{each.uid}: {each.reason}" for each in failed))
+
+
 def _correct(folder: Path) -> None:
-    """Correct values of a patient and of a study, whenever it is at one time."""
-    when = mock.patch("fileset.correcting.correct.moment_of", return_value="20260301120000")
-    with opened(folder) as fs, when:
+    """Correct values of a patient and of a study."""
+    with _correcting(folder) as fs:
         found = fs.find(PatientID=_PATIENT)
-        report = fs.correct(found, {"PatientName": "Right^Name", "StudyID": "CORRECTED"})
-        if failed := report.of(CorrectionOutcome.FAILED):
-            raise PartlyError("; ".join(f"{each.uid}: {each.reason}" for each in failed))
+        _corrected(fs.correct(found, {"PatientName": "Right^Name", "StudyID": "CORRECTED"}))
+
+
+def _prepare_move(folder: Path) -> None:
+    with _written(folder, *_CT[:2], *_CR, *_MR[:2]):
+        pass
+
+
+def _move(folder: Path, **options: Any) -> None:
+    """Give a study to another patient."""
+    with _correcting(folder) as fs:
+        _corrected(fs.move(fs.find(PatientID=_PATIENT, Modality="CT"), _OTHER, **options))
+
+
+def _prepare_merge(folder: Path) -> None:
+    with _made(folder, *_CT[:2], *_CR, *_MR[:2]):
+        pass
+
+
+def _merge(folder: Path) -> None:
+    with _correcting(folder) as fs:
+        if fs.find(PatientID=_PATIENT):
+            _corrected(fs.merge(_PATIENT, _OTHER))
+
+
+def _prepare_erase_moved(folder: Path) -> None:
+    """Have instances of another patient that tell whose they were."""
+    _prepare_move(folder)
+    _move(folder, original_attributes=True)
+    _write(folder)
 
 
 def _prepare_correct_adopted(folder: Path) -> None:
@@ -554,7 +611,7 @@ def _prepare_erase(folder: Path) -> None:
 
 
 def _erase(folder: Path) -> None:
-    with opened(folder) as fs:
+    with _correcting(folder) as fs:
         Writer(fs.repository).resume()
         eraser = Eraser(fs.repository, Contents(fs.repository))
         eraser.erase({"PatientID": _PATIENT}, reason="asked for", take_off=True)
@@ -681,7 +738,16 @@ def _prepare_watch(folder: Path) -> None:
         path.write_bytes(data if name == "new" else data[:-1] + bytes([data[-1] ^ 1]))
 
 
-def _watch(folder: Path) -> None:
+def _prepare_watch_coercing(folder: Path) -> None:
+    _prepare_coerce(folder)
+    shutil.rmtree(folder / INPUTS)
+    for source in (*_CT[:1], *_MR[:1]):
+        path = folder / INBOX / source
+        path.parent.mkdir(parents=True)
+        shutil.copyfile(_TREE / source, path)
+
+
+def _watch(folder: Path, coerce: str | None = None) -> None:
     """Take what is there and delete it, with a clock that goes on while the watcher waits."""
     time = 0.0
 
@@ -690,29 +756,33 @@ def _watch(folder: Path) -> None:
         time += max(seconds, 0.1)
         return False
 
-    settings = Settings(once=True, after=After.DELETE, poll=10.0)
-    with opened(folder) as fs, mock.patch.object(WakeUp, "wait", wait):
+    rules = folder / coerce if coerce is not None else None
+    settings = Settings(once=True, after=After.DELETE, poll=10.0, coerce=rules)
+    with _correcting(folder) as fs, mock.patch.object(WakeUp, "wait", wait):
         watcher = Watcher(fs, folder / INBOX, settings=settings, clock=lambda: time)
         watcher.run()
-        if any((folder / INBOX).iterdir()):
+        if any(path.is_file() for path in (folder / INBOX).rglob("*")):
             raise PartlyError(f"{folder / INBOX}: {watcher.status['last_error']}")
 
 
 _FINDS: Final = {"repair": frozenset((RepositoryFindingKind.FILE_CHANGED,))}
 
 SCENARIOS: Final[dict[str, Scenario]] = {
-    name: Scenario(name, prepare, act, _FINDS.get(name, frozenset()), name == "watch")
+    name: Scenario(name, prepare, act, _FINDS.get(name, frozenset()), name.startswith("watch"))
     for name, prepare, act in (
         ("init", _prepare_empty, _init),
         ("add", _prepare_add, _add),
         ("add-again", _prepare_add_again, _add),
         ("add-large", _prepare_add_large, _add),
+        ("add-coerced", _prepare_coerce, _coerce),
         ("add-together", _prepare_add_together, _add_together),
         ("remove", _prepare_remove, _remove),
         ("undo", _prepare_undo, _undo),
         ("redo", _prepare_redo, _redo),
         ("settle", _prepare_settle, _settle),
         ("correct", _prepare_remove, _correct),
+        ("move", _prepare_move, _move),
+        ("merge", _prepare_merge, _merge),
         ("correct-adopted", _prepare_correct_adopted, _correct),
         ("import-file-set", partial(_foreign, names=(*_CT, *_MR)), _adopt),
         ("import-journal", _prepare_import, _import),
@@ -735,11 +805,13 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ("export-onto", _prepare_export_onto, _export),
         ("gc", _prepare_gc, _gc),
         ("erase", _prepare_erase, _erase),
+        ("erase-moved", _prepare_erase_moved, _erase),
         ("rebuild", _prepare_remove, _rebuild),
         ("snapshot", _prepare_snapshot, _snapshot),
         ("index", _prepare_index_replace, _index),
         ("index-rename", _prepare_index_rename, _index_rename),
         ("index-keep", _prepare_index_rename, _index_keep),
         ("watch", _prepare_watch, _watch),
+        ("watch-coerced", _prepare_watch_coercing, partial(_watch, coerce=RULES)),
     )
 }
