@@ -55,7 +55,6 @@ from projections.state.state import FileSetState
 
 _ATTEMPTS: Final = 20
 _PATIENT: Final = "PATIENT"
-_CORRECTED: Final = "it has been corrected since, or its correction was undone"
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 OnResult: TypeAlias = Callable[[Result], None]
@@ -228,7 +227,8 @@ class Adder:
         uid = candidate.instance.sop_instance_uid
         shown = candidate.name or f"SOP Instance {uid}"
         if (version := other_version(state, candidate)) is not None:
-            return Result(shown, Outcome.ALREADY_THERE, version.handle, note=_CORRECTED)
+            became = _became(state, candidate, version)
+            return Result(shown, Outcome.ALREADY_THERE, version.handle, note=became)
         if (standing := state.live.get(uid)) is not None:
             how = self._differs(standing, candidate)
             if how is None:
@@ -455,6 +455,20 @@ def other_version(state: FileSetState, candidate: Candidate) -> Leaf | None:
     if not state.hierarchy.replaced:
         return None  # nor need its digest be known
     return state.other_version(candidate.instance.sop_instance_uid, candidate.content.digest)
+
+
+def _became(state: FileSetState, candidate: Candidate, version: Leaf) -> str:
+    """Return that `candidate` was corrected to `version`, or that this was undone."""
+    leaves = [state.leaf(each) for each in state.hierarchy.versions(version.handle)]
+    uid, digest = candidate.instance.sop_instance_uid, candidate.content.digest
+    same = [leaf for leaf in leaves if leaf.has(digest)] or [
+        leaf for leaf in leaves if leaf.uid == uid
+    ]
+    patients = [each.key for each in above(version.home) if each.own.type == _PATIENT]
+    of = f" of patient {patients[0]}" if patients else ""
+    if same[0].handle < version.handle:
+        return f"it was corrected since: the File-set has it as SOP Instance {version.uid}{of}"
+    return f"its correction was undone: the File-set has SOP Instance {version.uid}{of} instead"
 
 
 def share(root: Branch, parents: list[Record]) -> tuple[list[Branch], tuple[Record, ...]]:

@@ -17,7 +17,7 @@ from fileset.erasure.content import tells
 from fileset.erasure.mentions import Mentions, decoded
 from fileset.errors import RefusedError
 from fileset.repository.repository import Repository
-from ledger.errors import InstanceError, VaultError
+from ledger.errors import ContentDamagedError, ContentMissingError, InstanceError
 from ledger.events import Handle
 from ledger.instances.correcting.edits import (
     ORIGINAL_ATTRIBUTES,
@@ -122,8 +122,9 @@ def _is_present(leaf: Leaf) -> bool:
 def _paths_that_tell(
     vault: Vault, state: FileSetState, leaf: Leaf, gone: Container[Handle], mentions: Mentions
 ) -> list[ElementPath]:
-    """Return where an instance tells of the person; of what nobody can read, nowhere.
+    """Return where an instance tells of the person; of what is lost or damaged, nowhere.
 
+    Raises `VaultError` if it can't be read now: it may tell.
     Text counts only if the instance was the person's once: else it speaks of somebody else.
     """
     if leaf.content is None:
@@ -137,7 +138,7 @@ def _paths_that_tell(
             ]
             if was_hers:
                 paths += [path for path, text in texts_in(view) if _is_of(text, mentions)]
-    except (VaultError, InstanceError):
+    except (ContentMissingError, ContentDamagedError, InstanceError):
         return []
     return paths
 

@@ -88,6 +88,8 @@ class Eraser:
             reason, which stays for ever, holds what is to be erased. If an instance of others that
             tells of the person can't be corrected. If a damaged journal was kept in the repository.
             If a disk has too little room for all of it.
+        VaultError
+            If what the vault has can't be read: nobody can say whether it tells of the person.
         MediumError
             If the medium can't be written. The instances are removed from the File-set by then.
         """
@@ -223,7 +225,7 @@ class Eraser:
             self._repository.remove(live)
         if on_medium and state.written is not None:
             self._writer.write(None, state.written.layout, reason=reason, progress=progress)
-        return len(present)
+        return len({state.hierarchy.first_version(leaf.handle) for leaf in present})
 
 
 def _check(query: Mapping[str, str]) -> None:

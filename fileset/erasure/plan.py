@@ -31,7 +31,7 @@ class Erasure:
     Attributes
     ----------
     instances : int
-        How many, of all that there ever were.
+        How many, of all that there ever were; one that was corrected counts once.
     present : int
         Of those, how many are part of the File-set, or on its medium.
     telling : tuple of Telling
@@ -129,8 +129,14 @@ def plan_erasure(
     quarantined, unclear, staying = _quarantined(repository.path, mentions)
     tags = tuple(name for name in state.tags if mentions.of_any(name))
     erasure = Erasure(
-        instances=len(gone),
-        present=sum(is_present(state.leaf(handle)) for handle in gone),
+        instances=len({state.hierarchy.first_version(handle) for handle in gone}),
+        present=len(
+            {
+                state.hierarchy.first_version(handle)
+                for handle in gone
+                if is_present(state.leaf(handle))
+            }
+        ),
         telling=tuple(present_that_tell(repository.vault, state, gone, mentions)),
         events=len(positions) + len(tags),
         records=sum(len(kept.parents) for kept in left.kept),

@@ -12,7 +12,7 @@ from fileset.erasure.content import is_persons, tells
 from fileset.erasure.mentions import Mentions
 from fileset.repository.repository import Repository
 from ledger.digest import Digest
-from ledger.errors import VaultError
+from ledger.errors import ContentDamagedError, ContentMissingError
 from ledger.events import (
     AboutMedium,
     ArrivalWithheld,
@@ -168,7 +168,8 @@ def _take_media(state: FileSetState, found: Traces) -> None:
 def _kept_from_media(vault: Vault, found: Traces, mentions: Mentions) -> Iterator[int]:
     """Yield the events that tell of other files kept from a medium, if these are the person's.
 
-    A file that was in the wrong place says itself whose it is; a DICOMDIR lists many.
+    A file that was in the wrong place says itself whose it is; a DICOMDIR lists many. Raises
+    `VaultError` if one can't be read now.
     """
     for position, digest in found.strangers:
         try:
@@ -176,7 +177,7 @@ def _kept_from_media(vault: Vault, found: Traces, mentions: Mentions) -> Iterato
                 owned = is_persons(view, mentions)
                 if owned is None:
                     owned = tells(view.pieces(), mentions)
-        except VaultError:  # it is gone, or damaged: nobody can read it
+        except (ContentMissingError, ContentDamagedError):  # nobody can read it
             continue
         if owned:
             yield position

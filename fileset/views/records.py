@@ -329,7 +329,7 @@ class _TreeNode(RecordNode):
 
     def prettify(self, indent_char: str = "  ") -> list[str]:
         nodes = [(node.depth, node._node) for node in self if isinstance(node, _TreeNode)]  # noqa: SLF001 - of this class
-        return list(outline(nodes, indent_char))
+        return list(outline(nodes, self._file_set.state.corrections, indent_char))
 
     def __str__(self) -> str:
         return "ROOT" if self.is_root else record_line(self._node.record, self.key)

@@ -172,12 +172,7 @@ def place_of(node: Branch | Leaf) -> tuple[int, ...]:
 
 def above(branch: Branch) -> list[Branch]:
     """Return `branch` and the records above it, from the top down."""
-    found = []
-    node: Branch | None = branch
-    while node is not None and node.home is not None:
-        found.append(node)
-        node = node.home
-    return found[::-1]
+    return list(branch.upwards())[::-1]
 
 
 def path_of(branch: Branch) -> Path:

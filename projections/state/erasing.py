@@ -6,7 +6,7 @@ Pure, as all projections: what is done with it is `fileset.erasure.erase`'s busi
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from typing import Final
 
 from attrs import field, frozen
@@ -129,7 +129,7 @@ def _saying(state: FileSetState, gone: Container[Handle]) -> dict[Branch, dict[R
     leaves = state.hierarchy.leaves if state.hierarchy.varied else {}
     for handle in sorted(leaves):
         if handle not in gone:
-            for branch in _above(leaves[handle]):
+            for branch in leaves[handle].home.upwards():
                 if branch.variants is not None:
                     found.setdefault(branch, {})[branch.variants.said_by(leaves[handle])] = None
     return found
@@ -170,7 +170,7 @@ def identifiers(
     former = _with_former(state, gone)
     uids = {leaf.uid for leaf in leaves} | {v for k, v in query.items() if k != "PatientID"}
     saying = _saying(state, former)
-    for branch in {branch for leaf in leaves for branch in _above(leaf)}:
+    for branch in {branch for leaf in leaves for branch in leaf.home.upwards()}:
         if branch.ref in needed:
             if branch.own.type == "PATIENT":  # perhaps of two persons, one of whom stays
                 said = _names(branch.records())
@@ -237,10 +237,3 @@ def _names(records: Iterable[Record]) -> set[str]:
         for record in records
         for held in (record.elements, record.unwritten)
     }
-
-
-def _above(leaf: Leaf) -> Iterator[Branch]:
-    branch: Branch | None = leaf.home
-    while branch is not None and branch.home is not None:
-        yield branch
-        branch = branch.home

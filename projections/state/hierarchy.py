@@ -44,14 +44,6 @@ def _below(home: Branch, position: int, records: Iterable[Record]) -> list[Branc
     return new
 
 
-def _upwards(branch: Branch) -> Iterator[Branch]:
-    """Yield `branch` and the records above it."""
-    node: Branch | None = branch
-    while node is not None and node.home is not None:
-        yield node
-        node = node.home
-
-
 def leaf_of(handle: Handle, event: InstanceAdded, home: Branch) -> Leaf:
     """Return the leaf of an instance that an event adds below `home`, outside the tree."""
     record = event.record
@@ -223,7 +215,7 @@ class Hierarchy:
         under, where others would say it then.
         """
         leaf = self.leaves[replaced]
-        own, there = list(_upwards(leaf.home)), list(_upwards(self._standing(under)))
+        own, there = list(leaf.home.upwards()), list(self._standing(under).upwards())
         staying = [branch.variants for branch in there if branch in own and branch.variants]
         if any(branch.is_live for branch in there if branch not in own) and not any(
             variants.first is leaf for variants in staying

@@ -73,6 +73,13 @@ class Branch:
         self.steads: dict[int, int] = {}
         """Whose place a child takes, by the orders of both, once that one has nothing live."""
 
+    def upwards(self) -> Iterator[Branch]:
+        """Yield it and the records above it."""
+        branch: Branch | None = self
+        while branch is not None and branch.home is not None:
+            yield branch
+            branch = branch.home
+
     @property
     def is_live(self) -> bool:
         """Whether any instance below it is part of the File-set."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from operator import add
 
 from ledger import elements
@@ -70,17 +71,21 @@ def whose(records: Iterable[Record]) -> str:
     return ", ".join(parts)
 
 
-def outline(nodes: Iterable[tuple[int, Branch | Leaf]], indent: str = "  ") -> Iterator[str]:
+def outline(
+    nodes: Iterable[tuple[int, Branch | Leaf]], corrections: Mapping[Leaf, Leaf], indent: str = "  "
+) -> Iterator[str]:
     """Yield the lines for `nodes`, which come with their depths from the top down.
 
-    Instances are counted by record type below the record that holds them; an instance at the top
-    level has a line of its own.
+    `corrections` are the instances that replace others on the medium: below one record they are
+    neither additions nor removals. Instances are counted by record type below the record that
+    holds them; an instance at the top level has a line of its own.
     """
+    corrected = _corrected(corrections)
     for depth, node in nodes:
         if isinstance(node, Branch):
             yield f"{indent * depth}{record_line(node.record, node.key)}"
             if node.tally.kinds:
-                yield from _counts(node, depth + 1, indent)
+                yield from _counts(node, depth + 1, indent, corrected.get(node, {}))
         elif depth == 0:
             yield f"{node.record.type}: 1 SOP Instance{_standing(node)}"
 
@@ -91,24 +96,42 @@ def _standing(leaf: Leaf) -> str:
     return " (to be removed)" if leaf.is_removal else ""
 
 
-def _counts(branch: Branch, depth: int, indent: str) -> Iterator[str]:
+def _corrected(corrections: Mapping[Leaf, Leaf]) -> dict[Branch, Counter[str]]:
+    """Return how many instances below each record replace others there, by record type."""
+    found: dict[Branch, Counter[str]] = {}
+    for new, old in corrections.items():
+        if new.record_type != old.record_type:
+            continue
+        there = list(old.home.upwards())
+        for branch in new.home.upwards():
+            if branch in there:
+                found.setdefault(branch, Counter())[new.record_type] += 1
+    return found
+
+
+def _counts(branch: Branch, depth: int, indent: str, corrected: Mapping[str, int]) -> Iterator[str]:
     counts: dict[str, list[int]] = {}
     for tally in branch.tallies():
         for kind, numbers in tally.kinds.items():
             sums = counts.setdefault(kind, [0, 0, 0])
             sums[:] = map(add, sums, numbers)
     for kind in sorted(counts):
-        yield f"{indent * depth}{kind}: {_count_line(*counts[kind])}"
+        total, added, removed = counts[kind]
+        line = _count_line(total, added, removed, corrected.get(kind, 0))
+        yield f"{indent * depth}{kind}: {line}"
 
 
-def _count_line(total: int, added: int, removed: int) -> str:
+def _count_line(total: int, added: int, removed: int, corrected: int) -> str:
     result, initial = total - removed, total - added
+    added, removed = added - corrected, removed - corrected
     changes = []
-    if (added or removed) and initial > 0:
+    if (added or removed or corrected) and initial > 0:
         changes.append(f"{initial} initial")
     if added:
         changes.append(f"{added} addition{'s' if added > 1 else ''}")
     if removed:
         changes.append(f"{removed} removal{'s' if removed > 1 else ''}")
+    if corrected:
+        changes.append(f"{corrected} correction{'s' if corrected > 1 else ''}")
     line = f"{result} SOP Instance{'' if result == 1 else 's'}"
     return f"{line} ({', '.join(changes)})" if changes else line

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from ledger.events import (
     ArrivalWithheld,
     ChangeStep,
     ConflictNoted,
+    Handle,
     InstanceAdded,
     InstancesCorrected,
     MediumLeft,
@@ -39,9 +40,10 @@ from projections.state.state import FileSetState
 @command(
     "blame",
     {
-        "instances": "[{sop_instance_uid, sop_class, handle, live}], those that were found, "
-        "including removed ones, what they correct and what they were corrected to; "
-        "live is whether it is part of the File-set now",
+        "instances": "[{sop_instance_uid, sop_class, handle, corrects, live}], those that were "
+        "found, including removed ones, what they correct and what they were corrected to; "
+        "corrects is the handle of the version that it took the place of, or null, and live is "
+        "whether it is part of the File-set now",
         "events": "[{position, event, instances, came, went, of, root, file_ids, dicomdir, source, "
         "medium, change}], oldest first, see below; medium is the number of one handed out, or "
         "null",
@@ -73,7 +75,7 @@ def blame(session: Session, query: tuple[str, ...], full: bool) -> Answer:
     if session.as_json:
         return Answer(
             {
-                "instances": [_instance(leaf) for leaf in leaves],
+                "instances": [_instance(leaf, state) for leaf in leaves],
                 "events": [_event(touch, state, wording) for touch in found],
                 "media": [_medium(touch, found, state) for touch in _placed(found)],
             }
@@ -81,8 +83,8 @@ def blame(session: Session, query: tuple[str, ...], full: bool) -> Answer:
     return Answer(
         {},
         [
-            *_heading(leaves),
-            *_event_lines(found, wording, full=full, alone=len(leaves) == 1),
+            *_heading(leaves, state),
+            *_event_lines(found, wording, state, full=full),
             *_media_lines(found, leaves, state, full),
         ],
         [] if leaves else [_nothing(state, query)],
@@ -99,10 +101,17 @@ def _nothing(state: FileSetState, query: Sequence[str]) -> str:
 # --- for people ----------------------------------------------------------------------------------
 
 
-def _heading(leaves: list[Leaf]) -> Iterator[Line]:
-    """Yield what was found: the lowest record that all are below, and how many they are."""
+def _heading(leaves: list[Leaf], state: FileSetState) -> Iterator[Line]:
+    """Yield what was found: the lowest record that all are below, and how many they are.
+
+    Of one that was corrected that is the version that stands, or else the last one.
+    """
     if not leaves:
         return
+    earlier, all_ = len(leaves), leaves
+    found = sorted(all_, key=lambda leaf: leaf.is_live)
+    leaves = list({state.hierarchy.first_version(leaf.handle): leaf for leaf in found}.values())
+    earlier -= len(leaves)
     paths = [above(leaf.home) for leaf in leaves]
     for level in zip(*paths, strict=False):
         if any(branch is not level[0] for branch in level):
@@ -117,13 +126,17 @@ def _heading(leaves: list[Leaf]) -> Iterator[Line]:
     live = sum(leaf.is_live for leaf in leaves)
     gone = len(leaves) - live
     there = f"{count(live, 'instance')} in the File-set"
-    yield f"{there}, {gone:,} no longer" if gone else there
+    there = f"{there}, {gone:,} no longer" if gone else there
+    yield f"{there}; {count(earlier, 'other version')}" if earlier else there
     yield ""
 
 
 def _event_lines(
-    found: list[Touch], wording: Wording, *, full: bool, alone: bool
+    found: list[Touch], wording: Wording, state: FileSetState, *, full: bool
 ) -> Iterator[Line]:
+    one = state.hierarchy.first_version
+    alone = len({one(handle) for touch in found for handle in touch.instances}) == 1
+    found = list(_without_replaced(found, one))
     groups: Iterable[list[Touch]] = (
         [[touch] for touch in found]
         if full
@@ -135,23 +148,40 @@ def _event_lines(
             Span(change.id, "command"),
             f"  {group[-1].position:>{DIGITS}}  ",
             Span(time_of(change), "faint"),
-            f"  {change.actor}  {_done(group, wording, alone=alone)}",
+            f"  {change.actor}  {_done(group, wording, one, alone=alone)}",
         ]
         if change.reason:
             line.append(Span(f"  ({change.reason})", "faint"))
         yield tuple(line)
 
 
-def _done(group: list[Touch], wording: Wording, *, alone: bool) -> str:
+def _without_replaced(found: list[Touch], one: Callable[[Handle], Handle]) -> Iterator[Touch]:
+    """Yield what happened, but for versions taken off a medium to which another one was written."""
+    written = {
+        (touch.position, one(handle))
+        for touch in found
+        if touch.kind is TouchKind.WRITTEN
+        for handle in touch.instances
+    }
+    for touch in found:
+        if touch.kind is not TouchKind.TAKEN_OFF:
+            yield touch
+        elif left := tuple(h for h in touch.instances if (touch.position, one(h)) not in written):
+            yield evolve(touch, instances=left)
+
+
+def _done(
+    group: list[Touch], wording: Wording, one: Callable[[Handle], Handle], *, alone: bool
+) -> str:
     """Return in words what one or several events of a change and kind did.
 
-    If all is about one instance `alone`, it is not named again.
+    If all is about one instance `alone`, it is not named again. The versions of an instance are
+    `one`.
     """
     first = group[0]
     if isinstance(first.event, ChangeStep):
-        return f"{_moved(first, alone=alone)}: {first.event.summary(wording)}"
-    is_correction = first.kind is TouchKind.CORRECTED  # which touches each as it was and as it is
-    handles = {h for touch in group for h in (touch.went if is_correction else touch.instances)}
+        return f"{_moved(first, one, alone=alone)}: {first.event.summary(wording)}"
+    handles = {one(handle) for touch in group for handle in touch.instances}
     return _TEMPLATES[first.kind].format(
         what="" if alone else f"{count(len(handles), 'instance')} ",
         root=first.root,
@@ -190,9 +220,19 @@ _TEMPLATES: Final = {
 }
 
 
-def _moved(touch: Touch, *, alone: bool) -> str:
-    """Return which instances came back and which went."""
-    moves = [("back in", touch.came), ("out again", touch.went)]
+def _moved(touch: Touch, one: Callable[[Handle], Handle], *, alone: bool) -> str:
+    """Return which instances came back, which went, and which of them in another version."""
+    came = {one(handle): handle for handle in touch.came}
+    went = {one(handle): handle for handle in touch.went}
+    moves = [
+        ("back in", came.keys() - went),
+        ("out again", went.keys() - came),
+        (
+            "as before its correction",
+            {each for each in went if came.get(each, went[each]) < went[each]},
+        ),
+        ("as corrected", {each for each in went if came.get(each, 0) > went[each]}),
+    ]
     return ", ".join(
         how if alone else f"{count(len(handles), 'instance')} {how}"
         for how, handles in moves
@@ -321,11 +361,12 @@ def _still_there(touch: Touch, found: list[Touch], state: FileSetState) -> int |
 # --- for machines --------------------------------------------------------------------------------
 
 
-def _instance(leaf: Leaf) -> dict[str, Any]:
+def _instance(leaf: Leaf, state: FileSetState) -> dict[str, Any]:
     return {
         "sop_instance_uid": leaf.uid,
         "sop_class": sop_class_name(leaf.sop_class_uid),
         "handle": leaf.handle,
+        "corrects": state.hierarchy.replaced.get(leaf.handle),
         "live": leaf.is_live,
     }
 

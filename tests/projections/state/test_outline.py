@@ -183,7 +183,7 @@ def test_instances_at_the_top_have_a_line_each() -> None:
         [("add", 0, 4, 0), ("add", 1, 4, 0), ("write",), ("remove", 1), ("add", 2, 5, 0)]
     )
 
-    assert list(outline(author.state.hierarchy.walk())) == [
+    assert list(outline(author.state.hierarchy.walk(), {})) == [
         "HANGING PROTOCOL: 1 SOP Instance",
         "HANGING PROTOCOL: 1 SOP Instance (to be removed)",
         "PRIVATE: 1 SOP Instance (to be added)",
@@ -201,7 +201,7 @@ def test_instances_are_counted_by_type_below_the_records_that_hold_them() -> Non
         ]
     )
 
-    assert list(outline(author.state.hierarchy.walk(), indent="\t")) == [
+    assert list(outline(author.state.hierarchy.walk(), {}, indent="\t")) == [
         "PATIENT: PatientID='P0', PatientName='Name^0'",
         "\tSTUDY: StudyDate=20200102, StudyTime=",
         "\t\tSERIES: Modality=CT, SeriesNumber=",
@@ -209,3 +209,18 @@ def test_instances_are_counted_by_type_below_the_records_that_hold_them() -> Non
         "\tPRIVATE: 1.6",
         "\t\tPRIVATE: 1 SOP Instance",
     ]
+
+
+def test_a_correction_is_no_addition_and_no_removal(tmp_path: Path) -> None:
+    with FileSet(repository=tmp_path / "archive") as fs:
+        for number in range(3):
+            fs.add(instance(InstanceNumber=number))
+        fs.write(tmp_path / "cd")
+        fs.correct(next(iter(fs)), {"ImageComments": "right"})
+        assert "IMAGE: 3 SOP Instances (3 initial, 1 correction)" in str(fs)
+        fs.remove(list(fs)[1])
+        fs.add(instance(InstanceNumber=3))
+        assert "IMAGE: 3 SOP Instances (3 initial, 1 addition, 1 removal, 1 correction)" in str(fs)
+        fs.correct(next(iter(fs)), {"SeriesInstanceUID": "1.2.3"})
+        assert "IMAGE: 1 SOP Instance (1 addition)" in str(fs)
+        assert fs.pending.summary == "DICOMDIR update, 1 addition, 1 removal, 1 correction"

@@ -223,3 +223,23 @@ def test_a_file_set_tells_the_same_in_python(tmp_path: Path) -> None:
 def test_every_kind_of_touch_has_its_words() -> None:
     told_of_their_change = {TouchKind.UNDONE, TouchKind.REDONE, TouchKind.REVERTED}
     assert set(TouchKind) - told_of_their_change == set(_TEMPLATES)
+
+
+def test_an_instance_is_one_however_often_it_was_corrected(cli: Cli, tmp_path: Path) -> None:
+    cli("add", CT, MR)
+    cli("write", tmp_path / "medium")
+    for comment in ("wrong", "right"):
+        cli("correct", "PatientID=1CT1", "--to", f"ImageComments={comment}")
+    cli("undo")
+    cli("redo")
+    cli("write")
+    told = cli("blame", "PatientID=1CT1").out
+    assert f"IMAGE: {CT_UID}  CT Image Storage" in told
+    assert "1 instance in the File-set; 2 other versions" in told
+    assert "as before its correction: undid" in told
+    assert "as corrected: redid" in told
+    assert "taken off" not in told
+    document = cli.json("blame", "PatientID=1CT1")
+    handles = [each["handle"] for each in document["instances"]]
+    assert [each["corrects"] for each in document["instances"]] == [None, *handles[:-1]]
+    assert [each["live"] for each in document["instances"]] == [False, False, True]

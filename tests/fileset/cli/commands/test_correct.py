@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -398,3 +399,30 @@ def test_a_change_of_many_different_values_is_told_in_short_and_shown_in_full(
     assert change["summary"] in cli("undo").out
     assert change["summary"] in cli("redo").out
     assert "PatientID corrected from 'P4' to 'Q4' in 1 instance" in cli("show", change["id"]).out
+
+
+def test_a_file_that_arrives_again_is_told_what_became_of_it(cli: Cli) -> None:
+    cli("add", CT, MR)
+    uid = next(iter(cli.uids() - {dcmread(MR).SOPInstanceUID}))
+    cli("move", "PatientID=1CT1", "--to", "PatientID=4MR1")
+    told = cli("add", CT).err
+    assert (
+        f"it was corrected since: the File-set has it as SOP Instance {uid} of patient 4MR1" in told
+    )
+    cli("correct", f"SOPInstanceUID={uid}", "--to", "SOPInstanceUID=1.2.3")
+    told = cli("add", CT).err
+    assert "the File-set has it as SOP Instance 1.2.3 of patient 4MR1" in told
+
+
+def test_a_corrected_file_that_arrives_after_an_undo_is_told_so(cli: Cli, tmp_path: Path) -> None:
+    cli("add", CT)
+    cli("correct", "PatientID=1CT1", "--to", "PatientID=RIGHT")
+    cli("write", tmp_path / "medium")
+    (path,) = (tmp_path / "medium").rglob("IM*")
+    shutil.copy(path, tmp_path / "corrected")
+    cli("undo")
+    cli("write")
+    told = cli("add", tmp_path / "corrected").err
+    assert "its correction was undone: the File-set has SOP Instance" in told
+    assert "of patient 1CT1 instead" in told
+    assert len(cli.uids()) == 1
