@@ -223,4 +223,4 @@ def test_a_correction_is_no_addition_and_no_removal(tmp_path: Path) -> None:
         assert "IMAGE: 3 SOP Instances (3 initial, 1 addition, 1 removal, 1 correction)" in str(fs)
         fs.correct(next(iter(fs)), {"SeriesInstanceUID": "1.2.3"})
         assert "IMAGE: 1 SOP Instance (1 addition)" in str(fs)
-        assert fs.pending.summary == "DICOMDIR update, 1 addition, 1 removal, 1 correction"
+        assert fs.pending.summary == "DICOMDIR update, 1 correction, 1 addition, 1 removal"
