@@ -217,9 +217,7 @@ class Eraser:
             there = sum(leaf.file_id is not None for leaf in present)
             raise StillThereError(_still_there(state, len(live), there, len(others)))
         if on_medium:
-            # A correction of these may be staged that an erasure has made which was killed.
-            versions = map(state.hierarchy.versions, (leaf.handle for leaf in others))
-            _refuse_others_staged(state, gone.union(*versions))
+            _refuse_others_staged(state, {*gone, *(leaf.handle for leaf in others)})
         with self._repository.change(reason):
             correct_telling(self._repository, telling)
             self._repository.remove(live)
@@ -289,13 +287,11 @@ def _still_there(state: FileSetState, live: int, on_medium: int, others: int) ->
 
 
 def _refuse_others_staged(state: FileSetState, gone: set[Handle]) -> None:
-    """Refuse to write more than what is to be taken off."""
+    """Refuse to write more than what takes off `gone`: that includes what replaces it."""
     staged = pending(state, usual_layout(state))
-    corrected = [leaf for pair in staged.corrections for leaf in pair]
+    replaced = (old for old, _ in staged.corrections)
     others = [
-        leaf
-        for leaf in (*staged.additions, *staged.removals, *corrected)
-        if leaf.handle not in gone
+        leaf for leaf in (*staged.additions, *staged.removals, *replaced) if leaf.handle not in gone
     ]
     if others or staged.metadata:
         raise RefusedError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -184,6 +186,33 @@ def test_what_tells_of_her_is_in_the_way_until_it_may_be_taken_out(cli: Cli) -> 
     document = cli.json("erase", "PatientID=ANNA-1", "--take-off", *REASON)
     told = {"sop_instance_uid": MOVED, "elements": ["OriginalAttributesSequence[0]"]}
     assert document["corrected"] == [told]
+
+
+@pytest.mark.parametrize("options", [(), KEEP], ids=["omit", "keep"])
+def test_a_correction_that_takes_her_instance_off_is_written_with_the_erasure(
+    cli: Cli, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    move(cli, *options, write=False)
+    assert cli.json("erase", "PatientID=ANNA-1", "--take-off", *REASON)["mentions"] == []
+    assert found(cli, tmp_path / "cd", ANNAS) == []
+    assert set(instances(cli)) == {MOVED, "1.2.3.3"}
+
+
+def test_an_erasure_whose_write_failed_can_be_given_again(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move(cli, *KEEP)
+
+    def full(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    erase = ("erase", "PatientID=ANNA-1", "--take-off", *REASON)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        assert "No space left" in cli(*erase, code=3).err
+    assert cli.json(*erase)["mentions"] == []
+    assert found(cli, tmp_path / "cd", ANNAS) == []
+    assert cli.json("verify")["findings"] == []
 
 
 def test_nothing_is_erased_while_nobody_can_say_what_an_instance_tells(
