@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import warnings
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -14,6 +14,9 @@ from ledger.instances.values import fault_of_uid
 from projections.dicomdir.definitions import FileSetIdentity
 from projections.dicomdir.form_checks import identity_faults
 from projections.dicomdir.record_checks import CHARACTERS
+
+if TYPE_CHECKING:
+    from projections.dicomdir.profiles.profile import Profile
 
 FIELDS: Final = {
     "id": "id",
@@ -90,13 +93,16 @@ def check_charset(text: str) -> str | None:
 
 
 def check_profile(text: str) -> str | None:
-    """Return the identifier of an application profile, `None` for no value."""
+    """Return the identifier of an application profile that can be set, `None` for no value."""
+    return named_profile(text, to_set=True).identifier if text else None
+
+
+def named_profile(text: str, *, to_set: bool = False) -> Profile:
+    """Return the application profile that is called `text`; a usage error if there is none."""
     from fileset.profiles.names import profile_named  # noqa: PLC0415 - others need no profiles
 
-    if not text:
-        return None
     try:
-        return profile_named(text, to_set=True).identifier
+        return profile_named(text, to_set=to_set)
     except NoSuchProfileError as exc:
         raise click.UsageError(str(exc)) from exc
 

@@ -161,7 +161,7 @@ def _bytes_of(raw: DataElement | RawDataElement) -> bytes | None:
     from pydicom.dataelem import RawDataElement  # noqa: PLC0415 - hardly ever needed
 
     if not isinstance(raw, RawDataElement):
-        return None
+        return b"" if raw.is_empty else None
     value = raw.value or b""
     if raw.is_little_endian:
         return value

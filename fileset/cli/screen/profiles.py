@@ -10,6 +10,7 @@ from ledger.phrases import count
 
 if TYPE_CHECKING:
     from fileset.profiles.recording import ProfileSet
+    from projections.dicomdir.profiles.fitting import Misfit
 
 MISFITS: Final = "what does not fit the profile: [{misfit, instances}], in words, and of how many"
 PROFILE: Final[Shape] = {
@@ -34,6 +35,11 @@ def profile_document(account: ProfileSet | None) -> dict[str, Any]:
 def misfits_document(misfits: Iterable[tuple[str, int]]) -> list[dict[str, Any]]:
     """Return what doesn't fit a profile, and of how many instances."""
     return [{"misfit": words, "instances": number} for words, number in misfits]
+
+
+def misfit_document(misfit: Misfit) -> dict[str, Any]:
+    """Return what of an instance does not fit."""
+    return {"misfit": misfit.what, "reference": misfit.reference, "convertible": misfit.convertible}
 
 
 def profile_lines(account: ProfileSet | None) -> Iterator[Line]:

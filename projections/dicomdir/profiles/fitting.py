@@ -64,10 +64,14 @@ class Misfit:
     table: str
     convertible: bool = False
 
+    @property
+    def reference(self) -> str:
+        """Where PS3.11 says so."""
+        return f"PS3.11 {'Table' if '-' in self.table else 'Section'} {self.table}"
+
     def in_words(self) -> str:
         """Return it as people read it."""
-        kind = "Table" if "-" in self.table else "Section"
-        return f"{self.what} (PS3.11 {kind} {self.table})"
+        return f"{self.what} ({self.reference})"
 
 
 def fits(instance: InstanceFacts, profile: Profile) -> tuple[Misfit, ...]:
