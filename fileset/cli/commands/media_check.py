@@ -14,7 +14,7 @@ from fileset.cli.command import command, pass_session
 from fileset.cli.identity import named_profile
 from fileset.cli.roots import RootType
 from fileset.cli.running import INCOMPLETE, OK
-from fileset.cli.screen.output import ALL_LISTS_THEM, Answer, Line, Span
+from fileset.cli.screen.output import ALL_LISTS_THEM, Answer, Line, Span, first
 from fileset.cli.screen.profiles import misfit_document
 from fileset.cli.screen.progress import bar
 from fileset.cli.session import Session, absolute
@@ -99,14 +99,13 @@ def _lines(report: ProfileReport, show_all: bool) -> Iterator[Line]:
 
 
 def _of_profile(report: ProfileReport, profile: Profile, limit: int | None) -> Iterator[Line]:
-    for misfit in report.directory[:limit]:
-        yield (Span("Does not fit: ", "bad"), misfit.in_words())
-    for each in report.misfits[:limit]:
+    found: list[Line] = [
+        (Span("Does not fit: ", "bad"), misfit.in_words()) for misfit in report.directory
+    ]
+    for each in report.misfits:
         why = "; ".join(misfit.in_words() for misfit in each.misfits)
-        yield (Span("Does not fit: ", "bad"), f"{each.where}: {why}")
-    most = max(len(report.directory), len(report.misfits))
-    if limit is not None and most > limit:
-        yield f"... and more: {ALL_LISTS_THEM}"
+        found.append((Span("Does not fit: ", "bad"), f"{each.where}: {why}"))
+    yield from first(found, limit, ALL_LISTS_THEM)
     fitting = report.instances - len(report.misfits) - len(report.unread)
     verdict = f"{fitting:,} of {count(report.instances, 'instance')} fit {profile.identifier}"
     yield (Span(verdict, "good" if report.is_fitting else "careful"), ".")
