@@ -8,6 +8,7 @@ from fileset.cli.command import Group
 
 SUMMARIES: Final = {
     "Commands": {
+        "check": "Check what fits an application profile.",
         "make": "Make a medium and record it.",
         "list": "List the media that were made.",
         "show": "Show a medium and what is on it.",

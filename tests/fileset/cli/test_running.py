@@ -350,7 +350,7 @@ def test_every_document_has_the_keys_that_are_documented(cli: Cli, tmp_path: Pat
     }.items():
         documents[name] = run(*arguments, "--json").document
         assert set(documents[name]) == keys(name), name
-    for words in ("make DISC", "list", "show 1", "verify DISC", "remake 1 AGAIN"):
+    for words in ("check", "make DISC", "list", "show 1", "verify DISC", "remake 1 AGAIN"):
         name, *places = words.split()
         places = [str(tmp_path / each) if each.isalpha() else each for each in places]
         documents[f"media {name}"] = cli.json("media", name, *places)
