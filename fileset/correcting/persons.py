@@ -46,6 +46,8 @@ def values_of_patient(
             continue
         for held in (record.elements, record.unwritten):
             for element in iterate(held):
+                if element.vr == "SQ":  # an adopted record may have one, and it is no one value
+                    continue
                 keyword = keyword_for_tag(element.tag)
                 readable = readable_element(held, element.tag)
                 if keyword and readable is not None and element.tag != SPECIFIC_CHARACTER_SET:

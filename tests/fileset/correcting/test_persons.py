@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from pydicom import Dataset, dcmread, examples
 
 from fileset import FileSet
+from fileset.adding.recorders import DIRECTORY_RECORDERS
 from fileset.correcting.correct import CorrectionOutcome
 from fileset.errors import NoSuchInstanceError
 from fileset.views.instance import FileInstance
@@ -211,3 +213,20 @@ def test_new_uids_need_no_values_and_nothing_at_all_is_no_correction(fs: FileSet
     with pytest.raises(ValueError, match="Say what is to be corrected"):
         fs.correct(list(fs))
     fs.close()
+
+
+def test_a_sequence_in_the_record_of_the_other_patient_stands_in_no_one_s_way(fs: FileSet) -> None:
+    make = DIRECTORY_RECORDERS["PATIENT"]
+
+    def patient(ds: Dataset) -> Dataset:
+        record = make(ds)
+        qualifiers = Dataset()
+        qualifiers.UniversalEntityID, qualifiers.UniversalEntityIDType = "1.2.3", "ISO"
+        record.IssuerOfPatientIDQualifiersSequence = [qualifiers]
+        return record
+
+    with mock.patch.dict(DIRECTORY_RECORDERS, {"PATIENT": patient}):
+        fs.add(dataset(1, "A", "Roth^Anna"))
+        fs.add(dataset(2, "B", "Roth^Berta"))
+    assert not fs.move(instance(fs, 1), "B").is_incomplete
+    assert patients(fs) == {"B": "Roth^Berta"}
