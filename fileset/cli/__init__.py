@@ -28,9 +28,9 @@ SUMMARIES: Final = {
     "Stage changes": {
         "add": "Stage instances to be added.",
         "remove": "Stage instances to be removed.",
-        "correct": "Stage other values for elements.",
-        "merge": "Correct one patient's instances to another's.",
-        "move": "Correct studies to those of another patient.",
+        "correct": "Stage corrected values of elements.",
+        "merge": "Stage a move of a patient to another one.",
+        "move": "Stage a move of studies to another patient.",
         "set": "Set the ID, UID or descriptor file.",
         "settle": "Accept several persons under one Patient ID.",
         "undo": "Take back the newest changes.",

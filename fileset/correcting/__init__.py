@@ -1,4 +1,4 @@
-"""Correcting instances: wrong values put right, as one change that can be undone and explained."""
+"""Correcting instances: wrong values replaced, as one change that can be undone and explained."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What tells of a person in instances that are others': those that were hers by mistake.
+"""What names a person in instances that were moved from that person to another patient.
 
-It is in their Original Attributes Sequence (0400,0561), which says what was there before, or in
-text that was not corrected with the rest. It goes by a correction, before anything is erased: with
-what they were before goes all that ties them to her.
+It is in their Original Attributes Sequence (0400,0561), which records former values, or in text
+that was not corrected with the rest. A correction removes it before anything is erased: once their
+earlier versions are erased, nothing ties these instances to the person.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def correct_telling(repository: Repository, telling: Sequence[Telling]) -> None:
     elements = {each.handle: each.elements for each in telling}
     for failed in Corrector(repository).correct(wanted).of(CorrectionOutcome.FAILED):
         raise RefusedError(
-            f"Nothing was erased: the SOP Instance {failed.uid} of another patient tells of "
-            f"the person in {some(elements[failed.handle], 3)}, and that can't be taken out: "
+            f"Nothing was erased: the SOP Instance {failed.uid} of another patient names the "
+            f"person in {some(elements[failed.handle], 3)}, which can't be removed: "
             f"{failed.reason}. Give it other values with `fileset correct "
             f"SOPInstanceUID={failed.uid} --original-attributes omit --to KEYWORD=VALUE`, or "
             "remove it; then write, and erase."

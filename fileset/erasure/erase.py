@@ -3,8 +3,8 @@
 What an erasure does, in this order:
 
 1. Nothing of the data may be part of the File-set or on its medium. With `take_off` it is removed
-   and the medium written first, as changes of their own; instances of others that tell of the
-   person, whose they were by mistake, are corrected.
+   and the medium written first, as changes of their own; instances that were moved to
+   another patient and still name the person are corrected.
 2. Every disk must have room for what follows. Tags that name the person are deleted, and so are
    snapshots and the like, which can be rebuilt, and the person's files in the quarantine.
 3. One change, in one transaction, states what is erased (`PayloadErased`) and
@@ -279,9 +279,9 @@ def _still_there(state: FileSetState, live: int, on_medium: int, others: int) ->
         )
     if others:
         found.append(
-            f"{count(others, 'instance')} of others, whose they were by mistake, still "
-            f"{'tells' if others == 1 else 'tell'} of the person: --dry-run says where. With "
-            "--take-off (take_off=True) that is taken out of them, and the medium is written first."
+            f"{count(others, 'instance')} moved to another patient still "
+            f"{'names' if others == 1 else 'name'} the person: --dry-run says where. With "
+            "--take-off (take_off=True) that is corrected, and the medium is written first."
         )
     return f"Nothing was erased: {' '.join(found)}"
 

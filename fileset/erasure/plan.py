@@ -35,8 +35,7 @@ class Erasure:
     present : int
         Of those, how many are part of the File-set, or on its medium.
     telling : tuple of Telling
-        The instances of others that tell of the person, whose they were by mistake: they are
-        corrected.
+        Instances that were moved to another patient and still name the person: they are corrected.
     events : int
         How many events lose their payload.
     records : int

@@ -1,4 +1,4 @@
-"""Corrections: elements of SOP Instances put right, as events."""
+"""Corrections: elements of SOP Instances with new values, as events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`correct`: values of instances put right."""
+"""`correct`: values of instances corrected."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ _MENTIONS: Final = 20  # of what stays that are told to people
         "change": "the id of the change that states it, or null if nothing was erased",
         "instances": "how many are or would be erased, of all that were ever part of the File-set",
         "present": "how many of them are, or were, part of it or on its medium",
-        "corrected": "[{sop_instance_uid, elements}]: instances of others that tell of the person, "
-        "whose they were by mistake, in these elements or items: they are corrected",
+        "corrected": "[{sop_instance_uid, elements}]: instances that were moved to another "
+        "patient and still name the person in these elements or items: they are corrected",
         "events": "how many events lose their payload",
         "records": "how many records above them are kept for other instances below them",
         "tags": "the tags that are deleted, because their names identify the person",
@@ -54,8 +54,8 @@ _MENTIONS: Final = 20  # of what stays that are told to people
 @click.option(
     "--take-off",
     is_flag=True,
-    help="Remove the instances from the File-set first, take out of those of others what tells of "
-    "the person, and write the medium without them.",
+    help="First remove the instances from the File-set, correct those of other patients that still "
+    "name the person, and write the medium without them.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be erased, and stop.")
 @click.option("--complete", is_flag=True, help="Only complete an erasure that was interrupted.")
@@ -76,7 +76,7 @@ def erase(
     in the journal: don't name the person in it. If no instance matches, the exit code is 1.
 
     Instances that are still part of the File-set or on its medium are refused without --take-off.
-    So are those of others that tell of the person, whose they were by mistake.
+    So are instances that were moved to another patient and still name the person.
     What is on other media and in backups stays there; media that were written are listed. So is
     every text that stays and identifies the person. Nothing is erased unless each disk has enough
     room: --dry-run says how much is needed.
@@ -154,7 +154,7 @@ def _lines(done: Erasure, *, dry_run: bool) -> list[Line]:
         gone = "--take-off takes them off" if dry_run else "they were taken off"
         lines.append(f"Part of the File-set or on its medium: {done.present:,}; {gone}.")
     if done.telling:
-        others = f"{count(len(done.telling), 'instance')} of others that told of the person"
+        others = f"{count(len(done.telling), 'instance')} of other patients naming the person"
         lines.append(
             f"{'--take-off would correct' if dry_run else 'Corrected'} {others}: "
             f"{some([each.in_words() for each in done.telling], 3)}."

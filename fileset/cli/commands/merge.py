@@ -1,4 +1,4 @@
-"""`merge`: the instances of one patient become another one's."""
+"""`merge`: all instances of a patient moved to another patient."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ def merge(session: Session, /, query: str, into: str, **options: Any) -> Answer:
     if not query.removeprefix("PatientID=").strip() or not query.startswith("PatientID="):
         raise click.UsageError("Name the patient whose instances change: PatientID=VALUE.")
     if query.partition("=")[2].strip() == into.partition("=")[2].strip():
-        raise click.UsageError("Both are the same patient: name two.")
+        raise click.UsageError("Name two different patients.")
     return to_patient(session, (query,), into, is_same=True, **options)

@@ -1,4 +1,4 @@
-"""`move`: studies that are filed under the wrong patient become another one's."""
+"""`move`: studies filed under the wrong patient moved to the right one."""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ def test_what_tells_of_her_is_in_the_way_until_it_may_be_taken_out(cli: Cli) -> 
     cli("remove", "PatientID=ANNA-1")
     cli("write")
     refused = cli("erase", "PatientID=ANNA-1", *REASON, code=3).err
-    assert "1 instance of others, whose they were by mistake, still tells of the person" in refused
+    assert "1 instance moved to another patient still names the person" in refused
     assert MOVED in cli("erase", "PatientID=ANNA-1", "--dry-run").out
     document = cli.json("erase", "PatientID=ANNA-1", "--take-off", *REASON)
     told = {"sop_instance_uid": MOVED, "elements": ["OriginalAttributesSequence[0]"]}
@@ -236,7 +236,7 @@ def test_an_instance_that_cannot_be_corrected_leaves_all_as_it_was(cli: Cli) -> 
     move(cli)
     before = cli.json("log")
     refused = cli("erase", "PatientID=ANNA-1", "--take-off", *REASON, code=3).err
-    assert "tells of the person in StudyID, and that can't be taken out" in refused
+    assert "names the person in StudyID, which can't be removed" in refused
     assert cli.json("log") == before
     correct(cli, "--to", "StudyID=7", "--original-attributes", "omit")
     cli("write")
