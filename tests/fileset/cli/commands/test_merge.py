@@ -19,7 +19,7 @@ def test_the_instances_get_what_the_other_patient_is_known_by(cli: Cli) -> None:
 def test_a_patient_is_not_merged_into_itself(cli: Cli) -> None:
     cli("add", CT)
     result = cli("merge", "PatientID=1CT1", "--into", "PatientID=1CT1", code=2)
-    assert "Both are the same patient" in result.err
+    assert "Name two different patients" in result.err
 
 
 def test_a_patient_whom_nobody_knows_is_refused(cli: Cli) -> None:
