@@ -35,6 +35,8 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from fileset import FileSet
+from fileset.correcting import coercion
+from fileset.correcting.correction import Correction
 from fileset.correcting.merging import merged
 from fileset.errors import NothingToUndoError, RefusedError, RevertRefusedError
 from fileset.medium.errors import WriteFailedError
@@ -65,7 +67,8 @@ identities = st.one_of(
 corrections = st.tuples(
     st.just("correct"), numbers, st.sampled_from([None, None, 2, 3]), homes, variants
 )
-commands = st.one_of(adds, adds, corrections, removals, identities)
+coercions = st.tuples(st.just("coerce"), numbers, homes, variants, homes, variants)
+commands = st.one_of(adds, adds, corrections, coercions, removals, identities)
 
 
 @pytest.fixture(scope="module")
@@ -183,13 +186,7 @@ class OnDisk(RuleBasedStateMachine):
 
     def do_add(self, number: int, home: int, variant: int) -> bool:
         model, new = self.model, spec(number, home, variant)
-        position = self.fs.state.position
-        live = [h for h in model.live() if model.entries[h].spec.uid == new.uid] or [
-            version
-            for h, entry in model.entries.items()
-            if entry.spec.uid == new.uid
-            for version in model.versions(h) & model.live()
-        ]
+        position, live = self.fs.state.position, self.standing(new)
         on_medium = [h for h in model.removals() if model.entries[h].spec == new]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a conflict, or of another name
@@ -203,6 +200,35 @@ class OnDisk(RuleBasedStateMachine):
             return True
         assert instance.handle == position + 1
         self.enter(instance.handle, new)
+        return True
+
+    def standing(self, new: Spec) -> list[int]:
+        """Return the instance that is part of the File-set with the UID of `new`, or was it."""
+        model = self.model
+        return [h for h in model.live() if model.entries[h].spec.uid == new.uid] or [
+            version
+            for h, entry in model.entries.items()
+            if entry.spec.uid == new.uid
+            for version in model.versions(h) & model.live()
+        ]
+
+    def do_coerce(self, number: int, home: int, variant: int, to: int, other: int) -> bool:
+        """Have an instance become another one of the pool when it arrives."""
+        arriving, new = spec(number, home, variant), spec(number, to, other)
+        if arriving == new or self.standing(arriving):
+            return self.do_add(number, home, variant)
+        wanted = dcmread(self.bytes_path(new))
+        rules = self.folder / "rules.toml"
+        values = (f'{keyword} = "{wanted[keyword].value}"' for keyword in CORRECTED[1:])
+        rules.write_text(f"[[rule]]\nset = {{{', '.join(values)}}}\n")
+        position = self.fs.state.position
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            report = self.fs.add_many([self.file(number, home, variant)], coerce=rules)
+        (result,) = report.results
+        assert result.handle == position + 2
+        self.enter(position + 1, arriving)
+        self.model.correct(position + 2, new, position + 1)
         return True
 
     def do_correct(self, number: int, to: int | None, home: int, variant: int) -> bool:
@@ -474,6 +500,11 @@ def test_a_file_set_on_disk_is_what_the_plainest_model_says(
     pool: Callable[[int, int, int], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_SNAPSHOT_EVERY", 5)  # so that many of them play a part
+
+    def silent(*args: Any, **options: Any) -> Correction:
+        return evolve(Correction(*args, **options), original_attributes=False)
+
+    monkeypatch.setattr(coercion, "Correction", silent)  # so that it gives the pool's very bytes
 
     class Machine(OnDisk):
         file = staticmethod(pool)  # type: ignore[assignment]
