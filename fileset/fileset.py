@@ -393,6 +393,7 @@ class FileSet:
         complete: bool = False,
         reject_mismatched: bool = False,
         coerce: str | os.PathLike[str] | Coercer | None = None,
+        dry_run: bool = False,
         reason: str | None = None,
         progress: Callable[[Result], None] | None = None,
         stop: Callable[[], bool] | None = None,
@@ -407,7 +408,8 @@ class FileSet:
         the account tells which. Files that may belong to a different person from others with their
         Patient ID are reported and, with `reject_mismatched`, not added. With `coerce`, the path of
         a file of rules or what `fileset.correcting.coercer` makes of one, what is new is corrected
-        by these rules in the same change; what can't be is not added. `progress` is called with the
+        by these rules in the same change; what can't be is not added. With `dry_run` nothing is
+        recorded, and the account says what would be. `progress` is called with the
         account of each file. `stop` is called before each file, and ends the work if it returns
         true: what was added by then is kept.
 
@@ -435,7 +437,14 @@ class FileSet:
         offered = Offers(lambda: offer(find_files(given, recursive=recursive), complete=complete))
         placement = Placement.REFERENCE if reference else Placement.VAULT
         adder = Adder(self._repository, reject_mismatched=reject_mismatched, coerce=coerce)
-        return adder.add(offered, placement=placement, reason=reason, progress=progress, stop=stop)
+        return adder.add(
+            offered,
+            placement=placement,
+            reason=reason,
+            progress=progress,
+            stop=stop,
+            dry_run=dry_run,
+        )
 
     @property
     def mismatches(self) -> list[Mismatch]:

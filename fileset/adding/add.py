@@ -61,6 +61,14 @@ OnResult: TypeAlias = Callable[[Result], None]
 """Called with the account of each file."""
 
 
+class _ForeseenError(Exception):
+    """All was tried, and is to be taken back; the `report` says what would be."""
+
+    def __init__(self, report: AddReport) -> None:
+        super().__init__()
+        self.report = report
+
+
 class Adder:
     """Adds instances to a repository.
 
@@ -116,16 +124,23 @@ class Adder:
         reason: str | None = None,
         progress: OnResult | None = None,
         stop: Callable[[], bool] | None = None,
+        dry_run: bool = False,
     ) -> AddReport:
         """Add what is `offered` as one change and return the account of each.
 
         Rejections are recorded in the same change. The content is durable in the vault before
         the change is in the journal. `stop` is asked each time whether to leave all that follows.
+        With `dry_run` all is tried, and taken back.
 
         If a journal without a lock lets another writer in between, everything is decided again on
         the new state. `ConflictError` if that keeps happening, or if `offered` is an iterator,
         which can be gone over only once.
         """
+        if dry_run:
+            try:
+                return self._add(offered, placement, reason, progress, stop, dry_run=True)
+            except _ForeseenError as foreseen:
+                return foreseen.report
         for _ in range(_ATTEMPTS if iter(offered) is not offered else 0):
             try:
                 return self._add(offered, placement, reason, progress, stop)
@@ -140,11 +155,15 @@ class Adder:
         reason: str | None,
         progress: OnResult | None,
         stop: Callable[[], bool] | None,
+        *,
+        dry_run: bool = False,
     ) -> AddReport:
         later = self._repository.is_changing  # then others may follow before anything names it
         with self._repository.change(reason):  # what the batch knows is gone before it is appended
             self._profile = ProfileRecorder(self._repository)
-            report = self._add_to_vault(offered, placement, progress, stop, later=later)
+            report = self._add_to_vault(
+                offered, placement, progress, stop, later=later, dry_run=dry_run
+            )
             if self._profile.is_needed:
                 added = (result.handle for result in report if result.outcome is Outcome.ADDED)
                 self._profile.complete(handle for handle in added if handle is not None)
@@ -158,6 +177,7 @@ class Adder:
         stop: Callable[[], bool] | None,
         *,
         later: bool,
+        dry_run: bool,
     ) -> AddReport:
         with self._repository.vault.batch(later=later) as batch:
             coercing = self._coerce(self._repository, batch) if self._coerce else None
@@ -175,6 +195,9 @@ class Adder:
             report = self._account(wanted, add, progress)
             if coercing is not None:
                 report.elements = coercing.complete()
+            if dry_run:
+                report.foreseen = self._repository.state.copy()
+                raise _ForeseenError(report)
             return report
 
     def _event(self, candidate: Candidate, placement: Placement, batch: Batch) -> InstanceAdded:

@@ -12,6 +12,7 @@ from attrs import define, field
 from fileset.adding.outcome import Outcome, Result
 from fileset.adding.paths import Paths
 from ledger.events import ElementCorrected
+from projections.state.state import FileSetState
 
 _SIGNS: Final = {Outcome.ADDED: 1, Outcome.ALREADY_THERE: -1}
 
@@ -83,11 +84,13 @@ def _says_more(result: Result) -> bool:
 class AddReport:
     """The account of everything that was offered: found = the sum of all outcomes.
 
-    `elements` says what was coerced on arrival in how many instances.
+    `elements` says what was coerced on arrival in how many instances. If all was only tried,
+    `foreseen` is what the File-set would be, and the handles are those that instances would have.
     """
 
     results: Results = field(factory=Results)
     elements: tuple[tuple[ElementCorrected, int], ...] = ()
+    foreseen: FileSetState | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         """Return how many files were found, and what became of them."""

@@ -15,8 +15,7 @@ from fileset.cli.screen.differences import (
     CORRECTED,
     correction_lines,
     corrections_document,
-    counted,
-    nodes,
+    foreseen,
 )
 from fileset.cli.screen.documents import staged_document, staged_line
 from fileset.cli.screen.output import Answer, Line, Node, Shape, Span
@@ -37,8 +36,6 @@ from fileset.fileset import FileSet
 from ledger.phrases import count, some
 from projections.kept.summarise import mismatch_summary
 from projections.kept.summary import MismatchSummary
-from projections.past.diff import Diff, Side, compare
-from projections.past.diff_tree import tree
 from projections.state.fold import after
 from projections.state.namesakes import namesakes
 from projections.state.nodes import Leaf
@@ -164,7 +161,7 @@ def correct(
         *correction_lines(report.elements, len(report.uids)),
     ]
     if dry_run and done:
-        lines.append(_difference(compare(Side.of(now), Side.of(state)), state, full=full))
+        lines.append(foreseen(now, state, full=full))
     lines.append(staged_line(state))
     is_done = report.results and not (report.is_incomplete or new or errors)
     notes = [*_notes(report, new), *map(error_line, errors)]
@@ -221,13 +218,6 @@ def _title(report: CorrectionReport, *, dry_run: bool) -> Line:
     if unchanged:
         parts.append(f"{unchanged:,} already with these values")
     return (Span(", ".join(parts), "title"), f" ({count(report.size, 'byte')})" if number else "")
-
-
-def _difference(found: Diff, state: FileSetState, *, full: bool) -> Node:
-    differences = tree(found)
-    return Node(
-        ("Then: ", *counted(differences.counted(), False)), nodes(differences, state, full=full)
-    )
 
 
 def _notes(report: CorrectionReport, new: list[MismatchSummary]) -> Iterator[Line]:

@@ -11,10 +11,18 @@ from fileset.adding.find import FoundFiles, find_files
 from fileset.adding.outcome import Outcome
 from fileset.adding.report import AddReport
 from fileset.cli.coercing import COERCE, COERCED, coerced_document, coerced_lines, read_coercer
-from fileset.cli.command import COMPLETE, ON_MISMATCH, REJECT, PathType, command, pass_session
+from fileset.cli.command import (
+    COMPLETE,
+    DRY_RUN,
+    ON_MISMATCH,
+    REJECT,
+    PathType,
+    command,
+    pass_session,
+)
 from fileset.cli.running import INCOMPLETE, INTERRUPTED, OK
 from fileset.cli.screen.documents import staged_document, staged_line
-from fileset.cli.screen.output import Answer, Span
+from fileset.cli.screen.output import Answer, Line, Node, Span
 from fileset.cli.screen.progress import counter
 from fileset.cli.screen.reports import (
     FAULTY,
@@ -41,10 +49,11 @@ _OUTCOMES: Final = [outcome for outcome in Outcome if outcome is not Outcome.EXC
         "mismatched": MISMATCHED,
         "faulty": FAULTY,
         **COERCED,
+        "dry_run": "whether nothing was done, and this only shows what would be",
         "left": "how many files were not looked at because of an interrupt",
         "change": "the id of the change, or null if nothing was recorded",
         "results": RESULTS,
-        "staged": "what is staged now, see below",
+        "staged": "what is staged afterwards, see below",
     },
     changes=True,
 )
@@ -60,6 +69,7 @@ _OUTCOMES: Final = [outcome for outcome in Outcome if outcome is not Outcome.EXC
 @COMPLETE
 @ON_MISMATCH
 @COERCE
+@DRY_RUN
 @pass_session
 def add(
     session: Session,
@@ -69,6 +79,7 @@ def add(
     complete: bool,
     on_mismatch: str,
     coerce: Path | None,
+    dry_run: bool,
     reason: str | None,
 ) -> Answer:
     """Stage DICOM files, and those in folders, to be added, all as one change.
@@ -79,7 +90,8 @@ def add(
     ends it: what was added by then is staged, and the exit code is 130.
 
     With --coerce, the instances get your own values in the same change. The files are kept as they
-    arrived, and undo takes both back. What can't be coerced is not added.
+    arrived, and undo takes both back. What can't be coerced is not added. --dry-run shows what
+    would become of them.
     """
     if coerce is not None and place == "reference":
         raise click.UsageError("--coerce keeps the files as they arrived: it needs --place copy.")
@@ -102,6 +114,7 @@ def add(
             complete=complete,
             reject_mismatched=on_mismatch == REJECT,
             coerce=rules,
+            dry_run=dry_run,
             progress=one_more,
             stop=stopped,
         )
@@ -122,6 +135,12 @@ def _is_there(path: Path) -> bool:
 
 def _add_answer(report: AddReport, state: FileSetState, change: str | None, left: int) -> Answer:
     notes = report_notes(report)
+    now, state = state, report.foreseen or state
+    then: list[Line | Node] = []
+    if report.foreseen is not None:
+        from fileset.cli.screen.differences import foreseen  # noqa: PLC0415 - few need it
+
+        then = ["Nothing was added: this is what would be.", foreseen(now, state)]
     if left:
         left_out = f"{count(left, 'file')} not looked at; the others are accounted for"
         notes.append((Span(f"Interrupted: {left_out}.", "careful"),))
@@ -129,11 +148,12 @@ def _add_answer(report: AddReport, state: FileSetState, change: str | None, left
         {
             **report_document(report, state, _OUTCOMES),
             **coerced_document(report),
+            "dry_run": report.foreseen is not None,
             "left": left,
             "change": change,
             "staged": staged_document(state),
         },
-        [*reconciled(report, _OUTCOMES), *coerced_lines(report), staged_line(state)],
+        [*reconciled(report, _OUTCOMES), *coerced_lines(report), *then, staged_line(state)],
         notes,
         INTERRUPTED if left else INCOMPLETE if report.is_incomplete else OK,
     )

@@ -15,7 +15,8 @@ from fileset.cli.screen.reports import SHOWN
 from ledger.digest import short
 from ledger.events import ElementCorrected
 from ledger.phrases import count
-from projections.past.diff_tree import INSTANCES, KINDS, OTHER, DiffNode, InstanceDifference
+from projections.past.diff import Side, compare
+from projections.past.diff_tree import INSTANCES, KINDS, OTHER, DiffNode, InstanceDifference, tree
 from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
@@ -76,6 +77,14 @@ def _numbers(by_level: dict[str, int]) -> list[str]:
     return [
         f"{number:,} {_NOUNS[level][number != 1]}" for level, number in by_level.items() if number
     ]
+
+
+def foreseen(now: FileSetState, then: FileSetState, *, full: bool = False) -> Node:
+    """Return what would be different in the state `then`."""
+    differences = tree(compare(Side.of(now), Side.of(then)))
+    return Node(
+        ("Then: ", *counted(differences.counted(), False)), nodes(differences, then, full=full)
+    )
 
 
 def nodes(node: DiffNode, state: FileSetState, *, full: bool) -> Iterator[Node]:

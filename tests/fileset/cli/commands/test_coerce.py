@@ -249,3 +249,41 @@ def test_a_program_names_the_rules_as_well(tmp_path: Path) -> None:
         assert {instance.PatientID for instance in fs} == {"E-1CT1", "E-4MR1"}
         with pytest.raises(ValueError, match="by reference"):
             fs.add_many(CT, reference=True, coerce=path)
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["people", "machines"])
+def test_a_dry_run_shows_what_would_be_and_leaves_nothing_behind(
+    cli: Cli, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    path = rules(tmp_path, '[[rule]]\nmatch = {PatientID = "1CT1"}\nprefix = "X-"\n')
+    bad = tmp_path / "bad.dcm"
+    bad.write_bytes(bytes(128) + b"DICM")
+    before = everything(cli.repository), cli.json("log")
+    tried = cli("add", CT, MR, bad, "--coerce", path, "--dry-run", *options, code=1)
+    assert (everything(cli.repository), cli.json("log")) == before
+    if not options:
+        assert "PatientID corrected from '1CT1' to 'X-1CT1' in 1 instance" in tried.out
+        assert "Nothing was added: this is what would be." in tried.out
+        assert "+ PATIENT: PatientID='X-1CT1'" in tried.out
+        return
+    done = cli.json("add", CT, MR, bad, "--coerce", path, code=1)
+    for key in ("found", "added", "rejected", "coerced", "elements", "staged"):
+        assert tried.document[key] == done[key]
+    assert (tried.document["change"], tried.document["dry_run"]) == (None, True)
+
+
+def everything(folder: Path) -> dict[Path, bytes]:
+    """Return the files of a repository, but for the caches and indexes that follow from others."""
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*.pack"))}
+
+
+def test_a_dry_run_for_programs_says_what_would_be(tmp_path: Path) -> None:
+    path = rules(tmp_path, '[[rule]]\nprefix = "X-"\n')
+    with FileSet(repository=tmp_path / "archive") as fs:
+        report = fs.add_many([CT], coerce=path, dry_run=True)
+        assert (report.coerced, len(fs)) == (1, 0)
+        assert report.foreseen is not None
+        assert len(report.foreseen.live) == 1
+        fs.add_many([CT], coerce=path)
+        assert len(fs) == 1
+        assert fs.verify() == []
