@@ -66,7 +66,7 @@ class Seen:
         self._marks = [top.begin]
         self._same = [False]
         """Of each of the marks, whether what follows up to the next one is the same in all."""
-        key: list[object] = [top.implicit]
+        key: list[object] = [top.implicit, top.big_endian]
         for tag, code, _, header, start, stop in found:
             self._marks += (header, start, stop)
             is_same = tag in wanted

@@ -7,7 +7,7 @@ from copy import deepcopy
 
 import pydicom
 import pytest
-from corrections import FILES, NOTE, edits, plain
+from corrections import FILES, NOTE, edits, meta, plain
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +16,7 @@ from ledger.instances.correcting import correct as correcting
 from ledger.instances.correcting.correct import Corrected, Correcting
 from ledger.instances.correcting.edits import REMOVE, Edit, OriginalAttributes
 from ledger.instances.correcting.walk import Walk
+from ledger.uids import EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN
 from tests.ledger.instances.correcting.test_model import CODERS, LEAVES, Coder, corrections, leaves
 
 
@@ -85,6 +86,14 @@ def test_instances_of_a_series_become_what_each_becomes_alone(
 )
 def test_real_files_one_after_the_other_become_what_each_becomes_alone(asked: list[Edit]) -> None:
     check([path.read_bytes() for path in FILES] * 2, asked, NOTE)
+
+
+def test_a_file_in_big_endian_is_not_like_one_in_little_endian() -> None:
+    files = [
+        meta(syntax) + Coder(syntax).data_set({0x00400009: "1"})
+        for syntax in (EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
+    ]
+    check(files, edits(PatientName="A"), None)
 
 
 BETWEEN = (0x00080049, 0x00080051, 0x00080090, 0x00100012, 0x00100022, 0x00181000, 0x04000600)
