@@ -44,8 +44,10 @@ def path_asked(name: Name) -> ElementPath:
     """Return the path of the element that is called `name`; raises as `edits_of`."""
     if not isinstance(name, str):
         return (int(Tag(name)),)
-    if name.isalpha():
-        known_tag(name)  # which tells of near keywords
+    for step in name.split("."):
+        keyword = step.partition("[")[0]
+        if keyword.isalpha():
+            known_tag(keyword)  # which tells of near keywords
     return path_of(name)
 
 

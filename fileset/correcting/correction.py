@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC
 from pathlib import Path
@@ -13,7 +13,7 @@ from attrs import evolve, fields, frozen
 
 from fileset.adding.add import added_event
 from fileset.adding.candidate import LARGE, Candidate, read_bytes, read_path
-from fileset.correcting.words import element_of
+from fileset.correcting.words import element_of, text_of_body
 from fileset.repository.repository import Repository
 from ledger.errors import CorrectionError, RecordError
 from ledger.events import (
@@ -44,6 +44,9 @@ from projections.state.keys import record_key
 from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
+_ID: Final = (PATIENT_ID,)
+_PAST: Final = (ORIGINAL_ATTRIBUTES,)
+
 SYSTEM: Final = "fileset-ledger"
 """Modifying System (0400,0563) of what is corrected."""
 
@@ -65,11 +68,6 @@ class Correction:
     original_attributes: bool | None = None
     drop_signatures: bool = False
 
-    @property
-    def _moves(self) -> bool:
-        """Whether the instance gets another Patient ID."""
-        return any(isinstance(edit, Edit) and edit.path == (PATIENT_ID,) for edit in self.edits)
-
     def may_change(self, source: bytes | FileView) -> bool:
         """Whether there may be anything to correct: a quick test of a small instance."""
         if not self.is_of_references or not isinstance(source, bytes):
@@ -81,12 +79,27 @@ class Correction:
         self, source: bytes | FileView, when: str
     ) -> tuple[tuple[Edit | UIDsReplaced, ...], OriginalAttributes | None]:
         """Return the edits of an instance that is corrected at the time `when`, and its note."""
-        if self.original_attributes or (self.original_attributes is None and not self._moves):
+        former = None if self.original_attributes else self._former(source)
+        if self.original_attributes or (self.original_attributes is None and former is None):
             note = OriginalAttributes(when=when, system=SYSTEM, reason=self.reason.value)
             return self.edits, note
-        if self._moves:
-            return (*self.edits, *_without_former(source)), None
-        return self.edits, None
+        return (*self.edits, *(former or ())), None
+
+    def _former(self, source: bytes | FileView) -> Sequence[Edit] | None:
+        """Return what removes items that tell of earlier corrections, perhaps of another person.
+
+        `None` if the instance doesn't get another Patient ID.
+        """
+        asked = {edit.path: edit for edit in self.edits if isinstance(edit, Edit)}
+        if (new := asked.get(_ID)) is None:
+            return None
+        there = values_of(source, (_ID, _PAST))
+        value = new.value if isinstance(new.value, str) else ""
+        if (text_of_body(there[_ID]) or "").strip() == value.strip():
+            return None
+        past = there[_PAST] or {}
+        items = [(*_PAST, number) for number in range(len(past.get("Value", ())))]
+        return [Edit(item, REMOVE) for item in items if item not in asked]
 
 
 class Making:
@@ -106,13 +119,6 @@ class Making:
             correcting = Correcting(edits, note, drop_signatures=correction.drop_signatures)
             self._last = asked, correcting
         return self._last[1].corrected(source)
-
-
-def _without_former(source: bytes | FileView) -> Iterator[Edit]:
-    """Yield what removes the items that tell of earlier corrections, perhaps of another person."""
-    there = values_of(source, [(ORIGINAL_ATTRIBUTES,)])[ORIGINAL_ATTRIBUTES,]
-    for number in range(len(there.get("Value", ())) if there else 0):
-        yield Edit((ORIGINAL_ATTRIBUTES, number), REMOVE)
 
 
 def moment_of(repository: Repository) -> str:
@@ -163,7 +169,8 @@ def notes_on(made: Corrected) -> Iterator[str]:
     """Yield what else changed that nobody asked for."""
     if made.switched:
         others = count(len(made.encoded_anew), "other text element")
-        yield f"its character set is ISO_IR 192 now; re-encoded: {others}"
+        also = f", and {others} re-encoded" if made.encoded_anew else ""
+        yield f"the character set was switched to ISO_IR 192 (UTF-8){also}"
     for signature in made.signatures:
         what = "was removed" if signature.is_removed else "is no longer valid"
         yield f"digital signature {signature.uid} {what}"

@@ -105,10 +105,11 @@ def text_of_path(path: ElementPath) -> str:
 
 
 def describe_path(path: ElementPath) -> str:
-    """Return an element for messages: its tag and name, and in which sequence's item it is."""
-    if len(path) == 1:
-        return describe(path[0])
-    return f"{describe(path[-1 - (len(path) % 2 == 0)])} in {text_of_path(path)}"
+    """Return an element for messages: its tag and name, and in which item it is; or an item."""
+    if len(path) % 2 == 0:
+        return text_of_path(path)
+    within = f" in {text_of_path(path[:-1])}" if len(path) > 1 else ""
+    return describe(path[-1]) + within
 
 
 def _tag_of(name: str) -> int:

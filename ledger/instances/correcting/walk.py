@@ -34,6 +34,7 @@ from ledger.instances.correcting.splices import size_of
 from ledger.instances.correcting.structure import DataSet, LengthField, creator_tag
 from ledger.instances.correcting.tree import Asked
 from ledger.instances.correcting.values import NotInCharacterSetError
+from ledger.phrases import count
 from ledger.tags import ISSUER_OF_PATIENT_ID, PATIENT_ID, SPECIFIC_CHARACTER_SET
 
 UNICODE: Final = "ISO_IR 192"
@@ -252,7 +253,7 @@ class Walk:
         for missing in {*items, *gone} - set(range(number + 1)):
             raise CorrectionError(
                 f"{describe_path((*ds.path, found.tag))} has no item {missing}: "
-                f"it has {number + 1}, counted from 0"
+                f"it has {count(number + 1, 'item')}, numbered from 0"
             )
         if found.tag not in _OF_SIGNATURES:
             for each, _ in removed:

@@ -344,7 +344,7 @@ def test_so_does_all_but_text_that_is_not_ascii_in_another_character_set(adopted
     fs = adopted
     report = fs.correct(list(fs), {"PatientName": "Ωmega^Ünü"})
     ((note,),) = (result.notes for result in report.results)
-    assert note.startswith("its character set is ISO_IR 192 now")
+    assert note.startswith("the character set was switched to ISO_IR 192")
     fs.write()
     assert fs.verify() == []
     patient, image = told(fs)["PATIENT"], told(fs)["IMAGE"]

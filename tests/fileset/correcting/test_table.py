@@ -64,7 +64,7 @@ def test_a_row_knows_its_line(tmp_path: Path) -> None:
         (TEXT.encode("utf-16"), ", line 1: not text in UTF-8"),
         ("PatientNmae,new PatientName\n", ", line 1, column 'PatientNmae': There is no data elem"),
         ("PatientID,new PatientNmae\n", ", line 1, column 'new PatientNmae': There is no data"),
-        ("PatientID,new Foo[0].Bar\n", "column 'new Foo[0].Bar': there is no data element"),
+        ("PatientID,new Foo[0].Bar\n", "column 'new Foo[0].Bar': There is no data element"),
         ("PatientID,PatientID,new PatientName\n", "column 'PatientID': it is there twice"),
         ('PatientID,new PatientName,"new 0010,0010"\n', "it is the same as 'new PatientName'"),
         (TEXT + "4MR1\n", ", line 3: 1 value for 2 columns"),

@@ -50,6 +50,33 @@ def test_another_patient_s_instance_tells_nothing_of_the_former_one(
     assert any(b"Zenobia" in data for data in bytes_of(tmp_path / "cd"))
 
 
+def test_the_id_that_it_has_already_makes_no_instance_another_patient_s(
+    cli: Cli, tmp_path: Path
+) -> None:
+    cli("add", CT)
+    cli("correct", "PatientID=1CT1", "--to", "PatientName=First")
+    document = cli.json("correct", "PatientID=1CT1", "--to", "PatientID=1CT1 ")
+    assert (document["corrected"], document["unchanged"]) == (0, 1)
+    cli("correct", "PatientID=1CT1", "--to", "PatientID=1CT1", "--to", "PatientName=Second")
+    cli("write", tmp_path / "cd")
+    (path,) = (tmp_path / "cd").rglob("IM*")
+    names = [
+        str(item.ModifiedAttributesSequence[0].PatientName)
+        for item in dcmread(path).OriginalAttributesSequence
+    ]
+    assert names == ["CompressedSamples^CT1", "First"]
+
+
+def test_an_item_of_original_attributes_may_be_removed_by_name_when_all_of_them_go(
+    cli: Cli,
+) -> None:
+    cli("add", CT)
+    cli("correct", "PatientID=1CT1", "--to", "PatientName=First")
+    item = "OriginalAttributesSequence[0]"
+    document = cli.json("correct", "PatientID=1CT1", "--to", "PatientID=2", "--remove", item)
+    assert document["corrected"] == 1
+
+
 def test_an_id_that_another_person_has_is_reported_with_exit_code_1(cli: Cli) -> None:
     cli("add", CT, MR)
     result = cli("correct", "PatientID=1CT1", "--to", "PatientID=4MR1", code=1)

@@ -233,7 +233,7 @@ def test_elements_that_are_not_there_are_refused() -> None:
             plain(), [Edit(path_of("ReferencedImageSequence[0].ReferencedSOPInstanceUID"), "1")]
         )
     one = plain((0x00081140, "SQ", encode_items([b""])))
-    with pytest.raises(CorrectionError, match="has no item 1: it has 1, counted from 0"):
+    with pytest.raises(CorrectionError, match="has no item 1: it has 1 item, numbered from 0"):
         correct(one, [Edit(path_of("ReferencedImageSequence[1].ReferencedSOPInstanceUID"), "1")])
     with pytest.raises(CorrectionError, match="is not a sequence"):
         correct(plain((*ID, b"1 ")), [Edit((0x00100020, 0, 0x00100010), "1")])
