@@ -62,15 +62,22 @@ class RepositoryFindingKind(Enum):
     WRITE_INTERRUPTED = "write-interrupted"
     """A write began and did not end; the next write completes it."""
 
+    PROFILE = "profile"
+    """Instances do not fit the File-set's application profile, or were not read for it."""
+
 
 WARNINGS: Final = frozenset(
     {
         RepositoryFindingKind.CLOCK,
         RepositoryFindingKind.ONE_NAME,
         RepositoryFindingKind.ROOT_UNNAMED,
+        RepositoryFindingKind.PROFILE,
     }
 )
-"""What is told of and is no fault: of clocks, names on other media, a medium not looked at."""
+"""What is told of and is no fault: of clocks, names on other media, a medium not looked at.
+
+Nor is what does not fit a profile, which the File-set has all the same.
+"""
 
 
 @frozen

@@ -22,6 +22,7 @@ from fileset.checking.written_medium import verify_medium
 from fileset.progress import PhasedProgress, no_progress
 from fileset.repository.repository import Repository
 from ledger.errors import JournalDamagedError, UnknownFormatError
+from ledger.phrases import count
 from projections.state.state import FileSetState
 
 
@@ -86,6 +87,7 @@ def _examine(
     if state is not None:
         plan = repository.written(state.written) if state.written is not None else None
         report.findings += verify_medium(state, plan, repository.roots, show)
+        report.findings += _of_profile(state)
         if state.erasing is not None:
             report.findings.append(_interrupted_erasure(state.erasing))
     return report
@@ -98,6 +100,26 @@ _WRONG_SNAPSHOT: Final = RepositoryFinding(
     "was altered may be wrong: `fileset rebuild` rebuilds it, then `fileset write --repair` "
     "repairs what was written.",
 )
+
+
+def _of_profile(state: FileSetState) -> Iterator[RepositoryFinding]:
+    """Yield what is recorded not to fit the application profile, and what is not recorded."""
+    profile = state.identity.profile
+    if profile is None:
+        return
+    found = [f"{count(number, 'instance')}: {words}" for words, number in state.misfits()]
+    lacking = [
+        leaf
+        for leaf in state.live.values()
+        if state.recorded.elements(profile, leaf.record_type, leaf.handle) is None
+    ]
+    if lacking:
+        found.append(
+            f"{count(len(lacking), 'instance')}: not read for the profile, such as "
+            f"{lacking[0].uid}; `fileset write` reads what can be read"
+        )
+    for message in found:
+        yield RepositoryFinding(RepositoryFindingKind.PROFILE, profile, message)
 
 
 def _interrupted_erasure(position: int) -> RepositoryFinding:

@@ -72,6 +72,8 @@ def test_a_profile_is_told_with_what_was_read_and_what_does_not_fit(cli: Cli) ->
     )
     assert f"Does not fit the profile: 1 instance: {words}" in told.out
     assert f"Does not fit the profile: 1 instance: {words}" in cli("status").out
+    verified = cli("verify").out
+    assert f"profile: 1 instance: {words}" in verified
     state = cli.json("status")
     assert state["profile"] == "STD-GEN-CD"
     assert state["misfits"] == [{"misfit": words, "instances": 1}]
@@ -89,6 +91,7 @@ def test_instances_that_cannot_be_read_for_a_profile_are_named(cli: Cli, tmp_pat
     assert "lost.dcm: No such file or directory" in told.out
     (unread,) = cli.json("set", "profile=STD-GEN-CD", code=1)["unread"]
     assert unread["handle"] == 2
+    assert "1 instance: not read for the profile" in cli("verify", code=1).out
     assert cli.json("status")["profile"] == "STD-GEN-CD"
 
 
