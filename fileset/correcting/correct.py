@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,7 @@ from fileset.adding.candidate import LARGE, Candidate, LargeFile
 from fileset.correcting.correction import (
     Account,
     Correction,
+    MadeFile,
     Making,
     candidate_of,
     corrected_event,
@@ -59,7 +60,7 @@ from ledger.vault.protocol import Batch
 from projections.past.diff import above, place_of
 from projections.state.nodes import Leaf
 
-_ITS_OWN: Final = (InstanceError, ElementsError, ContentMissingError, ContentDamagedError)
+ITS_OWN: Final = (InstanceError, ElementsError, ContentMissingError, ContentDamagedError)
 """What is wrong with one instance: others can be corrected all the same."""
 
 
@@ -206,7 +207,7 @@ class Corrector:
         try:
             with self._original(leaf) as source:
                 return text_of_body(values_of(source, [path])[path])
-        except _ITS_OWN:
+        except ITS_OWN:
             return None
 
     def _correct_one(
@@ -222,7 +223,7 @@ class Corrector:
                         return unchanged
                     event = self._event(leaf, made, source, batch)
                 secured = self._secure(leaf, source, batch)
-        except _ITS_OWN as exc:
+        except ITS_OWN as exc:
             return CorrectionResult(
                 leaf.handle, leaf.uid, CorrectionOutcome.FAILED, reason=str(exc)
             )
@@ -276,18 +277,24 @@ class Corrector:
     def _event(
         self, leaf: Leaf, made: Corrected, source: bytes | FileView, batch: Batch
     ) -> InstanceCorrected:
-        """Return the event that puts what was `made` in place of `leaf`; it goes into the vault.
+        """Return the event that puts what was `made` in place of `leaf`; it goes into the vault."""
+        with self._read(leaf, made, source) as candidate:
+            return self._event_of(leaf, candidate, source, batch)
+
+    @contextmanager
+    def _read(self, leaf: Leaf, made: MadeFile, source: bytes | FileView) -> Iterator[Candidate]:
+        """Give what was `made` of an instance as one that can be added.
 
         Values that its records must have are invented if they were before, else RecordError.
         """
-        try:
-            with read_corrected(made, leaf.uid, complete=False) as candidate:
-                return self._event_of(leaf, candidate, source, batch)
-        except RecordError:
-            if not candidate_of(self._file_of(leaf, source), leaf.uid).invented:
-                raise
-        with read_corrected(made, leaf.uid) as candidate:
-            return self._event_of(leaf, candidate, source, batch)
+        with ExitStack() as stack:
+            try:
+                made_of = stack.enter_context(read_corrected(made, leaf.uid, complete=False))
+            except RecordError:
+                if not candidate_of(self._file_of(leaf, source), leaf.uid).invented:
+                    raise
+                made_of = stack.enter_context(read_corrected(made, leaf.uid))
+            yield made_of
 
     def _file_of(self, leaf: Leaf, source: bytes | FileView) -> bytes | Path:
         return source if isinstance(source, bytes) else self._contents.path(leaf)

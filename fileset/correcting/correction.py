@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from attrs import evolve, fields, frozen
 
@@ -129,8 +129,16 @@ def moment_of(repository: Repository) -> str:
 # --- the corrected instance ----------------------------------------------------------------------
 
 
+class MadeFile(Protocol):
+    """A file that is made piece by piece: its size in bytes, and its chunks."""
+
+    @property
+    def size(self) -> int: ...
+    def chunks(self) -> Iterator[bytes]: ...
+
+
 @contextmanager
-def read_corrected(made: Corrected, name: str, *, complete: bool = True) -> Iterator[Candidate]:
+def read_corrected(made: MadeFile, name: str, *, complete: bool = True) -> Iterator[Candidate]:
     """Give a corrected instance as one that can be added; one of a large file from a file.
 
     See `candidate_of`.

@@ -29,6 +29,7 @@ from ledger.events.corrections import (
     CorrectionReason,
     ElementCorrected,
     InstanceCorrected,
+    InstancesConverted,
     InstancesCorrected,
 )
 from ledger.events.erasure import (
@@ -132,6 +133,7 @@ __all__ = [
     "InstanceRejected",
     "InstanceRemoved",
     "InstanceRestored",
+    "InstancesConverted",
     "InstancesCorrected",
     "JournalRecovered",
     "MediumAddressed",

@@ -88,6 +88,33 @@ class InstancesCorrected(Event):
 
 
 @frozen
+class InstancesConverted(Event):
+    """Instances in the transfer syntax `was` were converted to Explicit VR Little Endian.
+
+    Those are `instances`, by handle. An `InstanceCorrected` of the same change tells of each what
+    it is from then on; pixels and all other values are the same.
+    """
+
+    TYPE = "instances-converted"
+    GROUP = "correct"
+    TOUCH = "converted"
+    ERASED_WITH_INSTANCE = True
+
+    instances: tuple[Handle, ...]
+    was: str
+
+    def handles(self) -> Collection[Handle]:
+        return self.instances
+
+    def summary(self, naming: Naming) -> str:
+        of = count(len(self.instances), "instance")
+        return f"{of} converted to Explicit VR Little Endian"
+
+    def line(self, naming: Naming, position: int) -> str:
+        return f"{self.summary(naming)} from {self.was}"
+
+
+@frozen
 class InstanceCorrected(InstanceAdded):
     """A SOP Instance takes the place of the one that it `replaces`, which it corrects.
 

@@ -17,6 +17,7 @@ from ledger.events import (
     Handle,
     InstanceAdded,
     InstanceCorrected,
+    InstancesConverted,
     InstancesCorrected,
     MediumBurnt,
     MediumLeft,
@@ -41,6 +42,8 @@ class TouchKind(Enum):
     """It was on the medium that the File-set was made from."""
     CORRECTED = "corrected"
     """Elements of it were corrected: a corrected instance took its place."""
+    CONVERTED = "converted"
+    """It was encoded otherwise: the converted instance took its place."""
     REMOVED = "removed"
     RESTORED = "restored"
     """It was added again while it still lay on the medium."""
@@ -186,7 +189,9 @@ class Provenance:
     def _named(self, touch: Touch, event: Event) -> Iterator[Touch]:
         yield from self._on(touch, event.handles())
 
-    def _succeeded(self, touch: Touch, event: InstancesCorrected) -> Iterator[Touch]:
+    def _succeeded(
+        self, touch: Touch, event: InstancesCorrected | InstancesConverted
+    ) -> Iterator[Touch]:
         """Tell of corrections: those that were corrected go, and what replaces them comes."""
         pairs = [(old, self._corrected.pop(old, old)) for old in event.instances]
         went = tuple(old for old, _ in pairs if old in self.handles)
@@ -234,6 +239,7 @@ class Provenance:
     _HANDLERS: ClassVar[dict[TouchKind, Callable[[Provenance, Touch, Any], Iterator[Touch]]]] = {
         TouchKind.ADDED: _added,
         TouchKind.CORRECTED: _succeeded,
+        TouchKind.CONVERTED: _succeeded,
         TouchKind.UNDONE: _stepped,
         TouchKind.REDONE: _stepped,
         TouchKind.REVERTED: _stepped,

@@ -35,6 +35,7 @@ from ledger.events import (
     InstanceRejected,
     InstanceRemoved,
     InstanceRestored,
+    InstancesConverted,
     InstancesCorrected,
     JournalRecovered,
     MediumAddressed,
@@ -258,10 +259,6 @@ def _mismatch_settled(state: FileSetState, event: MismatchSettled, change: str) 
     state.settle(event.record, after_)
 
 
-def _record_elements_recorded(state: FileSetState, event: RecordElementsRecorded, _: str) -> None:
-    state.record(event)
-
-
 def _record_mended(state: FileSetState, _: RecordMended, __: str) -> None:
     if state.written is None:
         raise MisfitError("only what was adopted is mended")
@@ -464,9 +461,9 @@ def _nothing(_: FileSetState, __: Event, ___: str) -> None:
 
 
 _NOTES: Final[tuple[type[Event], ...]] = (
-    InstancesCorrected, WriteExported, MediumAddressed, MediumProduced, MediumVerified,
-    MediumBurnt, StrangerKept, DamageNoted, DamageRepaired, InstanceRejected, ConflictNoted,
-    ArrivalWithheld, PatientNameNoted, MismatchNoted, JournalRecovered,
+    InstancesConverted, InstancesCorrected, WriteExported, MediumAddressed, MediumProduced,
+    MediumVerified, MediumBurnt, StrangerKept, DamageNoted, DamageRepaired, InstanceRejected,
+    ConflictNoted, ArrivalWithheld, PatientNameNoted, MismatchNoted, JournalRecovered,
 )  # fmt: skip
 
 _HANDLERS: Final[dict[type[Event], Callable[[FileSetState, Any, str], None]]] = {
@@ -479,7 +476,7 @@ _HANDLERS: Final[dict[type[Event], Callable[[FileSetState, Any, str], None]]] = 
     InstanceRestored: _instance_restored,
     ContentRecorded: _content_recorded,
     **dict.fromkeys(IDENTITY_EVENTS.values(), _identity_changed),
-    RecordElementsRecorded: _record_elements_recorded,
+    RecordElementsRecorded: lambda state, event, _: state.record(event),
     ChangeUndone: _change_undone,
     ChangeRedone: _change_redone,
     ChangeReverted: _change_reverted,

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import dcmread, examples
+from pydicom.data import get_testdata_file
 
 from fileset import FileSet
+from fileset.correcting.convert import Converter
 from fileset.erasure.erase import Eraser
 from fileset.recovery.recover import recover
 from fileset.repository.contents import Contents
@@ -270,6 +272,9 @@ def profiled(folder: Path) -> Repository:
     fs.undo()
     fs.profile = "STD-GEN-CD"
     fs.add(changed(examples.get_path("jpeg2k"), folder / "us.dcm"))
+    source = Path(str(get_testdata_file("MR_small_implicit.dcm")))
+    fs.add(changed(source, folder / "implicit.dcm", SOPInstanceUID="1.2.3.5"))
+    Converter(fs.repository).convert(list(fs.state.live.values()))
     fs.profile = None
     fs.revert(fs.history[-1])
     return fs.repository

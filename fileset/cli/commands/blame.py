@@ -196,6 +196,7 @@ _TEMPLATES: Final = {
     TouchKind.ADDED: "{what}added{sources}",
     TouchKind.ADOPTED: "{what}adopted with the medium at {root}",
     TouchKind.CORRECTED: "{what}corrected{names}",
+    TouchKind.CONVERTED: "{what}converted to Explicit VR Little Endian",
     TouchKind.REMOVED: "{what}removed",
     TouchKind.RESTORED: "{what}taken back in",
     TouchKind.READ: "{what}read for the first time",
