@@ -400,7 +400,8 @@ class FileSet:
     ) -> AddReport:
         """Add files, and what is in folders, as one change; return the account of each.
 
-        `paths` is one path or several.
+        `paths` is one path or several. Of a ZIP file or disc image that is named, what is in it is
+        added, as if it were a folder.
 
         A bad file is reported and the others are added. With `reference` the files are left where
         they are, and checked against their digest when they are written. With `complete` values
@@ -417,10 +418,12 @@ class FileSet:
         with `coerce`, since what a correction replaces is kept.
         """
         from fileset.adding.add import Adder
-        from fileset.adding.find import FoundFiles, find_files
+        from fileset.adding.find import FoundFiles, archives_among, find_files
+        from fileset.adding.members import room_of
         from fileset.adding.offer import Offers, offer
         from fileset.correcting.coercion import coercer
         from ledger.events import Placement
+        from ledger.phrases import some
 
         self._writable()
         if reference and coerce is not None:
@@ -429,14 +432,21 @@ class FileSet:
             )
         if isinstance(coerce, str | os.PathLike):
             coerce = coercer(Path(coerce))
+        repository = self._repository
         given: Iterable[str | os.PathLike[str]] = (
             paths
             if isinstance(paths, FoundFiles)
             else ([paths] if isinstance(paths, str | os.PathLike) else list(paths))
         )
-        offered = Offers(lambda: offer(find_files(given, recursive=recursive), complete=complete))
+        if reference and (archives := archives_among(given)):
+            raise ValueError(f"{some(archives)}: what is in an archive can't be added by reference")
+        offered = Offers(
+            lambda: offer(
+                find_files(given, recursive=recursive), complete=complete, room=room_of(repository)
+            )
+        )
         placement = Placement.REFERENCE if reference else Placement.VAULT
-        adder = Adder(self._repository, reject_mismatched=reject_mismatched, coerce=coerce)
+        adder = Adder(repository, reject_mismatched=reject_mismatched, coerce=coerce)
         return adder.add(
             offered,
             placement=placement,

@@ -23,6 +23,9 @@ from ledger.names import is_of_dicomdir
 
 StrPath: TypeAlias = str | os.PathLike[str]
 
+LARGE: Final = 1 << 24
+"""Bytes from which a file is not held in memory: it is read where it lies, piece by piece."""
+
 _CHUNK: Final = 1 << 20
 _PAGE: Final = 1 << 12
 _PACKED: Final = struct.Struct("<QqQq")
@@ -194,6 +197,15 @@ def open_content(fd: int) -> Content:
         file.seek(0)
         hasher = hashlib.file_digest(file, "sha256")
         return Content(from_raw(hasher.digest()), file.tell())
+
+
+def content_in(view: FileView) -> Content:
+    """Return the digest and size (bytes) of what `view` gives; OSError if it can't be read."""
+    hasher, size = hashlib.sha256(), 0
+    for piece in view.pieces():
+        hasher.update(piece)
+        size += len(piece)
+    return Content(from_raw(hasher.digest()), size)
 
 
 def _read(file: RawIOBase, path: StrPath) -> bytes:

@@ -11,12 +11,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from fileset.adding.candidate import LARGE, Candidate, LargeFile, absolute
+from fileset.adding.candidate import Candidate, LargeFile, absolute
 from fileset.adding.coercing import Coerced, Coercer, Coercing
 from fileset.adding.faults import Fault, faults_of
-from fileset.adding.offer import Offered
+from fileset.adding.members import Offered, reading_again
 from fileset.adding.outcome import Outcome, Result
 from fileset.adding.report import AddReport
+from fileset.archives.opening import split_member
 from fileset.profiles.recording import ProfileRecorder
 from fileset.python_gc import gc_seldom
 from fileset.repository.contents import Contents, take_in
@@ -42,7 +43,7 @@ from ledger.events import (
     Record,
     Variant,
 )
-from ledger.files import FileStamp, FileView, file_content
+from ledger.files import LARGE, FileStamp, FileView, file_content
 from ledger.instances.compare import differs
 from ledger.vault.protocol import Batch
 from projections.past.diff import above
@@ -403,6 +404,10 @@ class Adder:
         except ContentMissingError:
             if leaf.source is None:
                 raise
+            if (of_archive := split_member(leaf.source)) is not None:
+                with reading_again(*of_archive, content) as member:
+                    yield member
+                return
             there = Path(leaf.source)
         if isinstance(there, bytes):
             yield there

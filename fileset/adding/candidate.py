@@ -17,12 +17,13 @@ from fileset.adding.recorders import Recorder, overridden_recorders
 from ledger.digest import digest_of
 from ledger.errors import InstanceError, NotDicomError, RecordError
 from ledger.events import Content, Record
-from ledger.files import FileStamp, FileView, open_content
+from ledger.files import LARGE, FileStamp, FileView, content_in, open_content
 from ledger.instances import completion
 from ledger.instances.file_meta import PREFIX_END, is_dicom
 from ledger.instances.instance import Instance, read_head, read_instance, read_large
 from ledger.instances.make_records import build_records
 from ledger.instances.persons import with_person
+from ledger.instances.walker import Buffer
 from ledger.vault.protocol import Batch, Vault
 from projections.state.keys import record_key
 
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 
 _HEAD = 1 << 15  # bytes, in which most headers are
 _AT_ONCE = 1 << 20  # bytes of a file that is read whole, whatever it is
-LARGE = 1 << 24
-"""Bytes from which a file is not held in memory: it is read where it lies, piece by piece."""
-
 _KEY_NAMES = {
     "PATIENT": "Patient ID",
     "STUDY": "Study Instance UID",
@@ -108,6 +106,47 @@ class LargeContent:
 
 
 @frozen
+class LargeMember:
+    """A large member of the archive, called `name`, as long as that gives it to be read.
+
+    `check` raises InstanceError once the archive has changed.
+    """
+
+    name: str
+    seen: FileView
+    check: Callable[[], None]
+
+    @contextmanager
+    def view(self) -> Iterator[FileView]:
+        """Give its bytes; InstanceError if they can't be read, or have changed."""
+        with _reading(self.name):
+            yield self.seen
+        self.check()
+
+    def content(self) -> Content:
+        """Return its digest and size; InstanceError as for `view`."""
+        with self.view() as view:
+            return content_in(view)
+
+    def store(self, batch: Batch) -> Content:
+        """Add it to a vault; InstanceError as for `view`."""
+        return batch.add_chunks(self._pieces(), size=len(self.seen))
+
+    def dataset(self) -> Dataset:
+        """Return what pydicom reads, all of it."""
+        return _parse(self.seen[:])
+
+    def _pieces(self) -> Iterator[bytes]:
+        pieces = self.seen.pieces()
+        while True:
+            with _reading(self.name):  # and not what is done with a piece
+                if (piece := next(pieces, None)) is None:
+                    break
+            yield piece
+        self.check()
+
+
+@frozen
 class Candidate:
     """An instance that can be added: its bytes, and the records that it asks for, top down.
 
@@ -121,7 +160,7 @@ class Candidate:
     instance: Instance
     records: tuple[Record, ...]
     invented: Mapping[str, str] = Factory(dict)
-    large: LargeFile | LargeContent | None = None
+    large: LargeFile | LargeContent | LargeMember | None = None
 
     @property
     def data(self) -> bytes:
@@ -204,6 +243,31 @@ def read_bytes(data: bytes, name: str, *, complete: bool = False) -> Candidate:
     recorders = overridden_recorders()
     invented, records = _records(instance, recorders, lambda: _parse(data), complete)
     return Candidate(None, None, data, instance, _checked(records, instance), invented)
+
+
+def read_opened(
+    found: Buffer | FileView,
+    name: str,
+    check: Callable[[], None],
+    records: tuple[Record, ...] | None = None,
+    *,
+    complete: bool = False,
+    recorders: Mapping[str, Recorder] | None = None,
+) -> Candidate:
+    """Return the instance whose file an archive gives; see `read_path`, and `LargeMember`."""
+    invented: Mapping[str, str] = {}
+    with _reading(name):
+        if isinstance(found, FileView):
+            data, large, instance = None, LargeMember(name, found, check), read_large(found)
+            whole = large.dataset
+        else:
+            data, large, instance = bytes(found), None, read_instance(found)
+            whole = partial(_parse, data)
+        if records is None:
+            recorders = overridden_recorders() if recorders is None else recorders
+            invented, records = _records(instance, recorders, whole, complete)
+    checked = _checked(records, instance)
+    return Candidate(name, absolute(name), data, instance, checked, invented, large)
 
 
 def read_content(vault: Vault, content: Content, name: str) -> Candidate:

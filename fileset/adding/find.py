@@ -8,13 +8,14 @@ from os.path import basename, isdir, islink
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from fileset.adding.members import DICOMDIR_FOUND, number_in
 from fileset.adding.paths import Paths
+from fileset.archives.opening import kind_of
 from fileset.repository.folder import is_repository
 from ledger.files import dicomdirs
 from ledger.names import is_of_dicomdir
 from projections.dicomdir.definitions import LEFTOVER
 
-_DICOMDIR: Final = "a DICOMDIR lists instances and is not one itself"
 _LINK: Final = "a link to a folder, which is not followed"
 _REPOSITORY: Final = "a repository of fileset-ledger"
 _FILE_SET: Final = "a File-set of its own: it has a DICOMDIR, which names its files where they are"
@@ -22,10 +23,14 @@ _LEFTOVER: Final = "what an interrupted write left"
 
 
 class FoundFile(NamedTuple):
-    """A file to be read, or what is passed over on the way, and then why."""
+    """A file to be read, or what is passed over on the way, and then why.
+
+    Of an archive what is in it is to be read.
+    """
 
     path: str
     skipped: str | None = None
+    is_archive: bool = False
 
     def __fspath__(self) -> str:
         """Return the path."""
@@ -33,21 +38,31 @@ class FoundFile(NamedTuple):
 
 
 class FoundFiles:
-    """Found files that are gone through more than once, in few bytes each."""
+    """Found files that are gone through more than once, in few bytes each.
+
+    `number` is how many there are, with those in archives.
+    """
 
     def __init__(self, files: Iterable[FoundFile]) -> None:
         self._paths = Paths()
         self._skipped: dict[int, str] = {}
-        for path, skipped in files:
+        self._archives: set[int] = set()
+        self.number = 0
+        for path, skipped, is_archive in files:
             if skipped is not None:
                 self._skipped[len(self._paths)] = skipped
+            if is_archive:
+                self._archives.add(len(self._paths))
+            self.number += number_in(path) if is_archive else 1
             self._paths.append(path)
 
     def __len__(self) -> int:
         return len(self._paths)
 
     def __iter__(self) -> Iterator[FoundFile]:
-        return map(FoundFile, self._paths, map(self._skipped.get, range(len(self))))
+        numbers = range(len(self))
+        are_archives = map(self._archives.__contains__, numbers)
+        return map(FoundFile, self._paths, map(self._skipped.get, numbers), are_archives)
 
 
 def find_files(
@@ -56,7 +71,8 @@ def find_files(
     """Yield the files at `paths`, and with `recursive` those in their folders, in a fixed order.
 
     Every folder that is not gone into is yielded as it is: any without `recursive`, and then one
-    that can't be read, a link to a folder (unless it is one of `paths`), and a repository. Where
+    that can't be read, a link to a folder (unless it is one of `paths`), and a repository. Only
+    archives that are among `paths` are to be looked into, and none in folders. Where
     files are to be listed `in_place`, so are the File-sets that lie in folders of `paths`, and
     what interrupted writes left.
     """
@@ -68,11 +84,21 @@ def find_files(
         if path and not isinstance(given, Path):
             path = os.fspath(Path(path))
         if not isdir(path):
-            yield FoundFile(path, _DICOMDIR if is_of_dicomdir(basename(path)) else None)
+            skipped = DICOMDIR_FOUND if is_of_dicomdir(basename(path)) else None
+            yield FoundFile(path, skipped, skipped is None and kind_of(path) is not None)
         elif recursive and not _is_repository(path):
             yield from _walk(path, in_place=in_place)
         else:
             yield FoundFile(path, _why_not_entered(path))
+
+
+def archives_among(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """Return those of the `paths` of which what is in them would be added."""
+    return [
+        os.fspath(path)
+        for path in paths
+        if (path.is_archive if isinstance(path, FoundFile) else kind_of(path) is not None)
+    ]
 
 
 def _walk(top: str, *, in_place: bool) -> Iterator[FoundFile]:
@@ -97,7 +123,7 @@ def _walk(top: str, *, in_place: bool) -> Iterator[FoundFile]:
         yield from (FoundFile(path, why) for path, why in skipped.items() if why is not None)
         for entry in entries:
             if entry.path not in skipped:
-                yield FoundFile(entry.path, _DICOMDIR if is_of_dicomdir(entry.name) else None)
+                yield FoundFile(entry.path, DICOMDIR_FOUND if is_of_dicomdir(entry.name) else None)
         pending += reversed([path for path, why in skipped.items() if why is None])
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeAlias
 
 from attrs import frozen
 
 from fileset.adding.candidate import Candidate, read_path
 from fileset.adding.find import FoundFile
+from fileset.adding.members import Offered, offer_members
 from fileset.adding.outcome import Outcome, Result
 from fileset.adding.read_ahead import read_ahead
 from fileset.adding.recorders import overridden_recorders
+from fileset.archives.opening import kind_of, not_looked_into
 from ledger.errors import InstanceError, NotDicomError, RecordError
 
-Offered: TypeAlias = Candidate | Result
-"""What reading a file gave: an instance that can be added, or the account of why not."""
+__all__ = ["Offered", "Offers", "offer"]
 
 
 def offer(
@@ -24,23 +24,28 @@ def offer(
     complete: bool = False,
     contents: bool = True,
     headers: bool = False,
+    room: int | None = None,
 ) -> Iterator[Offered]:
     """Yield what reading each of `files` gives; a bad file is an account, not an exception.
 
     With `complete`, what the directory records must have and an instance lacks is invented.
-    Without `contents` or `headers` the candidates may lack them: that makes it faster.
+    Without `contents` or `headers` the candidates may lack them: that makes it faster. Archives
+    that unpack to more than `room` bytes are not looked into.
     """
     recorders = overridden_recorders()
     if recorders or headers:
         ahead: Iterable[tuple[FoundFile, Candidate | None]] = ((file, None) for file in files)
     else:
         ahead = read_ahead(files, complete=complete, contents=contents)
-    for (path, skipped), candidate in ahead:
+    for (path, skipped, is_archive), candidate in ahead:
         if candidate is not None:
             yield candidate
             continue
         if skipped is not None:
             yield Result(path, Outcome.SKIPPED, reason=skipped)
+            continue
+        if is_archive:
+            yield from offer_members(path, room=room, complete=complete, recorders=recorders)
             continue
         try:
             # Values of elements that records don't hold may be asked for.
@@ -48,11 +53,17 @@ def offer(
                 path, complete=complete, contents=contents or headers, recorders=recorders
             )
         except NotDicomError as exc:
-            yield Result(path, Outcome.NOT_DICOM, reason=exc.reason)
+            yield Result(path, Outcome.NOT_DICOM, reason=_why_not_looked_into(path) or exc.reason)
         except RecordError as exc:
             yield Result(path, Outcome.REJECTED, reason=exc.reason, completable=not complete)
         except InstanceError as exc:
             yield Result(path, Outcome.REJECTED, reason=exc.reason)
+
+
+def _why_not_looked_into(path: str) -> str | None:
+    """Return what a file is that is no DICOM file, if it is an archive."""
+    kind = kind_of(path)
+    return f"{kind.value}, which {not_looked_into(kind)}" if kind else None
 
 
 @frozen

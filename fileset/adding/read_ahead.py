@@ -86,7 +86,7 @@ def _share_out(
 
     def give(helper: _Helper) -> None:
         if batch := list(islice(waiting, _TOGETHER)):
-            helper.ask([file.path for file in batch if file.skipped is None])
+            helper.ask([file.path for file in batch if _is_plain(file)])
             busy.append((helper, batch))
 
     for helper in helpers:
@@ -95,7 +95,11 @@ def _share_out(
         helper, batch = busy.popleft()
         answers = iter(helper.answer())
         give(helper)  # it goes on while what it found is recorded
-        yield batch, [None if f.skipped is not None else next(answers, None) for f in batch]
+        yield batch, [next(answers, None) if _is_plain(f) else None for f in batch]
+
+
+def _is_plain(file: FoundFile) -> bool:
+    return file.skipped is None and not file.is_archive
 
 
 def _read(path: str, *, complete: bool, contents: bool) -> _Answer:

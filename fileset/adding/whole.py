@@ -10,11 +10,10 @@ import os
 from io import FileIO
 from typing import Final
 
-from fileset.adding.candidate import LARGE
 from ledger.digest import digest_of
 from ledger.errors import InstanceError, NotDicomError
 from ledger.events import Content
-from ledger.files import FileView, naming, open_content, open_regular
+from ledger.files import LARGE, FileView, naming, open_content, open_regular
 from ledger.instances.file_meta import is_dicom
 from ledger.instances.instance import Instance, read_head, read_instance, read_large
 
@@ -45,12 +44,13 @@ def content_and_instance(path: str) -> tuple[Content, Instance | InstanceError]:
         try:
             if data is None:
                 return content, read_large(FileView(file.fileno(), size))
-            return content, _whole(data)
+            return content, whole_instance(data)
         except InstanceError as exc:
             return content, exc
 
 
-def _whole(data: bytes) -> Instance:
+def whole_instance(data: bytes) -> Instance:
+    """Return the instance whose file `data` is, once it is known to be whole."""
     if not data:
         raise NotDicomError("it is empty")
     return read_head(data[:_HEAD], len(data)) or read_instance(data)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from enum import Enum
-from typing import Final
+from typing import ClassVar, Final
+
+from attrs import evolve
 
 from fileset.adding.whole import content_and_instance
 from fileset.adoption.existing import ExistingFileSet, warn
@@ -17,7 +19,7 @@ from fileset.python_gc import gc_paused
 from fileset.repository.repository import Repository
 from ledger.elements import find
 from ledger.errors import InstanceError
-from ledger.events import Content, Handle, Record, RecordMended, RecordRef, Variant
+from ledger.events import Content, Handle, Placement, Record, RecordMended, RecordRef, Variant
 from ledger.instances.instance import Instance
 from ledger.names import clash_with_dicomdir
 from ledger.phrases import some
@@ -96,6 +98,9 @@ class Adopter(ABC):
 class Adoption(Adopter):
     """Records an existing File-set with its records as they are listed."""
 
+    TAKES_IN: ClassVar = False
+    """Whether the files are taken into the vault."""
+
     def __init__(self, repository: Repository, found: ExistingFileSet, *, digest: bool) -> None:
         """Prepare to adopt `found`; with `digest` the digest of every file is recorded."""
         super().__init__(repository, found, digest=digest)
@@ -172,6 +177,8 @@ class Adoption(Adopter):
         said, differing = self._said(place, instance)
         parents = tuple([level.record for level in new])
         event = Row.of(record, file.file_id).added(under, parents, content, differing)
+        if self.TAKES_IN:
+            event = evolve(event, placement=Placement.VAULT, source=file.path)
         handle = self._persons.add(event, said, file.file_id)
         self._taken[file.key] = handle
         for index, level in enumerate(new):
@@ -203,10 +210,16 @@ class Adoption(Adopter):
         except OSError:
             self._doubts.setdefault(Doubt.UNREADABLE, []).append(file.file_id)
             return None, None
-        doubt = _doubt(place, instance)
+        return content, self._beyond_doubt(place, file, instance)
+
+    def _beyond_doubt(
+        self, place: Place, file: ReferencedFile, found: Instance | InstanceError
+    ) -> Instance | None:
+        """Return the instance found in a file, noting in what way it is not that of its records."""
+        doubt = _doubt(place, found)
         if doubt is not None:
             self._doubts.setdefault(doubt, []).append(file.file_id)
-        return content, None if isinstance(instance, InstanceError) else instance
+        return None if isinstance(found, InstanceError) else found
 
     def _left_out(self, record: DecodedRecord, file: ReferencedFile) -> str | None:
         """Return why `record`, which references `file`, is not adopted, `None` if it is."""

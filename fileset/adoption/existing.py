@@ -134,6 +134,19 @@ def read_file_set(
         directory = decode_dicomdir(data, name=os.fspath(path))
     if repair:
         return _to_mend(path, data, directory, [], source)
+    return as_listed(path, directory, _digest_on_medium(path, data), source)
+
+
+def as_listed(
+    path: Path,
+    directory: DecodedDirectory,
+    digest: Digest | None,
+    source: Dataset | str | os.PathLike[str] = "",
+) -> ExistingFileSet:
+    """Return what a DICOMDIR lists that was decoded, with warnings of what is wrong with it.
+
+    ValueError if a record lacks a required element.
+    """
     if directory.transfer_syntax_uid != EXPLICIT_VR_LITTLE_ENDIAN:
         warn_of_syntax(UID(directory.transfer_syntax_uid))
     for record in directory.records:
@@ -146,12 +159,12 @@ def read_file_set(
         directory = evolve(directory, identity=evolve(identity, uid=str(uid)))
         if isinstance(source, Dataset):
             source.file_meta.MediaStorageSOPInstanceUID = uid
-    return _found(path, data, directory, tree, source, mends_of_links(tree, _READ_OTHERWISE))
+    return _found(path, digest, directory, tree, source, mends_of_links(tree, _READ_OTHERWISE))
 
 
 def _found(
     path: Path,
-    data: bytes,
+    digest: Digest | None,
     directory: DecodedDirectory,
     tree: Tree,
     source: Dataset | str | os.PathLike[str],
@@ -159,7 +172,7 @@ def _found(
 ) -> ExistingFileSet:
     return ExistingFileSet(
         path.parent,
-        _digest_on_medium(path, data),
+        digest,
         directory,
         tree,
         source if isinstance(source, Dataset) else None,
@@ -200,7 +213,8 @@ def _to_mend(
         mends = [*mends, *mends_of_form(data, directory)]
     tree = link(directory)
     _warn_of_unused(path, tree)
-    return _found(path, data, evolve(directory, identity=identity), tree, source, mends)
+    digest = _digest_on_medium(path, data)
+    return _found(path, digest, evolve(directory, identity=identity), tree, source, mends)
 
 
 def _warn_of_findings(path: Path, directory: DecodedDirectory, tree: Tree) -> None:

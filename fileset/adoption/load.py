@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from fileset.adding.add import Adder
 from fileset.adding.given import DSPathType, add_given, errors_of_reading, refer_to
 from fileset.adoption.adopt import Adoption, Doubt
+from fileset.adoption.archived import ArchivedFileSet, archive_of, read_archived, take_in_archived
 from fileset.adoption.existing import ExistingFileSet, read_file_set
 from fileset.progress import Progress
 from fileset.repository.repository import Repository
@@ -18,11 +19,13 @@ from ledger.events import Record
 
 
 def read_existing(ds_or_path: DSPathType, *, repair: bool = False) -> ExistingFileSet:
-    """Return what the DICOMDIR that was given lists; see `read_file_set`."""
+    """Return what the DICOMDIR that was given lists; see `read_file_set` and `read_archived`."""
     if isinstance(ds_or_path, Dataset):
         return read_file_set(ds_or_path, repair=repair)
     if not isinstance(ds_or_path, str | os.PathLike):
         raise TypeError(f"A DICOMDIR is a Dataset or a path, not {type(ds_or_path).__name__}")
+    if (archived := archive_of(ds_or_path)) is not None:
+        return read_archived(*archived, repair=repair)
     with errors_of_reading(ds_or_path):
         return read_file_set(ds_or_path, repair=repair)
 
@@ -39,6 +42,10 @@ def load(
     Instances whose records no other record leads to are staged to be added, with
     `include_orphans`.
     """
+    if isinstance(found, ArchivedFileSet):
+        return take_in_archived(
+            repository, found, include_orphans=include_orphans, progress=progress
+        )
     adoption = Adoption(repository, found, digest=repository.is_kept)
     adoption.run(progress)
     orphans = found.orphans()

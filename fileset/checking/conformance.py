@@ -22,7 +22,6 @@ from fileset.checking.unlisted_files import UnlistedFiles
 from fileset.progress import Progress
 from fileset.python_gc import gc_paused
 from ledger.errors import InstanceError
-from ledger.files import read_file
 from projections.dicomdir.decoder import decode_dicomdir
 from projections.dicomdir.definitions import DICOMDIR
 from projections.dicomdir.findings import Finding, FindingKind, Severity
@@ -95,12 +94,11 @@ def examine_root(
 
 
 @gc_paused()
-def examine_dicomdir(path: Path) -> list[Finding]:
-    """Return what `examine_root` finds wrong with the DICOMDIR at `path` itself.
+def examine_dicomdir(data: bytes) -> list[Finding]:
+    """Return what `examine_root` finds wrong with the DICOMDIR itself that `data` holds.
 
-    OSError, InstanceError or MemoryError if it can't be read.
+    InstanceError or MemoryError if it can't be read.
     """
-    data = read_file(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom's: what is wrong becomes a finding
         directory = decode_dicomdir(data, name=DICOMDIR)

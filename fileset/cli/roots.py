@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import click
 
+from fileset.archives.opening import split_member
 from fileset.cli.command import PathType
 from fileset.medium.other_names import OtherNames
 from ledger.names import is_of_dicomdir
@@ -31,7 +33,12 @@ class RootType(PathType):
 
 
 def dicomdir_at(path: Path) -> Path:
-    """Return the DICOMDIR that `path` names, itself or by its folder; a usage error if none is."""
+    """Return the DICOMDIR that `path` names, itself or by its folder; a usage error if none is.
+
+    One in an archive is left as it is named.
+    """
+    if split_member(os.fspath(path)) is not None:
+        return path
     if path.is_dir():
         folder = path
         there = OtherNames(path).find((DICOMDIR,)) or DICOMDIR

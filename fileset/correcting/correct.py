@@ -15,7 +15,7 @@ from typing import Final
 
 from attrs import evolve, field, frozen
 
-from fileset.adding.candidate import LARGE, Candidate, LargeFile
+from fileset.adding.candidate import Candidate, LargeFile
 from fileset.correcting.correction import (
     Account,
     Correction,
@@ -52,7 +52,7 @@ from ledger.events import (
     Placement,
     Record,
 )
-from ledger.files import FileStamp, FileView
+from ledger.files import LARGE, FileStamp, FileView
 from ledger.instances.correcting.correct import Corrected
 from ledger.instances.correcting.edits import path_of
 from ledger.instances.correcting.present import values_of

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from attrs import evolve, fields, frozen
 
 from fileset.adding.add import added_event
-from fileset.adding.candidate import LARGE, Candidate, read_bytes, read_path
+from fileset.adding.candidate import Candidate, read_bytes, read_path
 from fileset.correcting.words import element_of, text_of_body
 from fileset.repository.repository import Repository
 from ledger.errors import CorrectionError, RecordError
@@ -26,7 +26,7 @@ from ledger.events import (
     InstancesCorrected,
     Placement,
 )
-from ledger.files import FileView
+from ledger.files import LARGE, FileView
 from ledger.instances.correcting.correct import Corrected, Correcting
 from ledger.instances.correcting.edits import (
     ORIGINAL_ATTRIBUTES,

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from attrs import astuple, evolve
 
 from fileset.adding.add import Adder, other_version
-from fileset.adding.candidate import LARGE, Candidate, LargeFile, absolute, read_path
+from fileset.adding.candidate import Candidate, LargeFile, absolute, read_path
 from fileset.adding.coercing import Coercer
 from fileset.adding.find import FoundFile
 from fileset.adding.offer import Offered, offer
@@ -36,7 +36,7 @@ from fileset.watching.withheld_before import WithheldBefore
 from ledger.digest import Digest
 from ledger.errors import InstanceError
 from ledger.events import ArrivalWithheld, Content, Handle, InstanceRejected, Placement
-from ledger.files import FileStamp, stamp_of, viewed
+from ledger.files import LARGE, FileStamp, stamp_of, viewed
 from ledger.phrases import storable
 from projections.medium.late import is_written
 from projections.state.keys import record_key

@@ -73,7 +73,7 @@ def _temporary() -> Iterator[None]:
     except OSError as exc:
         which = f" {tempfile.tempdir}" if tempfile.tempdir else ""
         raise TemporaryFolderError(
-            f"The temporary folder{which} can't hold what a deflated data set unfolds to: "
+            f"The temporary folder{which} can't hold what is unpacked to be read: "
             f"{exc.strerror}. Free room there, or set TMPDIR to another folder."
         ) from exc
 

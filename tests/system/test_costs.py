@@ -30,7 +30,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 import fileset.repository.caches
 from benchmarks.counting import asked_of_system
 from fileset import FileSet, Indexer, Repository
-from fileset.adding.candidate import LARGE
+from ledger.files import LARGE
 from fileset.repository import states
 from ledger.events import MediumLeft
 from projections.kept import rows

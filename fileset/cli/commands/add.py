@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from fileset.adding.find import FoundFiles, find_files
+from fileset.adding.find import FoundFiles, archives_among, find_files
 from fileset.adding.outcome import Outcome
 from fileset.adding.report import AddReport
 from fileset.cli.coercing import COERCE, COERCED, coerced_document, coerced_lines, read_coercer
@@ -84,6 +84,9 @@ def add(
 ) -> Answer:
     """Stage DICOM files, and those in folders, to be added, all as one change.
 
+    If a PATH is a ZIP file or a disc image, what is in it is added, without unpacking it. An
+    archive in a folder is not looked into.
+
     A file that can't be added is reported on standard error and the others are added; the exit code
     is then 1. It is also 1 if a file may belong to a different person from others with its Patient
     ID. If a PATH doesn't exist, nothing is added. A DICOMDIR found on the way is skipped. Ctrl-C
@@ -99,12 +102,17 @@ def add(
     for path in paths:
         if not _is_there(path):
             raise click.UsageError(f"'{path}' does not exist: nothing was added.")
+    if place == "reference" and (archives := archives_among(paths)):
+        raise click.UsageError(
+            f"'{archives[0]}' is an archive, and what is in it can't be left there: leave out "
+            "--place reference, or unpack it and name the folder."
+        )
     rules = None if coerce is None else read_coercer(coerce)
     fs = session.file_set()
     files = FoundFiles(find_files(paths, recursive=True))
     with (
         stop_at_interrupt() as stopped,
-        counter("Adding", len(files)) as one_more,
+        counter("Adding", files.number) as one_more,
         Recording(fs.repository, reason) as change,
     ):
         report = fs.add_many(
@@ -118,7 +126,7 @@ def add(
             progress=one_more,
             stop=stopped,
         )
-    left = len(files) - len(report.results) if stopped() else 0
+    left = files.number - len(report.results) if stopped() else 0
     return _add_answer(report, fs.state, change.id, left)
 
 

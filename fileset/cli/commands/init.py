@@ -69,7 +69,7 @@ MEND_WORDS: Final[dict[MendKind, str]] = {
         "repository": "the path of its folder",
         "id": "the File-set ID, or null",
         "uid": "the File-set UID",
-        "root": "where the adopted File-set is, or null",
+        "root": "where the adopted File-set is, or null if it is new or was in an archive",
         "instances": "how many were adopted",
         "left_out": "how many the DICOMDIR lists that were not",
         "doubts": "without --repair: how many files are not what their records say, by kind: "
@@ -95,7 +95,8 @@ MEND_WORDS: Final[dict[MendKind, str]] = {
     "dicomdir",
     type=PathType(),
     metavar="DICOMDIR",
-    help="Adopt the File-set of this DICOMDIR, or of this folder; its files stay where they are.",
+    help="Adopt the File-set of this DICOMDIR, or of this folder; its files stay where they are. "
+    "Those in a ZIP file or disc image are copied into the repository.",
 )
 @click.option(
     "--repair", is_flag=True, help="Repair what is wrong with that DICOMDIR from its files."
@@ -117,6 +118,10 @@ def init(
     read, that are not what their records say, or to whose records no offset leads are reported and
     adopted. In either case the exit code is 1, and also if several persons seem to have one Patient
     ID. What `verify ROOT` would find wrong with the DICOMDIR itself is a warning.
+
+    The File-set of a ZIP file or disc image is copied into the repository, with what its DICOMDIR
+    says, and has no root until its first write. The DICOMDIR at the top of an archive is taken, or
+    the only one; another one is named as ARCHIVE!FOLDER/DICOMDIR.
 
     A DICOMDIR may be damaged, or wrong about its files. With --repair, the intact records of one
     that can't be read are used, records are moved to where their files belong, completed and
@@ -155,7 +160,7 @@ def _init_from(
     left_out = lost if repair else listed - len(fs)
     doubts = {doubt.value: len(file_ids) for doubt, file_ids in fs.doubts.items()}
     kinds = Counter(mend.kind for mend in mended)
-    title = f" from the File-set at {fs.path}: {count(len(fs), 'instance')}"
+    title = f" from the File-set at {fs.path or dicomdir}: {count(len(fs), 'instance')}"
     lines = [staged_line(fs.state), *_adopted_lines(kinds, left_out, sum(doubts.values()), repair)]
     answer = _answer(path, fs.repository, title, lines)
     mismatches = list(map(mismatch_summary, fs.mismatches))
@@ -213,11 +218,12 @@ def _not_mended(fs: FileSet) -> Iterator[str]:
 def _adopted_as_it_is(dicomdir: Path, told: Collection[str]) -> Iterator[str]:
     """Yield what the check of the File-set will find wrong with its DICOMDIR, but for `told`."""
     # A new File-set needs none of this, which takes long to import.
+    from fileset.adoption.archived import read_listing  # noqa: PLC0415
     from fileset.checking.conformance import examine_dicomdir  # noqa: PLC0415
     from fileset.cli.screen.findings import adoption_warnings  # noqa: PLC0415
 
     try:
-        yield from adoption_warnings(examine_dicomdir(dicomdir), told)
+        yield from adoption_warnings(examine_dicomdir(read_listing(dicomdir)), told)
     except (OSError, InstanceError, MemoryError):
         return  # it was adopted all the same, and changed or went away since
 

@@ -13,7 +13,7 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from fileset import FileSet
-from fileset.adding.candidate import LARGE
+from ledger.files import LARGE
 
 
 @pytest.fixture

@@ -182,7 +182,7 @@ def test_what_is_no_dicom_file_is_told_apart(tmp_path: Path) -> None:
     told = reasons(report)
     assert told["empty"] == "is empty"
     assert told["fifo"] == told["device"] == told["socket"] == "is not a regular file"
-    assert told["archive.zip"].startswith("no DICM prefix")
+    assert told["archive.zip"].startswith("a ZIP file, which is looked into only if it is named")
 
 
 def test_a_folder_that_cant_be_looked_into_is_told_and_the_others_are_added(

@@ -1,0 +1,119 @@
+"""Members of archives on their way in: offering them as files are, and reading one again."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import chain
+from posixpath import basename
+from shutil import disk_usage
+from typing import Final, TypeAlias
+
+from fileset.adding.candidate import Candidate, read_opened
+from fileset.adding.outcome import Outcome, Result
+from fileset.adding.recorders import Recorder
+from fileset.archives.archive import Archive, Member
+from fileset.archives.opening import open_archive
+from fileset.repository.repository import Repository
+from ledger.digest import digest_of
+from ledger.errors import InstanceError, NotDicomError, RecordError
+from ledger.events import Content
+from ledger.files import FileView, content_in
+from ledger.names import is_of_dicomdir
+
+Offered: TypeAlias = Candidate | Result
+"""What reading a file gave: an instance that can be added, or the account of why not."""
+
+DICOMDIR_FOUND: Final = "a DICOMDIR lists instances and is not one itself"
+
+
+def offer_members(
+    path: str,
+    *,
+    room: int | None = None,
+    complete: bool = False,
+    recorders: Mapping[str, Recorder] | None = None,
+) -> Iterator[Offered]:
+    """Yield what reading each member of the archive at `path` gives.
+
+    A candidate is to be taken before the next one is asked for. An archive that can't be read, or
+    unpacks to more than `room` bytes, is one account.
+    """
+    try:
+        with open_archive(path) as archive:
+            refuse_without_room(archive, room)
+            members = archive.members()
+            first = next(members, None)
+            for member in chain((first,) if first else (), members):
+                yield from _offer(archive, member, complete=complete, recorders=recorders)
+            if first is None:
+                yield Result(path, Outcome.NOT_DICOM, reason="is an archive with no file in it")
+    except InstanceError as exc:
+        yield Result(path, Outcome.REJECTED, reason=exc.reason)
+    except OSError as exc:
+        yield Result(path, Outcome.REJECTED, reason=f"can't be read: {exc.strerror}")
+
+
+def _offer(
+    archive: Archive, member: Member, *, complete: bool, recorders: Mapping[str, Recorder] | None
+) -> Iterator[Offered]:
+    name = archive.name_of(member)
+    skipped = DICOMDIR_FOUND if is_of_dicomdir(basename(member.name)) else member.skipped
+    if skipped is not None:
+        yield Result(name, Outcome.SKIPPED, reason=skipped)
+        return
+    try:
+        with archive.read(member) as found:
+            yield read_opened(found, name, archive.check, complete=complete, recorders=recorders)
+    except NotDicomError as exc:
+        yield Result(name, Outcome.NOT_DICOM, reason=exc.reason)
+    except RecordError as exc:
+        yield Result(name, Outcome.REJECTED, reason=exc.reason, completable=not complete)
+    except InstanceError as exc:
+        yield Result(name, Outcome.REJECTED, reason=exc.reason)
+
+
+def number_in(path: str) -> int:
+    """Return how many accounts `offer_members` gives of the archive at `path`, as it is now."""
+    try:
+        with open_archive(path) as archive:
+            return max(sum(1 for _ in archive.members()), 1)
+    except (InstanceError, OSError):
+        return 1
+
+
+def room_of(repository: Repository) -> int:
+    """Return how many bytes are free on the disk of the vault."""
+    return disk_usage(repository.path or tempfile.gettempdir()).free
+
+
+def refuse_without_room(archive: Archive, room: int | None) -> None:
+    """Raise InstanceError if what is in `archive` comes to more than `room` bytes."""
+    needed = sum(member.size for member in archive.members()) if room is not None else 0
+    if room is not None and needed > room:
+        raise InstanceError(
+            f"unpacks to {needed:,} bytes, and {room:,} are free on the disk of the repository: "
+            "free room there first"
+        )
+
+
+@contextmanager
+def reading_again(path: str, name: str, content: Content) -> Iterator[bytes | FileView]:
+    """Give the member `name` of the archive at `path`, which was `content` when it was added.
+
+    OSError or LedgerError if it can't be read, or is not what it was.
+    """
+    with open_archive(path) as archive:
+        member = next((each for each in archive.members() if each.name == name), None)
+        if member is None:
+            raise InstanceError(f"has no {name} any more", name=path)
+        with archive.read(member) as found:
+            data = found if isinstance(found, FileView) else bytes(found)
+            if _content(data) != content:
+                raise InstanceError("has changed since it was added", name=archive.name_of(member))
+            yield data
+
+
+def _content(data: bytes | FileView) -> Content:
+    return content_in(data) if isinstance(data, FileView) else Content(digest_of(data), len(data))
