@@ -91,7 +91,7 @@ def read_archived(path: str, name: str, *, repair: bool = False) -> ArchivedFile
             called = archive.name_of(member)
             stamp = archive.stamp
     except InstanceError as exc:
-        raise RefusedError(f"{path} can't be adopted: it {exc.reason}.") from exc
+        raise RefusedError(f"{exc.name or path} can't be adopted: it {exc.reason}.") from exc
     try:
         found = as_listed(Path(called), decode_dicomdir(data, name=called), digest_of(data))
     except ValueError as exc:
@@ -134,9 +134,12 @@ def _dicomdir_in(archive: Archive, name: str) -> Member:
 
 def _read_dicomdir(archive: Archive, member: Member) -> bytes:
     if member.size > MAX_SIZE:
-        raise InstanceError(f"has a {member.name} too large for a DICOMDIR")
-    with archive.read(member) as found:
-        return bytes(found[:])
+        raise InstanceError("is too large for a DICOMDIR", name=archive.name_of(member))
+    try:
+        with archive.read(member) as found:
+            return bytes(found[:])
+    except InstanceError as exc:
+        raise InstanceError(exc.reason, name=archive.name_of(member)) from exc
 
 
 class ArchiveRoot(RootFolder):

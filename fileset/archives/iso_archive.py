@@ -130,7 +130,9 @@ class IsoArchive(Archive):
     def _in_folder(self, folder: _Folder) -> Iterator[Member | _Folder]:
         """Yield what is in a folder; InstanceError, in the end, if that may not be all."""
         parts: list[_Record] = []
-        for record in self._records(folder.begin, folder.size):
+        for number, record in enumerate(self._records(folder.begin, folder.size)):
+            if record.name == b"\0" and number:  # another folder begins
+                raise InstanceError(_DAMAGED)
             if record.name in {b"\0", b"\1"} or record.flags & _ASSOCIATED:
                 continue
             parts.append(record)

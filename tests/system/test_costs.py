@@ -30,9 +30,9 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 import fileset.repository.caches
 from benchmarks.counting import asked_of_system
 from fileset import FileSet, Indexer, Repository
-from ledger.files import LARGE
 from fileset.repository import states
 from ledger.events import MediumLeft
+from ledger.files import LARGE
 from projections.kept import rows
 from projections.kept.columns import Texts
 from projections.state import fold, hierarchy, listed
