@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -117,6 +118,12 @@ class Archive(ABC):
     ) -> None:
         """Close the archive."""
         self.close()
+
+
+def folder_of(source: str) -> str:
+    """Return the folder in which the file at `source` is, or the archive if it is at its top."""
+    folder, name = posixpath.split(source)
+    return posixpath.join(folder, name.rpartition(BETWEEN)[0]) if BETWEEN in name else folder
 
 
 def fault_of_name(name: str) -> str | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Container, Iterator
 from typing import Final
 
 from attrs import define, field
 
+from fileset.archives.archive import folder_of
 from fileset.erasure.content import is_persons, tells
 from fileset.erasure.mentions import Mentions
 from fileset.repository.repository import Repository
@@ -195,14 +195,14 @@ def _telling(state: FileSetState, found: Traces, mentions: Mentions) -> Iterator
     says whose they were.
     """
     others = {
-        os.path.dirname(leaf.source)  # noqa: PTH120 - a text, perhaps of another system
+        folder_of(leaf.source)
         for leaf in state.hierarchy.leaves.values()
         if leaf.source is not None and leaf.handle not in found.gone
     }
-    own = {os.path.dirname(source) for source in found.sources} - others  # noqa: PTH120
+    own = {folder_of(source) for source in found.sources} - others
     for position, event in found.telling:
         beside = isinstance(event, InstanceRejected) and (
-            event.source in found.sources or os.path.dirname(event.source) in own  # noqa: PTH120
+            event.source in found.sources or folder_of(event.source) in own
         )
         if beside or any(mentions.of_any(text) for text in event.told() if text):
             yield position, event

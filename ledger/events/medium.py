@@ -128,8 +128,8 @@ class MediumLost(Event):
 class MediumLeft(Event):
     """The File-set gets a new home; the medium at `root` stays as it is and no longer counts.
 
-    `why` says what became of it: "handed out", "read-only", "lost", or "not named here", where the
-    journal came from elsewhere and nobody has looked.
+    `why` says what became of it: "handed out", "read-only", "lost", "taken in from an archive", or
+    "not named here", where the journal came from elsewhere and nobody has looked.
     """
 
     TYPE = "medium-left"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 import click
 from attrs import evolve
 
+from fileset.archives.archive import folder_of
 from fileset.cli.command import command, pass_session
 from fileset.cli.screen.documents import change_document, sop_class_name
 from fileset.cli.screen.listing import record_label
@@ -248,7 +248,7 @@ def _from(group: list[Touch]) -> str:
         return ""
     if len(sources) == 1:
         return f" from {sources[0]}"
-    return f" from {some(list(dict.fromkeys(map(os.path.dirname, sources))), 3)}"
+    return f" from {some(list(dict.fromkeys(map(folder_of, sources))), 3)}"
 
 
 _WITH_SOURCE: Final = (InstanceAdded, ConflictNoted, ArrivalWithheld)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from archives import zipped
 from cli_runs import CT, DICOMDIR, MR, RT_DOSE, Cli, changed
 
 
@@ -193,3 +194,26 @@ def test_a_dicomdir_that_is_added_is_told_how_to_adopt_its_file_set(
 ) -> None:
     shutil.copyfile(DICOMDIR, tmp_path / "stray.dcm")
     assert "`fileset init REPO --from` makes" in cli("add", tmp_path / "stray.dcm", code=1).err
+
+
+def test_what_is_in_an_archive_is_added_and_a_bad_member_is_told(cli: Cli, tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "study.zip", {"good": CT.read_bytes(), "../bad": MR.read_bytes()})
+    result = cli("add", archive, code=1)
+    assert result.err == f"{archive}!../bad: its name leads out of the archive\n"
+    assert "found 2 = 1 added + 0 already there + 0 conflicting + 1 rejected" in result.out
+    assert f"from {archive}!good" in cli("log", "--events").out
+    cli("verify")
+
+
+def test_an_archive_by_reference_is_a_usage_error(cli: Cli, tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "study.zip", {"good": CT.read_bytes()})
+    told = cli("add", archive, "--place", "reference", code=2).err
+    assert f"'{archive}' is an archive" in told
+    assert "leave out --place reference, or unpack it and name the folder" in told
+
+
+def test_names_of_members_reach_no_terminal_as_escapes(cli: Cli, tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "study.zip", {"a\x1b[31mb\n": CT.read_bytes()})
+    told = cli("add", archive, code=1).err
+    assert "\x1b" not in told
+    assert told.count("\n") == 1
