@@ -226,7 +226,6 @@ def test_every_kind_of_touch_has_its_words() -> None:
     assert set(TouchKind) - told_of_their_change == set(_TEMPLATES)
 
 
-<<<<<<< HEAD
 def test_an_instance_is_one_however_often_it_was_corrected(cli: Cli, tmp_path: Path) -> None:
     cli("add", CT, MR)
     cli("write", tmp_path / "medium")
@@ -245,7 +244,8 @@ def test_an_instance_is_one_however_often_it_was_corrected(cli: Cli, tmp_path: P
     handles = [each["handle"] for each in document["instances"]]
     assert [each["corrects"] for each in document["instances"]] == [None, *handles[:-1]]
     assert [each["live"] for each in document["instances"]] == [False, False, True]
-=======
+
+
 def test_instances_of_an_archive_come_from_it_and_not_from_its_folder(
     cli: Cli, tmp_path: Path
 ) -> None:
@@ -253,4 +253,3 @@ def test_instances_of_an_archive_come_from_it_and_not_from_its_folder(
     zipped(tmp_path / "top.zip", {"one": INSTANCES[names[0]], "two": INSTANCES[names[1]]})
     cli("add", tmp_path / "top.zip")
     assert f"2 instances added from {tmp_path}/top.zip\n" in cli("blame", "PatientID=77654033").out
->>>>>>> 0a6e2e1 (Docs of archives: how-to, guarantees, events; blame names the archive, not its folder)
