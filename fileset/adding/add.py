@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from fileset.adding.candidate import Candidate, LargeFile, absolute
+from fileset.adding.candidate import Candidate, absolute
 from fileset.adding.coercing import Coerced, Coercer, Coercing
 from fileset.adding.faults import Fault, faults_of
-from fileset.adding.members import Offered, reading_again
+from fileset.adding.members import Offered
 from fileset.adding.outcome import Outcome, Result
 from fileset.adding.report import AddReport
-from fileset.archives.opening import split_member
+from fileset.adding.standing import reading
 from fileset.profiles.recording import ProfileRecorder
 from fileset.python_gc import gc_seldom
 from fileset.repository.contents import Contents, take_in
 from fileset.repository.repository import Repository
 from ledger.errors import (
     ConflictError,
-    ContentDamagedError,
     ContentMissingError,
     CorrectionError,
     InstanceError,
@@ -43,7 +42,6 @@ from ledger.events import (
     Record,
     Variant,
 )
-from ledger.files import LARGE, FileStamp, FileView, file_content
 from ledger.instances.compare import differs
 from ledger.vault.protocol import Batch
 from projections.past.diff import above
@@ -387,36 +385,11 @@ class Adder:
             content = self._contents.content(leaf)
             if content.digest == candidate.content.digest:
                 return None
-            with self._reading(leaf, content) as there, candidate.read() as offered:
+            with reading(self._contents, leaf, content) as there, candidate.read() as offered:
                 how = differs(there, offered)
         except (OSError, LedgerError):
             return "it can't be read to compare"
         return None if how == "nothing" else f"its {how} differs"
-
-    @contextmanager
-    def _reading(self, leaf: Leaf, content: Content) -> Iterator[bytes | FileView]:
-        """Give the instance's bytes, of one in the same batch from where they were just read."""
-        try:
-            if content.size < LARGE:
-                there: bytes | Path = self._contents.read(leaf)
-            else:
-                there = self._contents.path(leaf)
-        except ContentMissingError:
-            if leaf.source is None:
-                raise
-            if (of_archive := split_member(leaf.source)) is not None:
-                with reading_again(*of_archive, content) as member:
-                    yield member
-                return
-            there = Path(leaf.source)
-        if isinstance(there, bytes):
-            yield there
-            return
-        stamp = FileStamp.of(there.stat())
-        if file_content(there) != content:
-            raise ContentDamagedError(f"{there} has changed since it was added.")
-        with LargeFile(os.fspath(there), stamp).view() as view:
-            yield view
 
 
 def _namesakes(state: FileSetState, handle: Handle) -> Iterator[Fault]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from itertools import chain
 from posixpath import basename
 from shutil import disk_usage
@@ -16,10 +15,7 @@ from fileset.adding.recorders import Recorder
 from fileset.archives.archive import Archive, Member
 from fileset.archives.opening import open_archive
 from fileset.repository.repository import Repository
-from ledger.digest import digest_of
 from ledger.errors import InstanceError, NotDicomError, RecordError
-from ledger.events import Content
-from ledger.files import FileView, content_in
 from ledger.names import is_of_dicomdir
 
 Offered: TypeAlias = Candidate | Result
@@ -96,24 +92,3 @@ def refuse_without_room(archive: Archive, room: int | None) -> None:
             f"unpacks to {needed:,} bytes, and {room:,} are free on the disk of the repository: "
             "free room there first"
         )
-
-
-@contextmanager
-def reading_again(path: str, name: str, content: Content) -> Iterator[bytes | FileView]:
-    """Give the member `name` of the archive at `path`, which was `content` when it was added.
-
-    OSError or LedgerError if it can't be read, or is not what it was.
-    """
-    with open_archive(path) as archive:
-        member = next((each for each in archive.members() if each.name == name), None)
-        if member is None:
-            raise InstanceError(f"has no {name} any more", name=path)
-        with archive.read(member) as found:
-            data = found if isinstance(found, FileView) else bytes(found)
-            if _content(data) != content:
-                raise InstanceError("has changed since it was added", name=archive.name_of(member))
-            yield data
-
-
-def _content(data: bytes | FileView) -> Content:
-    return content_in(data) if isinstance(data, FileView) else Content(digest_of(data), len(data))
