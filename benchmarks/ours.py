@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -17,11 +17,16 @@ from benchmarks.counting import BEGIN, END, Touched, calls_made, files_touched
 from benchmarks.inputs import events_of_instances, values
 from benchmarks.measuring import Cost, passes, peak, resident, timed
 from fileset import FileSet, Indexer, Repository
-from ledger.files import read_file
+from fileset.media.stream import write_image
+from ledger.files import read_file, viewed
 from ledger.instances.instance import read_instance
 from ledger.journal.entries import Draft
 from ledger.journal.sqlite import SqliteJournal
 from projections.medium.directory import encode_directory
+from projections.medium.images.fat import plan_usb
+from projections.medium.images.iso9660 import plan_iso
+from projections.medium.images.tree import CivilTime, ImageFile, Volume
+from projections.medium.images.zip import plan_zip
 
 T = TypeVar("T")
 
@@ -128,6 +133,27 @@ def add_and_write(source: Path, repository: Path, medium: Path) -> Cost:
         with FileSet(repository=repository) as fs:
             fs.add_many(source)
             fs.write(medium)
+
+    return timed(run)[0]
+
+
+def image(source: Path, kind: str, output: Path) -> Cost:
+    """Make an image of all files of a folder; the first one stands for the DICOMDIR."""
+    paths = sorted(path for path in source.rglob("*") if path.is_file())
+    time = CivilTime(2026, 1, 1)
+    volume = Volume("BENCHMARK", time)
+    plan = {"iso": plan_iso, "usb": plan_usb, "zip": plan_zip}[kind]
+
+    def read(number: int) -> Iterator[bytes]:
+        with viewed(paths[number]) as view:
+            yield from view.pieces()
+
+    def run() -> None:
+        names = ["DICOMDIR", *(f"IM{number:06}" for number in range(1, len(paths)))]
+        sizes = (path.stat().st_size for path in paths)
+        files = [ImageFile(*each, time) for each in zip(names, sizes, strict=True)]
+        with output.open("wb") as file:
+            write_image(plan(files, volume), read, file)
 
     return timed(run)[0]
 

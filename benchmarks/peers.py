@@ -31,9 +31,13 @@ def versions() -> dict[str, str | None]:
     return {
         "pydicom": importlib.metadata.version("pydicom"),
         "dicomsdl": _distribution("dicomsdl"),
-        "dcmmkdir": _first_line("dcmmkdir", "--version"),
+        "dcmmkdir": _line("dcmmkdir", "--version"),
         "eventsourcing": _distribution("eventsourcing"),
-        "cp": _first_line("cp", "--version"),
+        "cp": _line("cp", "--version"),
+        "xorriso": _line("xorriso", "--version"),
+        "cat": _line("cat", "--version"),
+        "zip": _line("zip", "-v", number=1),
+        "mcopy": _line("mcopy", "--version"),
     }
 
 
@@ -44,11 +48,11 @@ def _distribution(name: str) -> str | None:
         return None
 
 
-def _first_line(program: str, option: str) -> str | None:
+def _line(program: str, option: str, *, number: int = 0) -> str | None:
     if shutil.which(program) is None:
         return None
     run = subprocess.run([program, option], capture_output=True, text=True, check=False)
-    return run.stdout.partition("\n")[0].strip(" $") or "of unknown version"
+    return "".join(run.stdout.split("\n")[number : number + 1]).strip(" $") or "of unknown version"
 
 
 # --- journals of events --------------------------------------------------------------------------
@@ -199,3 +203,27 @@ def copy_twice(source: Path, scratch: Path) -> Cost:
     """Copy a folder, copy the copy, and flush it: the bytes that add and write move."""
     script = 'cp -a "$1" "$2/a" && cp -a "$2/a" "$2/b" && sync -f "$2/b"'
     return command(["sh", "-c", script, "sh", os.fspath(source), os.fspath(scratch)])
+
+
+def xorriso(source: Path, image: Path) -> Cost:
+    """Write a folder, and make an ISO image of it."""
+    script = 'cp -r "$1" "$2.folder" && xorriso -as mkisofs -quiet -o "$2" "$2.folder"'
+    return command(["sh", "-c", script, "sh", os.fspath(source), os.fspath(image)])
+
+
+def cat_and_hash(source: Path, _: Path) -> Cost:
+    """Read all files of a folder, and hash them as one."""
+    script = 'find "$1" -type f -print0 | sort -z | xargs -0 cat | sha256sum'
+    return command(["sh", "-c", script, "sh", os.fspath(source)])
+
+
+def zip_stored(source: Path, image: Path) -> Cost:
+    """Make a ZIP of a folder, without compressing."""
+    return command(["zip", "-0", "-q", "-r", image, "."], cwd=source)
+
+
+def mcopy(source: Path, image: Path) -> Cost:
+    """Make an image of a stick of a folder, with room for a tenth more; without a partition."""
+    size = sum(path.stat().st_size for path in source.rglob("*")) * 11 // 10 + (64 << 20)
+    script = 'truncate -s "$3" "$2" && mkfs.vfat -F 32 "$2" && mcopy -s -i "$2" "$1"/* ::'
+    return command(["sh", "-c", script, "sh", os.fspath(source), os.fspath(image), str(size)])

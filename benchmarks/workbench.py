@@ -26,6 +26,9 @@ class Sizes:
     """Instances added in the comparison with pydicom, whose cost grows with the square."""
     large: int = 1000
     large_size: int = 131_072
+    images: int = 1000
+    """Instances in the images of media, and their size in bytes."""
+    image_size: int = 512 << 10
     mix: tuple[tuple[int, int], ...] = ((2000, 512 << 10), (200, 5 << 20), (20, 100 << 20))
     """How many instances of how many bytes there are in the mix."""
     growth: tuple[int, ...] = (1000, 10_000, 100_000)
@@ -55,6 +58,7 @@ QUICK = Sizes(
     instances=1000,
     adds=200,
     large=100,
+    images=100,
     mix=((20, 512 << 10), (4, 5 << 20), (1, 100 << 20)),
     growth=(1000, 2000, 5000),
     more=10_000,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from benchmarks.rows import adding, growth, limits, million, starting, using, writing
+from benchmarks.rows import adding, growth, limits, media, million, starting, using, writing
 from benchmarks.rows.row import Row
 
 ROWS: Final[dict[str, Row]] = {
     row.name: row
-    for rows in (adding, writing, limits, using, starting, growth, million)
+    for rows in (adding, writing, media, limits, using, starting, growth, million)
     for row in rows.ROWS
 }

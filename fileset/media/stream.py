@@ -31,6 +31,7 @@ Read: TypeAlias = Callable[[int], Iterable[bytes]]
 """Returns the content of the file of that number, in chunks."""
 
 _CHUNK: Final = 1 << 20
+_LARGE: Final = 256 << 10  # bytes that cost more to copy once more than to write on their own
 _HELD: Final = 8 << 20  # bytes of a file at most that is read once though its CRC comes before it
 _AHEAD: Final = 4  # chunks that were written and not yet hashed
 
@@ -131,19 +132,20 @@ def _parts(layout: Layout, sources: _Sources) -> Iterator[bytes]:
 
 
 def _joined(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same bytes in chunks of 1 MiB, the last one of what is left."""
-    waiting: list[bytes | memoryview] = []
+    """Yield the same bytes in chunks of at most 1 MiB: small parts together, large ones as is."""
+    waiting: list[bytes] = []
     size = 0
     for part in parts:
-        rest = memoryview(part)
-        while size + len(rest) >= _CHUNK:
-            waiting.append(rest[: _CHUNK - size])
-            rest = rest[_CHUNK - size :]
+        if waiting and (len(part) >= _LARGE or size + len(part) > _CHUNK):
             yield b"".join(waiting)
             waiting, size = [], 0
-        if rest:
-            waiting.append(rest)
-            size += len(rest)
+        if len(part) < _LARGE:
+            waiting.append(part)
+            size += len(part)
+        elif len(part) <= _CHUNK:
+            yield part
+        else:
+            yield from (part[at : at + _CHUNK] for at in range(0, len(part), _CHUNK))
     if waiting:
         yield b"".join(waiting)
 
