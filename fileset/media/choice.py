@@ -12,7 +12,7 @@ from attrs import field, frozen
 from fileset.errors import NoSuchInstanceError, RefusedError
 from fileset.media.prepare import FOLDER, FORMATS
 from fileset.repository.repository import Repository
-from ledger.events import Handle, MediumFile, MediumStarted
+from ledger.events import Handle, MediumStarted, OtherFile
 from ledger.journal.erasures import runs_of
 from ledger.journal.protocol import Journal
 from projections.medium.handout import CHANGING_TYPES, derived_uid, volume_id
@@ -47,7 +47,7 @@ class Choice:
         Bytes that a volume may have; `None` for one volume, whatever it takes.
     by : str
         What stays together on a volume: one of `projections.medium.volumes.SPLITS`.
-    files : tuple of MediumFile
+    files : tuple of OtherFile
         What else goes on each volume; the vault has it.
     """
 
@@ -58,7 +58,7 @@ class Choice:
     label: str | None = None
     capacity: int | None = None
     by: str = "study"
-    files: tuple[MediumFile, ...] = field(default=())
+    files: tuple[OtherFile, ...] = field(default=())
 
 
 def kind_of(out: Path | BinaryIO) -> str:

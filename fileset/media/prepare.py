@@ -17,7 +17,7 @@ from fileset.media.stream import Read
 from fileset.repository.repository import Repository
 from ledger.digest import digest_of, from_raw
 from ledger.errors import ContentDamagedError, ContentMissingError
-from ledger.events import Content, Handle, MediumFile, MediumStarted
+from ledger.events import Content, Handle, MediumStarted, OtherFile
 from ledger.journal.protocol import Journal
 from ledger.phrases import count
 from ledger.vault.protocol import Vault
@@ -127,7 +127,7 @@ def read_part(part: Part, vault: Vault) -> Iterator[bytes]:
 def prepare(
     repository: Repository,
     started: MediumStarted,
-    files: Collection[MediumFile] = (),
+    files: Collection[OtherFile] = (),
     *,
     sizes: Callable[[Handle], int] | None = None,
 ) -> Prepared:

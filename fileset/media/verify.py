@@ -5,25 +5,27 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from attrs import frozen
 
-from fileset.media.folder import FoundFile, files_in
+from fileset.media.errors import UnreadableMediumError
 from fileset.media.list import media
 from fileset.media.prepare import FOLDER, Prepared, prepare
-from fileset.medium.dicomdir import dicomdirs_at
+from fileset.media.reading.medium import MediumFile, ReadMedium
+from fileset.media.reading.read import read_medium
 from fileset.progress import Progress
 from fileset.repository.repository import Repository
 from ledger.digest import digest_of, from_raw
 from ledger.errors import LedgerError
 from ledger.events import Content, MediumVerified
-from ledger.files import naming, read_file
-from ledger.names import one_name
+from ledger.files import naming
+from ledger.names import is_of_dicomdir, one_name
 from projections.dicomdir.decoder import decode_dicomdir
 from projections.dicomdir.definitions import DICOMDIR
+from projections.dicomdir.encoder import MAX_SIZE
 from projections.past.media import Medium
 
 _CHUNK: Final = 1 << 20
@@ -54,6 +56,8 @@ class Verified:
         How many files were compared one by one.
     problems : tuple of Problem
         What differs, in the order of the medium; what is extra comes last.
+    unreadable : str or None
+        Why it could not be read, or not to its end.
     """
 
     where: str
@@ -61,11 +65,13 @@ class Verified:
     same_image: bool = False
     compared: int = 0
     problems: tuple[Problem, ...] = ()
+    unreadable: str | None = None
 
     @property
     def is_sound(self) -> bool:
         """Whether it is a medium that was finished, as it was then."""
-        return self.medium is not None and self.medium.produced is not None and not self.problems
+        was_finished = self.medium is not None and self.medium.produced is not None
+        return was_finished and not self.problems and self.unreadable is None
 
 
 class Verifier:
@@ -77,7 +83,7 @@ class Verifier:
     def verify(
         self, where: Path, *, reason: str | None = None, progress: Progress | None = None
     ) -> Verified:
-        """Compare what is at `where`, an image, a device or a folder, with the journal.
+        """Compare what is at `where`, an image, a device, a ZIP or a folder, with the journal.
 
         What follows an image on a device doesn't matter. It is recorded if it is a medium that the
         journal tells of. OSError if it can't be read, `RefusedError` if it is one that can't be
@@ -102,21 +108,48 @@ class Verifier:
     def _verified(self, where: Path, progress: Progress | None) -> Verified:
         known = media(self._repository)
         place = os.fspath(where)
-        if not where.is_dir():
+        if where.is_file() or where.is_block_device():
             same = _same_image(where, known, progress)
-            return Verified(place, same, same_image=same is not None)
-        names = dicomdirs_at(where)
-        dicomdir = read_file(where / names[0]) if names else None
-        candidates = _of_file_set(known, dicomdir)
-        if not candidates or dicomdir is None:
-            return Verified(place, None)
-        digest = digest_of(dicomdir)
-        found = next(
-            (m for m in candidates if m.produced is not None and m.produced.dicomdir == digest),
-            candidates[0],
-        )
-        prepared = prepare(self._repository, found.started, found.files)
-        return _compared(place, found, prepared, files_in(where), progress)
+            if same is not None:
+                return Verified(place, same, same_image=True)
+        try:
+            with read_medium(where) as found:
+                return self._compared(place, known, _met(found), progress)
+        except UnreadableMediumError as exc:
+            return Verified(place, None, unreadable=str(exc))
+
+    def _compared(
+        self, place: str, known: Sequence[Medium], met: _Met, progress: Progress | None
+    ) -> Verified:
+        """Tell which medium files are those of, by their DICOMDIR, and compare them with it."""
+        medium = _by_dicomdir(known, met.dicomdir)
+        if medium is None:
+            return Verified(place, None, unreadable=met.unreadable)
+        prepared = prepare(self._repository, medium.started, medium.files)
+        return _compared(place, medium, prepared, met, progress)
+
+
+@frozen
+class _Met:
+    """The files of a medium that was read, and why it could not be read on."""
+
+    files: Sequence[MediumFile]
+    dicomdir: bytes | None
+    unreadable: str | None
+
+
+def _met(medium: ReadMedium) -> _Met:
+    """Return what is found on a medium; only its DICOMDIR is read for that."""
+    files: list[MediumFile] = []
+    dicomdir, unreadable = None, None
+    try:
+        for file in medium.files:
+            files.append(file)
+            if is_of_dicomdir(file.path) and file.size <= MAX_SIZE:
+                dicomdir = b"".join(file.chunks())
+    except UnreadableMediumError as exc:
+        unreadable = str(exc)
+    return _Met(files, dicomdir, unreadable)
 
 
 def _same_image(where: Path, known: Iterable[Medium], progress: Progress | None) -> Medium | None:
@@ -146,23 +179,22 @@ def _same_image(where: Path, known: Iterable[Medium], progress: Progress | None)
     return None
 
 
-def _of_file_set(known: Iterable[Medium], dicomdir: bytes | None) -> list[Medium]:
-    """Return the media that have the File-set UID of a DICOMDIR, the newest first."""
+def _by_dicomdir(known: Iterable[Medium], dicomdir: bytes | None) -> Medium | None:
+    """Return the newest medium with that DICOMDIR, else the newest with its File-set UID."""
     if dicomdir is None:
-        return []
+        return None
     try:
         uid = decode_dicomdir(dicomdir, name=DICOMDIR).identity.uid
     except LedgerError:
-        return []
-    return [medium for medium in known if medium.started.uid == uid][::-1]
+        return None
+    of_file_set = [medium for medium in known if medium.started.uid == uid]
+    digest = digest_of(dicomdir)
+    same = [m for m in of_file_set if m.produced is not None and m.produced.dicomdir == digest]
+    return next(iter((*reversed(same), *reversed(of_file_set))), None)
 
 
 def _compared(
-    place: str,
-    medium: Medium,
-    prepared: Prepared,
-    files: Iterable[FoundFile],
-    progress: Progress | None,
+    place: str, medium: Medium, prepared: Prepared, met: _Met, progress: Progress | None
 ) -> Verified:
     """Compare files one by one with those that a medium has to have."""
     wanted = {part.path: part.content for part in prepared.parts}
@@ -170,7 +202,7 @@ def _compared(
     differing: dict[str, str] = {}
     extra: list[str] = []
     done, total = 0, sum(content.size for content in wanted.values())
-    for file in files:
+    for file in met.files:
         path = missing.pop(_shown(file.path), None)
         if path is None:
             extra.append(file.path)
@@ -183,8 +215,13 @@ def _compared(
     differing.update(dict.fromkeys(missing.values(), "missing"))
     problems = [Problem(path, differing[path]) for path in wanted if path in differing]
     problems += [Problem(path, "extra") for path in extra]
-    compared = len(wanted) - len(missing)
-    return Verified(place, medium, compared=compared, problems=tuple(problems))
+    return Verified(
+        place,
+        medium,
+        compared=len(wanted) - len(missing),
+        problems=tuple(problems),
+        unreadable=met.unreadable,
+    )
 
 
 def _shown(path: str) -> str:
@@ -192,7 +229,7 @@ def _shown(path: str) -> str:
     return one_name(_VERSION.sub("", path))
 
 
-def _difference(file: FoundFile, content: Content) -> str | None:
+def _difference(file: MediumFile, content: Content) -> str | None:
     """Return how a file differs from what it should be, `None` if it doesn't."""
     if file.size != content.size:
         return "different"
@@ -200,6 +237,6 @@ def _difference(file: FoundFile, content: Content) -> str | None:
     try:
         for chunk in file.chunks():
             hasher.update(chunk)
-    except OSError:
+    except UnreadableMediumError:
         return "unreadable"
     return None if from_raw(hasher.digest()) == content.digest else "different"

@@ -72,10 +72,10 @@ from ledger.events.media import (
     AboutMedium,
     MediumAddressed,
     MediumBurnt,
-    MediumFile,
     MediumProduced,
     MediumStarted,
     MediumVerified,
+    OtherFile,
 )
 from ledger.events.medium import (
     DamageNoted,
@@ -138,7 +138,6 @@ __all__ = [
     "JournalRecovered",
     "MediumAddressed",
     "MediumBurnt",
-    "MediumFile",
     "MediumLeft",
     "MediumLost",
     "MediumProduced",
@@ -147,6 +146,7 @@ __all__ = [
     "MismatchNoted",
     "MismatchSettled",
     "Naming",
+    "OtherFile",
     "PatientNameNoted",
     "PayloadErased",
     "Placement",

@@ -92,7 +92,7 @@ class MediumStarted(Event):
 
 
 @frozen
-class MediumFile:
+class OtherFile:
     """A file on a medium that is no instance, at `path` from its root; the vault has its bytes."""
 
     path: str
@@ -122,7 +122,7 @@ class MediumAddressed(AboutMedium):
     recipient: str | None = None
     label: str | None = None
     asked: tuple[tuple[str, str], ...] = ()
-    files: tuple[MediumFile, ...] = ()
+    files: tuple[OtherFile, ...] = ()
 
     def told(self) -> tuple[str | None, ...]:
         asked = (value for _, value in self.asked)

@@ -12,10 +12,10 @@ from ledger.events import (
     Event,
     MediumAddressed,
     MediumBurnt,
-    MediumFile,
     MediumProduced,
     MediumStarted,
     MediumVerified,
+    OtherFile,
 )
 from ledger.journal.entries import Change, Recorded
 
@@ -65,7 +65,7 @@ class Medium:
         return self.addressed.recipient if self.addressed else None
 
     @property
-    def files(self) -> tuple[MediumFile, ...]:
+    def files(self) -> tuple[OtherFile, ...]:
         """What is on it besides instances."""
         return self.addressed.files if self.addressed else ()
 

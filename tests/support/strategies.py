@@ -18,7 +18,7 @@ from ledger.events import (
     CorrectionReason,
     ElementCorrected,
     Event,
-    MediumFile,
+    OtherFile,
     PayloadErased,
     Placement,
     Record,
@@ -168,7 +168,7 @@ _BY_TYPE: Mapping[Any, SearchStrategy[Any]] = {
     Record: records,
     RecordRef: record_refs,
     Variant: variants,
-    MediumFile: st.builds(MediumFile, path=file_id_texts, content=contents),
+    OtherFile: st.builds(OtherFile, path=file_id_texts, content=contents),
     Placement: st.sampled_from(Placement),
     CorrectionReason: st.sampled_from(CorrectionReason),
     ElementCorrected: st.builds(

@@ -17,7 +17,7 @@ from fileset.cli.session import Session
 from fileset.errors import RefusedError
 from fileset.media.list import medium
 from fileset.media.prepare import Part, prepare
-from ledger.events import MediumFile
+from ledger.events import OtherFile
 from ledger.phrases import count
 from projections.past.diff import above
 from projections.state.nodes import Branch, Leaf
@@ -82,9 +82,7 @@ def _instance(part: Part, leaf: Leaf) -> dict[str, Any]:
 
 
 def _contents(
-    patients: Counter[Branch | None],
-    instances: list[tuple[Part, Leaf]],
-    files: Iterable[MediumFile],
+    patients: Counter[Branch | None], instances: list[tuple[Part, Leaf]], files: Iterable[OtherFile]
 ) -> Iterator[Line]:
     yield ""
     for branch, number in patients.items():

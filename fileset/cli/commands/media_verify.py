@@ -29,11 +29,12 @@ _SHOWN = 10
         "sound": "whether it is one that was finished, as it was made",
         "same_image": "whether it has the bytes of the image that was made, and so every file",
         "compared": "how many files were compared one by one",
+        "unreadable": "why it could not be read, or not to its end; or null",
         "problems": '[{path, what}] of files: "missing", "different", "unreadable" or "extra"',
     },
     changes=True,
 )
-@click.argument("where", metavar="FILE|DEVICE|FOLDER", type=PathType(exists=True))
+@click.argument("where", metavar="FILE|DEVICE|FOLDER|ZIP", type=PathType(exists=True))
 @click.option("--all", "show_all", is_flag=True, help="List all that differs.")
 @pass_session
 def media_verify(session: Session, where: Path, show_all: bool, reason: str | None) -> Answer:
@@ -42,7 +43,8 @@ def media_verify(session: Session, where: Path, show_all: bool, reason: str | No
     An image, or the device that it was written to, is compared as a whole; what follows it on a
     device does not matter. If it differs, or in a folder, every file is compared, and those that
     are missing, different or extra are listed, the first one in the order of the medium first. The
-    exit code is then 1. That it was verified is recorded.
+    exit code is then 1. That it was verified is recorded. A mail that was sent has other bytes than
+    the one that was made: verify the ZIP in it.
     """
     with bar("Reading") as advance:
         found = Verifier(session.repository()).verify(
@@ -55,6 +57,7 @@ def media_verify(session: Session, where: Path, show_all: bool, reason: str | No
             "sound": found.is_sound,
             "same_image": found.same_image,
             "compared": found.compared,
+            "unreadable": "why it could not be read, or not to its end; or null",
             "problems": [asdict(problem) for problem in found.problems],
         },
         _lines(found, show_all),
@@ -66,6 +69,7 @@ def _lines(found: Verified, show_all: bool) -> Iterator[Line]:
     medium = found.medium
     if medium is None:
         yield (Span("It is no medium that this journal tells of.", "bad"),)
+        yield from _unreadable(found)
         return
     recipient = f" for {medium.recipient}" if medium.recipient else ""
     made = instant(medium.change.recorded_at)
@@ -77,10 +81,16 @@ def _lines(found: Verified, show_all: bool) -> Iterator[Line]:
         yield (Span("It was not finished, as far as the journal knows.", "bad"),)
     if found.same_image:
         yield (Span("It has the same bytes as the image that was made.", "good"),)
-    elif not found.problems:
+    elif not found.problems and found.unreadable is None:
         files = count(found.compared, "file")
         yield (Span(f"{files} compared: all are as they were made.", "good"),)
-    else:
+    elif found.problems:
         yield (Span(f"{count(len(found.problems), 'file')} not as made:", "bad"),)
         lines: list[Line] = [f"  {each.what}: {each.path}" for each in found.problems]
         yield from first(lines, None if show_all else _SHOWN, ALL_LISTS_THEM)
+    yield from _unreadable(found)
+
+
+def _unreadable(found: Verified) -> Iterator[Line]:
+    if found.unreadable is not None:
+        yield (Span(found.unreadable, "bad"),)

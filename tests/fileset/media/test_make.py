@@ -31,7 +31,7 @@ from fileset.medium.errors import MediumError
 from fileset.repository.garbage import collect
 from fileset.repository.repository import Repository
 from ledger.errors import ContentDamagedError, ContentMissingError
-from ledger.events import ContentRecorded, MediumFile
+from ledger.events import ContentRecorded, OtherFile
 from projections.medium.handout import CHECKSUMS
 from projections.medium.pending import pending
 
@@ -136,7 +136,7 @@ def test_other_files_on_a_medium_are_named_with_their_content(
 ) -> None:
     with filled.repository.vault.batch() as batch:
         content = batch.add(b"read me")
-    choice = Choice("folder", files=(MediumFile("README.TXT", content),))
+    choice = Choice("folder", files=(OtherFile("README.TXT", content),))
     Maker(filled.repository).make(tmp_path / "out", filled.state, choice)
     assert (tmp_path / "out" / "README.TXT").read_bytes() == b"read me"
     assert b"README.TXT" in (tmp_path / "out" / CHECKSUMS).read_bytes()
@@ -150,7 +150,7 @@ def test_a_descriptor_file_is_named_only_where_it_is_on_the_medium(
     filled.media.make(tmp_path / "without")
     with filled.repository.vault.batch() as batch:
         content = batch.add(b"read me")
-    choice = Choice("folder", files=(MediumFile("README", content),))
+    choice = Choice("folder", files=(OtherFile("README", content),))
     Maker(filled.repository).make(tmp_path / "with", filled.state, choice)
     named = [
         "FileSetDescriptorFileID" in dcmread(tmp_path / root / "DICOMDIR")

@@ -14,7 +14,7 @@ from fileset.errors import RefusedError
 from fileset.media.choice import Choice
 from fileset.media.make import Maker
 from ledger.errors import ContentMissingError
-from ledger.events import Erased, MediumAddressed, MediumFile
+from ledger.events import Erased, MediumAddressed, OtherFile
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_a_text_that_tells_of_a_person_goes_with_the_person(
 def test_other_files_go_with_anyone_on_the_medium(filled: FileSet, tmp_path: Path) -> None:
     with filled.repository.vault.batch() as batch:
         content = batch.add(b"a page with pictures")
-    choice = Choice("iso", recipient="Dr. Weiss", files=(MediumFile("PAGE.HTM", content),))
+    choice = Choice("iso", recipient="Dr. Weiss", files=(OtherFile("PAGE.HTM", content),))
     Maker(filled.repository).make(tmp_path / "disc.iso", filled.state, choice)
     filled.erase(PatientID="1CT1", reason="asked for", take_off=True)
     assert filled.media.list()[0].addressed is None
