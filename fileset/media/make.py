@@ -19,6 +19,7 @@ from fileset.errors import RefusedError
 from fileset.media.choice import Choice, volumes_of
 from fileset.media.list import media
 from fileset.media.output import (
+    clear_leftovers,
     in_words,
     is_direct,
     new_medium_folder,
@@ -27,14 +28,16 @@ from fileset.media.output import (
     refuse_without_room,
 )
 from fileset.media.prepare import Prepared, prepare, read_part
+from fileset.media.reading.folder import read_folder
 from fileset.media.securing import secure, size_of
 from fileset.media.stream import write_image
+from fileset.media.verify import differences
 from fileset.medium.errors import MediumError
 from fileset.medium.guards import refuse_own_media
 from fileset.medium.guards import refuse_place as refuse_root
 from fileset.progress import Progress
 from fileset.repository.repository import Repository
-from ledger.disk import fsync_all
+from ledger.disk import fsync, fsync_all
 from ledger.events import Content, Handle, MediumAddressed, MediumProduced
 from ledger.files import naming, write_all
 from projections.medium.images.tree import CivilTime
@@ -109,6 +112,8 @@ class Maker:
             return size_of(repository, handle)
 
         planned = self._planned(out, state, choice, sizes, replace=replace)
+        for place, _ in planned:
+            clear_leftovers(place)
         done = 0
         total = sum(prepared.size for _, prepared in planned)
         positions = []
@@ -171,7 +176,7 @@ class Maker:
         refuse_root(root, self._repository.path if prepared.layout is None else None)
         if prepared.layout is not None:
             refuse_taken(place, replace=replace)
-        elif os.path.lexists(place) and (not place.is_dir() or any(place.iterdir())):
+        elif _is_taken(place) and not _is_there(place, prepared):
             raise RefusedError(f"{place} is there already: name a new folder.")
         known = filter(self._repository.roots.knows, self._repository.state.roots())
         for own in known:
@@ -240,6 +245,10 @@ def writing(
     try:
         if prepared.layout is None:
             assert isinstance(place, Path)  # noqa: S101 - the plan says so
+            if _is_taken(place):  # by this very medium: the plan has looked
+                fsync(place.parent)
+                yield _of_folder(prepared), lambda: None
+                return
             with new_medium_folder(place) as (building, keep):
                 yield _write_folder(building, prepared, repository, progress), keep
             return
@@ -275,7 +284,21 @@ def _write_folder(
     for made in reversed(folders):
         _set_time(made, prepared.parts[0].modified)
     fsync_all(written, folders, folder)
-    return Content(prepared.checksums.digest, total)
+    return _of_folder(prepared)
+
+
+def _of_folder(prepared: Prepared) -> Content:
+    return Content(prepared.checksums.digest, prepared.size)
+
+
+def _is_taken(folder: Path) -> bool:
+    """Whether anything is at the place of a new folder, but for an empty one."""
+    return os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir()))
+
+
+def _is_there(folder: Path, prepared: Prepared) -> bool:
+    """Whether a folder is that medium: one that was killed has made it, and not recorded it."""
+    return folder.is_dir() and not differences(prepared, read_folder(folder).files)
 
 
 def _up_to(path: Path, root: Path) -> Iterator[Path]:

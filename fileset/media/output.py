@@ -125,7 +125,7 @@ def _size_of_device(path: Path) -> int | None:
 def opened(path: Path | BinaryIO, *, replace: bool) -> Iterator[Output]:
     """Open where an image goes: a path, or a stream as it is. Raises as `refuse_taken`.
 
-    An error in the block leaves no file; what a process that was killed left of one is deleted.
+    An error in the block leaves no file.
     """
     if not isinstance(path, Path):
         yield _Direct("the output", path)
@@ -135,7 +135,6 @@ def opened(path: Path | BinaryIO, *, replace: bool) -> Iterator[Output]:
         with path.open("r+b" if path.is_block_device() else "wb", buffering=0) as file:
             yield _Direct(os.fspath(path), file)
         return
-    _remove_abandoned(path)
     temporary = path.with_name(f"{_beginning(path)}{secrets.token_hex(4)}")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
     try:
@@ -151,8 +150,10 @@ def _beginning(path: Path) -> str:
     return f".{path.name[:32]}.fileset-"
 
 
-def _remove_abandoned(path: Path) -> None:
-    """Delete what is left of files for `path` that no process is at work on."""
+def clear_leftovers(path: Path | BinaryIO) -> None:
+    """Delete what processes that were killed have left of files for `path`."""
+    if not isinstance(path, Path):
+        return
     for left in path.parent.glob(f"{glob.escape(_beginning(path))}*"):
         with suppress(OSError):
             fd = os.open(left, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)

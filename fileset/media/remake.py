@@ -8,6 +8,7 @@ from typing import BinaryIO
 from fileset.errors import RefusedError
 from fileset.media.list import medium
 from fileset.media.make import Maker, writing
+from fileset.media.output import clear_leftovers
 from fileset.media.prepare import prepare
 from fileset.media.securing import secure
 from fileset.progress import Progress
@@ -38,6 +39,7 @@ def remake(
         )
     prepared = prepare(repository, found.started, found.files)
     secure(repository, found.started.handles())
+    clear_leftovers(out)
     Maker(repository).refuse_place(out, prepared, replace=replace)
     with writing(out, prepared, repository, replace=replace, progress=progress) as (image, keep):
         if image != found.produced.image:

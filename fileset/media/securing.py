@@ -5,7 +5,7 @@ So a medium is made from the vault alone, and can be made again for as long as t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from fileset.repository.contents import Contents, take_in
@@ -25,7 +25,11 @@ def secure(repository: Repository, handles: Iterable[Handle], *, reason: str | N
     contents = Contents(repository)
     lost: list[str] = []
     with repository.change(reason), repository.vault.batch() as batch:
-        for leaf in _missing(repository, handles):
+        for leaf in map(repository.state.leaf, handles):
+            if leaf.content is not None and leaf.content.digest in repository.vault:
+                if leaf.placement is not Placement.VAULT and batch.has(leaf.content.digest):
+                    repository.emit(ContentRecorded(leaf.handle, leaf.content, Placement.VAULT))
+                continue
             path = _elsewhere(contents, leaf)
             try:
                 content = None if path is None else take_in(path, batch)
@@ -54,13 +58,6 @@ def size_of(repository: Repository, handle: Handle) -> int:
         return 0 if path is None else path.stat().st_size
     except OSError:
         return 0
-
-
-def _missing(repository: Repository, handles: Iterable[Handle]) -> Iterator[Leaf]:
-    vault = repository.vault
-    for leaf in map(repository.state.leaf, handles):
-        if leaf.content is None or leaf.content.digest not in vault:
-            yield leaf
 
 
 def _elsewhere(contents: Contents, leaf: Leaf) -> Path | None:

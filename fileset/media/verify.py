@@ -126,7 +126,15 @@ class Verifier:
         if medium is None:
             return Verified(place, None, unreadable=met.unreadable)
         prepared = prepare(self._repository, medium.started, medium.files)
-        return _compared(place, medium, prepared, met, progress)
+        problems = differences(prepared, met.files, progress)
+        missing = sum(problem.what == "missing" for problem in problems)
+        return Verified(
+            place,
+            medium,
+            compared=len(prepared.parts) - missing,
+            problems=tuple(problems),
+            unreadable=met.unreadable,
+        )
 
 
 @frozen
@@ -193,16 +201,16 @@ def _by_dicomdir(known: Iterable[Medium], dicomdir: bytes | None) -> Medium | No
     return next(iter((*reversed(same), *reversed(of_file_set))), None)
 
 
-def _compared(
-    place: str, medium: Medium, prepared: Prepared, met: _Met, progress: Progress | None
-) -> Verified:
-    """Compare files one by one with those that a medium has to have."""
+def differences(
+    prepared: Prepared, files: Iterable[MediumFile], progress: Progress | None = None
+) -> list[Problem]:
+    """Compare files one by one with those that a medium has to have; return what differs."""
     wanted = {part.path: part.content for part in prepared.parts}
     missing = {one_name(path): path for path in wanted}
     differing: dict[str, str] = {}
     extra: list[str] = []
     done, total = 0, sum(content.size for content in wanted.values())
-    for file in met.files:
+    for file in files:
         path = missing.pop(_shown(file.path), None)
         if path is None:
             extra.append(file.path)
@@ -214,14 +222,7 @@ def _compared(
             progress(done, total)
     differing.update(dict.fromkeys(missing.values(), "missing"))
     problems = [Problem(path, differing[path]) for path in wanted if path in differing]
-    problems += [Problem(path, "extra") for path in extra]
-    return Verified(
-        place,
-        medium,
-        compared=len(wanted) - len(missing),
-        problems=tuple(problems),
-        unreadable=met.unreadable,
-    )
+    return [*problems, *(Problem(path, "extra") for path in extra)]
 
 
 def _shown(path: str) -> str:

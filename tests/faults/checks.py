@@ -123,7 +123,7 @@ def reference(scenario: Scenario, folder: Path, pristine: Path) -> Reference:
     for uid, digests in _contents(folder).items():
         contents[uid] = contents.get(uid, frozenset()) | digests
     assert (old.tree, old.told, old.names) != (new.tree, new.told, new.names) or (
-        old.kept != new.kept or scenario.name == "rebuild"
+        old.kept != new.kept or old.changes != new.changes or scenario.name == "rebuild"
     ), "The operation does nothing"
     return Reference(old, new, contents)
 
@@ -320,6 +320,9 @@ def _check_repository(
 
 def _outcome(found: Picture, reference: Reference) -> Outcome:
     new, old = reference.new, reference.old
+    is_same = (new.tree, new.told, new.kept) == (old.tree, old.told, old.kept)
+    if is_same and new.changes != old.changes:  # it is only told in the journal
+        return Outcome.NEW if found.changes == new.changes else Outcome.OLD
     if (new.tree, new.told) == (old.tree, old.told):  # it is about the vault, or caches
         return Outcome.NEW if found.kept == new.kept else Outcome.OLD
     for outcome, state in ((Outcome.NEW, new), (Outcome.OLD, old)):

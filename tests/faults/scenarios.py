@@ -5,6 +5,7 @@ names media by their absolute paths:
 
     repository/     the repository, unless the operation makes it
     medium/, copy/  what is or will be written, with files that are not ours
+    disc.iso        a disc that is handed out
     inbox/          the watched folder
     inputs/         source files and all else that the operation reads
     temporary/      the folder for temporary files
@@ -39,6 +40,7 @@ from fileset.adoption.make_dicomdir import Indexer
 from fileset.checking.findings import RepositoryFindingKind
 from fileset.correcting.correct import CorrectionOutcome, CorrectionReport
 from fileset.erasure.erase import Eraser
+from fileset.errors import RefusedError
 from fileset.medium.export import Exporter
 from fileset.medium.write import Writer
 from fileset.recovery.import_journal import import_journal, source_of
@@ -50,7 +52,7 @@ from fileset.repository.repository import Repository
 from fileset.watching import After, Settings, Watcher
 from fileset.watching.wakeup import WakeUp
 from ledger.errors import LedgerError
-from ledger.events import ChangeRedone, ChangeUndone, WriteExported
+from ledger.events import ChangeRedone, ChangeUndone, MediumProduced, MediumVerified, WriteExported
 from ledger.files import naming
 from ledger.journal.entries import Draft, Recorded
 from ledger.journal.lines import write_journal
@@ -58,6 +60,7 @@ from ledger.journal.lines import write_journal
 REPOSITORY: Final = "repository"
 MEDIUM: Final = "medium"
 COPY: Final = "copy"
+DISC: Final = "disc.iso"
 INBOX: Final = "inbox"
 INPUTS: Final = "inputs"
 RULES: Final = "rules.toml"
@@ -765,6 +768,46 @@ def _watch(folder: Path, coerce: str | None = None) -> None:
             raise PartlyError(f"{folder / INBOX}: {watcher.status['last_error']}")
 
 
+def _prepare_media(folder: Path) -> None:
+    with _made(folder, *_CT[:2], *_MR[:2]):
+        pass
+
+
+def _make_image(folder: Path) -> None:
+    """Make a disc, in the place of one that was there when its event was not."""
+    out = folder / DISC
+    with opened(folder) as fs:
+        if not _last_is(fs, MediumProduced):
+            fs.media.make(out, recipient="Dr. Weiss", replace=out.exists())
+
+
+def _make_folder(folder: Path) -> None:
+    with opened(folder) as fs:
+        if not _last_is(fs, MediumProduced):
+            fs.media.make(folder / COPY, fs.find(Modality="CT"))
+
+
+def _prepare_made(folder: Path) -> None:
+    _prepare_media(folder)
+    _make_image(folder)
+
+
+def _verify_medium(folder: Path) -> None:
+    with opened(folder) as fs:
+        if not _last_is(fs, MediumVerified):
+            fs.media.verify(folder / DISC)
+
+
+def _remake_medium(folder: Path) -> None:
+    out = folder / f"again-{DISC}"
+    with opened(folder) as fs:
+        try:
+            fs.media.remake(1, out)
+        except RefusedError:  # it is there
+            if not out.exists():
+                raise
+
+
 _FINDS: Final = {"repair": frozenset((RepositoryFindingKind.FILE_CHANGED,))}
 
 SCENARIOS: Final[dict[str, Scenario]] = {
@@ -812,6 +855,14 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ("index-rename", _prepare_index_rename, _index_rename),
         ("index-keep", _prepare_index_rename, _index_keep),
         ("watch", _prepare_watch, _watch),
+<<<<<<< HEAD
         ("watch-coerced", _prepare_watch_coercing, partial(_watch, coerce=RULES)),
+=======
+        ("media-make", _prepare_media, _make_image),
+        ("media-folder", _prepare_media, _make_folder),
+        ("media-adopted", _prepare_correct_adopted, _make_image),
+        ("media-verify", _prepare_made, _verify_medium),
+        ("media-remake", _prepare_made, _remake_medium),
+>>>>>>> e79f53e (Media in the crash matrix and among random histories; how to hand out a disc)
     )
 }

@@ -111,6 +111,7 @@ class OnDisk(RuleBasedStateMachine):
         self.root = self.folder / "medium"
         self.model = Model()
         self.past: dict[int, Any] = {}
+        self.handed_out: dict[int, Path] = {}
 
     @initialize(adopted=st.lists(st.tuples(homes, variants), max_size=3))
     def begin(self, adopted: list[tuple[int, int]]) -> None:
@@ -167,8 +168,21 @@ class OnDisk(RuleBasedStateMachine):
             (self.folder / "repository" / "cache").mkdir()
             with FileSet.open(self.folder / "repository") as opened:
                 self.look_back(opened)
+                self.make_again(opened)
                 assert self.seen(opened) == self.past[opened.state.position]
         shutil.rmtree(self.folder)
+
+    def make_again(self, fs: FileSet) -> None:
+        """Make all that was handed out once more: it has the same bytes."""
+        for number, out in self.handed_out.items():
+            again = out.with_name("again")
+            fs.media.remake(number, again)
+            if out.is_dir():
+                assert _files(again) == _files(out)
+                shutil.rmtree(again)
+            else:
+                assert again.read_bytes() == out.read_bytes()
+                again.unlink()
 
     def look_back(self, fs: FileSet) -> None:
         for position in range(1, fs.state.position + 1):
@@ -415,6 +429,26 @@ class OnDisk(RuleBasedStateMachine):
         assert {p: p.read_bytes() for p in self.root.rglob("*") if p.is_file()} == before
         self.root = Path(self.fs.path)
 
+    @precondition(lambda self: self.model.now.ranks)
+    @rule(kind=st.sampled_from(["iso", "usb", "zip", "folder"]), data=st.data())
+    def hand_out(self, kind: str, data: st.DataObject) -> None:
+        """Hand out all of it, or a choice, as it is or was: nothing changes but what is told."""
+        position = data.draw(st.sampled_from(sorted(self.past)))
+        past = self.fs.at(position)
+        live = [instance.handle for instance in past]
+        if not live:
+            return
+        chosen = set(data.draw(st.lists(st.sampled_from(live), min_size=1, unique=True)))
+        out = self.folder / f"handed-out-{len(self.handed_out)}"
+        (medium,) = past.media.make(out, [i for i in past if i.handle in chosen], kind=kind)
+        self.fs.refresh()
+        found = self.fs.media.verify(out)
+        assert found.medium is not None
+        assert (found.medium.started, found.is_sound) == (medium.started, True)
+        assert set(medium.started.handles()) == chosen
+        assert (medium.started.uid == str(past.UID)) == (chosen == set(live))
+        self.handed_out[medium.number] = out
+
     def bytes_path(self, wanted: Spec) -> Path:
         number, home, variant = _drawn(wanted)
         return self.file(number, home, variant)
@@ -476,6 +510,10 @@ class OnDisk(RuleBasedStateMachine):
         assert len(fs.state.history.redo) == len(model.redo)
         assert dict(fs.tags) == model.tags
         assert self.past.setdefault(fs.state.position, seen) == seen
+
+
+def _files(root: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
 
 def _components(name: str, value: Any) -> Any:

@@ -357,10 +357,21 @@ def test_a_file_is_replaced_only_if_that_is_asked_for(filled: FileSet, tmp_path:
 def test_a_folder_is_never_replaced(filled: FileSet, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     filled.media.make(tmp_path / "out")  # it is empty
+    (tmp_path / "out" / "NOTES.TXT").write_text("mine")
     before = files(tmp_path / "out")
     with pytest.raises(RefusedError, match="is there already"):
         filled.media.make(tmp_path / "out", replace=True)
     assert files(tmp_path / "out") == before
+
+
+def test_a_folder_that_is_that_medium_is_taken_as_it_is(filled: FileSet, tmp_path: Path) -> None:
+    (first,) = filled.media.make(tmp_path / "out")
+    inode = (tmp_path / "out" / "DICOMDIR").stat().st_ino
+    (second,) = filled.media.make(tmp_path / "out")  # as if the first one had not been recorded
+    assert (tmp_path / "out" / "DICOMDIR").stat().st_ino == inode
+    assert first.produced is not None
+    assert second.produced is not None
+    assert second.produced.image == first.produced.image
 
 
 def test_a_file_that_somebody_puts_there_meanwhile_stays(
