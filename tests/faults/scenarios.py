@@ -855,14 +855,11 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ("index-rename", _prepare_index_rename, _index_rename),
         ("index-keep", _prepare_index_rename, _index_keep),
         ("watch", _prepare_watch, _watch),
-<<<<<<< HEAD
         ("watch-coerced", _prepare_watch_coercing, partial(_watch, coerce=RULES)),
-=======
         ("media-make", _prepare_media, _make_image),
         ("media-folder", _prepare_media, _make_folder),
         ("media-adopted", _prepare_correct_adopted, _make_image),
         ("media-verify", _prepare_made, _verify_medium),
         ("media-remake", _prepare_made, _remake_medium),
->>>>>>> e79f53e (Media in the crash matrix and among random histories; how to hand out a disc)
     )
 }
