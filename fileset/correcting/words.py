@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ledger.events import ElementCorrected
-from ledger.instances.correcting.bodies import Body
+from ledger.instances.correcting.bodies import SIZE, Body
 from ledger.instances.correcting.edits import text_of_path
 from ledger.instances.correcting.outcome import Change
+from ledger.phrases import count
 
 _LONGEST = 1000
 """Characters of a value that an event tells; the instance itself has all of it."""
@@ -24,6 +25,8 @@ def text_of_body(body: Body | None) -> str | None:
     """Return the value of an element as text, `None` if it isn't there."""
     if body is None:
         return None
+    if (size := body.get(SIZE)) is not None:
+        return f"({count(size, 'byte')})"
     if (binary := body.get("InlineBinary")) is not None:
         return _shortened(f"(base64) {binary}")
     values = body.get("Value", [])

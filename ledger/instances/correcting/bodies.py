@@ -24,7 +24,10 @@ Body: TypeAlias = dict[str, Any]
 _SHORT: Final = 256  # bytes of a value whose body is kept
 
 MAX_VALUE = 1 << 24
-"""Bytes beyond which the value of an element can't be corrected."""
+"""Bytes beyond which the value of an element is told by its size."""
+
+SIZE: Final = "Size"
+"""The key of the size in bytes, in the body of an element whose value is too large to be told."""
 
 
 def body_of(tag: int, vr: str, value: bytes, charset: str) -> Body:
@@ -47,9 +50,9 @@ _short_body = lru_cache(maxsize=1024)(_made_body)
 
 def body_of_found(ds: DataSet, found: Found) -> Body:
     """Return the body of an element of `ds` as it is in the file."""
-    if (size := found.stop - found.header) > MAX_VALUE:
-        raise CorrectionError(f"{describe(found.tag)} has {size:,} bytes: too many to be corrected")
     vr = ds.vr(found)
+    if (size := found.value_stop - found.start) > MAX_VALUE:
+        return {"vr": vr, SIZE: size}
     if vr != "SQ":
         value = ds.value(found)
         try:
@@ -65,7 +68,10 @@ def body_of_found(ds: DataSet, found: Found) -> Body:
 
 def body_of_item(ds: DataSet, tag: int, item: DataSet) -> Body:
     """Return the body of the sequence `tag` of `ds` with that `item` alone."""
-    content = bytes(ds.data[item.begin : item.after() if item.end is None else item.end])
+    stop = item.after() if item.end is None else item.end
+    if (size := stop - item.begin) > MAX_VALUE:
+        return {"vr": "SQ", SIZE: size}
+    content = bytes(ds.data[item.begin : stop])
     elements = _elements(item, content, tag, implicit=item.implicit)
     return {"vr": "SQ", "Value": [to_json(elements, ds.charset)]}
 

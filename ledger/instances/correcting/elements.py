@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ledger.elements import KNOWN_VRS, pad
+from ledger.elements import ITEM, KNOWN_VRS, pad
 from ledger.errors import CorrectionError
 from ledger.instances.character_sets import decoded, encoded
 from ledger.instances.correcting.bodies import body_of, body_of_found
 from ledger.instances.correcting.edits import REMOVE, Edit, ElementPath, describe_path
 from ledger.instances.correcting.outcome import Change, Outcome
 from ledger.instances.correcting.skimming import Found
-from ledger.instances.correcting.structure import DataSet, creator_tag, dictionary_vrs
+from ledger.instances.correcting.structure import (
+    DataSet,
+    Encoder,
+    LengthField,
+    creator_tag,
+    dictionary_vrs,
+)
+from ledger.instances.correcting.tree import Asked
 from ledger.instances.correcting.values import NotInCharacterSetError, UnfitError, encode_value
 from ledger.instances.datasets import swapped
+from ledger.phrases import count
+from ledger.tags import SPECIFIC_CHARACTER_SET
 
 
 class NeedsUnicodeError(Exception):
@@ -54,7 +63,8 @@ class ElementEditor:
             vr = edit.vr
         value = self._encode_in(ds, edit, vr, text)
         raw = swapped(found.tag, vr, value) if ds.big_endian else value
-        if not found.is_open and raw == ds.value(found):
+        is_as_long = found.length == len(raw)  # else a value of any size need not be read
+        if is_as_long and raw == ds.value(found):
             return
         after = body_of(found.tag, vr, value, text.charset)
         self._changed(ds, found, Change(edit.path, body_of_found(ds, found), after), value)
@@ -71,6 +81,81 @@ class ElementEditor:
         self._outcome.splices.put(
             at, at, [ds.encoder.element(tag, vr, raw)], ds.enclosing(tag), tag=tag, depth=ds.depth
         )
+
+    def add_items(
+        self,
+        ds: DataSet,
+        found: Found | None,
+        tag: int,
+        items: Mapping[int, Asked],
+        number: int,
+        at: int,
+        text: Text,
+    ) -> None:
+        """Put `items` behind the `number` that the sequence `tag` of `ds` has.
+
+        If it isn't there (`found` is `None`), it comes to the offset `at`.
+        """
+        is_implicit = found is not None and found.code == b"UN"
+        encoder = Encoder(implicit=ds.implicit or is_implicit, big_endian=ds.big_endian)
+        path = (*ds.path, tag)
+        content = self._new_items(ds, path, items, number, encoder, text)
+        self._outcome.note(ds, found, tag)
+        enclosing = ds.enclosing(tag)
+        if found is None:
+            content = encoder.element(tag, "SQ", content)
+        else:
+            at = found.value_stop
+            if not found.is_open:
+                enclosing = (*enclosing, LengthField(found.start - 4, found.length))
+        self._outcome.splices.put(at, at, [content], enclosing, tag=tag, depth=ds.depth)
+
+    def _new_items(
+        self,
+        ds: DataSet,
+        path: ElementPath,
+        items: Mapping[int, Asked],
+        number: int,
+        encoder: Encoder,
+        text: Text,
+    ) -> bytes:
+        """Return the bytes of items that come behind the `number` of the sequence at `path`."""
+        for each, wanted in enumerate(sorted(items), number):
+            if wanted != each:
+                raise CorrectionError(
+                    f"{describe_path(path)} has no item {wanted}: it has {count(number, 'item')}, "
+                    f"numbered from 0, and a new one is number {each}"
+                )
+        made = []
+        for each in sorted(items):
+            item = self._new_item(ds, (*path, each), items[each], encoder, text)
+            made += [encoder.header(ITEM, None, len(item)), item]
+        return b"".join(made)
+
+    def _new_item(
+        self, ds: DataSet, path: ElementPath, asked: Asked, encoder: Encoder, text: Text
+    ) -> bytes:
+        """Return the content of a new item at `path`."""
+        own = asked.edits.get(SPECIFIC_CHARACTER_SET)
+        if own is not None and own.value is not REMOVE:
+            text = Text(encoded_value(own, "CS", "").decode("ascii").strip(), given=True)
+        made: list[bytes] = []
+        for tag in sorted(asked.tags()):
+            edit = asked.edits.get(tag)
+            if tag in asked.gone or (edit is not None and edit.value is REMOVE):
+                raise CorrectionError(f"the instance has no {describe_path((*path, tag))}")
+            if edit is None:
+                check_sequence(ds, (*path, tag))
+                below = self._new_items(ds, (*path, tag), asked.items[tag], 0, encoder, text)
+                made.append(encoder.element(tag, "SQ", below))
+                continue
+            vr = _vr_of_new(ds, edit)
+            value = self._encode_in(ds, edit, vr, text)
+            raw = swapped(tag, vr, value) if ds.big_endian else value
+            after = body_of(tag, vr, value, text.charset)
+            self._outcome.changes.append(Change(edit.path, None, after))
+            made.append(encoder.element(tag, vr, raw))
+        return b"".join(made)
 
     def replace_uids(self, ds: DataSet, found: Found) -> None:
         """Give `found` the new UIDs for those that it has."""
@@ -134,6 +219,12 @@ def encoded_value(edit: Edit, vr: str, charset: str) -> bytes:
         return encode_value(edit.path[-1], vr, edit.value, charset)
     except UnfitError as exc:
         raise CorrectionError(f"{describe_path(edit.path)} can't have this value: {exc}") from exc
+
+
+def check_sequence(ds: DataSet, path: ElementPath) -> None:
+    """Raise `CorrectionError` if a new element at `path` can't have items."""
+    if ds.known_vr(path[-1]) != "SQ":
+        raise CorrectionError(f"{describe_path(path)} is not a sequence")
 
 
 def _vr_of_new(ds: DataSet, edit: Edit) -> str:

@@ -24,6 +24,7 @@ from ledger.instances.correcting.elements import (
     ElementEditor,
     NeedsUnicodeError,
     Text,
+    check_sequence,
     encoded_value,
 )
 from ledger.instances.correcting.original_attributes import item
@@ -146,7 +147,7 @@ class Walk:
                 self._within(ds, found, text, asked.items.get(tag, {}), asked.gone.get(tag, ()))
             if len(self._outcome.splices) > count:
                 changed.add(tag)
-        changed |= self._insert(ds, edits, places, text)
+        changed |= self._insert(ds, edits, asked.items, places, text)
         self._see_to_signatures(ds, signing, changed, text)
         return text
 
@@ -175,15 +176,25 @@ class Walk:
             self._issuer = found
 
     def _insert(
-        self, ds: DataSet, edits: Mapping[int, Edit], places: _Places, text: Text
+        self,
+        ds: DataSet,
+        edits: Mapping[int, Edit],
+        items: Mapping[int, Mapping[int, Asked]],
+        places: _Places,
+        text: Text,
     ) -> set[int]:
         """Put the elements into `ds` that are not there; return their tags."""
         inserted = set()
         for tag, at in places.missing():
             edit = edits.get(tag)
             if edit is None:
-                raise CorrectionError(f"the instance has no {describe_path((*ds.path, tag))}")
-            if edit.value is not REMOVE:
+                path = (*ds.path, tag)
+                if tag not in items:
+                    raise CorrectionError(f"the instance has no {describe_path(path)}")
+                check_sequence(ds, path)
+                self._editor.add_items(ds, None, tag, items[tag], 0, at, text)
+                inserted.add(tag)
+            elif edit.value is not REMOVE:
                 self._editor.insert(ds, edit, at, text)
                 inserted.add(tag)
         return inserted
@@ -250,7 +261,10 @@ class Walk:
                 removed.append((each, each.after()))
             else:
                 self._data_set(each, items.get(number, _NOTHING), text)
-        for missing in {*items, *gone} - set(range(number + 1)):
+        new = {each: items[each] for each in sorted(items) if each > number}
+        if new:
+            self._editor.add_items(ds, found, found.tag, new, number + 1, 0, text)
+        for missing in set(gone) - set(range(number + 1)):
             raise CorrectionError(
                 f"{describe_path((*ds.path, found.tag))} has no item {missing}: "
                 f"it has {count(number + 1, 'item')}, numbered from 0"

@@ -228,13 +228,22 @@ def test_what_cannot_be_is_refused_by_name(keyword: str, value: str, told: str) 
 
 
 def test_elements_that_are_not_there_are_refused() -> None:
-    with pytest.raises(CorrectionError, match=r"has no .*Referenced Image Sequence"):
+    with pytest.raises(CorrectionError, match="has no item 1: it has 0 items, numbered from 0"):
         correct(
-            plain(), [Edit(path_of("ReferencedImageSequence[0].ReferencedSOPInstanceUID"), "1")]
+            plain(), [Edit(path_of("ReferencedImageSequence[1].ReferencedSOPInstanceUID"), "1")]
         )
+    with pytest.raises(CorrectionError, match=r"has no .*Referenced Image Sequence"):
+        correct(plain(), [Edit(path_of("ReferencedImageSequence[0]"), REMOVE)])
+    with pytest.raises(CorrectionError, match=r"has no .*Patient ID"):
+        correct(plain(), [Edit(path_of("OtherPatientIDsSequence[0].PatientID"), REMOVE)])
+    with pytest.raises(CorrectionError, match="Patient's Name is not a sequence"):
+        correct(plain(), [Edit(path_of("PatientName[0].PatientID"), "1")])
     one = plain((0x00081140, "SQ", encode_items([b""])))
-    with pytest.raises(CorrectionError, match="has no item 1: it has 1 item, numbered from 0"):
-        correct(one, [Edit(path_of("ReferencedImageSequence[1].ReferencedSOPInstanceUID"), "1")])
+    with pytest.raises(
+        CorrectionError,
+        match="has no item 2: it has 1 item, numbered from 0, and a new one is number 1",
+    ):
+        correct(one, [Edit(path_of("ReferencedImageSequence[2].ReferencedSOPInstanceUID"), "1")])
     with pytest.raises(CorrectionError, match="is not a sequence"):
         correct(plain((*ID, b"1 ")), [Edit((0x00100020, 0, 0x00100010), "1")])
     with pytest.raises(CorrectionError, match="no data element with the keyword 'PatientNam'"):
