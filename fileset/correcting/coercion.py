@@ -88,7 +88,7 @@ class Coercion:
             refuse_taken(self._repository.state, new, None)
             content = new.store(self._batch)
             correct = partial(self._correct, candidate, new, content, made)
-            yield Coerced(new, correct, tuple(notes_on(made)))
+            yield Coerced(new, correct, tuple(notes_on(made, self._making.when)))
 
     def _made(self, candidate: Candidate, stack: ExitStack) -> tuple[Corrected, Candidate] | None:
         try:

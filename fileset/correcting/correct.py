@@ -232,7 +232,11 @@ class Corrector:
         handle = self._emit(ranked(self._repository.state, event))
         done.add(leaf.handle, made, correction.reason)
         return CorrectionResult(
-            leaf.handle, leaf.uid, CorrectionOutcome.CORRECTED, handle, notes=tuple(notes_on(made))
+            leaf.handle,
+            leaf.uid,
+            CorrectionOutcome.CORRECTED,
+            handle,
+            notes=tuple(notes_on(made, self._making.when)),
         )
 
     @contextmanager

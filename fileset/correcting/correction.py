@@ -27,6 +27,7 @@ from ledger.events import (
     Placement,
 )
 from ledger.files import LARGE, FileView
+from ledger.instances.correcting.bodies import SIZE
 from ledger.instances.correcting.correct import Corrected, Correcting
 from ledger.instances.correcting.edits import (
     ORIGINAL_ATTRIBUTES,
@@ -36,9 +37,9 @@ from ledger.instances.correcting.edits import (
     UIDsReplaced,
 )
 from ledger.instances.correcting.outcome import Change
-from ledger.instances.correcting.present import values_of
+from ledger.instances.correcting.present import items_of, values_of
 from ledger.phrases import count
-from ledger.tags import PATIENT_ID
+from ledger.tags import PATIENT_BIRTH_DATE, PATIENT_ID
 from projections.past.diff import above
 from projections.state.keys import record_key
 from projections.state.nodes import Leaf
@@ -98,7 +99,10 @@ class Correction:
         if (text_of_body(there[_ID]) or "").strip() == value.strip():
             return None
         past = there[_PAST] or {}
-        items = [(*_PAST, number) for number in range(len(past.get("Value", ())))]
+        number = len(past.get("Value", ()))
+        if SIZE in past:  # too large to be told
+            number = sum(1 for _ in items_of(source, ORIGINAL_ATTRIBUTES))
+        items = [(*_PAST, each) for each in range(number)]
         return [Edit(item, REMOVE) for item in items if item not in asked]
 
 
@@ -106,14 +110,14 @@ class Making:
     """Makes corrected instances at the time `when`; many in a row get the same correction."""
 
     def __init__(self, when: str) -> None:
-        self._when = when
+        self.when = when
         self._last: tuple[object, Correcting] | None = None
 
     def made(
         self, correction: Correction, source: bytes | FileView
     ) -> AbstractContextManager[Corrected]:
         """Give an instance corrected; `CorrectionError` if it can't be."""
-        edits, note = correction.asked_of(source, self._when)
+        edits, note = correction.asked_of(source, self.when)
         asked = (edits, note, correction.drop_signatures)
         if self._last is None or self._last[0] != asked:
             correcting = Correcting(edits, note, drop_signatures=correction.drop_signatures)
@@ -173,8 +177,12 @@ def candidate_of(file: bytes | Path, name: str, *, complete: bool = True) -> Can
         return read(complete=True)
 
 
-def notes_on(made: Corrected) -> Iterator[str]:
-    """Yield what else changed that nobody asked for."""
+def notes_on(made: Corrected, when: str) -> Iterator[str]:
+    """Yield what else changed that nobody asked for, and what can't be right at the time `when`."""
+    for change in made.changes:
+        born = text_of_body(change.after) if change.path == (PATIENT_BIRTH_DATE,) else None
+        if born is not None and born > when[:8]:
+            yield f"the birth date {born} is in the future"
     if made.switched:
         others = count(len(made.encoded_anew), "other text element")
         also = f", and {others} re-encoded" if made.encoded_anew else ""

@@ -24,6 +24,7 @@ from ledger.events import (
     InstanceAdded,
     InstanceCorrected,
     InstanceRejected,
+    InstancesCorrected,
     MediumAddressed,
     MediumStarted,
     RecordElementsRecorded,
@@ -79,6 +80,8 @@ class Traces:
                 self.strangers.append((position, event.dicomdir))
             case RecordsKept() if event.of in self.left.staying:
                 self.positions.add(position)
+            case InstancesCorrected() if not self.gone.issuperset(event.instances):
+                pass  # it tells of others, too: it goes only if it identifies the person
             case _ if event.ERASED_WITH_INSTANCE:
                 if isinstance(event, StrangerKept):
                     self.strangers.append((position, event.content.digest))

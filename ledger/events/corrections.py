@@ -72,7 +72,8 @@ class InstancesCorrected(Event):
         return self.instances
 
     def told(self) -> tuple[str | None, ...]:
-        return tuple(text for each in self.elements for text in (each.before, each.after))
+        elements = (text for each in self.elements for text in (each.before, each.after))
+        return (*elements, *(uid for pair in self.uids for uid in pair))
 
     def in_words(self) -> list[str]:
         """Return what was corrected, each part in words."""

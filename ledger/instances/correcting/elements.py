@@ -169,7 +169,10 @@ class ElementEditor:
         self.put(ds, found, value)
 
     def encode_anew(self, ds: DataSet, found: Found, vr: str, text: Text) -> None:
-        """Encode the text of `found` anew, or see whether it is in the character set as it is."""
+        """Encode the text of `found` anew, or see how it reads in the character set that is given.
+
+        It reads otherwise than before then: that is a change, though no byte of it is another one.
+        """
         raw = ds.value(found)
         if raw.isascii() and b"\x1b" not in raw:
             return
@@ -184,6 +187,10 @@ class ElementEditor:
         if text.anew:
             self._outcome.encoded_anew.append(path)
             self.put(ds, found, pad(vr, encoded(read, text.charset) or b""))
+            return
+        before, after = (body_of(found.tag, vr, raw, each) for each in (ds.charset, text.charset))
+        if before != after:
+            self._outcome.changes.append(Change(path, before, after))
 
     def put(self, ds: DataSet, found: Found, value: bytes | None) -> None:
         """Put `value` in the place of what `found` has, or nothing at all in its place."""

@@ -270,3 +270,17 @@ def test_a_former_version_is_not_erased_for_another_person_whom_it_does_not_tell
     assert cli.json("erase", "PatientID=BERTA-2", "--take-off", *REASON)["instances"] == 1
     assert found(cli, tmp_path / "cd", BERTAS) == []
     assert cli.uids() == {"1.2.3.1", MOVED}
+
+
+def test_what_was_corrected_in_one_that_stays_is_told_after_another_one_is_erased(cli: Cli) -> None:
+    cli("correct", "Modality=MR", "SOPInstanceUID=1.2.3.3", "--to", "ImageComments=Right")
+    cli("correct", "Modality=CT", "--to", "StudyDescription=Better")
+    cli("write")
+    cli("erase", "SOPInstanceUID=1.2.3.1", "--take-off", *REASON)
+    document = cli.json("blame", f"SOPInstanceUID={MOVED}")
+    assert "corrected" in [event["event"] for event in document["events"]]
+    assert (
+        "StudyDescription corrected from 'e+1' to 'Better'"
+        in cli("blame", f"SOPInstanceUID={MOVED}").out
+    )
+    assert cli.json("verify")["findings"] == []

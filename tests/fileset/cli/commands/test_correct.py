@@ -453,3 +453,37 @@ def test_a_corrected_file_that_arrives_after_an_undo_is_told_so(cli: Cli, tmp_pa
     assert "its correction was undone: the File-set has SOP Instance" in told
     assert "of patient 1CT1 instead" in told
     assert len(cli.uids()) == 1
+
+
+def test_what_text_reads_as_in_another_character_set_is_shown_first(
+    cli: Cli, tmp_path: Path
+) -> None:
+    ds = dcmread(CT)
+    ds.SpecificCharacterSet, ds.PatientName = "ISO_IR 192", "Müller^Jörg"
+    ds.save_as(tmp_path / "utf-8.dcm")
+    cli("add", tmp_path / "utf-8.dcm")
+    tried = cli("correct", "PatientID=1CT1", "--to", "SpecificCharacterSet=ISO_IR 100", "--dry-run")
+    assert "PatientName corrected from 'Müller^Jörg' to 'MÃ¼ller^JÃ¶rg'" in tried.out
+
+
+@pytest.mark.parametrize(("born", "is_told"), [("29990101", True), ("19000101", False)])
+def test_a_birth_date_in_the_future_is_told(cli: Cli, born: str, is_told: bool) -> None:
+    cli("add", CT)
+    told = cli("correct", "PatientID=1CT1", "--to", f"PatientBirthDate={born}").err
+    assert (f"the birth date {born} is in the future" in told) == is_told
+
+
+def test_a_value_of_any_size_goes_and_is_told_by_its_size(cli: Cli, tmp_path: Path) -> None:
+    ds = dcmread(CT)
+    ds.TextValue = "x" * (17 << 20)
+    ds.save_as(tmp_path / "large.dcm")
+    cli("add", tmp_path / "large.dcm")
+    done = cli("correct", "PatientID=1CT1", "--to", "TextValue=", "--reason", "too large")
+    assert "TextValue corrected from '(17,825,792 bytes)' to ''" in done.out
+    assert cli.json("verify")["findings"] == []
+
+
+def test_an_item_is_added_to_a_sequence_by_its_path(cli: Cli) -> None:
+    cli("add", CT)
+    path = "ReferencedRequestSequence[0].RequestedProcedureID"
+    assert f"{path} 'P1' added" in cli("correct", "PatientID=1CT1", "--to", f"{path}=P1").out

@@ -95,6 +95,9 @@ def test_a_wrong_character_set_is_put_right_and_text_stays() -> None:
         correct(before, edits(SpecificCharacterSet="ISO_IR 192"))
     with pytest.raises(CorrectionError, match="has characters that ISO_IR 100 lacks"):
         correct(before, edits(SpecificCharacterSet="ISO_IR 100", PatientID="山"))
+    with corrected(before, edits(SpecificCharacterSet="ISO_IR 100"), None) as made:
+        told = {change.path: change.after for change in made.changes}
+    assert told[NAME[0],] == {"vr": "PN", "Value": [{"Alphabetic": "Müller"}]}
     was = read(correct(before, edits(SpecificCharacterSet="ISO_IR 100"), NOTE))
     item = was.OriginalAttributesSequence[0].ModifiedAttributesSequence[0]
     assert item.SpecificCharacterSet == ""
