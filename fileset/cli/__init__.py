@@ -24,6 +24,7 @@ SUMMARIES: Final = {
         "checkpoint": "Sign the current end of the journal.",
         "export-journal": "Write the journal as JSON Lines.",
         "import-journal": "Make a repository from an exported journal.",
+        "audit": "Send audit messages of what happened.",
     },
     "Stage changes": {
         "add": "Stage instances to be added.",

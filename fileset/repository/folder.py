@@ -8,6 +8,7 @@ cache/              disposable: the vault's index, a snapshot and a summary of t
                     who changed it last
 lock                held by the one process that is changing it
 quarantine/, watch/ what watched folders brought and could not be taken; what they are known by
+audit/              how far the receivers of audit messages are
 damaged-TIME/       a damaged journal, kept when it was recovered
 recovering/         the same, while that goes on or if it was killed
 roots.json          where the journal was made elsewhere: the roots that were named here since

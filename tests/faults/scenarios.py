@@ -7,6 +7,7 @@ names media by their absolute paths:
     medium/, copy/  what is or will be written, with files that are not ours
     disc.iso        a disc that is handed out
     inbox/          the watched folder
+    spool/          audit messages
     inputs/         source files and all else that the operation reads
     temporary/      the folder for temporary files
     acknowledged    the id of each change, once the journal has said that it has it
@@ -22,7 +23,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +38,7 @@ from fileset.adding.outcome import Outcome
 from fileset.adding.report import AddReport
 from fileset.adoption.index_journal import begin_index, complete_index, end_index, kept_index
 from fileset.adoption.make_dicomdir import Indexer
+from fileset.audit import Cursors, Sender, Spool
 from fileset.checking.findings import RepositoryFindingKind
 from fileset.correcting.correct import CorrectionOutcome, CorrectionReport
 from fileset.erasure.erase import Eraser
@@ -66,6 +68,7 @@ INPUTS: Final = "inputs"
 RULES: Final = "rules.toml"
 TEMPORARY: Final = "temporary"
 ACKNOWLEDGED: Final = "acknowledged"
+SPOOL: Final = "spool"
 
 _UID: Final = "1.2.826.0.1.3680043.8.498.6"
 _PATIENT: Final = "77654033"
@@ -620,6 +623,21 @@ def _erase(folder: Path) -> None:
         eraser.erase({"PatientID": _PATIENT}, reason="asked for", take_off=True)
 
 
+def _prepare_audit(folder: Path) -> None:
+    with _written(folder, *_CT, *_MR) as fs:
+        fs.correct(fs.find(Modality="MR"), {"PatientName": "Right^Name"})
+
+
+def _spool(folder: Path) -> None:
+    """Send the audit messages to a folder, as `fileset audit send --spool` does."""
+    destination = Spool(folder / SPOOL)
+    with (
+        closing(Repository.open(folder / REPOSITORY)) as repository,
+        Cursors(folder / REPOSITORY).alone("the spool") as cursor,
+    ):
+        Sender(destination, cursor).send(repository)
+
+
 def _rebuild(folder: Path) -> None:
     with opened(folder) as fs:
         fs.repository.rebuild()
@@ -851,6 +869,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ("erase-moved", _prepare_erase_moved, _erase),
         ("rebuild", _prepare_remove, _rebuild),
         ("snapshot", _prepare_snapshot, _snapshot),
+        ("audit-spool", _prepare_audit, _spool),
         ("index", _prepare_index_replace, _index),
         ("index-rename", _prepare_index_rename, _index_rename),
         ("index-keep", _prepare_index_rename, _index_keep),

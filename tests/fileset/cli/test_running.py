@@ -25,6 +25,7 @@ from pydicom import examples
 from fileset.adding import candidate as ingest
 from fileset.cli import commands, main
 from fileset.cli.command import ERROR, Command
+from fileset.cli.commands.audit import audit
 from fileset.cli.commands.media import media
 from fileset.cli.reference import reference
 from fileset.cli.screen.documents import CHANGE, INSTANCE, STAGED
@@ -355,6 +356,9 @@ def test_every_document_has_the_keys_that_are_documented(cli: Cli, tmp_path: Pat
         places = [str(tmp_path / each) if each.isalpha() else each for each in places]
         documents[f"media {name}"] = cli.json("media", name, *places)
         assert set(documents[f"media {name}"]) == keys(f"media {name}"), name
+    for name, *options in (("send", "--spool", tmp_path / "spool"), ("show",), ("status",)):
+        documents[f"audit {name}"] = cli.json("audit", name, *options)
+        assert set(documents[f"audit {name}"]) == keys(f"audit {name}"), name
     assert {"init", "demo", "index", *documents} == set(known)
     assert set(documents["media list"]["media"][0]) == set(MEDIUM)
     # The log tells more of a change, in a format of its own (docs/reference/log-format.md).
@@ -391,7 +395,8 @@ def test_each_command_is_in_the_module_of_its_name() -> None:
 
 def test_every_command_and_option_is_documented() -> None:
     text = reference()
-    summaries = [*main.summaries.values(), *media.summaries.values()]
+    groups = (main, audit, media)
+    summaries = [each for group in groups for each in group.summaries.values()]
     assert all(what.endswith(".") for section in summaries for what in section.values())
     for name, made in every_command().items():
         assert made.help
