@@ -35,6 +35,7 @@ from fileset.media.verify import differences
 from fileset.medium.errors import MediumError
 from fileset.medium.guards import refuse_own_media
 from fileset.medium.guards import refuse_place as refuse_root
+from fileset.profiles.recording import record_lacking
 from fileset.progress import Progress
 from fileset.repository.repository import Repository
 from ledger.disk import fsync, fsync_all
@@ -107,6 +108,7 @@ class Maker:
             chosen = [leaf.handle for leaf in state.live.values()]
         self._refuse_gone(chosen, "Nothing was made")
         secure(repository, chosen, reason=reason)
+        state = record_lacking(repository, state)
 
         def sizes(handle: Handle) -> int:
             return size_of(repository, handle)

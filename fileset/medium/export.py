@@ -23,6 +23,7 @@ from fileset.medium.guards import (
     whole,
 )
 from fileset.medium.materializer import Materializer
+from fileset.profiles.recording import record_lacking
 from fileset.progress import Progress
 from fileset.repository.named_roots import unnamed
 from fileset.repository.repository import Repository
@@ -114,6 +115,7 @@ class Exporter:
         """
         repository = self._repository
         repository.outside_changes("A copy")
+        state = record_lacking(repository, state)
         plan = self.plan(root, state, layout, implicit_vr=implicit_vr)
         now = repository.state
 

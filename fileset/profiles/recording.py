@@ -29,6 +29,7 @@ from projections.dicomdir.profiles.fitting import InstanceFacts, fits
 from projections.dicomdir.profiles.profile import Profile
 from projections.dicomdir.profiles.record_keys import extra_elements
 from projections.state.nodes import Leaf
+from projections.state.state import FileSetState
 
 
 @frozen
@@ -177,6 +178,20 @@ class ProfileRecorder:
             )
         self._groups.clear()
         return tuple(unread)
+
+
+def record_lacking(repository: Repository, state: FileSetState) -> FileSetState:
+    """Record what the profile asks of instances of `state` that nothing was recorded of, if now.
+
+    So it is with instances that an undo, a redo or a revert brought back. Returns the state that
+    has it: `state` itself if that is a past one, whose records stay as they were. A warning names
+    the instances that can't be read.
+    """
+    if state.identity.profile is None or state.position != repository.refresh().position:
+        return state
+    with repository.change():
+        warn_unread(ProfileRecorder(repository).complete())
+    return repository.state
 
 
 def warn_unread(unread: tuple[Unread, ...], stacklevel: int = 3) -> None:

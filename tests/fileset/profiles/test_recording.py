@@ -131,6 +131,22 @@ def test_a_corrected_instance_has_the_keys_at_once(fs: FileSet, tmp_path: Path) 
     assert patient.PatientBirthDate == "19560708"
 
 
+@pytest.mark.parametrize("how", ["write", "copy", "media"])
+def test_what_a_revert_brought_back_has_the_keys_wherever_it_goes(
+    fs: FileSet, tmp_path: Path, how: str
+) -> None:
+    fs.add_many([CT, MR])
+    fs.remove(fs.find(Modality="MR"))
+    removal = fs.history[-1]
+    fs.profile = "STD-GEN-CD"
+    fs.revert(removal)
+    if how == "media":
+        fs.media.make(tmp_path / "disc")
+    else:
+        getattr(fs, how)(tmp_path / "disc")
+    assert ["ImageType" in each for each in of_type(tmp_path / "disc", "IMAGE")] == [True, True]
+
+
 def test_of_records_above_the_earliest_instance_decides(fs: FileSet, tmp_path: Path) -> None:
     first = saved(tmp_path / "1", InstitutionName="First", PatientSex="F")
     second = saved(tmp_path / "2", InstitutionName="Second", PatientSex="F")
