@@ -51,7 +51,9 @@ CORRECTED: Final = (
     "SOPInstanceUID", "PatientID", "PatientName", "StudyInstanceUID", "SeriesInstanceUID",
     "InstanceNumber", "ImageComments",
 )  # fmt: skip
-FIELDS: Final = ("id", "uid", "descriptor_file_id", "descriptor_character_set")
+FIELDS: Final = (
+    "id", "uid", "descriptor_file_id", "descriptor_character_set", "profile"
+)  # fmt: skip
 ATTRIBUTES: Final = {"id": "ID", "uid": "UID"}
 
 numbers = st.integers(0, 3)
@@ -63,6 +65,7 @@ identities = st.one_of(
     st.tuples(st.just("set"), st.just("id"), st.sampled_from([None, "SET", "OTHER"])),
     st.tuples(st.just("set"), st.just("uid"), st.sampled_from(["1.2.3", "1.2.4"])),
     st.tuples(st.just("set"), st.just("descriptor_file_id"), st.sampled_from([None, "README"])),
+    st.tuples(st.just("set"), st.just("profile"), st.sampled_from([None, "STD-GEN-CD"])),
 )
 corrections = st.tuples(
     st.just("correct"), numbers, st.sampled_from([None, None, 2, 3]), homes, variants
