@@ -18,7 +18,7 @@ from fileset.adding.members import Offered
 from fileset.adding.outcome import Outcome, Result
 from fileset.adding.report import AddReport
 from fileset.adding.standing import reading
-from fileset.profiles.recording import ProfileRecorder
+from fileset.profiles.recording import ProfileRecorder, warn_unread
 from fileset.python_gc import gc_seldom
 from fileset.repository.contents import Contents, take_in
 from fileset.repository.repository import Repository
@@ -165,7 +165,7 @@ class Adder:
             )
             if self._profile.is_needed:
                 added = (result.handle for result in report if result.outcome is Outcome.ADDED)
-                self._profile.complete(handle for handle in added if handle is not None)
+                warn_unread(self._profile.complete(h for h in added if h is not None))
             return report
 
     def _add_to_vault(
@@ -323,12 +323,8 @@ class Adder:
         """Record what the File-set's profile asks of an instance; return what doesn't fit it."""
         if self._profile is None or not self._profile.is_needed:
             return None
-        types = tuple(record.type for record in candidate.records)
-        try:
-            with candidate.read() as source:
-                return self._profile.take_bytes(handle, source, types)
-        except InstanceError:
-            return None  # it changed since it was read: what was stored is read instead
+        facts = self._profile.facts(candidate.read, candidate.records)
+        return self._profile.told(handle, facts)
 
     def _secure(
         self, leaf: Leaf, candidate: Candidate, batch: Batch, *, copies: bool

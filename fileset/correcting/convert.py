@@ -15,7 +15,7 @@ from attrs import frozen
 
 from fileset.correcting.correct import ITS_OWN, CorrectionOutcome, CorrectionResult, Corrector
 from fileset.correcting.correction import ranked
-from fileset.profiles.recording import ProfileRecorder
+from fileset.profiles.recording import ProfileRecorder, warn_unread
 from fileset.progress import Progress
 from fileset.python_gc import gc_seldom
 from ledger.errors import CorrectionError
@@ -24,6 +24,7 @@ from ledger.files import FileView
 from ledger.instances.compare import differs
 from ledger.instances.converting import CONVERTIBLE, Converted, converted
 from ledger.vault.protocol import Batch
+from projections.dicomdir.profiles.fitting import InstanceFacts
 from projections.past.diff import place_of
 from projections.state.nodes import Leaf
 
@@ -60,6 +61,7 @@ class Converter(Corrector):
         results: list[CorrectionResult] = []
         done: dict[str, list[Handle]] = {}
         with repository.change(reason) as change, gc_seldom():
+            self._profile = ProfileRecorder(repository)
             with repository.vault.batch() as batch:
                 for number, leaf in enumerate(wanted, 1):
                     result = self._convert_one(leaf, batch)
@@ -71,14 +73,14 @@ class Converter(Corrector):
                 for syntax, handles in done.items():
                     self._emit(InstancesConverted(tuple(handles), syntax))
             made = (each.corrected for each in results)
-            ProfileRecorder(repository).complete(handle for handle in made if handle is not None)
+            warn_unread(self._profile.complete(handle for handle in made if handle is not None))
         return ConversionReport(tuple(results), change if done else None)
 
     def _convert_one(self, leaf: Leaf, batch: Batch) -> CorrectionResult:
         try:
             with self._original(leaf) as source:
                 with converted(source) as made:
-                    event = self._proven(leaf, made, source, batch)
+                    event, facts = self._proven(leaf, made, source, batch)
                 secured = self._secure(leaf, source, batch)
         except ITS_OWN as exc:
             return CorrectionResult(
@@ -87,11 +89,12 @@ class Converter(Corrector):
         if secured is not None:
             self._emit(secured)
         handle = self._emit(ranked(self._repository.state, event))
+        self._profile.told(handle, facts)
         return CorrectionResult(leaf.handle, leaf.uid, CorrectionOutcome.CORRECTED, handle)
 
     def _proven(
         self, leaf: Leaf, made: Converted, source: bytes | FileView, batch: Batch
-    ) -> InstanceCorrected:
+    ) -> tuple[InstanceCorrected, InstanceFacts | None]:
         """Return the event of a converted instance, once it is proven to be the same one."""
         with self._read(leaf, made, source) as candidate:
             with candidate.read() as file:

@@ -31,7 +31,7 @@ from fileset.correcting.correction import (
 )
 from fileset.correcting.merging import merged
 from fileset.correcting.words import text_of_body
-from fileset.profiles.recording import ProfileRecorder
+from fileset.profiles.recording import ProfileRecorder, warn_unread
 from fileset.python_gc import gc_seldom
 from fileset.repository.contents import Contents, take_in
 from fileset.repository.repository import Repository
@@ -57,6 +57,7 @@ from ledger.instances.correcting.correct import Corrected
 from ledger.instances.correcting.edits import path_of
 from ledger.instances.correcting.present import values_of
 from ledger.vault.protocol import Batch
+from projections.dicomdir.profiles.fitting import InstanceFacts
 from projections.past.diff import above, place_of
 from projections.state.nodes import Leaf
 
@@ -141,6 +142,7 @@ class Corrector:
         self._contents = Contents(repository)
         self._foreseen: list[Event] | None = None
         self._making = Making("")
+        self._profile = ProfileRecorder(repository)
 
     def correct(
         self,
@@ -164,6 +166,7 @@ class Corrector:
         self._making = Making(moment_of(repository))
         done = Account()
         with suppress(_ForeseenError), repository.change(reason) as change, gc_seldom():
+            self._profile = ProfileRecorder(repository)
             with repository.vault.batch() as batch:
                 for result in self._corrected(wanted, batch, done):
                     results.append(result)
@@ -174,7 +177,7 @@ class Corrector:
                 if dry_run:
                     raise _ForeseenError
             made = (each.corrected for each in results)
-            ProfileRecorder(repository).complete(handle for handle in made if handle is not None)
+            warn_unread(self._profile.complete(handle for handle in made if handle is not None))
         return CorrectionReport(
             tuple(results),
             done.elements(),
@@ -221,7 +224,7 @@ class Corrector:
                 with self._making.made(correction, source) as made:
                     if not made.is_changed:
                         return unchanged
-                    event = self._event(leaf, made, source, batch)
+                    event, facts = self._event(leaf, made, source, batch)
                 secured = self._secure(leaf, source, batch)
         except ITS_OWN as exc:
             return CorrectionResult(
@@ -230,6 +233,7 @@ class Corrector:
         if secured is not None:
             self._emit(secured)
         handle = self._emit(ranked(self._repository.state, event))
+        self._profile.told(handle, facts)
         done.add(leaf.handle, made, correction.reason)
         return CorrectionResult(
             leaf.handle,
@@ -280,8 +284,11 @@ class Corrector:
 
     def _event(
         self, leaf: Leaf, made: Corrected, source: bytes | FileView, batch: Batch
-    ) -> InstanceCorrected:
-        """Return the event that puts what was `made` in place of `leaf`; it goes into the vault."""
+    ) -> tuple[InstanceCorrected, InstanceFacts | None]:
+        """Return the event that puts what was `made` in place of `leaf`; it goes into the vault.
+
+        And what the File-set's profile asks of it, if there is one.
+        """
         with self._read(leaf, made, source) as candidate:
             return self._event_of(leaf, candidate, source, batch)
 
@@ -305,7 +312,7 @@ class Corrector:
 
     def _event_of(
         self, leaf: Leaf, candidate: Candidate, source: bytes | FileView, batch: Batch
-    ) -> InstanceCorrected:
+    ) -> tuple[InstanceCorrected, InstanceFacts | None]:
         state = self._repository.state
         refuse_taken(state, candidate, leaf)
         first = state.hierarchy.leaves.get(state.hierarchy.first_version(leaf.handle), leaf)
@@ -314,7 +321,8 @@ class Corrector:
             before = candidate_of(self._file_of(leaf, source), leaf.uid).records
             candidate = evolve(candidate, records=merged(before, said, candidate.records))
         content = candidate.store(batch)
-        return corrected_event(state, candidate, content, leaf.handle, leaf.source)
+        event = corrected_event(state, candidate, content, leaf.handle, leaf.source)
+        return event, self._profile.facts(candidate.read, candidate.records)
 
 
 @contextmanager

@@ -11,7 +11,9 @@ What was recorded stays recorded, whatever becomes of the profile.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import TypeAlias
 
 from attrs import frozen
 
@@ -20,7 +22,7 @@ from fileset.progress import Progress
 from fileset.repository.repository import Repository
 from ledger.elements import EMPTY, Elements
 from ledger.errors import InstanceError, LedgerError
-from ledger.events import Handle, RecordElementsRecorded
+from ledger.events import Handle, Record, RecordElementsRecorded
 from ledger.files import FileView
 from ledger.journal.erasures import runs_of
 from ledger.phrases import count, some
@@ -30,6 +32,9 @@ from projections.dicomdir.profiles.profile import Profile
 from projections.dicomdir.profiles.record_keys import extra_elements
 from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
+
+Opened: TypeAlias = AbstractContextManager[bytes | FileView]
+"""Gives an instance's file."""
 
 
 @frozen
@@ -99,22 +104,31 @@ class ProfileRecorder:
         """Of how many instances something is recorded."""
         return len(self._taken)
 
-    def take_bytes(
-        self, handle: Handle, data: bytes | FileView, record_types: tuple[str, ...]
-    ) -> str | None:
-        """Take an instance whose file `data` holds; return in words if it doesn't fit, and why.
+    def facts(
+        self,
+        read: Callable[[], AbstractContextManager[bytes | FileView]],
+        records: Iterable[Record],
+    ) -> InstanceFacts | None:
+        """Return what is to be taken of an instance that is at hand, with these records.
 
-        One that can't be read is left to `complete`.
+        `None` if there is no profile, or it can't be read: then it is left to `complete`.
         """
-        if self._profile is None or not self.lacks(handle):
+        if self._profile is None:
             return None
         try:
-            words = self.take(handle, facts_of(data, record_types))
+            with read() as data:
+                return facts_of(data, tuple(record.type for record in records))
         except (OSError, InstanceError):
             return None
-        if not words:
+
+    def told(self, handle: Handle, facts: InstanceFacts | None) -> str | None:
+        """Take an instance unless it was before; return in words if it doesn't fit, and why."""
+        if self._profile is None or facts is None or not self.lacks(handle):
             return None
-        return f"it does not fit {self._profile.identifier}: {', and '.join(words)}"
+        words = self.take(handle, facts)
+        return (
+            f"it does not fit {self._profile.identifier}: {', and '.join(words)}" if words else None
+        )
 
     def take(self, handle: Handle, facts: InstanceFacts) -> tuple[str, ...]:
         """Take an instance into what is recorded; return what of it does not fit, in words."""

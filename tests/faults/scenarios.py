@@ -40,11 +40,13 @@ from fileset.adoption.index_journal import begin_index, complete_index, end_inde
 from fileset.adoption.make_dicomdir import Indexer
 from fileset.audit import Cursors, Sender, Spool
 from fileset.checking.findings import RepositoryFindingKind
+from fileset.correcting.convert import Converter
 from fileset.correcting.correct import CorrectionOutcome, CorrectionReport
 from fileset.erasure.erase import Eraser
 from fileset.errors import RefusedError
 from fileset.medium.export import Exporter
 from fileset.medium.write import Writer
+from fileset.profiles.recording import set_profile
 from fileset.recovery.import_journal import import_journal, source_of
 from fileset.repository.contents import Contents
 from fileset.repository.folder import is_repository
@@ -368,6 +370,25 @@ def _settle(folder: Path) -> None:
     with opened(folder) as fs:
         for found in fs.mismatches:
             fs.settle(found.patient_id)
+
+
+def _set_profile(folder: Path) -> None:
+    with opened(folder) as fs:
+        if unread := set_profile(fs.repository, "STD-GEN-DVD-J2K").unread:
+            raise PartlyError("; ".join(each.reason for each in unread))
+
+
+def _convert(folder: Path) -> None:
+    with opened(folder) as fs:
+        report = Converter(fs.repository).convert(list(fs.state.live.values()))
+        if report.is_incomplete:
+            raise PartlyError("; ".join(each.reason or "" for each in report.results))
+
+
+def _prepare_convert(folder: Path) -> None:
+    with _written(folder, *_CT) as fs:
+        fs.profile = "STD-GEN-CD"
+        fs.add_many([get_testdata_file("MR_small_implicit.dcm")])
 
 
 def _prepare_redo(folder: Path) -> None:
@@ -826,7 +847,11 @@ def _remake_medium(folder: Path) -> None:
                 raise
 
 
-_FINDS: Final = {"repair": frozenset((RepositoryFindingKind.FILE_CHANGED,))}
+_FINDS: Final = {
+    "set-profile": frozenset({RepositoryFindingKind.PROFILE}),
+    "convert": frozenset({RepositoryFindingKind.PROFILE}),
+    "repair": frozenset((RepositoryFindingKind.FILE_CHANGED,)),
+}
 
 SCENARIOS: Final[dict[str, Scenario]] = {
     name: Scenario(name, prepare, act, _FINDS.get(name, frozenset()), name.startswith("watch"))
@@ -841,6 +866,8 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ("undo", _prepare_undo, _undo),
         ("redo", _prepare_redo, _redo),
         ("settle", _prepare_settle, _settle),
+        ("set-profile", _prepare_remove, _set_profile),
+        ("convert", _prepare_convert, _convert),
         ("correct", _prepare_remove, _correct),
         ("move", _prepare_move, _move),
         ("merge", _prepare_merge, _merge),
