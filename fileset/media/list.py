@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fileset.errors import RefusedError
 from fileset.repository.repository import Repository
+from ledger.events import MediumAddressed
 from ledger.journal.entries import Recorded
 from ledger.journal.protocol import decoded
 from projections.past.media import TYPES, Medium, media_of
@@ -26,3 +27,14 @@ def medium(repository: Repository, number: int) -> Medium:
             f"There is no medium {number}: `fileset media list` lists {len(found):,}."
         )
     return found[number - 1]
+
+
+def is_described(repository: Repository, medium: Medium) -> bool:
+    """Whether the journal still has all that was said of a medium: for whom, and with which files.
+
+    It is erased with the persons whom it tells of.
+    """
+    return all(
+        stored.payload or stored.type != MediumAddressed.TYPE
+        for stored in repository.journal.stored(medium.position, medium.change.last)
+    )

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fileset.errors import RefusedError
-from fileset.media.list import medium
+from fileset.media.list import is_described, medium
 from fileset.media.make import Maker, writing
 from fileset.media.output import clear_leftovers
 from fileset.media.prepare import prepare
 from fileset.media.securing import secure
 from fileset.progress import Progress
 from fileset.repository.repository import Repository
-from ledger.events import MediumAddressed
 from projections.past.media import Medium
 
 
@@ -53,8 +52,6 @@ def remake(
 
 def _why(repository: Repository, found: Medium) -> str:
     """Return why a medium is another one than before."""
-    journal = repository.journal
-    for stored in journal.stored(found.position, found.change.last):
-        if stored.type == MediumAddressed.TYPE and not stored.payload:
-            return "files that were on it besides the instances were erased since."
+    if not is_described(repository, found):
+        return "files that were on it besides the instances were erased since."
     return "nothing of it was erased, so please report this."

@@ -14,6 +14,7 @@ SUMMARIES: Final = {
         "show": "Show a medium and what is on it.",
         "verify": "Compare a medium with the journal.",
         "remake": "Make a medium again, byte for byte.",
+        "label": "Make the label of a medium.",
     }
 }
 """What each command does in a few words; it is in the module `media_` and its name."""

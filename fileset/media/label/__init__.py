@@ -1,0 +1,1 @@
+"""Labels and accompanying sheets of media, and job files for robots that burn and print them."""

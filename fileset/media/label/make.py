@@ -1,0 +1,152 @@
+"""Making the label of a medium: from the journal's state, and from nothing else but its fonts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from fileset.errors import RefusedError
+from fileset.media.label.arrange import HOLES, arrange
+from fileset.media.label.drawing import Pen, refuse_lacking
+from fileset.media.label.jobs import ENDING, Job, epson_job
+from fileset.media.label.text import Label, label_of, texts_of
+from fileset.media.list import is_described, medium
+from fileset.media.output import opened, refuse_taken
+from fileset.media.pdi.contents import Contents, contents_of
+from fileset.media.prepare import prepare
+from fileset.repository.folder import whose_folder
+from fileset.repository.repository import Repository
+from ledger.errors import ContentMissingError, InstanceError, VaultError
+from ledger.events import Content
+from ledger.instances.scanner import Wanted, scan_file
+from ledger.tags import SPECIFIC_CHARACTER_SET
+from projections.dicomdir.text import readable
+from projections.past.media import Medium
+from projections.state.nodes import Leaf
+
+FORMS: Final = ("disc", "card", "sheet")
+_INSTITUTION_NAME: Final = 0x00080080
+_WANTED: Final = Wanted({SPECIFIC_CHARACTER_SET: "CS", _INSTITUTION_NAME: "LO"})
+
+
+@frozen
+class Style:
+    """How a label is to look.
+
+    Attributes
+    ----------
+    form : str
+        One of `FORMS`.
+    hole : int
+        The diameter (mm) within which a disc is not printed, one of `HOLES`.
+    language : str
+        One of `fileset.media.pdi.words.LANGUAGES`.
+    institution : str or None
+        Who hands it out; by default what the instances say.
+    fonts : sequence of Path
+        Fonts to use, the first one for all that it has; by default one of the system's.
+    """
+
+    form: str = FORMS[0]
+    hole: int = HOLES[0]
+    language: str = "en"
+    institution: str | None = None
+    fonts: Sequence[Path] = ()
+
+
+@frozen
+class Labelled:
+    """A label that was made: of which medium, what it says, in which fonts, and the files."""
+
+    medium: Medium
+    label: Label
+    fonts: str
+    files: tuple[Path, ...]
+
+
+def make_label(
+    repository: Repository,
+    number: int,
+    out: Path,
+    style: Style,
+    *,
+    job: Job | None = None,
+    replace: bool = False,
+) -> Labelled:
+    """Write the label of the medium of that number to `out`: a PNG if it ends so, else a PDF.
+
+    A `job` for a robot goes beside it, with the ending `ENDING`. Nothing is recorded. The same
+    medium and fonts give the same bytes.
+
+    Raises `RefusedError` if the medium was not finished, or data on it was erased since; if the
+    fonts lack a character, or the extra is missing; if `out` is taken; and as `epson_job`. OSError
+    if it can't be written.
+    """
+    found = medium(repository, number)
+    if found.produced is None or found.produced_by is None:
+        raise RefusedError(
+            f"Medium {number} was not finished, so it gets no label: make a new one with "
+            "`fileset media make`."
+        )
+    pen = Pen(style.fonts)
+    if not is_described(repository, found):
+        raise RefusedError(
+            f"What was said of medium {number} was erased since, so it gets no label any more."
+        )
+    parts = prepare(repository, found.started, found.files, sizes=lambda _: 0).parts
+    of_leaves = {part.leaf: part.content for part in parts if part.leaf is not None}
+    contents = contents_of(of_leaves)
+    institution = style.institution
+    if institution is None:
+        institution = _institution(repository, contents, of_leaves)
+    label = label_of(
+        found, contents, institution, style.language, shows=lambda text: not pen.lacks([text])
+    )
+    refuse_lacking(pen, (*texts_of(label), label.others(2)))
+    page = arrange(label, style.form, pen.width, style.hole)
+    if out.suffix.lower() == ".png":
+        data = pen.picture(page, label.code)
+    else:
+        data = pen.pdf(
+            page,
+            label.code,
+            title=f"{found.started.id or ''} {found.started.uid}".strip(),
+            created=datetime.fromisoformat(found.produced_by.recorded_at),
+            language=style.language,
+        )
+    made = {out: data}
+    if job is not None:
+        made[out.with_suffix(ENDING)] = epson_job(job, found, out)
+    for path in made:
+        if (whose := whose_folder(path)) is not None:
+            raise RefusedError(f"{path} is in {whose}: name a file elsewhere.")
+        refuse_taken(path, replace=replace)
+    for path, content in made.items():
+        with opened(path, replace=replace) as output:
+            output.file.write(content)
+            output.finish()
+            output.keep()
+    return Labelled(found, label, pen.fonts, tuple(made))
+
+
+def _institution(
+    repository: Repository, contents: Contents, of_leaves: Mapping[Leaf, Content]
+) -> str:
+    """Return the institutions that the studies of the first patient are from, as instances say."""
+    studies = contents.patients[0].studies if contents.patients else []
+    names = (_institution_of(repository, of_leaves[study.series[0].leaves[0]]) for study in studies)
+    return ", ".join(dict.fromkeys(filter(None, names)))
+
+
+def _institution_of(repository: Repository, content: Content) -> str:
+    try:
+        with repository.vault.view(content.digest) as view:
+            found = scan_file(view, _WANTED).elements
+    except (ContentMissingError, InstanceError, VaultError, OSError):
+        return ""  # it is told elsewhere that the content is damaged
+    charset = found.get(SPECIFIC_CHARACTER_SET)
+    return readable(found.get(_INSTITUTION_NAME), readable(charset, "")).strip()

@@ -1,0 +1,149 @@
+"""What the label of a medium says: lines of text, and the content of its QR code.
+
+By IHE PDI, the outside of a medium names the patient, dates, the institution, and whether it has
+pages for a browser besides DICOM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from attrs import frozen
+
+from fileset.media.label.words import LABEL_WORDS, LabelWords
+from fileset.media.pdi.contents import Contents, Patient, Study
+from fileset.media.pdi.pages import INDEX, date_text, name_text
+from fileset.media.pdi.words import LANGUAGES, Words
+from ledger.digest import short
+from projections.past.media import Medium
+
+DICOM_ONLY: Final = "DICOM ONLY"
+DICOM_PLUS_WEB: Final = "DICOM PLUS WEB"
+
+Shows = Callable[[str], bool]
+"""Whether the fonts have all characters of a text."""
+
+
+@frozen
+class Label:
+    """What a label says.
+
+    Attributes
+    ----------
+    patient : tuple of str
+        The lines about the patient; of several, about the first, and how many others there are.
+    studies : tuple of str
+        A line for each study of that patient.
+    others : callable
+        Returns the line that says that so many studies are not named.
+    institution, kind, volume, note, recipient : str
+        Who made it, what it has (`DICOM_ONLY` or `DICOM_PLUS_WEB`), which one of several it is,
+        what the user wants on it, and for whom it is; empty where there is nothing to say.
+    facts : tuple of str
+        What identifies it: number and date, File-set ID and UID, digest.
+    hint : str
+        What to do with it.
+    code : str
+        What the QR code says: the File-set UID and the digest, a line each.
+    left_out : tuple of str
+        Representations of names that the fonts don't have.
+    """
+
+    patient: tuple[str, ...]
+    studies: tuple[str, ...]
+    others: Callable[[int], str]
+    institution: str
+    kind: str
+    volume: str
+    note: str
+    recipient: str
+    facts: tuple[str, ...]
+    hint: str
+    code: str
+    left_out: tuple[str, ...] = ()
+
+
+def label_of(
+    medium: Medium, contents: Contents, institution: str, language: str, shows: Shows
+) -> Label:
+    """Return what the label of a finished medium says, in a language of `LANGUAGES`.
+
+    A representation of a name (PS3.5 Section 6.2.1.1) that can't be shown is left out as long as
+    there is another one.
+    """
+    assert medium.produced is not None  # noqa: S101 - others have no label
+    assert medium.produced_by is not None  # noqa: S101 - as above
+    words, more = LANGUAGES[language], LABEL_WORDS[language]
+    started, addressed = medium.started, medium.addressed
+    patient = contents.patients[0] if contents.patients else None
+    told, left_out = _patient(patient, words, shows) if patient is not None else ((), ())
+    if len(contents.patients) > 1:
+        others = len(contents.patients) - 1
+        told = (*told, _number(others, more.other_patient, more.other_patients))
+    made = medium.produced_by.recorded_at
+    return Label(
+        patient=told,
+        studies=tuple(_study(study, words) for study in patient.studies) if patient else (),
+        others=_others(more),
+        institution=institution,
+        kind=DICOM_PLUS_WEB if any(f.path == INDEX for f in medium.files) else DICOM_ONLY,
+        volume=words.volume.format(volume=started.volume, volumes=started.volumes)
+        if started.volumes > 1
+        else "",
+        note=addressed.label or "" if addressed else "",
+        recipient=f"{more.recipient}: {medium.recipient}" if medium.recipient else "",
+        facts=(
+            ", ".join((
+                more.medium.format(medium.number),
+                date_text(made[:10].replace("-", ""), words),
+                _number(started.count, more.instance, more.instances),
+            )),
+            ", ".join(filter(None, (started.id, started.uid))),
+            short(medium.produced.image.digest),
+        ),
+        hint=more.read_with,
+        code=f"{started.uid}\n{medium.produced.image.digest}",
+        left_out=left_out,
+    )  # fmt: skip
+
+
+def _patient(
+    patient: Patient, words: Words, shows: Shows
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the lines about a patient, and the representations of the name that are left out."""
+    groups = patient.name.split("=")
+    shown = [group for group in groups if group and shows(group)]
+    if not shown:
+        shown = groups
+    name = name_text("=".join(shown), words)
+    birth = date_text(patient.birth_date, words)
+    more = (
+        f"{words.patient_id}: {patient.id}" if patient.id else "",
+        f"{words.birth_date}: {birth}" if birth else "",
+    )
+    left_out = tuple(group for group in groups if group and group not in shown)
+    return (name, *filter(None, more)), left_out
+
+
+def _study(study: Study, words: Words) -> str:
+    modalities = "/".join(dict.fromkeys(s.modality for s in study.series if s.modality))
+    told = (date_text(study.date, words), modalities, study.description)
+    return "  ".join(filter(None, told)) or words.study
+
+
+def _others(words: LabelWords) -> Callable[[int], str]:
+    return lambda number: _number(number, words.other_study, words.other_studies)
+
+
+def _number(number: int, one: str, several: str) -> str:
+    return one if number == 1 else several.format(f"{number:,}")
+
+
+def texts_of(label: Label) -> Sequence[str]:
+    """Return all that a label has as text, where there is room for it."""
+    texts = (
+        *label.patient, label.institution, label.kind, label.volume, label.note, label.recipient,
+        *label.studies, *label.facts, label.hint,
+    )  # fmt: skip
+    return [text for text in texts if text]
