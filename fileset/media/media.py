@@ -7,12 +7,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from fileset.media.burn import Burner, Burnt
 from fileset.media.choice import Choice, kind_of
+from fileset.media.label.jobs import Job
+from fileset.media.label.make import Labelled, Style, make_label
 from fileset.media.list import media
 from fileset.media.make import Maker
 from fileset.media.remake import remake
 from fileset.media.verify import Verified, Verifier
-from fileset.progress import Progress
+from fileset.media.xorriso import Settings
+from fileset.progress import PhasedProgress, Progress, no_progress
 from fileset.repository.repository import Repository
 from ledger.events import Handle
 from ledger.files import StrPath
@@ -96,6 +100,44 @@ class HandedOutMedia:
     ) -> Medium:
         """Make the medium of that number again, byte for byte; raises as `fileset.media.remake`."""
         return remake(self._repository, number, _place(out), replace=replace, progress=progress)
+
+    def label(
+        self,
+        number: int,
+        out: StrPath,
+        style: Style | None = None,
+        *,
+        job: Job | None = None,
+        replace: bool = False,
+    ) -> Labelled:
+        """Make the label of the medium of that number, a PDF file, or a picture if `out` is a PNG.
+
+        `job` is for a robot. Raises as `fileset.media.label.make.make_label`.
+        """
+        return make_label(
+            self._repository, number, Path(out).absolute(), style or Style(), job=job,
+            replace=replace,
+        )  # fmt: skip
+
+    def burn(
+        self,
+        image: StrPath,
+        device: str,
+        *,
+        speed: int | None = None,
+        blank: bool = False,
+        reason: str | None = None,
+        progress: PhasedProgress = no_progress,
+    ) -> Burnt:
+        """Burn the image of a medium, read it back, and record that they are equal, if they are.
+
+        `device` is a drive, or "stdio:" and the path of a file. Raises as
+        `fileset.media.burn.Burner.burn`.
+        """
+        return Burner(self._repository).burn(
+            Path(image).absolute(), device, Settings(speed, blank), reason=reason,
+            progress=progress,
+        )  # fmt: skip
 
 
 def _place(out: StrPath | BinaryIO) -> Path | BinaryIO:

@@ -15,6 +15,7 @@ SUMMARIES: Final = {
         "verify": "Compare a medium with the journal.",
         "remake": "Make a medium again, byte for byte.",
         "label": "Make the label of a medium.",
+        "burn": "Burn a disc and read it back.",
     }
 }
 """What each command does in a few words; it is in the module `media_` and its name."""
