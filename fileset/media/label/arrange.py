@@ -22,6 +22,7 @@ _LINE: Final = 1.2  # heights of a line, in sizes of its text
 _DISC: Final = 120.0
 _EDGE: Final = 2.0  # that printers leave at the edge of a disc
 _SCALES: Final = (1.0, 0.9, 0.8, 0.7)
+_LEAST: Final = 5.0  # points that text has before it is scaled
 _SMALLER: Final = 0.75  # of its size a text may become before it is broken into lines
 _DOTS: Final = "..."  # where text had to be cut
 
@@ -69,7 +70,7 @@ class _Wish:
 
     text: str
     size: float
-    least: float = 5.0
+    least: float = _LEAST
     lines: int = 2
 
 
@@ -186,7 +187,8 @@ def _with_studies(
     size: float = 8.5,
 ) -> list[Line]:
     """Return lines that name as many studies as there is room for, and count the others."""
-    for named in range(len(label.studies), -1, -1):
+    lines_at_most = int((column.bottom - column.top) / _high(_LEAST * _SCALES[-1]))
+    for named in range(min(len(label.studies), lines_at_most), -1, -1):
         studies = list(label.studies[:named])
         if named < len(label.studies):
             studies.append(label.others(len(label.studies) - named))

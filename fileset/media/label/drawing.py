@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Container, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from io import BytesIO
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from fileset.errors import RefusedError
 from fileset.media.label.arrange import Line, Page, Square
@@ -31,6 +30,7 @@ _USUAL: Final = (
     "/Library/Fonts/Arial Unicode.ttf",
     "/System/Library/Fonts/Supplemental/Arial Unicode.ttf",
 )
+_FONTS: Final = (".ttf", ".ttc", ".otf", ".otc")
 _BUILT_IN: Final = "helvetica"  # that every PDF reader has
 _LATIN_1: Final = frozenset((*range(0x20, 0x7F), *range(0xA0, 0x100)))
 _LINE_WIDTH: Final = 0.1  # millimetres
@@ -40,7 +40,7 @@ _QUIET: Final = 4  # modules around a QR code (ISO/IEC 18004)
 
 
 class Pen:
-    """Measures text, and draws labels, in the fonts that it is given."""
+    """Measures text, and draws labels, in the fonts that it is given: a context manager."""
 
     def __init__(self, fonts: Sequence[Path] = ()) -> None:
         """Take the first of `fonts`, and the others for what it lacks; one of the system's if none.
@@ -48,12 +48,24 @@ class Pen:
         Raises `RefusedError` where the extra is missing, or a file is no font.
         """
         self._new_pdf = _needed()
+        self._begun_ones: list[FPDF] = []
         self._fonts = fonts or [Path(each) for each in _USUAL if Path(each).is_file()][:1]
         self._measuring = self._begun((1.0, 1.0))
         self._characters: list[Container[int]] = [
             font.cmap for font in self._measuring.fonts.values() if hasattr(font, "cmap")
         ]
         self._size = 0.0
+
+    def __enter__(self) -> Self:
+        """Begin to draw."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the fonts."""
+        for pdf in self._begun_ones:
+            for font in pdf.fonts.values():
+                if hasattr(font, "ttfont"):
+                    font.ttfont.close()
 
     @property
     def fonts(self) -> str:
@@ -139,6 +151,7 @@ class Pen:
 
     def _begun(self, size: tuple[float, float]) -> FPDF:
         pdf = self._new_pdf(unit="mm", format=size)
+        self._begun_ones.append(pdf)
         pdf.set_margin(0)
         pdf.c_margin = 0
         pdf.set_auto_page_break(False)
@@ -146,8 +159,8 @@ class Pen:
             pdf.set_font(_BUILT_IN, size=10)
             return pdf
         for name, font in zip(self._names(), self._fonts, strict=True):
-            with _explained(font):
-                pdf.add_font(name, fname=font)
+            _check_font(font)
+            pdf.add_font(name, fname=font)
         first, *others = self._names()
         pdf.set_font(first, size=10)
         pdf.set_fallback_fonts(others)
@@ -177,16 +190,21 @@ def _needed() -> type[FPDF]:
     return FPDF
 
 
-@contextmanager
-def _explained(font: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError:
-        raise
-    except Exception as exc:
-        raise RefusedError(
-            f"{font} can't be used as a font: {exc}. Name a TrueType or OpenType file."
-        ) from exc
+def _check_font(path: Path) -> None:
+    """Raise `RefusedError` if a file is no font that can be used; OSError if it can't be read."""
+    from fontTools.ttLib import TTFont  # noqa: PLC0415 - comes with the extra
+
+    with path.open("rb") as file:
+        try:
+            if TTFont(file, fontNumber=0).getBestCmap() and path.suffix.lower() in _FONTS:
+                return
+            why = "it has no Unicode characters, or another ending"
+        except Exception as exc:  # noqa: BLE001 - fontTools raises many things on a damaged file
+            why = str(exc)
+    raise RefusedError(
+        f"{path} can't be used as a font: {why}. Name a TrueType or OpenType file: "
+        f"{', '.join(_FONTS)}."
+    )
 
 
 def _modules(square: Square, content: str) -> Iterator[tuple[float, float, float, float]]:

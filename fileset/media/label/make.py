@@ -23,14 +23,16 @@ from fileset.repository.repository import Repository
 from ledger.errors import ContentMissingError, InstanceError, VaultError
 from ledger.events import Content
 from ledger.instances.scanner import Wanted, scan_file
-from ledger.tags import SPECIFIC_CHARACTER_SET
+from ledger.tags import PATIENT_BIRTH_DATE, SPECIFIC_CHARACTER_SET
 from projections.dicomdir.text import readable
 from projections.past.media import Medium
 from projections.state.nodes import Leaf
 
 FORMS: Final = ("disc", "card", "sheet")
 _INSTITUTION_NAME: Final = 0x00080080
-_WANTED: Final = Wanted({SPECIFIC_CHARACTER_SET: "CS", _INSTITUTION_NAME: "LO"})
+_WANTED: Final = Wanted({
+    SPECIFIC_CHARACTER_SET: "CS", _INSTITUTION_NAME: "LO", PATIENT_BIRTH_DATE: "DA",
+})  # fmt: skip
 
 
 @frozen
@@ -92,7 +94,6 @@ def make_label(
             f"Medium {number} was not finished, so it gets no label: make a new one with "
             "`fileset media make`."
         )
-    pen = Pen(style.fonts)
     if not is_described(repository, found):
         raise RefusedError(
             f"What was said of medium {number} was erased since, so it gets no label any more."
@@ -100,24 +101,25 @@ def make_label(
     parts = prepare(repository, found.started, found.files, sizes=lambda _: 0).parts
     of_leaves = {part.leaf: part.content for part in parts if part.leaf is not None}
     contents = contents_of(of_leaves)
-    institution = style.institution
-    if institution is None:
-        institution = _institution(repository, contents, of_leaves)
-    label = label_of(
-        found, contents, institution, style.language, shows=lambda text: not pen.lacks([text])
-    )
-    refuse_lacking(pen, (*texts_of(label), label.others(2)))
-    page = arrange(label, style.form, pen.width, style.hole)
-    if out.suffix.lower() == ".png":
-        data = pen.picture(page, label.code)
-    else:
-        data = pen.pdf(
-            page,
-            label.code,
-            title=f"{found.started.id or ''} {found.started.uid}".strip(),
-            created=datetime.fromisoformat(found.produced_by.recorded_at),
-            language=style.language,
+    institution = _told_by_instances(repository, contents, of_leaves)
+    if style.institution is not None:
+        institution = style.institution
+    with Pen(style.fonts) as pen:
+        label = label_of(
+            found, contents, institution, style.language, shows=lambda text: not pen.lacks([text])
         )
+        refuse_lacking(pen, (*texts_of(label), label.others(2)))
+        page = arrange(label, style.form, pen.width, style.hole)
+        if out.suffix.lower() == ".png":
+            data = pen.picture(page, label.code)
+        else:
+            data = pen.pdf(
+                page,
+                label.code,
+                title=f"{found.started.id or ''} {found.started.uid}".strip(),
+                created=datetime.fromisoformat(found.produced_by.recorded_at),
+                language=style.language,
+            )
     made = {out: data}
     if job is not None:
         made[out.with_suffix(ENDING)] = epson_job(job, found, out)
@@ -133,20 +135,29 @@ def make_label(
     return Labelled(found, label, pen.fonts, tuple(made))
 
 
-def _institution(
+def _told_by_instances(
     repository: Repository, contents: Contents, of_leaves: Mapping[Leaf, Content]
 ) -> str:
-    """Return the institutions that the studies of the first patient are from, as instances say."""
-    studies = contents.patients[0].studies if contents.patients else []
-    names = (_institution_of(repository, of_leaves[study.series[0].leaves[0]]) for study in studies)
-    return ", ".join(dict.fromkeys(filter(None, names)))
+    """Take from instances what records of the first patient need not have; return institutions."""
+    patient = contents.patients[0] if contents.patients else None
+    names: dict[str, None] = {}
+    for study in patient.studies if patient else ():
+        birth_date, institution = _values(repository, of_leaves[study.series[0].leaves[0]])
+        assert patient is not None  # noqa: S101 - it has studies
+        patient.birth_date = patient.birth_date or birth_date
+        names.setdefault(institution)
+    return ", ".join(filter(None, names))
 
 
-def _institution_of(repository: Repository, content: Content) -> str:
+def _values(repository: Repository, content: Content) -> tuple[str, str]:
+    """Return the birth date and the institution of an instance, empty where they aren't known."""
     try:
         with repository.vault.view(content.digest) as view:
             found = scan_file(view, _WANTED).elements
     except (ContentMissingError, InstanceError, VaultError, OSError):
-        return ""  # it is told elsewhere that the content is damaged
-    charset = found.get(SPECIFIC_CHARACTER_SET)
-    return readable(found.get(_INSTITUTION_NAME), readable(charset, "")).strip()
+        return "", ""  # it is told elsewhere that the content is damaged
+    charset = readable(found.get(SPECIFIC_CHARACTER_SET), "")
+    birth_date, institution = (
+        readable(found.get(tag), charset).strip() for tag in (PATIENT_BIRTH_DATE, _INSTITUTION_NAME)
+    )
+    return birth_date, institution
