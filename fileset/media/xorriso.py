@@ -30,7 +30,10 @@ _STOPPING: Final = 60  # seconds that a drive may take to stop
 _TAIL: Final = 40  # lines of its output that are looked at
 
 _REMEDIES: Final = (
-    (r"not existing|not found|directory exist", "There is no such device: `xorriso -devices` lists the drives."),
+    (
+        r"not existing|not found|directory exist",
+        "There is no such device: `xorriso -devices` lists the drives.",
+    ),
     (r"busy|already grabbed|in use|exclusive", "Another program uses the drive: close it."),
     (
         r"Permission denied|rw-permission",

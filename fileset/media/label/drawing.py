@@ -34,7 +34,7 @@ _FONTS: Final = (".ttf", ".ttc", ".otf", ".otc")
 _BUILT_IN: Final = "helvetica"  # that every PDF reader has
 _LATIN_1: Final = frozenset((*range(0x20, 0x7F), *range(0xA0, 0x100)))
 _LINE_WIDTH: Final = 0.1  # millimetres
-_DOT: Final = 600 / 25.4  # of a picture, by millimetre
+_DOT: Final = 300 / 25.4  # of a picture, by millimetre
 _GREY: Final = 160
 _QUIET: Final = 4  # modules around a QR code (ISO/IEC 18004)
 

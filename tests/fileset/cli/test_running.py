@@ -20,6 +20,7 @@ from typing import Any
 import click
 import pytest
 from cli_runs import CT, MR, PROJECT, Cli, command_line, every_command, run, spawn
+from fake_xorriso import install
 from pydicom import examples
 
 from fileset.adding import candidate as ingest
@@ -296,7 +297,9 @@ def test_a_full_disk_is_refused_and_changes_nothing(
 # --- JSON and the reference ----------------------------------------------------------------------
 
 
-def test_every_document_has_the_keys_that_are_documented(cli: Cli, tmp_path: Path) -> None:
+def test_every_document_has_the_keys_that_are_documented(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     known = every_command()
 
     def keys(name: str) -> set[str]:
@@ -359,7 +362,12 @@ def test_every_document_has_the_keys_that_are_documented(cli: Cli, tmp_path: Pat
     for name, *options in (("send", "--spool", tmp_path / "spool"), ("show",), ("status",)):
         documents[f"audit {name}"] = cli.json("audit", name, *options)
         assert set(documents[f"audit {name}"]) == keys(f"audit {name}"), name
-    assert {"init", "demo", "index", *documents} == set(known)
+    cli("media", "make", tmp_path / "disc.iso")
+    install(tmp_path, monkeypatch)
+    burnt = cli.json("media", "burn", tmp_path / "disc.iso", "--device", "D", "--dry-run")
+    assert set(burnt) == keys("media burn")
+    # That of `media label` is looked at in its own tests: it needs an extra.
+    assert {"init", "demo", "index", "media burn", "media label", *documents} == set(known)
     assert set(documents["media list"]["media"][0]) == set(MEDIUM)
     # The log tells more of a change, in a format of its own (docs/reference/log-format.md).
     assert set(documents["log"]["changes"][0]) > set(CHANGE)

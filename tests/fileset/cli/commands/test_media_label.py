@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cli_runs import CT, Cli
+from cli_runs import CT, Cli, every_command
 from persons import file
 
 pytest.importorskip("fpdf", reason="needs the extra [media]")
@@ -25,6 +25,7 @@ def test_a_label_is_made_and_its_text_told(made: Cli, tmp_path: Path) -> None:
     assert made("media", "label", 1, label).out == f"Medium 1: {label}\n"
     assert label.read_bytes().startswith(b"%PDF")
     told = made.json("media", "label", 1, label, "--replace", "--form", "card", "--language", "de")
+    assert set(told) == {*every_command()["media label"].shape, "warnings"}
     assert told["files"] == [str(label)]
     assert told["kind"] == "DICOM ONLY"
     assert "und 1 weiterer Patient" in told["text"]
