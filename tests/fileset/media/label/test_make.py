@@ -18,7 +18,7 @@ from fileset.errors import RefusedError
 from fileset.media.label.jobs import Job
 from fileset.media.label.make import FORMS, Style
 from fileset.medium.errors import MediumError
-from ledger.events import MediumFile
+from ledger.events import OtherFile
 
 pytest.importorskip("fpdf", reason="needs the extra [media]")
 pytest.importorskip("segno", reason="needs the extra [media]")
@@ -103,7 +103,7 @@ def test_a_medium_with_pages_for_a_browser_says_so(filled: FileSet, tmp_path: Pa
     from fileset.media.make import Maker
 
     with filled.repository.vault.batch() as batch:
-        index = MediumFile("INDEX.HTM", batch.add(b"<html/>"))
+        index = OtherFile("INDEX.HTM", batch.add(b"<html/>"))
     choice = Choice("iso", files=(index,))
     Maker(filled.repository).make(tmp_path / "disc.iso", filled.state, choice)
     labelled = filled.media.label(1, tmp_path / "label.pdf")
