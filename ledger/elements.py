@@ -20,10 +20,10 @@ from ledger.tags import SPECIFIC_CHARACTER_SET
 
 
 class EncapsulatedError(ElementsError):
-    """An element has an undefined length but is no sequence, as one with compressed images."""
+    """An element has an undefined length but is not a sequence, as one with compressed images."""
 
     def __init__(self, tag: int) -> None:
-        super().__init__(f"{format_tag(tag)} has an undefined length but is no sequence")
+        super().__init__(f"{format_tag(tag)} has an undefined length but is not a sequence")
 
 
 Elements = NewType("Elements", bytes)

@@ -165,7 +165,7 @@ def read_file(path: StrPath) -> bytes:
 def write_regular(path: StrPath, data: bytes) -> None:
     """Write `data` to the file at `path`, for the owner alone if it is new; OSError if it can't.
 
-    What is no regular file is taken away first.
+    What is not a regular file is taken away first.
     """
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(os.lstat(path).st_mode):

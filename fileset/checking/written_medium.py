@@ -89,7 +89,8 @@ def verify_medium(
             yield RepositoryFinding(RepositoryFindingKind.DICOMDIR, where, f"{what} {_REPLACING}")
         elif plan is not None and dicomdir != plan.dicomdir:
             message = (
-                f"The DICOMDIR at {root} is as it was written, and not what the events amount to: "
+                f"The DICOMDIR at {root} is unchanged since it was written, but is not what the "
+                "events amount to: "
                 "`fileset rebuild` discards what is in cache/, then `fileset write --repair` "
                 "rewrites it."
             )

@@ -16,8 +16,8 @@ SUMMARIES: Final = {
         "rebuild": "Rebuild indexes and snapshots.",
         "recover": "Rebuild a damaged journal, as far as provable.",
         "erase": "Erase a person's data for good.",
-        "gc": "Drop what the vault holds and nobody needs.",
-        "demo": "Go through all of it on real instances.",
+        "gc": "Drop what the vault no longer needs.",
+        "demo": "Run through everything on real instances.",
     },
     "Prove and export": {
         "keygen": "Make a key to sign checkpoints with.",

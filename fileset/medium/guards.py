@@ -245,7 +245,7 @@ def refuse_place(root: Path, repository: Path | None) -> None:
     for above in (root, *root.parents):
         if lexists(os.fspath(above)):
             if not isdir(os.fspath(above)):
-                raise MediumError(f"{above} is no folder: write to another one.")
+                raise MediumError(f"{above} is not a folder: write to another one.")
             break
     if (around := find_repository(root)) is not None:
         raise MediumError(f"{root} is in the repository {around}: write to another folder.")

@@ -19,7 +19,7 @@ def profile_named(text: str, *, to_set: bool = False) -> Profile:
         near = difflib.get_close_matches(text.upper(), PROFILES, n=3)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         raise NoSuchProfileError(
-            f"'{text}' is no application profile of PS3.11.{hint} There are {listed()}."
+            f"'{text}' is not an application profile of PS3.11.{hint} There are {listed()}."
         )
     if to_set and profile.not_offered:
         raise NoSuchProfileError(

@@ -34,7 +34,7 @@ def collect(repository: Repository, *, dry_run: bool = True) -> Excess:
     With `dry_run` nothing is dropped. Raises `RefusedError` while another
     process changes the repository: what it has added may not be named yet.
     """
-    repository.outside_changes("Dropping what nobody needs")
+    repository.outside_changes("Dropping unneeded content")
     with repository.exclusively():
         reachable = needed(repository.journal)
         vault = repository.vault

@@ -211,7 +211,7 @@ class _Conversion:
         word = _WORDS.get(vr, 1) if ds.big_endian else 1
         size = found.stop - found.start
         if size % word:
-            raise InstanceError(f"{describe(found.tag)} is no multiple of {word} bytes")
+            raise InstanceError(f"{describe(found.tag)} is not a multiple of {word} bytes")
         if found.tag == PIXEL_DATA and ds.big_endian:
             self._refuse_doubtful(word)
         if vr.encode("ascii") not in LONG_VRS and size > _LONGEST:

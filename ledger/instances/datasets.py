@@ -134,7 +134,7 @@ def swapped(tag: int, vr: str, value: bytes) -> bytes:
     """Return a Big Endian value in Little Endian."""
     size = 1 if vr in TEXT_VRS else _WORDS.get(vr, 1)
     if len(value) % size:
-        raise ElementsError(f"The value of {format_tag(tag)} is no multiple of {size} bytes")
+        raise ElementsError(f"The value of {format_tag(tag)} is not a multiple of {size} bytes")
     return b"".join(value[at : at + size][::-1] for at in range(0, len(value), size))
 
 

@@ -139,7 +139,7 @@ def _read_dataset(
             break
         tag, code, length, offset = _read_header(data, begin, name)
         if length == UNDEFINED_LENGTH and code != b"SQ":
-            raise ElementsError(f"{format_tag(tag)} has an undefined length but is no sequence")
+            raise ElementsError(f"{format_tag(tag)} has an undefined length but is not a sequence")
         if tag == RECORD_SEQUENCE:
             records, offset = _read_records(data, offset, length, name)
         else:

@@ -1067,7 +1067,7 @@ def test_a_file_is_no_place_for_a_file_set(tmp_path: Path, below: bool) -> None:
     fs = FileSet()
     fs.add(CT)
     for write in (fs.write, fs.copy):
-        with pytest.raises(MediumError, match=r"s\.sh is no folder: write to another one\.$"):
+        with pytest.raises(MediumError, match=r"s\.sh is not a folder: write to another one\.$"):
             write(root)
     assert (tmp_path / "s.sh").read_text() == "echo"
 

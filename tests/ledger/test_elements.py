@@ -577,7 +577,7 @@ def test_elements_with_bytes_replaced_are_read_or_refused(
         (b"\x10\0\x10\0XX\0\0", "Unknown VR b'XX' at byte 0"),
         (b"\x10\0\x10\0LO\2\0a", "runs past the end"),
         (b"\xfe\xff\x00\xe0US\0\0", "item or delimiter at byte 0"),
-        (b"\x09\0\1\x10OB\0\0\xff\xff\xff\xff", "undefined length but is no sequence"),
+        (b"\x09\0\1\x10OB\0\0\xff\xff\xff\xff", "undefined length but is not a sequence"),
         (delimited(0x00081140, b"")[:-8], "sequence of undefined length has no delimiter"),
         (delimited(0x00081140, b"")[:-16], "item of undefined length has no delimiter"),
         (encode_element(8, "SQ", b"\xfe\xff\x00\xe0\4\0\0\0"), "runs past the end of its sequence"),

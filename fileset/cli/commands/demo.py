@@ -104,7 +104,7 @@ def _run_for_json(arguments: tuple[str, ...]) -> tuple[int, Any]:
 @click.argument("out", required=False, default=Path("fileset-demo"), type=PathType())
 @pass_session
 def demo(session: Session, out: Path) -> Answer:
-    """Go through all of it on real instances that ship with pydicom.
+    """Run through everything on real instances that ship with pydicom.
 
     Every command is shown as you would type it, with what it really prints. The resulting
     repositories and File-sets are left in the new folder OUT.

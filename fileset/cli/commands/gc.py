@@ -1,4 +1,4 @@
-"""`gc`: what the vault holds and nobody needs."""
+"""`gc`: what the vault no longer needs."""
 
 from __future__ import annotations
 

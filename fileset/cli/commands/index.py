@@ -178,7 +178,7 @@ def _refuse_medium(session: Session, root: Path) -> None:
     if home is not None and is_same_place(root, os.fspath(home[1])):
         raise RefusedError(
             f"{root} is the medium of the repository {home[0]}, which could not write there any "
-            "more: `fileset write --repair` makes its DICOMDIR anew. To index it all the same, "
+            "more: `fileset write --repair` rewrites its DICOMDIR. To index it all the same, "
             "work from outside that repository, without --repo and FILESET_REPO."
         )
 

@@ -68,7 +68,7 @@ def media_verify(session: Session, where: Path, show_all: bool, reason: str | No
 def _lines(found: Verified, show_all: bool) -> Iterator[Line]:
     medium = found.medium
     if medium is None:
-        yield (Span("It is no medium that this journal tells of.", "bad"),)
+        yield (Span("This medium is not in the journal.", "bad"),)
         yield from _unreadable(found)
         return
     recipient = f" for {medium.recipient}" if medium.recipient else ""

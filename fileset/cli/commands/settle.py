@@ -33,7 +33,7 @@ def settle(session: Session, query: str, reason: str | None) -> Answer:
     """
     keyword, equals, patient_id = query.partition("=")
     if keyword != "PatientID" or not equals or not patient_id.strip():
-        raise click.UsageError("Name whose instances were looked at: PatientID=VALUE.")
+        raise click.UsageError("Name the patient whose instances were compared: PatientID=VALUE.")
     fs = session.file_set()
     with Recording(fs.repository, reason) as change:
         found = fs.settle(patient_id)

@@ -74,7 +74,7 @@ def read_fat(source: Source) -> ReadMedium:
     if source.size is not None and end > source.size:
         raise UnreadableMediumError(
             f"{source.name}: its volume ends at byte {end:,}, and there are {source.size:,}: "
-            "the image was cut off, or is none"
+            "the image was cut off, or is not one"
         )
     volume = _Volume(source, shape)
     files = list(volume.files())

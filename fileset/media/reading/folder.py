@@ -30,7 +30,7 @@ def _files(root: Path) -> Iterator[MediumFile]:
 
 def _chunks(path: Path) -> Iterator[bytes]:
     if path.is_symlink() or not path.is_file():
-        raise UnreadableMediumError(f"{path} is no regular file")
+        raise UnreadableMediumError(f"{path} is not a regular file")
     try:
         with viewed(path) as view:
             yield from view.pieces()

@@ -127,7 +127,7 @@ def _within(source: Source, path: str, extent: _Extent) -> _Extent:
     if source.size is not None and extent[1] and sum(extent) > source.size:
         raise UnreadableMediumError(
             f"{source.name}: {path} ends at byte {sum(extent):,}, and there are {source.size:,}: "
-            "the image was cut off, or is none"
+            "the image was cut off, or is not one"
         )
     return extent
 

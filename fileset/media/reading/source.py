@@ -101,5 +101,5 @@ class Source:
     def _cut_off(self, end: int, needed: int) -> UnreadableMediumError:
         return UnreadableMediumError(
             f"{self.name}: ends after {end:,} bytes, and {needed:,} are needed: it was cut off, or "
-            "is no whole image"
+            "is not a whole image"
         )

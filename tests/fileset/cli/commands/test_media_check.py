@@ -93,7 +93,7 @@ def test_a_profile_that_is_not_made_can_be_checked(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (["--profile", "STD-GEN"], 2, "is no application profile"),
+        (["--profile", "STD-GEN"], 2, "is not an application profile"),
         (["here"], 2, "does not exist"),
         (["."], 3, "DICOMDIR"),
     ],

@@ -22,5 +22,5 @@ def test_a_folder_that_differs_exits_with_1_and_names_the_files(
 
 def test_a_file_that_is_no_medium_of_the_journal_exits_with_1(filled: Cli) -> None:
     run = filled("media", "verify", CT, code=1)
-    assert run.out.startswith("It is no medium that this journal tells of.\n")
+    assert run.out.startswith("This medium is not in the journal.\n")
     assert f"{CT}: no disc by ISO 9660" in run.out

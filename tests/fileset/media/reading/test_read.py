@@ -339,7 +339,7 @@ def test_a_member_of_a_zip_is_never_longer_than_it_says(tmp_path: Path) -> None:
 def test_a_link_in_a_folder_is_no_file_of_a_medium(tmp_path: Path) -> None:
     path = _saved(tmp_path, "folder", {"DICOMDIR": b"1"})
     (path / "LINK").symlink_to("/etc/passwd")
-    assert _problem(path) == f"{path}/LINK is no regular file"
+    assert _problem(path) == f"{path}/LINK is not a regular file"
 
 
 @pytest.mark.parametrize("data", [b"", b"text", bytes(100_000), b"\x7fELF" + bytes(600)])
