@@ -10,6 +10,7 @@ from typing import BinaryIO, Final
 from attrs import field, frozen
 
 from fileset.errors import NoSuchInstanceError, RefusedError
+from fileset.media.extras import Extras
 from fileset.media.prepare import FOLDER, FORMATS
 from fileset.repository.repository import Repository
 from ledger.events import Handle, MediumStarted, OtherFile
@@ -17,7 +18,7 @@ from ledger.journal.erasures import runs_of
 from ledger.journal.protocol import Journal
 from projections.medium.handout import CHANGING_TYPES, derived_uid, volume_id
 from projections.medium.volumes import split
-from projections.state.nodes import Leaf
+from projections.state.nodes import Branch, Leaf
 from projections.state.state import FileSetState
 
 _STEP: Final = 1000  # events that are looked at together, from the end
@@ -49,6 +50,8 @@ class Choice:
         What stays together on a volume: one of `projections.medium.volumes.SPLITS`.
     files : tuple of OtherFile
         What else goes on each volume; the vault has it.
+    extras : Extras
+        What else is made for each volume.
     """
 
     kind: str
@@ -59,6 +62,7 @@ class Choice:
     capacity: int | None = None
     by: str = "study"
     files: tuple[OtherFile, ...] = field(default=())
+    extras: Extras = field(factory=Extras)
 
 
 def kind_of(out: Path | BinaryIO) -> str:
@@ -101,7 +105,7 @@ def volumes_of(
     if choice.capacity is not None:
         parts = split(
             [leaf for leaf in state.hierarchy.walk_leaves() if leaf.handle in chosen],
-            _sized(sizes),
+            _sized(sizes, choice.extras),
             choice.capacity,
             by=choice.by,
             block=_BLOCKS.get(choice.kind, 2048),
@@ -131,5 +135,12 @@ def volumes_of(
     ]
 
 
-def _sized(sizes: Callable[[Handle], int]) -> Callable[[Leaf], int]:
-    return lambda leaf: sizes(leaf.handle)
+def _sized(sizes: Callable[[Handle], int], extras: Extras) -> Callable[[Leaf], int]:
+    """Return what tells how many bytes an instance takes, with what is made of it besides."""
+    firsts: dict[Branch, Leaf] = {}
+
+    def size(leaf: Leaf) -> int:
+        own = sizes(leaf.handle)
+        return own + extras.beside(own, is_first=firsts.setdefault(leaf.home, leaf) is leaf)
+
+    return size

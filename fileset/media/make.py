@@ -11,7 +11,7 @@ from __future__ import annotations
 import calendar
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -41,8 +41,10 @@ from fileset.repository.repository import Repository
 from ledger.disk import fsync, fsync_all
 from ledger.events import Content, Handle, MediumAddressed, MediumProduced
 from ledger.files import naming, write_all
+from ledger.vault.protocol import Batch
 from projections.medium.images.tree import CivilTime
 from projections.past.media import Medium
+from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
 
@@ -54,11 +56,17 @@ class Made(NamedTuple):
     prepared: Prepared
 
 
+class _PlannedError(Exception):
+    """All is known, and nothing is to be done."""
+
+
 class Maker:
     """Makes media of a repository's File-set."""
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
+        self.unshown: dict[Leaf, str] = {}
+        """The instances that pages and viewers can't show, with the reason."""
 
     def plan(
         self, out: Path | BinaryIO, state: FileSetState, choice: Choice, *, replace: bool = False
@@ -71,7 +79,10 @@ class Maker:
         def sizes(handle: Handle) -> int:
             return size_of(self._repository, handle)
 
-        return self._planned(out, state, choice, sizes, replace=replace)
+        with suppress(_PlannedError), self._repository.vault.batch() as batch:
+            planned = self._planned(out, state, choice, sizes, batch, replace=replace)
+            raise _PlannedError  # what was made for it is taken back
+        return planned
 
     def make(
         self,
@@ -113,22 +124,16 @@ class Maker:
         def sizes(handle: Handle) -> int:
             return size_of(repository, handle)
 
-        planned = self._planned(out, state, choice, sizes, replace=replace)
+        with repository.change(reason):
+            # Nobody drops from the vault what no event names yet.
+            with repository.vault.batch() as batch:
+                planned = self._planned(out, state, choice, sizes, batch, replace=replace)
+            positions = [self._begin(prepared, choice) for _, prepared in planned]
         for place, _ in planned:
             clear_leftovers(place)
         done = 0
         total = sum(prepared.size for _, prepared in planned)
-        positions = []
-        for place, prepared in planned:
-            with repository.change(reason):
-                position = repository.emit(prepared.started)
-                if choice.recipient or choice.label or choice.asked or choice.files:
-                    repository.emit(
-                        MediumAddressed(
-                            position, choice.recipient, choice.label, choice.asked, choice.files
-                        )
-                    )
-            positions.append(position)
+        for (place, prepared), position in zip(planned, positions, strict=True):
 
             def advance(here: int, _: int, before: int = done) -> None:
                 if progress is not None:
@@ -142,21 +147,34 @@ class Maker:
             for position, planned_ in zip(positions, planned, strict=True)
         ]
 
+    def _begin(self, prepared: Prepared, choice: Choice) -> int:
+        """Record that a medium is begun; return the position of the event."""
+        position = self._repository.emit(prepared.started)
+        if choice.recipient or choice.label or choice.asked or prepared.files:
+            self._repository.emit(
+                MediumAddressed(
+                    position, choice.recipient, choice.label, choice.asked, tuple(prepared.files)
+                )
+            )
+        return position
+
     def _planned(
         self,
         out: Path | BinaryIO,
         state: FileSetState,
         choice: Choice,
         sizes: Callable[[Handle], int],
+        batch: Batch,
         *,
         replace: bool,
     ) -> list[tuple[Path | BinaryIO, Prepared]]:
         repository = self._repository
         started = volumes_of(repository, state, choice, sizes)
-        planned = [
-            (place, prepare(repository, each, choice.files, sizes=sizes))
-            for place, each in zip(places(out, len(started)), started, strict=True)
-        ]
+        planned = []
+        for place, each in zip(places(out, len(started)), started, strict=True):
+            extras = choice.extras.files(repository, each, batch, self.unshown.__setitem__)
+            prepared = prepare(repository, each, (*choice.files, *extras), sizes=sizes)
+            planned.append((place, prepared))
         for place, prepared in planned:
             if choice.capacity is not None and prepared.size > choice.capacity:
                 raise RefusedError(

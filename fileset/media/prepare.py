@@ -6,7 +6,6 @@ Making a medium, making it again and verifying it all start here, and so come to
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
@@ -14,11 +13,12 @@ from attrs import frozen
 
 from fileset.errors import RefusedError
 from fileset.media.stream import Read
+from fileset.media.times import Times
+from fileset.media.viewer.make import remade
 from fileset.repository.repository import Repository
 from ledger.digest import digest_of, from_raw
 from ledger.errors import ContentDamagedError, ContentMissingError
-from ledger.events import Content, Handle, MediumStarted, OtherFile
-from ledger.journal.protocol import Journal
+from ledger.events import Content, Handle, MediumStarted, OtherFile, PixelScript
 from ledger.phrases import count
 from ledger.vault.protocol import Vault
 from projections.dicomdir.definitions import DICOMDIR
@@ -56,7 +56,8 @@ class Part:
     """A file of a medium.
 
     `path` is from the root, `content` what it has to be, and `data` its bytes where the vault does
-    not have them. It is the instance `leaf`, if it is one.
+    not have them. It is the instance `leaf`, if it is one, or made `of` that instance as `script`
+    says.
     """
 
     path: str
@@ -64,18 +65,21 @@ class Part:
     modified: CivilTime
     data: bytes | None = None
     leaf: Leaf | None = None
+    script: PixelScript | None = None
+    of: Leaf | None = None
 
 
 @frozen
 class Prepared:
     """A medium that can be made: the event that tells of it, and its files in their order.
 
-    `layout` is that of the image, `None` for a folder.
+    `layout` is that of the image, `None` for a folder; `files` are those that are no instances.
     """
 
     started: MediumStarted
     parts: Sequence[Part]
     layout: Layout | None
+    files: Collection[OtherFile] = ()
 
     @property
     def size(self) -> int:
@@ -112,16 +116,23 @@ def read_part(part: Part, vault: Vault) -> Iterator[bytes]:
         yield part.data
         return
     hasher = hashlib.sha256()
-    with vault.view(part.content.digest) as view:
-        for chunk in view.pieces():
-            hasher.update(chunk)
-            yield chunk
+    for chunk in _chunks(part, vault):
+        hasher.update(chunk)
+        yield chunk
     if from_raw(hasher.digest()) != part.content.digest:
         raise ContentDamagedError(
             f"The vault's copy of {part.path} is damaged: it no longer has the digest "
             f"{part.content.digest}. `fileset verify` names the instance; adding its file again "
             "restores it."
         )
+
+
+def _chunks(part: Part, vault: Vault) -> Iterator[bytes]:
+    if part.script is not None and part.of is not None:
+        yield from remade(part.path, part.script, part.of, vault)
+        return
+    with vault.view(part.content.digest) as view:
+        yield from view.pieces()
 
 
 def prepare(
@@ -167,10 +178,13 @@ def prepare(
         if content is None:
             raise ContentMissingError(f"The content of the instance {leaf.uid} was never read.")
         parts.append(Part(path, content, times.at(leaf.handle), leaf=leaf))
-    parts += [Part(file.path, file.content, created) for file in files]
+    for file in files:
+        script = file.made_from
+        of = None if script is None else now.get(script.instance)
+        parts.append(Part(file.path, file.content, created, script=script, of=of))
     listed = checksums((part.path, part.content.digest) for part in parts)
     parts.append(_own(CHECKSUMS, listed, created))
-    return Prepared(started, parts, _layout(started, parts, created))
+    return Prepared(started, parts, _layout(started, parts, created), files)
 
 
 def _own(path: str, data: bytes, modified: CivilTime) -> Part:
@@ -184,18 +198,3 @@ def _layout(started: MediumStarted, parts: Sequence[Part], created: CivilTime) -
     serial = hashlib.sha256(f"{started.uid} {started.base}".encode("ascii", "surrogateescape"))
     volume = Volume(started.id or "", created, int.from_bytes(serial.digest()[:4]))
     return plan([ImageFile(p.path, p.content.size, p.modified) for p in parts], volume)
-
-
-class Times:
-    """When the events of a journal were recorded."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._firsts: list[int] = []
-        self._times: list[CivilTime] = []
-        for change in journal.changes():
-            self._firsts.append(change.first)
-            self._times.append(CivilTime.of(change.recorded_at))
-
-    def at(self, position: int) -> CivilTime:
-        """Return when the event at `position` was recorded, in UTC."""
-        return self._times[bisect_right(self._firsts, position) - 1]

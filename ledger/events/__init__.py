@@ -76,6 +76,7 @@ from ledger.events.media import (
     MediumStarted,
     MediumVerified,
     OtherFile,
+    PixelScript,
 )
 from ledger.events.medium import (
     DamageNoted,
@@ -149,6 +150,7 @@ __all__ = [
     "OtherFile",
     "PatientNameNoted",
     "PayloadErased",
+    "PixelScript",
     "Placement",
     "PositionTagged",
     "ProfileChanged",

@@ -92,11 +92,28 @@ class MediumStarted(Event):
 
 
 @frozen
+class PixelScript:
+    """The frames of an instance, from `first` up to and without `last`, as the viewer has them.
+
+    `format` is the version of how they are written: the instance and it determine every byte.
+    """
+
+    instance: Handle
+    first: int
+    last: int
+    format: int = 1
+
+
+@frozen
 class OtherFile:
-    """A file on a medium that is no instance, at `path` from its root; the vault has its bytes."""
+    """A file on a medium that is no instance, at `path` from its root.
+
+    The vault has its bytes, unless they are `made_from` an instance.
+    """
 
     path: str
     content: Content
+    made_from: PixelScript | None = None
 
 
 @frozen

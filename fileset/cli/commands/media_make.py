@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -17,12 +18,15 @@ from fileset.cli.screen.output import Answer, Line, Span
 from fileset.cli.screen.progress import bar
 from fileset.cli.session import Session, absolute
 from fileset.media.choice import Choice, kind_of
+from fileset.media.extras import Extras
 from fileset.media.make import Made, Maker
+from fileset.media.pdi.words import LANGUAGES
 from fileset.media.prepare import Prepared
 from ledger.digest import short
 from ledger.events.media import KINDS
-from ledger.phrases import count
+from ledger.phrases import count, some
 from projections.medium.volumes import CAPACITIES, SPLITS
+from projections.state.nodes import Leaf
 
 STDOUT: Final = Path("-")
 
@@ -46,6 +50,7 @@ def _capacity(ctx: click.Context, param: click.Parameter, value: str | None) -> 
         "plan": "what goes where: [{out, id, uid, volume, volumes, instances, size}], in bytes",
         "dry_run": "whether nothing was done, and this only shows what would be",
         **UNREADABLE,
+        "unshown": "what the pages and the viewer can't show: [{uid, reason}]",
     },
     changes=True,
 )
@@ -75,6 +80,28 @@ def _capacity(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     help="What stays together on a volume; series: studies do, unless one is larger than a volume. "
     "[default: study]",
 )
+@click.option("--pdi", is_flag=True, help="Add pages for a web browser, as IHE PDI has them.")
+@click.option("--viewer", is_flag=True, help="Add a viewer that runs in a web browser.")
+@click.option(
+    "--language",
+    type=click.Choice(sorted(LANGUAGES)),
+    default="en",
+    show_default=True,
+    help="The language of the pages and of the viewer.",
+)
+@click.option("--institution", metavar="TEXT", default="", help="What the pages call yours.")
+@click.option("--contact", metavar="TEXT", default="", help="Whom the pages tell people to ask.")
+@click.option(
+    "--templates",
+    type=PathType(exists=True, file_okay=False),
+    help="A folder with your own README.TXT, INDEX.HTM, STUDY.HTM or STYLE.CSS.",
+)
+@click.option(
+    "--include",
+    type=PathType(exists=True, file_okay=False),
+    help="A folder whose files go on the medium as well; their names are 8.3.",
+)
+@click.option("--include-programs", is_flag=True, help="Allow programs among these.")
 @click.option("--replace", is_flag=True, help="Replace a file, or what is on a device.")
 @DRY_RUN
 @pass_session
@@ -89,6 +116,14 @@ def media_make(
     label: str | None,
     capacity: int | None,
     split: str | None,
+    pdi: bool,
+    viewer: bool,
+    language: str,
+    institution: str,
+    contact: str,
+    templates: Path | None,
+    include: Path | None,
+    include_programs: bool,
     replace: bool,
     dry_run: bool,
     reason: str | None,
@@ -103,6 +138,11 @@ def media_make(
     With --capacity, studies go on as many volumes as it takes, each a File-set of its own; OUT gets
     their numbers, as in disc_1OF3.iso.
 
+    --pdi adds README.TXT, INDEX.HTM and IHE_PDI with a page for each study and previews. --viewer
+    adds VIEWER: its INDEX.HTM shows the images in a web browser, with nothing to install. Previews,
+    and images that are compressed, need the extra `fileset-ledger[pictures]`; what can't be
+    shown is reported. All of it is kept, so that the medium can be made again.
+
     A medium is recorded when it is begun and when it is finished. One that was interrupted is
     listed as not finished.
     """
@@ -116,17 +156,27 @@ def media_make(
     wanted = parse_query(query)
     handles = [instance.handle for instance in search.find(fs, wanted)] if wanted else None
     session.warnings += search.advice(wanted)
+    extras = Extras(
+        pdi, viewer, language, institution, contact, templates, include, include_programs
+    )
     choice = Choice(
-        kind, handles, tuple(wanted.items()), recipient, label, capacity, split or "study"
+        kind,
+        handles,
+        tuple(wanted.items()),
+        recipient,
+        label,
+        capacity,
+        split or "study",
+        extras=extras,
     )
     maker = Maker(session.repository())
     place = _place(out)
     if dry_run:
         planned = maker.plan(place, fs.state, choice, replace=replace)
-        return _foreseen(planned, search)
+        return _foreseen(planned, search, maker.unshown)
     with bar("Writing") as advance:
         made = maker.make(place, fs.state, choice, replace=replace, reason=reason, progress=advance)
-    return _made(made, search)
+    return _made(made, search, maker.unshown)
 
 
 def _kind_of(out: Path) -> str:
@@ -139,16 +189,38 @@ def _place(out: Path) -> Path | BinaryIO:
     return sys.stdout.buffer if out == STDOUT else absolute(out)
 
 
-def _foreseen(planned: list[tuple[Path | BinaryIO, Prepared]], search: Search) -> Answer:
+def _unshown_document(unshown: Mapping[Leaf, str]) -> list[dict[str, str]]:
+    return [{"uid": leaf.uid, "reason": why} for leaf, why in unshown.items()]
+
+
+def _unshown_notes(unshown: Mapping[Leaf, str]) -> Iterator[Line]:
+    """Yield which instances the pages and the viewer can't show, by the reason."""
+    by_reason: dict[str, list[str]] = {}
+    for leaf, why in unshown.items():
+        by_reason.setdefault(why, []).append(leaf.uid)
+    for why, uids in by_reason.items():
+        what = count(len(uids), "instance")
+        yield (Span(f"{what} can't be shown: {why} ({some(uids)})", "careful"),)
+
+
+def _foreseen(
+    planned: list[tuple[Path | BinaryIO, Prepared]], search: Search, unshown: Mapping[Leaf, str]
+) -> Answer:
     plan = [_planned(place, each) for place, each in planned]
     lines: list[Line] = []
     for each in plan:
         what = f"{each['id'] or 'without ID'}, {count(each['instances'], 'instance')}"
         lines.append((Span(str(each["out"]), "command"), f": {what}, {each['size']:,} bytes"))
     return Answer(
-        {"media": [], "plan": plan, "dry_run": True, "unreadable": search.unreadable_document()},
+        {
+            "media": [],
+            "plan": plan,
+            "dry_run": True,
+            "unreadable": search.unreadable_document(),
+            "unshown": _unshown_document(unshown),
+        },
         [*lines, "Nothing was made: this was a dry run."],
-        search.notes(),
+        [*search.notes(), *_unshown_notes(unshown)],
         status=INCOMPLETE if search.unreadable else OK,
     )
 
@@ -166,7 +238,7 @@ def _planned(place: Path | BinaryIO, prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _made(made: list[Made], search: Search) -> Answer:
+def _made(made: list[Made], search: Search, unshown: Mapping[Leaf, str]) -> Answer:
     lines: list[Line] = []
     for medium, place, _ in made:
         assert medium.produced is not None  # noqa: S101 - it was finished
@@ -185,8 +257,9 @@ def _made(made: list[Made], search: Search) -> Answer:
             "plan": [_planned(each.place, each.prepared) for each in made],
             "dry_run": False,
             "unreadable": search.unreadable_document(),
+            "unshown": _unshown_document(unshown),
         },
         [] if is_stream else lines,
-        [*search.notes(), *(lines if is_stream else [])],
+        [*search.notes(), *_unshown_notes(unshown), *(lines if is_stream else [])],
         status=INCOMPLETE if search.unreadable else OK,
     )

@@ -33,8 +33,8 @@ FOLDER: Final = "IHE_PDI"
 _NOT_IN_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _GERMAN: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})
 
-Preview = Callable[[Leaf], "bytes | str"]
-"""Returns a JPEG of an instance, or why there is none."""
+Preview = Callable[[Leaf], "bytes | None"]
+"""Returns a JPEG of an instance, `None` where there is none."""
 
 
 @frozen
@@ -43,6 +43,7 @@ class About:
 
     `institution` and `contact` are whom to ask; `writer` is the program that made it. `id` is the
     File-set ID. `templates` is a folder whose templates replace our own, as many as it has.
+    `viewer` is whether the medium has one.
     """
 
     created: CivilTime
@@ -53,6 +54,7 @@ class About:
     institution: str = ""
     contact: str = ""
     templates: Path | None = None
+    viewer: bool = False
 
 
 def pages(
@@ -73,12 +75,12 @@ def pages(
         shown: dict[int, str] = {}
         for series in study.series:
             found = preview(series.middle)
-            if isinstance(found, bytes):
+            if found is not None:
                 name = f"IM{next(numbers):06}.JPG"
                 yield f"{FOLDER}/{name}", found
                 shown[id(series)] = f'<img src="{name}" alt="" />'
             else:
-                shown[id(series)] = escape(f"{words.no_preview}: {found}")
+                shown[id(series)] = escape(words.no_preview)
         yield f"{FOLDER}/{paths[id(study)]}", make.study(patient, study, shown)
 
 
@@ -114,6 +116,7 @@ class _Maker:
             INDEX,
             self._words.title,
             "\n".join([
+                *self._viewer(),
                 *(self._patient(patient, place) for patient in contents.patients),
                 *self._others(contents.others),
             ]),
@@ -184,6 +187,10 @@ class _Maker:
             words.study, words.description, words.accession, words.modality, words.instances
         )  # fmt: skip
         return f"<h2>{words.patient}</h2>\n<p>{self._who(patient)}</p>\n{_table(heads, rows)}"
+
+    def _viewer(self) -> Iterator[str]:
+        if self._about.viewer:
+            yield f'<p><a href="VIEWER/INDEX.HTM">{escape(self._words.viewer)}</a></p>'
 
     def _others(self, leaves: Iterable[Leaf]) -> Iterator[str]:
         kinds: dict[str, int] = {}

@@ -16,14 +16,18 @@ _LONGEST: Final = 512  # pixels
 _QUALITY: Final = 85
 
 
-def previews(source: Callable[[Leaf], bytes | Path]) -> Preview:
-    """Return what makes previews of instances, whose file `source` gives."""
+def previews(source: Callable[[Leaf], bytes | Path], tell: Callable[[Leaf, str], None]) -> Preview:
+    """Return what makes previews of instances, whose file `source` gives.
 
-    def preview(leaf: Leaf) -> bytes | str:
+    `tell` is called where there can be none, with the reason.
+    """
+
+    def preview(leaf: Leaf) -> bytes | None:
         try:
             shown = picture(source(leaf), longest=_LONGEST)
         except (LedgerError, OSError) as exc:
-            return str(exc) if isinstance(exc, PictureError) else "it can't be read"
+            tell(leaf, str(exc) if isinstance(exc, PictureError) else "it can't be read")
+            return None
         made = BytesIO()
         shown.save(made, "JPEG", quality=_QUALITY)
         return made.getvalue()

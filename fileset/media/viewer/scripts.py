@@ -27,12 +27,11 @@ _WHOLE: Final = 3 << 18  # bytes that are encoded at a time: a multiple of three
 
 @frozen
 class Shown:
-    """An instance in the list: how many frames its scripts have, and how many each; or why not."""
+    """An instance in the list: how many frames its scripts have, and how many each."""
 
     frames: int = 0
     together: int = 1
     scripts: tuple[str, ...] = ()
-    why: str = ""
 
 
 def frames_together(size: int) -> int:
@@ -106,8 +105,6 @@ def page_files() -> list[tuple[str, bytes]]:
 
 
 def _image(shown: Shown) -> dict[str, Any]:
-    if shown.why:
-        return {"why": shown.why}
     return {"frames": shown.frames, "together": shown.together, "scripts": list(shown.scripts)}
 
 

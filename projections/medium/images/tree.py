@@ -124,6 +124,14 @@ def tree_of(files: Sequence[ImageFile], volume: Volume) -> list[ImageFolder]:
     return _by_level(root)
 
 
+def check_path(path: str) -> None:
+    """Raise ImageError if a file on a medium can't have the `path` from the root."""
+    above, _, name = path.rpartition("/")
+    if above:
+        _make_folders(ImageFolder("", None), above)
+    _check_name(name, _FILE, path)
+
+
 def refuse_large(files: Sequence[ImageFile], most: int, what: str) -> None:
     """Raise ImageError if a file has more than `most` bytes; `what` is the format in words."""
     large = [file for file in files if file.size > most]

@@ -27,12 +27,12 @@ EIGHT_THREE = re.compile(r"[A-Z0-9_]{1,8}(\.[A-Z0-9_]{1,3})?")
 XHTML = "{http://www.w3.org/1999/xhtml}"
 
 
-def no_preview(_: object) -> str:
-    return "it is not an image"
+def no_preview(_: object) -> None:
+    return None
 
 
 def made(
-    contents: Contents, language: str = "en", preview: Callable[..., bytes | str] = no_preview,
+    contents: Contents, language: str = "en", preview: Callable[..., bytes | None] = no_preview,
     about: About = ABOUT,
 ) -> dict[str, bytes]:  # fmt: skip
     return dict(pages(contents, about, LANGUAGES[language], preview))
@@ -98,7 +98,7 @@ def test_the_page_of_a_study_tells_whose_it_is_and_why_there_is_no_picture() -> 
     told = text_of(made(person())["IHE_PDI/ST000001.HTM"])
     assert "2026-02-03 Knee" in told
     assert "Doe, Jane Patient ID: 1, Date of birth: 1970-01-02, Sex: female" in told
-    assert "no preview: it is not an image" in told
+    assert "no preview" in told
     assert "not for diagnosis" in told
 
 

@@ -16,15 +16,15 @@ from projections.state.nodes import Leaf
 LEAF = cast("Leaf", None)
 
 
-def preview_of(name: str) -> bytes | str:
-    return previews(lambda _: Path(str(get_testdata_file(name))))(LEAF)
+def preview_of(name: str, why: list[str]) -> bytes | None:
+    return previews(lambda _: Path(str(get_testdata_file(name))), lambda _, t: why.append(t))(LEAF)
 
 
 def test_an_image_has_a_preview_that_is_not_large() -> None:
     pytest.importorskip("numpy", reason="needs the extra [pictures]: nox --session pictures")
     images: Any = pytest.importorskip("PIL.Image")
     for name in ("CT_small.dcm", "examples_rgb_color.dcm"):
-        found = preview_of(name)
+        found = preview_of(name, [])
         assert isinstance(found, bytes)
         with images.open(BytesIO(found)) as shown:
             assert shown.format == "JPEG"
@@ -33,11 +33,15 @@ def test_an_image_has_a_preview_that_is_not_large() -> None:
 
 def test_what_is_no_image_has_the_reason() -> None:
     pytest.importorskip("numpy", reason="needs the extra [pictures]: nox --session pictures")
-    assert preview_of("reportsi.dcm") == "it is not an image"
+    why: list[str] = []
+    assert preview_of("reportsi.dcm", why) is None
+    assert why == ["it is not an image"]
 
 
 def test_one_that_can_t_be_read_stops_no_page() -> None:
     def gone(_: Leaf) -> bytes:
         raise ContentMissingError("gone")
 
-    assert previews(gone)(LEAF) == "it can't be read"
+    why: list[str] = []
+    assert previews(gone, lambda _, text: why.append(text))(LEAF) is None
+    assert why == ["it can't be read"]

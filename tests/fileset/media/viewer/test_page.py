@@ -46,7 +46,7 @@ def make(root: Path, files: list[Path], language: str = "en") -> list[Leaf]:
         warnings.simplefilter("ignore")
         fs.add_many(files, complete=True)
         leaves = list(fs.repository.state.hierarchy.walk_leaves())
-    scripts, shown = plan_scripts(leaves, view, place)
+    scripts, shown = plan_scripts(leaves, view, place, lambda leaf, why: None)
     (root / DATA).mkdir(parents=True)
     for script in scripts:
         (root / DATA / script.name).write_bytes(b"".join(script_chunks(script, view, place)))

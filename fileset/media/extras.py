@@ -1,0 +1,177 @@
+"""What goes on a medium besides its File-set: pages, a viewer, and an institution's own files.
+
+All of it goes into the vault before the medium is begun, and the event names it by its digest. Only
+the scripts with native pixels are made again each time: they follow from the instances.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from fileset.errors import RefusedError
+from fileset.media.include import included
+from fileset.media.pdi.contents import contents_of
+from fileset.media.pdi.pages import About, pages
+from fileset.media.pdi.previews import previews
+from fileset.media.pdi.words import LANGUAGES
+from fileset.media.times import Times
+from fileset.media.viewer.make import DataScript, plan_scripts, script_chunks
+from fileset.media.viewer.native import VERSION
+from fileset.media.viewer.scripts import DATA, FOLDER, list_script, page_files
+from fileset.repository.contents import Contents
+from fileset.repository.repository import Repository
+from ledger.digest import from_raw
+from ledger.events import Content, MediumStarted, OtherFile, PixelScript, Placement
+from ledger.files import FileView, viewed
+from ledger.vault.protocol import Batch
+from projections.medium.handout import hand_out
+from projections.state.nodes import Leaf
+
+_SCRIPT: Final = 2048  # bytes of a script besides its pixels, and of the list
+_PREVIEW: Final = 96 << 10  # bytes of a preview and its part of a page
+
+
+@frozen
+class Extras:
+    """What is wanted on a medium besides the File-set.
+
+    Attributes
+    ----------
+    pages : bool
+        README.TXT, INDEX.HTM and the folder IHE_PDI (IHE PDI, with the web content option).
+    viewer : bool
+        The folder VIEWER, with a page that shows the images in a web browser.
+    language : str
+        Of both: a key of `LANGUAGES`.
+    institution, contact : str
+        Whom the pages name.
+    templates : Path or None
+        A folder with templates that replace those of the pages.
+    include : Path or None
+        A folder whose files go on the medium.
+    programs : bool
+        Whether programs may be among these.
+    """
+
+    pages: bool = False
+    viewer: bool = False
+    language: str = "en"
+    institution: str = ""
+    contact: str = ""
+    templates: Path | None = None
+    include: Path | None = None
+    programs: bool = False
+
+    def __bool__(self) -> bool:
+        """Whether anything is."""
+        return self.pages or self.viewer or self.include is not None
+
+    def beside(self, size: int, *, is_first: bool) -> int:
+        """Return how many bytes about there are on a medium besides an instance of that size.
+
+        `is_first` is whether it is the first one of its series, which has a preview.
+        """
+        return (size * 4 // 3 + _SCRIPT) * self.viewer + _PREVIEW * (self.pages and is_first)
+
+    def files(
+        self,
+        repository: Repository,
+        started: MediumStarted,
+        batch: Batch,
+        tell: Callable[[Leaf, str], None],
+    ) -> list[OtherFile]:
+        """Return the files that go on a medium; the vault has what is in them.
+
+        `tell` is called for each instance that can't be shown, with the reason.
+        Raises `RefusedError` for templates or files that can't be used, OSError if they can't be
+        read, VaultError where the vault fails.
+        """
+        made = list(self._files(repository, started, batch, tell))
+        paths = [file.path for file in made]
+        if twice := {path for path in paths if paths.count(path) > 1}:
+            raise RefusedError(
+                f"{', '.join(sorted(twice))}: the folder to include has files that the medium gets "
+                "anyway. Rename them."
+            )
+        return made
+
+    def _files(
+        self,
+        repository: Repository,
+        started: MediumStarted,
+        batch: Batch,
+        tell: Callable[[Leaf, str], None],
+    ) -> Iterator[OtherFile]:
+        if self.include is not None:
+            for path, content in included(self.include, batch, programs=self.programs):
+                yield OtherFile(path, content)
+        if not (self.pages or self.viewer):
+            return
+        words = LANGUAGES[self.language]
+        leaves = _leaves(repository, started)
+        contents = contents_of(leaves)
+        bytes_of = _Bytes(repository)
+        if self.pages:
+            about = About(
+                Times(repository.journal).at(started.base),
+                started.writer,
+                started.id or "",
+                started.volume,
+                started.volumes,
+                self.institution,
+                self.contact,
+                self.templates,
+                viewer=self.viewer,
+            )
+            for path, data in pages(contents, about, words, previews(bytes_of.place, tell)):
+                yield OtherFile(path, batch.add(data))
+        if self.viewer:
+            scripts, shown = plan_scripts(leaves, bytes_of.view, bytes_of.place, tell)
+            listed = list_script(contents, shown, words)
+            for path, data in [*page_files(), (f"{FOLDER}/LIST.JS", listed)]:
+                yield OtherFile(path, batch.add(data))
+            for script in scripts:
+                yield _file_of(script, bytes_of, batch)
+
+
+def _leaves(repository: Repository, started: MediumStarted) -> Sequence[Leaf]:
+    """Return the instances of a medium in the order of its DICOMDIR."""
+    handles: Collection[int] = frozenset(started.handles())
+    handout = hand_out(repository.at(started.base), handles, uid=started.uid, id=started.id)
+    return list(handout.file_ids)
+
+
+def _file_of(script: DataScript, bytes_of: _Bytes, batch: Batch) -> OtherFile:
+    path = f"{DATA}/{script.name}"
+    chunks = script_chunks(script, bytes_of.view, bytes_of.place)
+    if not script.is_native:
+        return OtherFile(path, batch.add(b"".join(chunks)))
+    hasher, size = hashlib.sha256(), 0
+    for chunk in chunks:
+        hasher.update(chunk)
+        size += len(chunk)
+    made_from = PixelScript(script.leaf.handle, script.first, script.last, VERSION)
+    return OtherFile(path, Content(from_raw(hasher.digest()), size), made_from)
+
+
+class _Bytes:
+    """The bytes of instances: in the vault or, as long as nothing is made, where they are."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._contents = Contents(repository)
+
+    def view(self, leaf: Leaf) -> AbstractContextManager[FileView]:
+        now = self._repository.state.leaf(leaf.handle)
+        if now.placement is Placement.VAULT and now.content is not None:
+            return self._repository.vault.view(now.content.digest)
+        return viewed(self._contents.path(leaf))
+
+    def place(self, leaf: Leaf) -> Path:
+        return self._contents.readable(leaf)
