@@ -1,9 +1,9 @@
 """The application profiles of PS3.11 (2026a).
 
-The tables of annexes B (B.3-3, B.3-4), D, E (E.3-2), H and K were read in the Standard (2020a to
-2024e), and those of M as far as its transfer syntaxes go; A, C, I and N are second hand. DCMTK's
-`dcddirif.cc` (3.6.7) agrees, except where it is stricter than the tables: it takes 8, 12 and 16
-bits stored of MR, and no Explicit VR Little Endian for the MPEG profiles of annex M.
+Read in the Standard (2020a to 2024e) were Tables B.3-3, B.3-4, C.3-1, D.1-1, D.3-2, E.3-2, H.3-1,
+H.3-2, K.3-3, K.3-4 and M.3-1; all else is second hand. DCMTK's `dcddirif.cc` (3.6.7) agrees, except
+where it is stricter than the tables: it takes 8, 12 and 16 bits stored of MR, and no Explicit VR
+Little Endian for the MPEG profiles of annex M. The keys of annexes J, M and N are those of H.3-2.
 
 The profiles of diskettes (annex F) are left out: no medium of theirs can be made any more.
 """
@@ -13,25 +13,25 @@ from __future__ import annotations
 from itertools import product
 from typing import Final
 
-from ledger.instances.record_keys import Need
 from ledger.uids import EXPLICIT_VR_LITTLE_ENDIAN
-from projections.dicomdir.profiles.attributes import (
-    ATTRIBUTES,
-    PIXEL_MEASURES,
-    PLANE_ORIENTATION,
-    PLANE_POSITION,
+from projections.dicomdir.profiles.key_tables import (
+    A_3_2,
+    B_3_2,
+    D_3_2,
+    E_3_2,
+    H_3_2,
+    I_3_2,
+    NO_KEYS,
 )
 from projections.dicomdir.profiles.profile import (
     AtMost,
     Icon,
     IconNeed,
-    KeyTable,
     Less,
     MediaKind,
     NoOverlay,
     OneOf,
     Profile,
-    ProfileKey,
     Rule,
     Rules,
     Takes,
@@ -62,97 +62,6 @@ _LOSSLESS_JPEG: Final = _syntaxes("4.70")
 _JPEG: Final = _syntaxes("4.70 4.50 4.51")
 _J2K: Final = _syntaxes("4.90 4.91")
 _OF_ULTRASOUND: Final = _PLAIN | _syntaxes("5 4.50")
-
-
-# --- additional keys -----------------------------------------------------------------------------
-
-
-def _keys(
-    words: str, need: Need = Need.TYPE_1C, classes: frozenset[str] | None = None
-) -> tuple[ProfileKey, ...]:
-    return tuple(ProfileKey(ATTRIBUTES[word], need, classes) for word in words.split())
-
-
-_NO_KEYS: Final = KeyTable("", {})
-
-_PEOPLE: Final = {
-    "PATIENT": _keys("PatientBirthDate PatientSex", Need.TYPE_2),
-    "SERIES": _keys("InstitutionName InstitutionAddress PerformingPhysicianName", Need.TYPE_2),
-}
-_PEOPLE_IF_KNOWN: Final = {
-    "PATIENT": _keys("PatientBirthDate PatientSex"),
-    "SERIES": _keys("InstitutionName InstitutionAddress PerformingPhysicianName"),
-}
-_SIZE: Final = _keys("Rows Columns", Need.TYPE_1)
-_IN_SPACE: Final = tuple(
-    ProfileKey(ATTRIBUTES[word], Need.TYPE_1C, shared=sequence)
-    for word, sequence in (
-        ("ImagePositionPatient", PLANE_POSITION),
-        ("ImageOrientationPatient", PLANE_ORIENTATION),
-        ("PixelSpacing", PIXEL_MEASURES),
-        ("ReferencedImageSequence", 0),
-    )
-)
-_OF_FRAMES: Final = (
-    *_SIZE,
-    *_keys(
-        "FrameOfReferenceUID SynchronizationFrameOfReferenceUID NumberOfFrames "
-        "AcquisitionTimeSynchronized AcquisitionDateTime"
-    ),
-    *_IN_SPACE,
-)
-
-D_3_2: Final = KeyTable("D.3-2", {"IMAGE": _keys("ImageType ReferencedImageSequence")})
-H_3_2: Final = KeyTable(
-    "H.3-2",
-    {
-        **_PEOPLE_IF_KNOWN,
-        "IMAGE": (*_OF_FRAMES, *_keys("ImageType CalibrationImage LossyImageCompressionRatio")),
-        "SPECTROSCOPY": _OF_FRAMES,
-    },
-)
-I_3_2: Final = KeyTable(
-    "I.3-2", {**_PEOPLE, "IMAGE": (*_keys("ImageType LossyImageCompressionRatio"), *_SIZE)}
-)
-E_3_2: Final = KeyTable(
-    "E.3-2",
-    {
-        "IMAGE": (
-            *_keys(
-                "ReferencedImageSequence ImagePositionPatient ImageOrientationPatient "
-                "FrameOfReferenceUID PixelSpacing"
-            ),
-            *_SIZE,
-        )
-    },
-)
-A_3_2: Final = KeyTable(
-    "A.3-2",
-    {
-        **_PEOPLE,
-        "IMAGE": (
-            *_keys("ImageType", Need.TYPE_1),
-            *_keys("CalibrationImage", Need.TYPE_2),
-            *_keys("ReferencedImageSequence"),
-        ),
-    },
-)
-B_3_2: Final = KeyTable(
-    "B.3-2",
-    {
-        **_PEOPLE,
-        "IMAGE": (
-            *_keys("ImageType", Need.TYPE_1, _XA),
-            *_keys("CalibrationImage", Need.TYPE_2),
-            *_keys("ReferencedImageSequence LossyImageCompressionRatio"),
-        ),
-    },
-)
-
-KEY_TABLES: Final[dict[str, KeyTable]] = {
-    table.table: table for table in (A_3_2, B_3_2, D_3_2, E_3_2, H_3_2, I_3_2)
-}
-"""The tables of additional keys, by their names in PS3.11."""
 
 
 # --- values of attributes ------------------------------------------------------------------------
@@ -200,10 +109,10 @@ _MONOCHROME: Final = (("PhotometricInterpretation", ("MONOCHROME2",)),)
 _PALETTE: Final = (("PhotometricInterpretation", ("PALETTE COLOR",)),)
 _HIGH_BIT: Final = Less("HighBit", "BitsStored", 1)
 _E_RULES: Final = (
-    Rules(_CT, "E.3-3", (_is("Modality", "CT"), _is("PhotometricInterpretation", "MONOCHROME2"))),
+    Rules(_CT, "E.3.4.1", (_is("Modality", "CT"), _is("PhotometricInterpretation", "MONOCHROME2"))),
     Rules(
         _MR,
-        "E.3-3",
+        "E.3.4.1",
         (
             _is("Modality", "MR"),
             _is("PhotometricInterpretation", "MONOCHROME2"),
@@ -213,7 +122,7 @@ _E_RULES: Final = (
     ),
     Rules(
         _SC,
-        "E.3-3",
+        "E.3.4.1",
         (
             _is("SamplesPerPixel", 1),
             _is("PhotometricInterpretation", "MONOCHROME2", "PALETTE COLOR"),
@@ -221,12 +130,12 @@ _E_RULES: Final = (
     ),
     Rules(
         _SC,
-        "E.3-3",
+        "E.3.4.1",
         (_is("BitsAllocated", 8, 16), Less("BitsStored", "BitsAllocated", 0), _HIGH_BIT),
         _MONOCHROME,
     ),
     Rules(
-        _SC, "E.3-3", (_is("BitsAllocated", 8), _is("BitsStored", 8), _is("HighBit", 7)), _PALETTE
+        _SC, "E.3.4.1", (_is("BitsAllocated", 8), _is("BitsStored", 8), _is("HighBit", 7)), _PALETTE
     ),
 )
 _K_RULES: Final = (
@@ -286,8 +195,7 @@ _SPATIAL: Final[tuple[Rule, ...]] = (
         )
     ),
 )
-_COMBINED: Final[tuple[Rule, ...]] = (
-    *_SPATIAL,
+_COMPONENTS: Final[tuple[Rule, ...]] = (
     There("PixelComponentOrganization", filled=True, within=_REGIONS),
 )
 
@@ -428,7 +336,7 @@ def _of_modalities() -> list[Profile]:
             MediaKind.CD,
             "K.3-1",
             (Takes(_DENTAL_IMAGES | _STRUCTURED_DISPLAY | _GSPS, _PLAIN),),
-            _NO_KEYS,
+            NO_KEYS,
             _K_RULES,
         )
     )
@@ -447,7 +355,11 @@ def _of_modalities() -> list[Profile]:
 
 def _ultrasound() -> list[Profile]:
     """Return the profiles of annex C: by calibration, single or multi-frame, and medium."""
-    calibrations: dict[str, tuple[Rule, ...]] = {"ID": (), "SC": _SPATIAL, "CC": _COMBINED}
+    calibrations: dict[str, dict[str, tuple[Rule, ...]]] = {
+        "ID": {},
+        "SC": {"C.4": _SPATIAL},
+        "CC": {"C.4": _SPATIAL, "C.5": _COMPONENTS},
+    }
     frames = {"SF": _US, "MF": _US | _US_MULTI_FRAME}
     media = {
         "CDR": MediaKind.CD,
@@ -464,10 +376,13 @@ def _ultrasound() -> list[Profile]:
             kind,
             "C.3-1",
             (Takes(classes, _OF_ULTRASOUND),),
-            _NO_KEYS,
-            (*_colours(classes), *((Rules(classes, "C.4", rules),) if rules else ())),
+            NO_KEYS,
+            (
+                *_colours(classes),
+                *(Rules(classes, section, rules) for section, rules in calibrated.items()),
+            ),
         )
-        for (calibration, rules), (frame, classes), (medium, kind) in product(
+        for (calibration, calibrated), (frame, classes), (medium, kind) in product(
             calibrations.items(), frames.items(), media.items()
         )
     ]
@@ -481,7 +396,7 @@ def _messages() -> list[Profile]:
             media,
             f"{annex}.3-1",
             (Takes(None, None),),
-            _NO_KEYS,
+            NO_KEYS,
             one_patient_id=annex == "L",
         )
         for identifier, annex, media in (

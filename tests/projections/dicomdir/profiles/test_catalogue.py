@@ -10,7 +10,8 @@ from pydicom.uid import UID
 
 from ledger.instances.record_keys import RECORD_KEYS
 from projections.dicomdir.profiles.attributes import ATTRIBUTES
-from projections.dicomdir.profiles.catalogue import KEY_TABLES, PROFILES
+from projections.dicomdir.profiles.catalogue import PROFILES
+from projections.dicomdir.profiles.key_tables import KEY_TABLES
 from projections.dicomdir.profiles.profile import MediaKind, NoOverlay, Profile, There
 
 
