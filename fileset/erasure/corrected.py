@@ -7,7 +7,7 @@ earlier versions are erased, nothing ties these instances to the person.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import frozen
 
@@ -62,8 +62,8 @@ def matching_with_former(
         mentions = Mentions(identifiers(state, gone, query))
         found = {
             leaf.handle
-            for leaf in _corrected(state, gone)
-            if not _is_present(leaf) and _paths_that_tell(vault, state, leaf, gone, mentions)
+            for leaf in _other_versions(state, gone)
+            if not _is_present(leaf) and _paths_that_tell(vault, leaf, mentions)
         }
         if not found:
             return gone
@@ -71,11 +71,11 @@ def matching_with_former(
 
 
 def present_that_tell(
-    vault: Vault, state: FileSetState, gone: Container[Handle], mentions: Mentions
+    vault: Vault, state: FileSetState, gone: set[Handle], mentions: Mentions
 ) -> Iterator[Telling]:
     """Yield what tells of the person of the instances that stay, in the File-set or its medium."""
-    for leaf in _corrected(state, gone):
-        if _is_present(leaf) and (paths := _paths_that_tell(vault, state, leaf, gone, mentions)):
+    for leaf in _other_versions(state, gone):
+        if _is_present(leaf) and (paths := _paths_that_tell(vault, leaf, mentions)):
             yield Telling(leaf.handle, leaf.uid, tuple(map(text_of_path, paths)))
 
 
@@ -105,12 +105,13 @@ def _edit(element: str) -> Edit:
     return Edit(path, REMOVE if len(path) % 2 == 0 else None)
 
 
-def _corrected(state: FileSetState, gone: Container[Handle]) -> list[Leaf]:
-    """Return the instances but those `gone` that came of corrections, or were corrected."""
+def _other_versions(state: FileSetState, gone: set[Handle]) -> list[Leaf]:
+    """Return the versions of instances some of whose versions are `gone`, but for these."""
     hierarchy = state.hierarchy
     return [
         leaf
-        for each in sorted(hierarchy.corrected())
+        for handle in sorted(hierarchy.first_versions(gone))
+        for each in hierarchy.versions(handle)
         if each not in gone and (leaf := hierarchy.leaves.get(each))
     ]
 
@@ -119,28 +120,26 @@ def _is_present(leaf: Leaf) -> bool:
     return leaf.is_live or leaf.file_id is not None
 
 
-def _paths_that_tell(
-    vault: Vault, state: FileSetState, leaf: Leaf, gone: Container[Handle], mentions: Mentions
-) -> list[ElementPath]:
+def _paths_that_tell(vault: Vault, leaf: Leaf, mentions: Mentions) -> list[ElementPath]:
     """Return where an instance tells of the person; of what is lost or damaged, nowhere.
 
     Raises `VaultError` if it can't be read now: it may tell.
-    Text counts only if the instance was the person's once: else it speaks of somebody else.
     """
     if leaf.content is None:
         return []
-    was_hers = any(each in gone for each in state.hierarchy.versions(leaf.handle))
     try:
         with vault.view(leaf.content.digest) as view:
             items = enumerate(items_of(view, ORIGINAL_ATTRIBUTES))
-            paths: list[ElementPath] = [
-                (ORIGINAL_ATTRIBUTES, number) for number, item in items if tells([item], mentions)
+            return [
+                *(
+                    (ORIGINAL_ATTRIBUTES, number)
+                    for number, item in items
+                    if tells([item], mentions)
+                ),
+                *(path for path, text in texts_in(view) if _is_of(text, mentions)),
             ]
-            if was_hers:
-                paths += [path for path, text in texts_in(view) if _is_of(text, mentions)]
     except (ContentMissingError, ContentDamagedError, InstanceError):
         return []
-    return paths
 
 
 def _is_of(text: bytes, mentions: Mentions) -> bool:

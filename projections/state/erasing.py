@@ -198,7 +198,7 @@ def _with_former(state: FileSetState, gone: Container[Handle]) -> set[Handle]:
     """
     hierarchy = state.hierarchy
     found = {handle for handle in hierarchy.leaves if handle in gone}
-    for handle in {hierarchy.first_version(handle) for handle in found & hierarchy.corrected()}:
+    for handle in hierarchy.first_versions(gone):
         for each in hierarchy.versions(handle):
             leaf = hierarchy.leaves.get(each)
             if leaf is not None and not leaf.is_live and leaf.file_id is None:

@@ -248,9 +248,13 @@ class Hierarchy:
             handle = self.replaced[handle]
         return handle
 
-    def corrected(self) -> set[Handle]:
-        """Return the instances that came of corrections, or were corrected."""
-        return {*self.replaced, *self.replaced.values()}
+    def first_versions(self, handles: Container[Handle]) -> set[Handle]:
+        """Return the first versions of those of the instances `handles` that have several."""
+        return {
+            self.first_version(new)
+            for new, old in self.replaced.items()
+            if new in handles or old in handles
+        }
 
     def versions(self, handle: Handle) -> Sequence[Handle]:
         """Return an instance and all that it corrects or that correct it, in order."""
