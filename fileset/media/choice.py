@@ -11,11 +11,13 @@ from attrs import field, frozen
 
 from fileset.errors import NoSuchInstanceError, RefusedError
 from fileset.media.extras import Extras
+from fileset.media.fitting import Fit
 from fileset.media.prepare import FOLDER, FORMATS
 from fileset.repository.repository import Repository
 from ledger.events import Handle, MediumStarted, OtherFile
 from ledger.journal.erasures import runs_of
 from ledger.journal.protocol import Journal
+from projections.dicomdir.profiles.profile import Profile
 from projections.medium.handout import CHANGING_TYPES, derived_uid, volume_id
 from projections.medium.volumes import split
 from projections.state.nodes import Branch, Leaf
@@ -52,6 +54,10 @@ class Choice:
         What else goes on each volume; the vault has it.
     extras : Extras
         What else is made for each volume.
+    profile : Profile or None
+        The application profile that the medium conforms to; `None` for that of the File-set.
+    leave_out : bool
+        Whether instances that don't fit the profile are left out; else nothing is made then.
     """
 
     kind: str
@@ -61,7 +67,9 @@ class Choice:
     label: str | None = None
     capacity: int | None = None
     by: str = "study"
-    files: tuple[OtherFile, ...] = field(default=())
+    files: tuple[OtherFile, ...] = ()
+    profile: Profile | None = None
+    leave_out: bool = False
     extras: Extras = field(factory=Extras)
 
 
@@ -86,13 +94,11 @@ def content_position(journal: Journal, upto: int) -> int:
     raise RefusedError("Nothing was recorded yet that could be handed out.")
 
 
-def volumes_of(
-    repository: Repository, state: FileSetState, choice: Choice, sizes: Callable[[Handle], int]
-) -> list[MediumStarted]:
-    """Return the volumes that a choice from `state` takes, as the events that will tell of them.
+def chosen_of(state: FileSetState, choice: Choice) -> set[Handle]:
+    """Return the instances of `state` that are chosen.
 
-    Raises `RefusedError` if nothing is chosen, `NoSuchInstanceError` if something is that is not
-    part of the File-set (ValueError), `VolumesError` if it can't be split so that it fits.
+    Raises `RefusedError` if there are none, `NoSuchInstanceError` if one is not part of the
+    File-set (ValueError).
     """
     everything = {leaf.handle for leaf in state.live.values()}
     chosen = everything if choice.handles is None else set(choice.handles)
@@ -100,6 +106,25 @@ def volumes_of(
         raise RefusedError("No instance matches: there is nothing to hand out.")
     if not chosen <= everything:
         raise NoSuchInstanceError("No such instance in the File-set")
+    return chosen
+
+
+def volumes_of(
+    repository: Repository,
+    state: FileSetState,
+    choice: Choice,
+    fit: Fit,
+    sizes: Callable[[Handle], int],
+) -> list[MediumStarted]:
+    """Return the volumes that a choice from `state` takes, as the events that will tell of them.
+
+    `fit` tells what of it is left out. Raises `RefusedError` if that is all, and as `chosen_of`;
+    `VolumesError` if it can't be split so that it fits.
+    """
+    chosen = chosen_of(state, choice) - fit.left_out.keys()
+    if not chosen:
+        raise RefusedError("None of the instances fits: there is nothing to hand out.")
+    profile = fit.profile.identifier if fit.profile else None
     base = content_position(repository.journal, state.position)
     parts: Sequence[Collection[Handle]] = [chosen]
     if choice.capacity is not None:
@@ -110,10 +135,10 @@ def volumes_of(
             by=choice.by,
             block=_BLOCKS.get(choice.kind, 2048),
         )
-    whole = len(parts) == 1 and chosen == everything and state.identity.uid != ""
-    id_ = state.identity.id
+    whole = len(parts) == 1 and len(chosen) == len(state.live) and state.identity.uid != ""
+    id_, journal = state.identity.id, repository.journal.id
     if len(parts) > 1 and not id_:
-        id_ = f"FS{derived_uid(repository.journal.id, base, (), None, 0, len(parts))[-8:]}"
+        id_ = f"FS{derived_uid(journal, base, (), None, 0, len(parts))[-8:]}"
     return [
         MediumStarted(
             kind=choice.kind,
@@ -121,10 +146,12 @@ def volumes_of(
             base=base,
             uid=state.identity.uid
             if whole
-            else derived_uid(repository.journal.id, base, runs_of(part), None, volume, len(parts)),
+            else derived_uid(journal, base, runs_of(part), profile, volume, len(parts)),
             contains=runs_of(part),
             writer=f"fileset-ledger {version('fileset-ledger')}",
             id=id_ if len(parts) == 1 or id_ is None else volume_id(id_, volume, len(parts)),
+            profile=profile,
+            left_out=runs_of(fit.left_out),
             volume=volume,
             volumes=len(parts),
             options={}

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from fileset.errors import RefusedError
-from fileset.media.choice import Choice, volumes_of
+from fileset.media.choice import Choice, chosen_of, volumes_of
+from fileset.media.fitting import Fit, fit
 from fileset.media.list import media
 from fileset.media.output import (
     clear_leftovers,
@@ -35,7 +36,6 @@ from fileset.media.verify import differences
 from fileset.medium.errors import MediumError
 from fileset.medium.guards import refuse_own_media
 from fileset.medium.guards import refuse_place as refuse_root
-from fileset.profiles.recording import record_lacking
 from fileset.progress import Progress
 from fileset.repository.repository import Repository
 from ledger.disk import fsync, fsync_all
@@ -73,14 +73,18 @@ class Maker:
     ) -> list[tuple[Path | BinaryIO, Prepared]]:
         """Return where which volume would go, after checking that it may; nothing is changed.
 
-        Sizes are right; digests are unknown as far as content was never read. Raises as `make`.
+        Sizes are right, but for values that a profile adds to records and that were never read;
+        digests are unknown as far as content was not. Raises as `make`.
         """
 
         def sizes(handle: Handle) -> int:
             return size_of(self._repository, handle)
 
-        with suppress(_PlannedError), self._repository.vault.batch() as batch:
-            planned = self._planned(out, state, choice, sizes, batch, replace=replace)
+        repository = self._repository
+        repository.refresh()
+        fits = self._fit(state, choice, record=False)
+        with suppress(_PlannedError), repository.exclusively(), repository.vault.batch() as batch:
+            planned = self._planned(out, state, choice, fits, sizes, batch, replace=replace)
             raise _PlannedError  # what was made for it is taken back
         return planned
 
@@ -102,8 +106,9 @@ class Maker:
         Raises
         ------
         RefusedError
-            If nothing is chosen, something is in the way, or the disk has too little room: nothing
-            was recorded. If instances were erased meanwhile: the medium is not finished.
+            If nothing is chosen, instances don't fit the profile, something is in the way, or the
+            disk has too little room: no medium was recorded. If instances were erased meanwhile:
+            the medium is not finished.
         ContentMissingError, ContentDamagedError, VaultError
             If the bytes of instances are nowhere, or damaged.
         VolumesError, ImageError
@@ -114,12 +119,10 @@ class Maker:
         repository = self._repository
         repository.outside_changes("Handing out a medium")
         repository.refresh()
-        chosen = choice.handles
-        if chosen is None:
-            chosen = [leaf.handle for leaf in state.live.values()]
+        chosen = sorted(chosen_of(state, choice))
         self._refuse_gone(chosen, "Nothing was made")
         secure(repository, chosen, reason=reason)
-        state = record_lacking(repository, state)
+        fits = self._fit(state, choice, record=True)
 
         def sizes(handle: Handle) -> int:
             return size_of(repository, handle)
@@ -127,7 +130,7 @@ class Maker:
         with repository.change(reason):
             # Nobody drops from the vault what no event names yet.
             with repository.vault.batch() as batch:
-                planned = self._planned(out, state, choice, sizes, batch, replace=replace)
+                planned = self._planned(out, state, choice, fits, sizes, batch, replace=replace)
             positions = [self._begin(prepared, choice) for _, prepared in planned]
         for place, _ in planned:
             clear_leftovers(place)
@@ -158,18 +161,30 @@ class Maker:
             )
         return position
 
+    def _fit(self, state: FileSetState, choice: Choice, *, record: bool) -> Fit:
+        return fit(
+            self._repository,
+            state,
+            sorted(chosen_of(state, choice)),
+            choice.kind,
+            choice.profile,
+            leave_out=choice.leave_out,
+            record=record,
+        )
+
     def _planned(
         self,
         out: Path | BinaryIO,
         state: FileSetState,
         choice: Choice,
+        fits: Fit,
         sizes: Callable[[Handle], int],
         batch: Batch,
         *,
         replace: bool,
     ) -> list[tuple[Path | BinaryIO, Prepared]]:
         repository = self._repository
-        started = volumes_of(repository, state, choice, sizes)
+        started = volumes_of(repository, state, choice, fits, sizes)
         planned = []
         for place, each in zip(places(out, len(started)), started, strict=True):
             extras = choice.extras.files(repository, each, batch, self.unshown.__setitem__)

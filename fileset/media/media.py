@@ -16,6 +16,7 @@ from fileset.media.make import Maker
 from fileset.media.remake import remake
 from fileset.media.verify import Verified, Verifier
 from fileset.media.xorriso import Settings
+from fileset.profiles.names import profile_named
 from fileset.progress import PhasedProgress, Progress, no_progress
 from fileset.repository.repository import Repository
 from ledger.events import Handle
@@ -48,6 +49,8 @@ class HandedOutMedia:
         kind: str | None = None,
         recipient: str | None = None,
         label: str | None = None,
+        profile: str | None = None,
+        leave_out: bool = False,
         capacity: int | str | None = None,
         split: str = "study",
         replace: bool = False,
@@ -57,7 +60,9 @@ class HandedOutMedia:
         """Make a medium with the File-set, or with some `instances`; return one for each volume.
 
         `kind` is "iso", "usb", "zip", "eml" or "folder"; by default what the ending of `out` says,
-        which has to be named for a stream. `capacity` is in bytes, or a disc: "cd74", "cd80", "dvd"
+        which has to be named for a stream. `profile` is that which it conforms to, by default the
+        File-set's; what does not fit prevents the medium or, with `leave_out`, is left out.
+        `capacity` is in bytes, or a disc: "cd74", "cd80", "dvd"
         or "dvd-dl"; it and `split` tell what goes on which volume. `progress` is told
         of bytes. Raises as `fileset.media.make.Maker.make`.
         """
@@ -68,6 +73,8 @@ class HandedOutMedia:
             handles,
             recipient=recipient,
             label=label,
+            profile=None if profile is None else profile_named(profile, to_set=True),
+            leave_out=leave_out,
             capacity=CAPACITIES[capacity] if isinstance(capacity, str) else capacity,
             by=split,
         )

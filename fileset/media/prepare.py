@@ -158,7 +158,8 @@ def prepare(
         )
     handles = frozenset(started.handles())
     state = repository.at(started.base)
-    now = repository.refresh().hierarchy.leaves
+    present = repository.refresh()
+    now = present.hierarchy.leaves
     known = {leaf.handle for leaf in state.live.values()}
     gone = [handle for handle in handles if handle not in known or handle not in now]
     if gone:
@@ -167,7 +168,15 @@ def prepare(
             "erased since, so it can't be made any more."
         )
     paths = {file.path for file in files}
-    handout = hand_out(state, handles, uid=started.uid, id=started.id, files=paths)
+    handout = hand_out(
+        state,
+        handles,
+        uid=started.uid,
+        id=started.id,
+        profile=started.profile,
+        recorded=present.recorded,
+        files=paths,
+    )
     times = Times(repository.journal)
     created = times.at(started.base)
     parts = [_own(DICOMDIR, handout.dicomdir, created)]

@@ -83,14 +83,14 @@ def set_profile(
 
 
 class ProfileRecorder:
-    """Records for the instances of one change what the File-set's profile asks for.
+    """Records for the instances of one change what a profile asks for, by default the File-set's.
 
     Without a profile it does nothing. `taken` tells of how many instances something was recorded.
     """
 
-    def __init__(self, repository: Repository) -> None:
+    def __init__(self, repository: Repository, profile: Profile | None = None) -> None:
         self._repository = repository
-        self._profile: Profile | None = PROFILES.get(repository.state.identity.profile or "")
+        self._profile = profile or PROFILES.get(repository.state.identity.profile or "")
         self._groups: dict[tuple[str, Elements, tuple[str, ...]], list[Handle]] = {}
         self._taken: set[Handle] = set()
 

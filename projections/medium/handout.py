@@ -12,11 +12,12 @@ from typing import Final
 from attrs import evolve, frozen
 
 from ledger.digest import Digest
-from ledger.events import EVENT_TYPES, Handle, RecordElementsRecorded
+from ledger.events import EVENT_TYPES, Handle
 from projections.dicomdir.definitions import FileSetIdentity
 from projections.medium.directory import encode_directory
 from projections.medium.layouts import pydicom_layout
 from projections.state.nodes import Leaf
+from projections.state.recorded import RecordedElements
 from projections.state.state import FileSetState
 
 CHECKSUMS: Final = "SHA256.TXT"
@@ -26,11 +27,12 @@ _CHANGING: Final = frozenset(
     ("create", "adopt", "add", "correct", "remove", "set", "undo", "redo", "revert")
 )
 CHANGING_TYPES: Final = frozenset(
-    name
-    for name, cls in EVENT_TYPES.items()
-    if cls.GROUP in _CHANGING or cls is RecordElementsRecorded
+    name for name, cls in EVENT_TYPES.items() if cls.GROUP in _CHANGING
 )
-"""The types of the events that change what a File-set contains, or what it is called."""
+"""The types of the events that change what a File-set contains, or what it is called.
+
+What is recorded of instances for a profile is no change: it is the same whenever it is read.
+"""
 
 _ID_SIZE: Final = 16  # characters of a File-set ID at most (PS3.3 Table F.3-2)
 
@@ -61,20 +63,24 @@ def hand_out(
     *,
     uid: str,
     id: str | None,  # noqa: A002 - as everywhere
+    profile: str | None = None,
+    recorded: RecordedElements | None = None,
     files: Collection[str] = (),
 ) -> Handout:
     """Return the instances `handles` of `state` as a File-set of its own, with that UID and ID.
 
     `state` is changed: all other instances are taken out of it, so that records say what the
-    chosen ones say. `files` are the paths of other files on the medium; a descriptor file that is
-    none of them is not named.
+    chosen ones say. They have what the application `profile` asks for, as far as that was
+    `recorded`, by default by then. `files` are the paths of other files on the medium; a descriptor
+    file that is none of them is not named.
     """
     for leaf in [leaf for leaf in state.live.values() if leaf.handle not in handles]:
         state.set_rank(leaf.handle, 0)
-    identity = evolve(state.identity, uid=uid, id=id)
+    identity = evolve(state.identity, uid=uid, id=id, profile=profile)
     if "/".join(identity.descriptor_file_id or ()) not in files:
         identity = evolve(identity, descriptor_file_id=None, descriptor_character_set=None)
     state.identity = identity
+    state.recorded = recorded or state.recorded
     file_ids = pydicom_layout(state, ())
     return Handout(state.position, identity, file_ids, encode_directory(state, file_ids))
 

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Final
 import click
 
 from fileset.cli.command import DRY_RUN, PathType, command, pass_session, text_for_journal
+from fileset.cli.identity import named_profile
 from fileset.cli.matching import UNREADABLE, Search, parse_query
 from fileset.cli.moments import AT, file_set_at
 from fileset.cli.running import INCOMPLETE, OK
@@ -47,7 +48,8 @@ def _capacity(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     "make",
     {
         "media": "the media that were made, one for each volume, see below",
-        "plan": "what goes where: [{out, id, uid, volume, volumes, instances, size}], in bytes",
+        "plan": "what goes where: [{out, id, uid, volume, volumes, instances, left_out, size}]; "
+        "left_out counts the instances that don't fit the profile, size is in bytes",
         "dry_run": "whether nothing was done, and this only shows what would be",
         **UNREADABLE,
         "unshown": "what the pages and the viewer can't show: [{uid, reason}]",
@@ -66,6 +68,13 @@ def _capacity(ctx: click.Context, param: click.Parameter, value: str | None) -> 
 @click.option(
     "--load", is_flag=True, help="Look for values in the instances, not only in their records."
 )
+@click.option(
+    "--profile",
+    metavar="PROFILE",
+    help="The application profile that it conforms to, such as STD-GEN-CD.  [default: the "
+    "File-set's]",
+)
+@click.option("--leave-out", is_flag=True, help="Leave out instances that do not fit the profile.")
 @click.option("--recipient", metavar="TEXT", callback=text_for_journal, help="For whom it is.")
 @click.option("--label", metavar="TEXT", callback=text_for_journal, help="What is written on it.")
 @click.option(
@@ -112,6 +121,8 @@ def media_make(
     kind: str | None,
     moment: str | None,
     load: bool,
+    profile: str | None,
+    leave_out: bool,
     recipient: str | None,
     label: str | None,
     capacity: int | None,
@@ -137,6 +148,9 @@ def media_make(
 
     With --capacity, studies go on as many volumes as it takes, each a File-set of its own; OUT gets
     their numbers, as in disc_1OF3.iso.
+
+    With an application profile, instances that do not fit it prevent the medium, unless --leave-out
+    makes it without them; `fileset media check` tells which these are, and why.
 
     --pdi adds README.TXT, INDEX.HTM and IHE_PDI with a page for each study and previews. --viewer
     adds VIEWER: its INDEX.HTM shows the images in a web browser, with nothing to install. Previews,
@@ -168,6 +182,8 @@ def media_make(
         capacity,
         split or "study",
         extras=extras,
+        profile=None if profile is None else named_profile(profile, to_set=True),
+        leave_out=leave_out,
     )
     maker = Maker(session.repository())
     place = _place(out)
@@ -220,9 +236,19 @@ def _foreseen(
             "unshown": _unshown_document(unshown),
         },
         [*lines, "Nothing was made: this was a dry run."],
-        [*search.notes(), *_unshown_notes(unshown)],
+        [*search.notes(), *_left_out(planned[0][1]), *_unshown_notes(unshown)],
         status=INCOMPLETE if search.unreadable else OK,
     )
+
+
+def _left_out(prepared: Prepared) -> list[Line]:
+    """Return what is told of instances that were left out, of all volumes the same."""
+    started = prepared.started
+    number = sum(last - first + 1 for first, last in started.left_out)
+    if not number:
+        return []
+    what = f"{count(number, 'instance')} left out, not fitting {started.profile}."
+    return [(Span(what, "careful"), " `fileset media check` tells why.")]
 
 
 def _planned(place: Path | BinaryIO, prepared: Prepared) -> dict[str, Any]:
@@ -234,6 +260,7 @@ def _planned(place: Path | BinaryIO, prepared: Prepared) -> dict[str, Any]:
         "volume": started.volume,
         "volumes": started.volumes,
         "instances": started.count,
+        "left_out": sum(last - first + 1 for first, last in started.left_out),
         "size": prepared.size,
     }
 
@@ -260,6 +287,11 @@ def _made(made: list[Made], search: Search, unshown: Mapping[Leaf, str]) -> Answ
             "unshown": _unshown_document(unshown),
         },
         [] if is_stream else lines,
-        [*search.notes(), *_unshown_notes(unshown), *(lines if is_stream else [])],
+        [
+            *search.notes(),
+            *_left_out(made[0].prepared),
+            *_unshown_notes(unshown),
+            *(lines if is_stream else []),
+        ],
         status=INCOMPLETE if search.unreadable else OK,
     )

@@ -1,0 +1,124 @@
+"""Whether what is handed out fits its application profile, and what is left out otherwise."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
+
+from attrs import frozen
+
+from fileset.errors import RefusedError
+from fileset.profiles.facts import FactsReader
+from fileset.profiles.recording import ProfileRecorder, Unread
+from fileset.repository.repository import Repository
+from ledger.errors import LedgerError
+from ledger.events import Handle
+from ledger.events.media import KINDS
+from ledger.phrases import count, some
+from projections.dicomdir.profiles.catalogue import PROFILES
+from projections.dicomdir.profiles.fitting import fits
+from projections.dicomdir.profiles.profile import MediaKind, Profile
+from projections.past.diff import above
+from projections.state.state import FileSetState
+
+_MEDIA: Final[Mapping[str, frozenset[MediaKind]]] = {
+    "iso": frozenset((MediaKind.CD, MediaKind.DVD)),
+    "usb": frozenset((MediaKind.FLASH,)),
+    "zip": frozenset((MediaKind.ZIP,)),
+    "eml": frozenset((MediaKind.ZIP,)),
+    "folder": frozenset(MediaKind),
+}
+"""The kinds of media that profiles are for; what becomes of a folder, nobody knows."""
+
+
+@frozen
+class Fit:
+    """What of a choice goes on a medium of `profile`: all but those `left_out`, with why not."""
+
+    profile: Profile | None
+    left_out: Mapping[Handle, tuple[str, ...]]
+
+
+def fit(
+    repository: Repository,
+    state: FileSetState,
+    handles: Collection[Handle],
+    kind: str,
+    profile: Profile | None,
+    *,
+    leave_out: bool,
+    record: bool,
+) -> Fit:
+    """Return what of the instances `handles` of `state` goes on a medium of that kind.
+
+    The `profile` is by default that of the File-set, which need not be for that kind. What it asks
+    of the instances is read, and with `record` recorded. Raises `RefusedError` if the profile is
+    not for that kind, if instances can't be read or don't fit without `leave_out`, or if several
+    patients have one Patient ID though the profile forbids that.
+    """
+    if profile is not None and profile.media not in _MEDIA[kind]:
+        raise RefusedError(
+            f"The application profile {profile.identifier} is for media of the kind "
+            f"{profile.media.value}, and a {KINDS[kind]} is none: take another --format."
+        )
+    profile = profile or PROFILES.get(state.identity.profile or "")
+    if profile is None:
+        return Fit(None, {})
+    found = _misfits(repository, handles, profile, record=record)
+    if found and not leave_out:
+        whose = [
+            f"{repository.state.leaf(handle).uid}: {', and '.join(words)}"
+            for handle, words in found.items()
+        ]
+        raise RefusedError(
+            f"{count(len(found), 'instance')} can't go on a medium of {profile.identifier}: "
+            f"{some(whose, 3)}. Nothing was made: `fileset media check` tells all, and "
+            "--leave-out makes it without them."
+        )
+    _refuse_namesakes(state, profile, (h for h in handles if h not in found))
+    return Fit(profile, found)
+
+
+def _misfits(
+    repository: Repository, handles: Collection[Handle], profile: Profile, *, record: bool
+) -> dict[Handle, tuple[str, ...]]:
+    """Return which instances don't fit, and why, in the order of their handles."""
+    found: dict[Handle, tuple[str, ...]] = {}
+    recorder = ProfileRecorder(repository, profile)
+    if record:
+        with repository.change():
+            found.update(_unread(recorder.complete(handles)))
+    else:
+        reader = FactsReader(repository)
+        for handle in filter(recorder.lacks, handles):
+            try:
+                misfits = fits(reader.read(repository.state.leaf(handle)), profile)
+            except (OSError, LedgerError) as exc:
+                found[handle] = (f"it can't be read: {exc}",)
+            else:
+                if misfits:
+                    found[handle] = tuple(misfit.in_words() for misfit in misfits)
+    wanted = frozenset(handles)
+    for words, told in repository.state.recorded.misfits(profile.identifier):
+        found.update((handle, words) for handle in told if handle in wanted)
+    return dict(sorted(found.items()))
+
+
+def _unread(unread: Iterable[Unread]) -> dict[Handle, tuple[str, ...]]:
+    return {each.leaf.handle: (f"it can't be read: {each.reason}",) for each in unread}
+
+
+def _refuse_namesakes(state: FileSetState, profile: Profile, handles: Iterable[Handle]) -> None:
+    """Refuse two PATIENT records with one Patient ID, where a profile forbids that."""
+    if not profile.one_patient_id:
+        return
+    above_any = {branch for handle in handles for branch in above(state.leaf(handle).home)}
+    ids = Counter(branch.key for branch in above_any if branch.record.type == "PATIENT")
+    for patient_id, number in ids.items():
+        if number > 1:
+            raise RefusedError(
+                f"{number} PATIENT records have the Patient ID {patient_id!r}, which "
+                f"{profile.identifier} does not allow (PS3.11 Section {profile.annex}.3.3): hand "
+                "them out on media of their own."
+            )
