@@ -31,7 +31,7 @@ from fileset.repository.repository import Repository
 from ledger.digest import digest_of
 from ledger.errors import InstanceError
 from ledger.events import Content, MediumLeft, Record
-from ledger.files import FileStamp, FileView, read_file
+from ledger.files import FileStamp, FileView, naming, read_file
 from ledger.instances.file_meta import PREFIX_END, is_dicom
 from ledger.instances.instance import Instance
 from ledger.instances.walker import Buffer
@@ -85,7 +85,7 @@ def read_archived(path: str, name: str, *, repair: bool = False) -> ArchivedFile
     if repair:
         raise RefusedError(f"{path} is an archive, in which nothing can be repaired: {_UNPACK}.")
     try:
-        with open_archive(path) as archive:
+        with naming(path), open_archive(path) as archive:
             member = _dicomdir_in(archive, name)
             data = _read_dicomdir(archive, member)
             called = archive.name_of(member)
@@ -257,7 +257,7 @@ def take_in_archived(
     RefusedError if the archive has changed since `found` was read, or the disk has no room.
     """
     try:
-        with open_archive(found.archive) as archive:
+        with naming(found.archive), open_archive(found.archive) as archive:
             archive.check(found.stamp)
             refuse_without_room(archive, room_of(repository))
             adoption = ArchiveAdoption(repository, found, archive)

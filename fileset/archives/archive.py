@@ -7,7 +7,7 @@ import posixpath
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -104,7 +104,8 @@ class Archive(ABC):
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._fd)
+        with suppress(OSError):  # it was read
+            os.close(self._fd)
 
     def __enter__(self) -> Self:
         """Return the archive itself, to be closed at the end of a `with` block."""

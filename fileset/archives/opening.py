@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from enum import Enum
 from typing import Final
 
@@ -62,7 +63,8 @@ def kind_of(path: str | os.PathLike[str]) -> ArchiveKind | None:
     except OSError:
         return None
     finally:
-        os.close(fd)
+        with suppress(OSError):  # it was read
+            os.close(fd)
 
 
 def open_archive(path: str | os.PathLike[str]) -> Archive:

@@ -80,9 +80,9 @@ class ZipArchive(Archive):
         seen: set[str] = set()
         has_twins = len(self._zip.NameToInfo) < len(entries)
         for entry in entries:
-            if entry.is_dir():
-                continue
             name = entry.filename.replace("\\", "/")  # some programs on Windows write these
+            if name.endswith("/"):
+                continue
             mode = entry.external_attr >> 16 if entry.create_system == _UNIX else 0
             skipped, fault = fault_of_mode(mode)
             fault = fault or fault_of_name(name) or _fault(entry)

@@ -29,6 +29,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from attrs import frozen
 from pydicom import dcmread, examples
@@ -334,6 +335,32 @@ def _prepare_add_large(folder: Path) -> None:
         _large(folder, 2)
 
 
+def _prepare_add_archive(folder: Path) -> None:
+    with _made(folder, *_CR):
+        pass
+    (folder / INPUTS).mkdir(exist_ok=True)
+    with ZipFile(folder / INPUTS / "study.zip", "w", ZIP_DEFLATED) as study:
+        for name in (*_CT, *_MR):
+            study.write(_TREE / name, name)
+        study.writestr("notes.txt", b"no DICOM file")
+
+
+def _add_archive(folder: Path) -> None:
+    """Add what is in an archive that compresses it; what is large in it goes by way of a file."""
+    with opened(folder) as fs, mock.patch("fileset.archives.zip_archive.LARGE", 1 << 12):
+        report = fs.add_many(folder / INPUTS / "study.zip")
+        failed = [each for each in report if each.outcome.is_failure]
+        if len(report.results) < len(_CT) + len(_MR) + 1 or len(failed) > 1:
+            raise PartlyError("; ".join(f"{each.source}: {each.reason}" for each in failed))
+
+
+def _prepare_init_archive(folder: Path) -> None:
+    _foreign(folder, (*_CT[:2], *_MR))
+    (folder / INPUTS).mkdir()
+    shutil.make_archive(str(folder / INPUTS / "disc"), "zip", folder / MEDIUM)
+    shutil.rmtree(folder / MEDIUM)
+
+
 def _prepare_remove(folder: Path) -> None:
     with _written(folder, *_CT, *_CR, *_MR):
         pass
@@ -408,7 +435,7 @@ def _last_is(fs: FileSet, kind: type[Any]) -> bool:
     return isinstance(last.event, kind)
 
 
-def _adopt(folder: Path) -> None:
+def _adopt(folder: Path, source: str = f"{MEDIUM}/DICOMDIR") -> None:
     path = folder / REPOSITORY
     if is_repository(path):
         return
@@ -418,8 +445,7 @@ def _adopt(folder: Path) -> None:
         nonlocal listed
         listed = total
 
-    source = folder / MEDIUM / "DICOMDIR"
-    with _temporary(folder), FileSet(source, repository=path, progress=progress) as fs:
+    with _temporary(folder), FileSet(folder / source, repository=path, progress=progress) as fs:
         if len(fs) < listed:
             raise PartlyError(f"{listed - len(fs)} instances left out")
         if fs.doubts:
@@ -880,6 +906,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ("add-again", _prepare_add_again, _add),
         ("add-large", _prepare_add_large, _add),
         ("add-coerced", _prepare_coerce, _coerce),
+        ("add-archive", _prepare_add_archive, _add_archive),
         ("add-together", _prepare_add_together, _add_together),
         ("remove", _prepare_remove, _remove),
         ("undo", _prepare_undo, _undo),
@@ -892,6 +919,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ("merge", _prepare_merge, _merge),
         ("correct-adopted", _prepare_correct_adopted, _correct),
         ("import-file-set", partial(_foreign, names=(*_CT, *_MR)), _adopt),
+        ("init-archive", _prepare_init_archive, partial(_adopt, source=f"{INPUTS}/disc.zip")),
         ("import-journal", _prepare_import, _import),
         ("write-new", _prepare_write_new, _write_new),
         ("write-onto", _prepare_write_onto, _write_onto),

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from functools import cache
 from pathlib import Path
 
 import pydicom.data
+from archives import imaged, zipped
 
 from ledger.events import EVENT_TYPES
 from ledger.journal import codec
 from projections.dicomdir.decoder import decode_dicomdir
 from projections.dicomdir.encoder import DirectoryRecord, encode_dicomdir
 from projections.dicomdir.tree import link
+
+IMAGE_BEGIN = 16 * 2048
+"""Where the first volume descriptor of an image is."""
 
 TESTS = Path(__file__).parent.parent
 LARGEST = 1 << 16
@@ -51,6 +56,42 @@ def dicomdirs() -> list[bytes]:
             encode_dicomdir(directory.identity, rows, implicit_vr=implicit)
             for implicit in (False, True)
         ]
+    return found
+
+
+def _packed() -> dict[str, bytes]:
+    return dict(zip(("A", "DIR/B"), sorted(instances(), key=len), strict=False))
+
+
+@cache
+def images() -> list[bytes]:
+    """Return disc images with names of each kind, from the first volume descriptor on."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for joliet, rock_ridge in ((False, False), (True, False), (False, True)):
+            path = Path(folder) / f"{joliet}{rock_ridge}"
+            imaged(path, _packed(), joliet=joliet, rock_ridge=rock_ridge)
+            found.append(path.read_bytes()[IMAGE_BEGIN:])
+    return found
+
+
+@cache
+def telling(number: int) -> list[int]:
+    """Return where an image has the bytes that say something, and what follows each."""
+    image = images()[number]
+    end = min(map(image.index, _packed().values()))
+    found = {at for at, byte in enumerate(image[:end]) if byte not in b"\0 "}
+    return sorted(found | {at + 1 for at in found})
+
+
+@cache
+def archives() -> list[bytes]:
+    """Return ZIP files, and of each image its number and only the bytes that say something."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "zip"
+        found = [zipped(path, _packed(), stored=each).read_bytes() for each in (False, True)]
+    for number, image in enumerate(images()):
+        found += [bytes((number, *(image[at] for at in telling(number))))]
     return found
 
 

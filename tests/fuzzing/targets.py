@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -13,6 +16,7 @@ from attrs import frozen
 from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
 
+from fileset.archives.opening import kind_of, open_archive
 from fuzzing import corpus
 from ledger.dicom_json import from_json, to_json
 from ledger.elements import is_canonical
@@ -191,6 +195,38 @@ def journal(data: bytes) -> None:
     assert attempt(read) == (error, found)
 
 
+# --- archives ------------------------------------------------------------------------------------
+
+
+def archive(data: bytes) -> None:
+    """Each member of an archive is read whole, or told why not, or the archive is refused."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "archive"
+        path.write_bytes(data if data[:1] == b"P" else _image(data))
+        if kind_of(path) is None:
+            return
+        error, _ = attempt(lambda: _read_members(path))
+        assert error in {"", "InstanceError"}
+
+
+def _image(data: bytes) -> bytes:
+    """Return the image whose telling bytes are those of `data`, as far as these go."""
+    number = data[0] % len(corpus.images()) if data else 0
+    image = bytearray(corpus.images()[number])
+    for at, byte in zip(corpus.telling(number), data[1:], strict=False):
+        image[at] = byte
+    return bytes(corpus.IMAGE_BEGIN) + image
+
+
+def _read_members(path: Path) -> None:
+    with open_archive(path) as opened:
+        for number, member in enumerate(opened.members()):
+            assert number < path.stat().st_size
+            assert member.fault or member.skipped or ".." not in member.name.split("/")
+            with suppress(InstanceError), opened.read(member) as found:
+                assert found[128:132] != b"DICM" or len(found) == member.size
+
+
 @frozen
 class Target:
     """Something that is fuzzed: `check` is given mutations of the `seeds`."""
@@ -204,5 +240,6 @@ TARGETS = {
     "header": Target(header, corpus.instances),
     "payload": Target(payload, corpus.payloads),
     "journal": Target(journal, corpus.journals),
+    "archive": Target(archive, corpus.archives),
 }
 assert issubclass(InstanceError, LedgerError)
