@@ -15,7 +15,7 @@ from attrs import frozen
 
 from benchmarks.counting import BEGIN, END, Touched, calls_made, files_touched
 from benchmarks.inputs import events_of_instances, values
-from benchmarks.measuring import Cost, passes, peak, resident, timed
+from benchmarks.measuring import Cost, command, passes, peak, resident, timed
 from fileset import FileSet, Indexer, Repository
 from fileset.media.stream import write_image
 from ledger.files import read_file, viewed
@@ -69,6 +69,11 @@ def add(source: Path, repository: Path, count: int | None) -> Cost:
         cost, report = timed(lambda: fs.add_many(paths))
     assert not report.has_failures
     return cost
+
+
+def add_by_command(source: Path, repository: Path) -> Cost:
+    """Add a folder, or what is in an archive, with the command."""
+    return command([program(), "--repo", repository, "add", source])
 
 
 def scan(folder: Path, count: int) -> Cost:

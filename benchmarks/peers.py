@@ -37,6 +37,7 @@ def versions() -> dict[str, str | None]:
         "xorriso": _line("xorriso", "--version"),
         "cat": _line("cat", "--version"),
         "zip": _line("zip", "-v", number=1),
+        "unzip": _line("unzip", "-v"),
         "mcopy": _line("mcopy", "--version"),
     }
 
@@ -220,6 +221,12 @@ def cat_and_hash(source: Path, _: Path) -> Cost:
 def zip_stored(source: Path, image: Path) -> Cost:
     """Make a ZIP of a folder, without compressing."""
     return command(["zip", "-0", "-q", "-r", image, "."], cwd=source)
+
+
+def unzip_and_add(archive: Path, repository: Path, program: str) -> Cost:
+    """Unpack a ZIP file beside a repository, and add the folder with our `program`."""
+    script = 'unzip -q "$1" -d "$2.study" && "$3" --repo "$2" add "$2.study"'
+    return command(["sh", "-c", script, "sh", archive, repository, program])
 
 
 def mcopy(source: Path, image: Path) -> Cost:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
+from zipfile import ZIP_STORED, ZipFile
 
 from benchmarks import ours, peers
 from benchmarks.goals import Faster, Limit, Measured, Within
@@ -24,6 +25,30 @@ def _add(bench: Workbench, count: int, size: int) -> Measured:
     once, peer = alternate(1, add, lambda: in_child(peers.pydicom_add, source, count))
     again, _ = alternate(bench.sizes.repeat - 1, add, None)
     return compared(cpu, (once + again, peer))
+
+
+def _add_archive(bench: Workbench) -> Measured:
+    """Compare adding a ZIP file with unpacking it and adding the folder."""
+    source = bench.source(*bench.sizes.mix[0])
+    with bench.scratch() as folder:
+        archive = folder / "study.zip"
+        with ZipFile(archive, "w", ZIP_STORED) as study:
+            for path in sorted(source.rglob("*")):
+                study.write(path, path.relative_to(source))
+
+        def add(run: Callable[[Path, Path], Cost]) -> Cost:
+            with bench.scratch() as inner:
+                repository = inner / "repository"
+                command([ours.program(), "init", repository])
+                return run(archive, repository)
+
+        there = bench.peers["unzip"] is not None
+        costs = alternate(
+            bench.sizes.repeat,
+            lambda: add(ours.add_by_command),
+            (lambda: add(partial(peers.unzip_and_add, program=ours.program()))) if there else None,
+        )
+    return compared(wall, costs)
 
 
 def _index(bench: Workbench, count: int, size: int, *, sparse: bool = False) -> Measured:
@@ -115,6 +140,14 @@ ROWS: Final = [
         "CPU of the process, imports aside; warm cache; the peer's is in memory and not hashed",
         Faster(100),
         lambda bench: _add(bench, bench.sizes.large, bench.sizes.large_size),
+    ),
+    Row(
+        "add-zip",
+        "add a ZIP file, stored, of {s.mix[0][0]:,} files of {s.mix[0][1]:,} bytes",
+        "`unzip`, and adding the folder",
+        "wall of the commands from start to end; warm cache; ours durable, unzip's files not",
+        Faster(1),
+        _add_archive,
     ),
     Row(
         "scan",

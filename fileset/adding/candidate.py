@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from attrs import Factory, evolve, frozen
 
 from fileset.adding.recorders import Recorder, overridden_recorders
+from fileset.archives.opening import kind_of, not_looked_into
 from ledger.digest import digest_of
 from ledger.errors import InstanceError, NotDicomError, RecordError
 from ledger.events import Content, Record
@@ -222,9 +223,15 @@ def read_path(
     name = os.fspath(path)
     if recorders is None:
         recorders = overridden_recorders()
-    data, instance, large = _read_file(name, head_will_do=not contents and not recorders)
-    if instance is None:
-        instance = read_instance(data or b"", name)
+    try:
+        data, instance, large = _read_file(name, head_will_do=not contents and not recorders)
+        if instance is None:
+            instance = read_instance(data or b"", name)
+    except NotDicomError as exc:
+        if (kind := kind_of(name)) is None:
+            raise
+        reason = f"{kind.value}, which {not_looked_into(kind)}"
+        raise NotDicomError(reason, name=name) from exc
     try:
         if records is None:
             whole = partial(_parse, name if data is None else data)

@@ -12,7 +12,6 @@ from fileset.adding.members import Offered, offer_members
 from fileset.adding.outcome import Outcome, Result
 from fileset.adding.read_ahead import read_ahead
 from fileset.adding.recorders import overridden_recorders
-from fileset.archives.opening import kind_of, not_looked_into
 from ledger.errors import InstanceError, NotDicomError, RecordError
 
 __all__ = ["Offered", "Offers", "offer"]
@@ -53,17 +52,11 @@ def offer(
                 path, complete=complete, contents=contents or headers, recorders=recorders
             )
         except NotDicomError as exc:
-            yield Result(path, Outcome.NOT_DICOM, reason=_why_not_looked_into(path) or exc.reason)
+            yield Result(path, Outcome.NOT_DICOM, reason=exc.reason)
         except RecordError as exc:
             yield Result(path, Outcome.REJECTED, reason=exc.reason, completable=not complete)
         except InstanceError as exc:
             yield Result(path, Outcome.REJECTED, reason=exc.reason)
-
-
-def _why_not_looked_into(path: str) -> str | None:
-    """Return what a file is that is no DICOM file, if it is an archive."""
-    kind = kind_of(path)
-    return f"{kind.value}, which {not_looked_into(kind)}" if kind else None
 
 
 @frozen

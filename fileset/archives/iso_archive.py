@@ -1,8 +1,8 @@
 """Disc images: ISO 9660 (ECMA-119) of all levels, with the names of Rock Ridge or Joliet.
 
 Names are those that a system shows which mounts the disc: Rock Ridge's if there are any, else
-Joliet's, else those of ISO 9660 without their version. A damaged image is read as far as it goes,
-which is why it is read here: pycdlib reads an image wholly or not at all.
+Joliet's, else those of ISO 9660 without their version. A damaged image is read as far as it goes:
+pycdlib, and `fileset.media.reading` for the check of media, read an image wholly or not at all.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from archives import zipped
 from cli_runs import CT, command_line
 from pydicom import Dataset, dcmread
 from pydicom.uid import MPEG4HP41, UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
@@ -182,6 +183,26 @@ def test_a_large_file_takes_little_memory(
         "watch": peak("watch", disc, "--once", "--settle", "0", repository=archive),
         "recover": recovered(archive),
         "erase": erased_beside_a_stranger(archive, tmp_path / "medium"),
+    }
+
+    assert {name: size for name, size in used.items() if size > usual + ALLOWED} == {}
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_large_member_of_an_archive_takes_little_memory(
+    stored: bool, usual: int, tmp_path: Path
+) -> None:
+    disc = tmp_path / "disc"
+    disc.mkdir()
+    native(disc / "LARGE")
+    peak("index", disc)
+    files = {path.name: path.read_bytes() for path in disc.iterdir()}
+    packed = zipped(tmp_path / "disc.zip", files, stored=stored)
+    peak("init", tmp_path / "archive")
+
+    used = {
+        "add": peak("add", packed, repository=tmp_path / "archive"),
+        "init": peak("init", tmp_path / "adopted", "--from", packed),
     }
 
     assert {name: size for name, size in used.items() if size > usual + ALLOWED} == {}

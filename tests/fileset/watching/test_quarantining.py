@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from archives import zipped
 from cli_runs import CT, MR, RT_DOSE, Cli
 from watched import CUT_SHORT, House, adds_up, drop, until
 
@@ -50,6 +51,14 @@ def test_bad_files_are_set_aside_with_their_reasons_and_recorded_once(home: Hous
     shutil.rmtree(home.repository / "watch")  # what is remembered is lost
     assert home.drain()["quarantined"] == 4
     assert len(home.events(InstanceRejected)) == len(Quarantine(home.repository)) == 4
+
+
+def test_an_archive_is_set_aside_with_what_to_do(home: House) -> None:
+    drop(home.inbox, "study", zipped(home.repository.parent / "z", {"a": b""}).read_bytes())
+    home.drain()
+    outcome, reason = home.quarantined()["study"]
+    assert outcome == "not DICOM"
+    assert reason == "a ZIP file, which is looked into only if it is named: `fileset add FILE`"
 
 
 def test_what_can_never_be_read_is_told_in_the_quarantine_and_left_alone(
