@@ -178,7 +178,7 @@ def _gigabytes(sizes: Sizes, rows: list[Row]) -> float:
     total = 3 * sum(counts) * (sizes.size + 4096) + 4 * sizes.large * sizes.large_size
     if any("mix" in row.work for row in rows):
         total += 4 * sum(count * size for count, size in sizes.mix)
-    total += 3 * sizes.images * sizes.image_size
+    total += 4 * sizes.images * sizes.image_size
     total += 2 * sizes.more * (sizes.million_size + 4096)
     if any(row.opt_in for row in rows):
         total += 3 * sizes.million * (sizes.million_size + 4096)

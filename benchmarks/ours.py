@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -17,16 +17,11 @@ from benchmarks.counting import BEGIN, END, Touched, calls_made, files_touched
 from benchmarks.inputs import events_of_instances, values
 from benchmarks.measuring import Cost, command, passes, peak, resident, timed
 from fileset import FileSet, Indexer, Repository
-from fileset.media.stream import write_image
-from ledger.files import read_file, viewed
+from ledger.files import read_file
 from ledger.instances.instance import read_instance
 from ledger.journal.entries import Draft
 from ledger.journal.sqlite import SqliteJournal
 from projections.medium.directory import encode_directory
-from projections.medium.images.fat import plan_usb
-from projections.medium.images.iso9660 import plan_iso
-from projections.medium.images.tree import CivilTime, ImageFile, Volume
-from projections.medium.images.zip import plan_zip
 
 T = TypeVar("T")
 
@@ -142,25 +137,15 @@ def add_and_write(source: Path, repository: Path, medium: Path) -> Cost:
     return timed(run)[0]
 
 
-def image(source: Path, kind: str, output: Path) -> Cost:
-    """Make an image of all files of a folder; the first one stands for the DICOMDIR."""
-    paths = sorted(path for path in source.rglob("*") if path.is_file())
-    time = CivilTime(2026, 1, 1)
-    volume = Volume("BENCHMARK", time)
-    plan = {"iso": plan_iso, "usb": plan_usb, "zip": plan_zip}[kind]
+def hand_out(repository: Path, image: Path) -> Cost:
+    """Make an image of the whole File-set, of the kind that its name says; opening is not counted.
 
-    def read(number: int) -> Iterator[bytes]:
-        with viewed(paths[number]) as view:
-            yield from view.pieces()
-
-    def run() -> None:
-        names = ["DICOMDIR", *(f"IM{number:06}" for number in range(1, len(paths)))]
-        sizes = (path.stat().st_size for path in paths)
-        files = [ImageFile(*each, time) for each in zip(names, sizes, strict=True)]
-        with output.open("wb") as file:
-            write_image(plan(files, volume), read, file)
-
-    return timed(run)[0]
+    Each file is checked against its digest, the image is durable, and both are recorded.
+    """
+    with FileSet.open(repository) as fs:
+        len(fs)
+        media = fs.media
+        return timed(lambda: media.make(image))[0]
 
 
 def index(folder: Path) -> Cost:

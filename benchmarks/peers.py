@@ -208,19 +208,21 @@ def copy_twice(source: Path, scratch: Path) -> Cost:
 
 def xorriso(source: Path, image: Path) -> Cost:
     """Write a folder, and make an ISO image of it."""
-    script = 'cp -r "$1" "$2.folder" && xorriso -as mkisofs -quiet -o "$2" "$2.folder"'
-    return command(["sh", "-c", script, "sh", os.fspath(source), os.fspath(image)])
+    return _flushed(
+        'cp -r "$1" "$2.folder" && xorriso -as mkisofs -quiet -o "$2" "$2.folder"', source, image
+    )
 
 
-def cat_and_hash(source: Path, _: Path) -> Cost:
-    """Read all files of a folder, and hash them as one."""
-    script = 'find "$1" -type f -print0 | sort -z | xargs -0 cat | sha256sum'
-    return command(["sh", "-c", script, "sh", os.fspath(source)])
+def cat_and_hash(source: Path, image: Path) -> Cost:
+    """Join all files of a folder to one, and hash it."""
+    return _flushed(
+        'find "$1" -type f -print0 | sort -z | xargs -0 cat | tee "$2" | sha256sum', source, image
+    )
 
 
 def zip_stored(source: Path, image: Path) -> Cost:
     """Make a ZIP of a folder, without compressing."""
-    return command(["zip", "-0", "-q", "-r", image, "."], cwd=source)
+    return _flushed('cd "$1" && zip -0 -q -r "$2" . && mv "$2.zip" "$2"', source, image)
 
 
 def unzip_and_add(archive: Path, repository: Path, program: str) -> Cost:
@@ -232,5 +234,14 @@ def unzip_and_add(archive: Path, repository: Path, program: str) -> Cost:
 def mcopy(source: Path, image: Path) -> Cost:
     """Make an image of a stick of a folder, with room for a tenth more; without a partition."""
     size = sum(path.stat().st_size for path in source.rglob("*")) * 11 // 10 + (64 << 20)
-    script = 'truncate -s "$3" "$2" && mkfs.vfat -F 32 "$2" && mcopy -s -i "$2" "$1"/* ::'
-    return command(["sh", "-c", script, "sh", os.fspath(source), os.fspath(image), str(size)])
+    return _flushed(
+        f'truncate -s {size} "$2" && mkfs.vfat -F 32 "$2" && mcopy -s -i "$2" "$1"/* ::',
+        source,
+        image,
+    )
+
+
+def _flushed(script: str, source: Path, image: Path) -> Cost:
+    """Run a script that makes the file `$2` of the folder `$1`, and flush that."""
+    script += ' && sync "$2"'
+    return command(["sh", "-c", script, "sh", os.fspath(source), os.fspath(image)])

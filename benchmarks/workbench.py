@@ -145,6 +145,15 @@ class Workbench:
             self._archives[count] = Archive(folder / "repository", folder / "medium", tuple(lives))
         return self._archives[count]
 
+    def added(self, count: int, size: int) -> Path:
+        """Return a repository to which `count` instances were added, and none written."""
+        folder = self.work / f"added-{count}-{size}"
+        if not folder.exists():
+            source = self.source(count, size)
+            self.say(f"adding {count:,} instances of {size:,} bytes")
+            in_child(ours.add, source, folder, None)
+        return folder
+
     def only_added(self) -> Path:
         """Return a repository of `Sizes.more` small instances, which were not written."""
         folder = self.work / "only-added"

@@ -33,7 +33,8 @@ Read: TypeAlias = Callable[[int], Iterable[bytes]]
 _CHUNK: Final = 1 << 20
 _LARGE: Final = 256 << 10  # bytes that cost more to copy once more than to write on their own
 _HELD: Final = 8 << 20  # bytes of a file at most that is read once though its CRC comes before it
-_AHEAD: Final = 4  # chunks that were written and not yet hashed
+_BATCH: Final = 4 << 20  # bytes that are hashed at a time: to change threads often is slow
+_AHEAD: Final = 2  # batches that were written and not yet hashed
 
 
 def write_image(
@@ -45,18 +46,30 @@ def write_image(
     the output, and whatever `read` raises; what is in the output then is no image.
     """
     hasher = hashlib.sha256()
+    batch: list[bytes] = []
+    waiting = 0
     unhashed: deque[Future[None]] = deque()
     done = 0
+
+    def hash_all(chunks: list[bytes]) -> None:
+        for chunk in chunks:
+            hasher.update(chunk)
+
     # Hashing and writing both let go of the interpreter's lock: each has a processor.
     with ThreadPoolExecutor(1) as beside:
         for chunk in image_chunks(layout, read):
-            unhashed.append(beside.submit(hasher.update, chunk))
+            batch.append(chunk)
+            waiting += len(chunk)
+            if waiting >= _BATCH:
+                unhashed.append(beside.submit(hash_all, batch))
+                batch, waiting = [], 0
             _write(output, chunk)
             if len(unhashed) > _AHEAD:
                 unhashed.popleft().result()
             done += len(chunk)
             if progress is not None:
                 progress(done, layout.size)
+    hash_all(batch)
     return Content(from_raw(hasher.digest()), done)
 
 
