@@ -204,6 +204,6 @@ def _layout(started: MediumStarted, parts: Sequence[Part], created: CivilTime) -
     plan = FORMATS[started.kind, started.format]
     if plan is None:
         return None
-    serial = hashlib.sha256(f"{started.uid} {started.base}".encode("ascii", "surrogateescape"))
+    serial = hashlib.sha256(f"{started.uid} {started.base}".encode("utf-8", "surrogateescape"))
     volume = Volume(started.id or "", created, int.from_bytes(serial.digest()[:4]))
     return plan([ImageFile(p.path, p.content.size, p.modified) for p in parts], volume)
