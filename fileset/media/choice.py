@@ -58,6 +58,8 @@ class Choice:
         The application profile that the medium conforms to; `None` for that of the File-set.
     leave_out : bool
         Whether instances that don't fit the profile are left out; else nothing is made then.
+    convert : bool
+        Whether those that need only be in Explicit VR Little Endian are converted first.
     """
 
     kind: str
@@ -70,6 +72,7 @@ class Choice:
     files: tuple[OtherFile, ...] = ()
     profile: Profile | None = None
     leave_out: bool = False
+    convert: bool = False
     extras: Extras = field(factory=Extras)
 
 

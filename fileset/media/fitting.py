@@ -8,6 +8,7 @@ from typing import Final
 
 from attrs import frozen
 
+from fileset.correcting.convert import Converter
 from fileset.errors import RefusedError
 from fileset.profiles.facts import FactsReader
 from fileset.profiles.recording import ProfileRecorder, Unread
@@ -17,9 +18,10 @@ from ledger.events import Handle
 from ledger.events.media import KINDS
 from ledger.phrases import count, some
 from projections.dicomdir.profiles.catalogue import PROFILES
-from projections.dicomdir.profiles.fitting import fits
+from projections.dicomdir.profiles.fitting import InstanceFacts, fits
 from projections.dicomdir.profiles.profile import MediaKind, Profile
 from projections.past.diff import above
+from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
 _MEDIA: Final[Mapping[str, frozenset[MediaKind]]] = {
@@ -78,6 +80,39 @@ def fit(
         )
     _refuse_namesakes(state, profile, (h for h in handles if h not in found))
     return Fit(profile, found)
+
+
+def convert_misfits(
+    repository: Repository,
+    state: FileSetState,
+    handles: Iterable[Handle],
+    profile: Profile | None,
+    *,
+    reason: str | None = None,
+) -> dict[Handle, Handle]:
+    """Convert the instances that fit `profile` only in Explicit VR Little Endian, as one change.
+
+    Returns what replaces each of them. Those that can't be converted stay as they are.
+    `RefusedError` unless `state` is that of now, or if there is no profile.
+    """
+    profile = profile or PROFILES.get(state.identity.profile or "")
+    if profile is None:
+        raise RefusedError(
+            "What has to be converted follows from an application profile: name one with --profile."
+        )
+    if state.position != repository.refresh().position:
+        raise RefusedError("Only the File-set as it is now can be converted, and no earlier one.")
+    leaves = [repository.state.leaf(handle) for handle in handles]
+    report = Converter(repository).convert(
+        (leaf for leaf in leaves if _is_convertible(leaf, profile)), reason=reason
+    )
+    return {each.handle: each.corrected for each in report.results if each.corrected is not None}
+
+
+def _is_convertible(leaf: Leaf, profile: Profile) -> bool:
+    """Whether nothing but its encoding keeps an instance of its class out of a profile."""
+    facts = InstanceFacts(leaf.sop_class_uid, leaf.transfer_syntax_uid, (), {})
+    return any(misfit.convertible for misfit in fits(facts, profile))
 
 
 def _misfits(

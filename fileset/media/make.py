@@ -15,9 +15,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from attrs import evolve
+
 from fileset.errors import RefusedError
 from fileset.media.choice import Choice, chosen_of, volumes_of
-from fileset.media.fitting import Fit, fit
+from fileset.media.fitting import Fit, convert_misfits, fit
 from fileset.media.list import media
 from fileset.media.output import (
     clear_leftovers,
@@ -67,6 +69,8 @@ class Maker:
         self._repository = repository
         self.unshown: dict[Leaf, str] = {}
         """The instances that pages and viewers can't show, with the reason."""
+        self.converted = 0
+        """How many instances were converted for it."""
 
     def plan(
         self, out: Path | BinaryIO, state: FileSetState, choice: Choice, *, replace: bool = False
@@ -121,6 +125,11 @@ class Maker:
         repository.refresh()
         chosen = sorted(chosen_of(state, choice))
         self._refuse_gone(chosen, "Nothing was made")
+        if choice.convert:
+            new = convert_misfits(repository, state, chosen, choice.profile, reason=reason)
+            self.converted = len(new)
+            chosen = sorted(new.get(handle, handle) for handle in chosen)
+            state, choice = repository.state, evolve(choice, handles=chosen)
         secure(repository, chosen, reason=reason)
         fits = self._fit(state, choice, record=True)
 

@@ -51,6 +51,7 @@ class HandedOutMedia:
         label: str | None = None,
         profile: str | None = None,
         leave_out: bool = False,
+        convert: bool = False,
         capacity: int | str | None = None,
         split: str = "study",
         replace: bool = False,
@@ -61,7 +62,8 @@ class HandedOutMedia:
 
         `kind` is "iso", "usb", "zip", "eml" or "folder"; by default what the ending of `out` says,
         which has to be named for a stream. `profile` is that which it conforms to, by default the
-        File-set's; what does not fit prevents the medium or, with `leave_out`, is left out.
+        File-set's; what does not fit prevents the medium or, with `leave_out`, is left out; with
+        `convert`, what only has to be in Explicit VR Little Endian is converted before that.
         `capacity` is in bytes, or a disc: "cd74", "cd80", "dvd"
         or "dvd-dl"; it and `split` tell what goes on which volume. `progress` is told
         of bytes. Raises as `fileset.media.make.Maker.make`.
@@ -75,6 +77,7 @@ class HandedOutMedia:
             label=label,
             profile=None if profile is None else profile_named(profile, to_set=True),
             leave_out=leave_out,
+            convert=convert,
             capacity=CAPACITIES[capacity] if isinstance(capacity, str) else capacity,
             by=split,
         )

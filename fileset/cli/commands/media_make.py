@@ -50,6 +50,7 @@ def _capacity(ctx: click.Context, param: click.Parameter, value: str | None) -> 
         "media": "the media that were made, one for each volume, see below",
         "plan": "what goes where: [{out, id, uid, volume, volumes, instances, left_out, size}]; "
         "left_out counts the instances that don't fit the profile, size is in bytes",
+        "converted": "how many instances were converted to Explicit VR Little Endian",
         "dry_run": "whether nothing was done, and this only shows what would be",
         **UNREADABLE,
         "unshown": "what the pages and the viewer can't show: [{uid, reason}]",
@@ -75,6 +76,11 @@ def _capacity(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     "File-set's]",
 )
 @click.option("--leave-out", is_flag=True, help="Leave out instances that do not fit the profile.")
+@click.option(
+    "--convert",
+    is_flag=True,
+    help="Convert those that only have to be in Explicit VR Little Endian.",
+)
 @click.option("--recipient", metavar="TEXT", callback=text_for_journal, help="For whom it is.")
 @click.option("--label", metavar="TEXT", callback=text_for_journal, help="What is written on it.")
 @click.option(
@@ -123,6 +129,7 @@ def media_make(
     load: bool,
     profile: str | None,
     leave_out: bool,
+    convert: bool,
     recipient: str | None,
     label: str | None,
     capacity: int | None,
@@ -150,7 +157,9 @@ def media_make(
     their numbers, as in disc_1OF3.iso.
 
     With an application profile, instances that do not fit it prevent the medium, unless --leave-out
-    makes it without them; `fileset media check` tells which these are, and why.
+    makes it without them; `fileset media check` tells which these are, and why. With --convert,
+    those in Implicit VR, Big Endian or deflated become Explicit VR Little Endian first: that loses
+    nothing, is a change of the File-set of its own, and can be undone.
 
     --pdi adds README.TXT, INDEX.HTM and IHE_PDI with a page for each study and previews. --viewer
     adds VIEWER: its INDEX.HTM shows the images in a web browser, with nothing to install. Previews,
@@ -163,6 +172,8 @@ def media_make(
     kind = kind or _kind_of(out)
     if split is not None and capacity is None:
         raise click.UsageError("--split needs a --capacity.")
+    if convert and dry_run:
+        raise click.UsageError("--convert changes the File-set, so it has no --dry-run.")
     if out == STDOUT and session.as_json:
         raise click.UsageError("Standard output can't take both the medium and --json.")
     fs = file_set_at(session, moment)
@@ -184,6 +195,7 @@ def media_make(
         extras=extras,
         profile=None if profile is None else named_profile(profile, to_set=True),
         leave_out=leave_out,
+        convert=convert,
     )
     maker = Maker(session.repository())
     place = _place(out)
@@ -192,7 +204,7 @@ def media_make(
         return _foreseen(planned, search, maker.unshown)
     with bar("Writing") as advance:
         made = maker.make(place, fs.state, choice, replace=replace, reason=reason, progress=advance)
-    return _made(made, search, maker.unshown)
+    return _made(made, search, maker)
 
 
 def _kind_of(out: Path) -> str:
@@ -231,6 +243,7 @@ def _foreseen(
         {
             "media": [],
             "plan": plan,
+            "converted": 0,
             "dry_run": True,
             "unreadable": search.unreadable_document(),
             "unshown": _unshown_document(unshown),
@@ -265,8 +278,12 @@ def _planned(place: Path | BinaryIO, prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _made(made: list[Made], search: Search, unshown: Mapping[Leaf, str]) -> Answer:
+def _made(made: list[Made], search: Search, maker: Maker) -> Answer:
     lines: list[Line] = []
+    if maker.converted:
+        lines.append(
+            f"{count(maker.converted, 'instance')} converted to Explicit VR Little Endian."
+        )
     for medium, place, _ in made:
         assert medium.produced is not None  # noqa: S101 - it was finished
         image = medium.produced.image
@@ -282,15 +299,16 @@ def _made(made: list[Made], search: Search, unshown: Mapping[Leaf, str]) -> Answ
         {
             "media": [medium_document(each.medium) for each in made],
             "plan": [_planned(each.place, each.prepared) for each in made],
+            "converted": maker.converted,
             "dry_run": False,
             "unreadable": search.unreadable_document(),
-            "unshown": _unshown_document(unshown),
+            "unshown": _unshown_document(maker.unshown),
         },
         [] if is_stream else lines,
         [
             *search.notes(),
             *_left_out(made[0].prepared),
-            *_unshown_notes(unshown),
+            *_unshown_notes(maker.unshown),
             *(lines if is_stream else []),
         ],
         status=INCOMPLETE if search.unreadable else OK,

@@ -161,3 +161,62 @@ def test_the_command_tells_what_it_left_out(cli: Cli, tmp_path: Path) -> None:
     assert (medium["profile"], medium["left_out"], medium["instances"]) == (PROFILE, 1, 1)
     assert "profile    STD-GEN-CD" in cli("media", "show", 1).out
     cli("media", "make", disc, "--profile", "STD-GEN-DISC", code=2)
+
+
+# --- converted -----------------------------------------------------------------------------------
+
+
+def test_what_only_has_to_be_encoded_otherwise_is_converted_first(
+    mixed: FileSet, tmp_path: Path
+) -> None:
+    before = {instance.SOPInstanceUID for instance in mixed}
+    (made,) = mixed.media.make(tmp_path / "disc", profile=PROFILE, convert=True)
+    assert made.started.count == 3
+    assert {instance.SOPInstanceUID for instance in mixed} == before
+    files = [path for path in (tmp_path / "disc").rglob("IM*") if path.is_file()]
+    assert {str(dcmread(path).file_meta.TransferSyntaxUID) for path in files} == {
+        "1.2.840.10008.1.2.1"
+    }
+    uid = mixed.state.live["1.2.3.4"].transfer_syntax_uid
+    assert uid == "1.2.840.10008.1.2.1"
+    mixed.undo()
+    assert mixed.state.live["1.2.3.4"].transfer_syntax_uid == "1.2.840.10008.1.2"
+    mixed.media.remake(1, tmp_path / "again")
+    assert sorted(path.name for path in (tmp_path / "again").rglob("*")) == sorted(
+        path.name for path in (tmp_path / "disc").rglob("*")
+    )
+
+
+def test_what_fits_or_cannot_be_converted_stays_as_it_is(mixed: FileSet, tmp_path: Path) -> None:
+    mixed.add_many([str(get_testdata_file("examples_jpeg2k.dcm"))])
+    with pytest.raises(RefusedError, match="1 instance can't go on a medium"):
+        mixed.media.make(tmp_path / "disc", profile=PROFILE, convert=True)
+    (made,) = mixed.media.make(tmp_path / "disc", profile=PROFILE, leave_out=True)
+    assert made.started.count == 3
+    before = mixed.repository.journal.position
+    mixed.media.make(tmp_path / "mail.zip", profile="STD-GEN-ZIP-MAIL", convert=True)
+    changes = [each.event for each in mixed.repository.journal.read(after=before)]
+    assert not [each for each in changes if type(each).__name__ == "InstancesConverted"]
+
+
+def test_only_the_present_is_converted_and_only_for_a_profile(
+    mixed: FileSet, tmp_path: Path
+) -> None:
+    past = mixed.at(mixed.repository.journal.position)
+    mixed.ID = "LATER"
+    with pytest.raises(RefusedError, match="as it is now"):
+        past.media.make(tmp_path / "disc", profile=PROFILE, convert=True)
+    with pytest.raises(RefusedError, match="name one with --profile"):
+        mixed.media.make(tmp_path / "disc", convert=True)
+
+
+def test_the_command_tells_how_many_were_converted(cli: Cli, tmp_path: Path) -> None:
+    cli("add", CT, IMPLICIT)
+    disc = tmp_path / "disc.iso"
+    told = cli("media", "make", disc, "--profile", PROFILE, "--convert").out
+    assert "1 instance converted to Explicit VR Little Endian." in told
+    document = cli.json("media", "make", tmp_path / "2.iso", "--profile", PROFILE, "--convert")
+    assert document["converted"] == 0
+    told = cli("media", "make", disc, "--convert", "--dry-run", code=2).err
+    assert "--convert changes the File-set" in told
+    assert "converted to Explicit VR Little Endian" in cli("blame", "PatientID=4MR1").out
