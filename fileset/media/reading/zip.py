@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,6 +17,11 @@ from fileset.media.reading.source import Source
 
 _CHUNK: Final = 1 << 20
 _ENCRYPTED: Final = 1
+_FAULTS: Final = (
+    zipfile.BadZipFile, RuntimeError, ValueError, EOFError, OSError,
+    struct.error, zlib.error, lzma.LZMAError,
+)  # fmt: skip
+"""What zipfile and what it unpacks with raise of a ZIP that is damaged, or of a kind unknown."""
 
 
 def is_zip(head: bytes) -> bool:
@@ -32,7 +39,7 @@ def read_zip(source: Source, file: BinaryIO) -> ReadMedium:
     try:
         archive = zipfile.ZipFile(file)
         infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as exc:
+    except _FAULTS as exc:
         raise UnreadableMediumError(f"{source.name}: no whole ZIP: {exc}") from exc
     found: dict[str, MediumFile] = {}
     for info in infos:
@@ -60,7 +67,7 @@ def _chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Itera
             while chunk := member.read(_CHUNK):
                 size += len(chunk)
                 yield chunk
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error, OSError) as exc:
+    except _FAULTS as exc:
         raise UnreadableMediumError(f"{name} can't be unpacked: {exc}") from exc
     if size != info.file_size:
         raise UnreadableMediumError(f"{name} has {size:,} bytes, and should {info.file_size:,}")

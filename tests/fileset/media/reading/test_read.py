@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import struct
 import tempfile
 import threading
@@ -334,6 +335,30 @@ def test_a_member_of_a_zip_is_never_longer_than_it_says(tmp_path: Path) -> None:
     struct.pack_into("<I", data, entry + 24, 10)
     path.write_bytes(data)
     assert "DICOMDIR can't be unpacked" in _problem(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_member_of_a_zip_is_named_however_it_is_packed(
+    method: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "damaged.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("DICOMDIR", random.Random(1).randbytes(5000))  # noqa: S311 - no secret
+    data = bytearray(path.read_bytes())
+    for at in range(40, 4000):
+        data[at] ^= 0x5A
+    path.write_bytes(data)
+    assert f"{path}: DICOMDIR can't be unpacked" in _problem(path)
+
+
+def test_a_name_in_a_zip_that_is_no_utf_8_is_named(tmp_path: Path) -> None:
+    path = _saved(tmp_path, "zip", {"DICOMDIR": b"1", "AB": b"2"})
+    data = bytearray(path.read_bytes())
+    local = data.index(b"AB2") - 30
+    data[local + 6 : local + 8] = (0x800).to_bytes(2, "little")
+    data[local + 30 : local + 32] = b"\xff\xfe"
+    path.write_bytes(data)
+    assert "AB can't be unpacked" in _problem(path)
 
 
 def test_a_link_in_a_folder_is_no_file_of_a_medium(tmp_path: Path) -> None:
