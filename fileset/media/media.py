@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol
 
 from fileset.media.burn import Burner, Burnt
 from fileset.media.choice import Choice, kind_of
+from fileset.media.extras import Extras
 from fileset.media.label.jobs import Job
 from fileset.media.label.make import Labelled, Style, make_label
 from fileset.media.list import media
@@ -54,6 +55,7 @@ class HandedOutMedia:
         convert: bool = False,
         capacity: int | str | None = None,
         split: str = "study",
+        extras: Extras | None = None,
         replace: bool = False,
         reason: str | None = None,
         progress: Progress | None = None,
@@ -65,8 +67,8 @@ class HandedOutMedia:
         File-set's; what does not fit prevents the medium or, with `leave_out`, is left out; with
         `convert`, what only has to be in Explicit VR Little Endian is converted before that.
         `capacity` is in bytes, or a disc: "cd74", "cd80", "dvd"
-        or "dvd-dl"; it and `split` tell what goes on which volume. `progress` is told
-        of bytes. Raises as `fileset.media.make.Maker.make`.
+        or "dvd-dl"; it and `split` tell what goes on which volume. `extras` are pages, a viewer and
+        files besides. `progress` is told of bytes. Raises as `fileset.media.make.Maker.make`.
         """
         place = _place(out)
         handles = None if instances is None else [each.handle for each in instances]
@@ -80,6 +82,7 @@ class HandedOutMedia:
             convert=convert,
             capacity=CAPACITIES[capacity] if isinstance(capacity, str) else capacity,
             by=split,
+            extras=extras or Extras(),
         )
         made = Maker(self._repository).make(
             place, self._state, choice, replace=replace, reason=reason, progress=progress

@@ -46,6 +46,7 @@ from fileset.correcting.convert import Converter
 from fileset.correcting.correct import CorrectionOutcome, CorrectionReport
 from fileset.erasure.erase import Eraser
 from fileset.errors import RefusedError
+from fileset.media.extras import Extras
 from fileset.medium.export import Exporter
 from fileset.medium.write import Writer
 from fileset.profiles.recording import set_profile
@@ -67,6 +68,7 @@ REPOSITORY: Final = "repository"
 MEDIUM: Final = "medium"
 COPY: Final = "copy"
 DISC: Final = "disc.iso"
+OWN: Final = "own"
 INBOX: Final = "inbox"
 INPUTS: Final = "inputs"
 RULES: Final = "rules.toml"
@@ -855,6 +857,8 @@ _one_thread: Final = partial(mock.patch, "fileset.media.stream.ThreadPoolExecuto
 def _prepare_media(folder: Path) -> None:
     with _made(folder, *_CT[:2], *_MR[:2]):
         pass
+    (folder / OWN).mkdir(exist_ok=True)
+    (folder / OWN / "letter.txt").write_bytes(b"Call us.")
 
 
 def _make_image(folder: Path) -> None:
@@ -862,7 +866,9 @@ def _make_image(folder: Path) -> None:
     out = folder / DISC
     with opened(folder) as fs, _one_thread():
         if not _last_is(fs, MediumProduced):
-            fs.media.make(out, recipient="Dr. Weiss", replace=out.exists())
+            own = folder / OWN
+            extras = Extras(pages=True, viewer=True, include=own if own.is_dir() else None)
+            fs.media.make(out, recipient="Dr. Weiss", extras=extras, replace=out.exists())
 
 
 def _make_folder(folder: Path) -> None:

@@ -9,7 +9,6 @@ from typing import Final
 
 from fileset.media.pdi.pages import Preview
 from fileset.pictures import PictureError, picture
-from ledger.errors import LedgerError
 from projections.state.nodes import Leaf
 
 _LONGEST: Final = 512  # pixels
@@ -19,14 +18,15 @@ _QUALITY: Final = 85
 def previews(source: Callable[[Leaf], bytes | Path], tell: Callable[[Leaf, str], None]) -> Preview:
     """Return what makes previews of instances, whose file `source` gives.
 
-    `tell` is called where there can be none, with the reason.
+    `tell` is called where there can be none, with the reason. One that can't be read is an error as
+    it is for `source`: another time there would be another medium.
     """
 
     def preview(leaf: Leaf) -> bytes | None:
         try:
             shown = picture(source(leaf), longest=_LONGEST)
-        except (LedgerError, OSError) as exc:
-            tell(leaf, str(exc) if isinstance(exc, PictureError) else "it can't be read")
+        except PictureError as exc:
+            tell(leaf, str(exc))
             return None
         made = BytesIO()
         shown.save(made, "JPEG", quality=_QUALITY)

@@ -38,10 +38,9 @@ def test_what_is_no_image_has_the_reason() -> None:
     assert why == ["it is not an image"]
 
 
-def test_one_that_can_t_be_read_stops_no_page() -> None:
+def test_one_that_can_t_be_read_is_an_error_else_the_medium_would_differ_the_next_time() -> None:
     def gone(_: Leaf) -> bytes:
         raise ContentMissingError("gone")
 
-    why: list[str] = []
-    assert previews(gone, lambda _, text: why.append(text))(LEAF) is None
-    assert why == ["it can't be read"]
+    with pytest.raises(ContentMissingError):
+        previews(gone, lambda _, text: None)(LEAF)
