@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
 import platform
+import select
 import socket
 import ssl
+import termios
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +26,7 @@ PORT: Final = 6514
 _SECONDS: Final = 30.0  # for a connection, for a write, and for the receiver to close
 
 _CHUNK: Final = 1 << 16
+_MOMENT: Final = 0.005  # seconds
 _BROKEN_OFF: Final = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN})
 
 
@@ -103,6 +109,7 @@ class _Connection:
         OSError if it broke off, as it does when something is unread, or has refused us. Its own
         farewell may be missing: many leave it out once they have ours.
         """
+        self._wait_for_arrival()
         with suppress(ssl.SSLWantReadError):
             self._tls.unwrap()
         self._flush()
@@ -114,6 +121,26 @@ class _Connection:
             while self._tls.read(_CHUNK):  # an alert is an error
                 pass
 
+    def _wait_for_arrival(self) -> None:
+        """Wait until the receiver's system has everything; OSError if it had closed before.
+
+        One that closes later with something unread resets the connection.
+        """
+        end = time.monotonic() + (self._plain.gettimeout() or 0)
+        while _is_under_way(self._plain):
+            if time.monotonic() > end:
+                raise TimeoutError
+            time.sleep(_MOMENT)
+        while select.select([self._plain], [], [], 0)[0]:
+            data = self._plain.recv(_CHUNK)
+            self._take(data)
+            try:
+                is_open = bool(data and self._tls.read(_CHUNK))
+            except ssl.SSLWantReadError:  # a session ticket
+                continue
+            if not is_open:
+                raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+
     def _take(self, data: bytes) -> None:
         if data:
             self._from.write(data)
@@ -123,6 +150,15 @@ class _Connection:
     def _flush(self) -> None:
         if data := self._to.read():
             self._plain.sendall(data)
+
+
+def _is_under_way(connection: socket.socket) -> bool:
+    """Whether the other side has yet to acknowledge data; `False` where the system can't tell."""
+    if number := connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        raise OSError(number, os.strerror(number))
+    with suppress(OSError):
+        return any(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)))
+    return False
 
 
 def _reason(exc: Exception) -> str:

@@ -9,7 +9,7 @@ from fileset.audit.destination import DeliveryError
 from fileset.audit.message import AuditMessage
 from fileset.errors import RefusedError
 from fileset.repository.folder import whose_folder
-from ledger.disk import replace_file
+from ledger.disk import fsync, replace_file
 
 
 class Spool:
@@ -24,6 +24,7 @@ class Spool:
         if (whose := whose_folder(folder / "message")) is not None:
             raise RefusedError(f"{folder} is in {whose}: name another folder for the messages.")
         folder.mkdir(mode=0o700, exist_ok=True)
+        fsync(folder.parent)  # whoever made it: the cursor is not to outlive it
         self._folder = folder
 
     @property

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
+from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
 from attrs import define, evolve, field, frozen
 
-from ledger.elements import character_set, find
+from ledger.elements import Elements, character_set, find
 from ledger.events import (
     Erased,
     Event,
@@ -211,7 +212,11 @@ def _patient_and_study(leaf: Leaf) -> tuple[tuple[str, str] | None, Record | Non
 
 
 def _text(record: Record, tag: int) -> str:
-    held = record.elements
+    return _text_in(record.elements, tag)
+
+
+@lru_cache(256)  # of the same few records for each instance
+def _text_in(held: Elements, tag: int) -> str:
     return readable(find(held, tag), character_set(held)).strip()
 
 

@@ -8,6 +8,8 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -287,6 +289,47 @@ def drop(after: int) -> Callable[[ssl.SSLSocket, Receiver], None]:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
     return behave
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.01, 0.05])
+def test_a_receiver_that_closes_without_reading_gets_all_of_it_again(
+    path: Path, authority: Authority, seconds: float
+) -> None:
+    """It closes in good order if it is early, and has thrown away what it got if it is late."""
+
+    def hang_up(_: ssl.SSLSocket, __: Receiver) -> None:
+        time.sleep(seconds)
+
+    with Receiver(authority, hang_up, read_all).running() as receiver:
+        destination = collector(receiver, authority)
+        with pytest.raises(DeliveryError, match="broke off"):
+            send(path, destination)
+        assert send(path, destination) == 4
+    assert receiver.documents == [message.xml for message in everything(path)]
+
+
+def test_a_receiver_that_closes_first_and_throws_away_what_comes_has_got_nothing(
+    path: Path, authority: Authority
+) -> None:
+    """So does `openssl s_server` when its own input ends: nothing resets the connection."""
+    closed = threading.Event()
+
+    def close_first(connection: ssl.SSLSocket, _: Receiver) -> None:
+        connection.shutdown(socket.SHUT_WR)
+        closed.set()
+        while connection.recv(4096):
+            pass
+
+    class Late(AuditMessage):
+        def syslog(self, host: str) -> bytes:
+            closed.wait(10)
+            return super().syslog(host)
+
+    first = everything(path)[0]
+    late = Late(first.change, first.kind, first.part, first.parts, first.xml)
+    broken_off = pytest.raises(DeliveryError, match="broke off")
+    with Receiver(authority, close_first).running() as receiver, broken_off:
+        collector(receiver, authority).deliver([late])
 
 
 @pytest.mark.parametrize("after", [0, 1, 700, 2_500])
