@@ -9,9 +9,21 @@ from attrs import evolve
 from hypothesis import given
 from models import Author, programs
 
-from ledger.events import Event, InstanceAdded, InstanceCorrected, WriteCompleted, WriteStarted
+from ledger.digest import digest_of
+from ledger.events import (
+    Content,
+    Event,
+    InstanceAdded,
+    InstanceCorrected,
+    MediumAddressed,
+    MediumBurnt,
+    MediumProduced,
+    MediumStarted,
+    WriteCompleted,
+    WriteStarted,
+)
 from ledger.journal.entries import Change, Recorded
-from projections.past.audit import Audited, AuditFact, AuditTrail
+from projections.past.audit import Audited, AuditFact, AuditTrail, MediaKind
 from projections.past.diff import above
 from projections.state.fold import fold
 from projections.state.state import FileSetState
@@ -91,3 +103,27 @@ def test_what_is_told_of_a_change_depends_on_nothing_that_came_later(
     for change, facts in later[-5:]:
         state = fold(events[: change.last])
         assert told(events[: change.last], state, change.first - 1) == [(change, facts)]
+
+
+def test_a_disc_that_was_made_and_burnt_went_out_twice_and_is_a_cd_or_a_dvd_by_its_size() -> None:
+    for size, kind in ((600_000_000, MediaKind.CD), (800_000_000, MediaKind.DVD)):
+        author = Author().run([("add", 1), ("add", 2)])
+        first, last = (leaf.handle for leaf in author.state.live.values())
+        runs = ((first, first), (last, last))
+        made = MediumStarted("iso", 1, last, "1.2.9", runs, "fileset", "DISC", volume=2, volumes=3)
+        started = author.commit([made])[0].position
+        author.commit([MediumAddressed(started, recipient="Dr. Who")])
+        author.commit([MediumProduced(started, Content(digest_of(b""), size), digest_of(b""))])
+        author.commit([MediumBurnt(started, "/dev/sr0", digest_of(b""))])
+        events = journal(author)
+        produced, burnt = (
+            fact for _, facts in told(events, author.state, started) for fact in facts
+        )
+        for fact in (produced, burnt):
+            assert fact.kind is Audited.EXPORTED
+            assert (fact.instances, fact.recipient) == (2, "Dr. Who")
+            assert fact.medium is not None
+            assert (fact.medium.kind, fact.medium.uid) == (kind, "1.2.9")
+            assert fact.medium.where.startswith("ISO image 'DISC', volume 2 of 3")
+        assert burnt.medium is not None
+        assert burnt.medium.where.endswith(", burnt on /dev/sr0")
