@@ -86,8 +86,10 @@ def room_of(repository: Repository) -> int:
 
 def refuse_without_room(archive: Archive, room: int | None) -> None:
     """Raise InstanceError if what is in `archive` comes to more than `room` bytes."""
-    needed = sum(member.size for member in archive.members()) if room is not None else 0
-    if room is not None and needed > room:
+    if room is None:
+        return
+    needed = sum(m.size for m in archive.members() if m.fault is None and m.skipped is None)
+    if needed > room:
         raise InstanceError(
             f"unpacks to {needed:,} bytes, and {room:,} are free on the disk of the repository: "
             "free room there first"

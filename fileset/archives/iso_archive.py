@@ -30,12 +30,9 @@ from ledger.instances.data_set import held
 from ledger.instances.file_meta import PREFIX_END, is_dicom
 from ledger.instances.walker import Buffer
 
-SECTOR: Final = 2048
-FIRST: Final = 16
-"""The sector with the first volume descriptor (ECMA-119 6.2.1)."""
-
-IDENTIFIER: Final = b"CD001"
-
+_SECTOR: Final = 2048
+_FIRST: Final = 16  # the sector with the first volume descriptor (ECMA-119 6.2.1)
+_IDENTIFIER: Final = b"CD001"
 _DESCRIPTORS: Final = 64  # that are looked at
 _PRIMARY, _SUPPLEMENTARY, _LAST = 1, 2, 255
 _JOLIET: Final = (b"%/@", b"%/C", b"%/E")
@@ -44,10 +41,11 @@ _RECORD: Final = struct.Struct("<BBI4xI4x7xBBBHxxB")  # a directory record, but 
 _FOLDER, _ASSOCIATED, _GOES_ON = 0x02, 0x04, 0x80
 _VERSION: Final = re.compile(r"\.?;[0-9]*$|\.$")
 _DEEPEST: Final = 64  # levels of folders: the format itself has eight
-_LONGEST: Final = 1 << 26  # bytes of a folder: a million of files
+_LONGEST: Final = 1 << 27  # bytes of all folders: a million of files
 
 _CUT: Final = "is cut off: the image ends before it does. Copy the disc again"
 _DAMAGED: Final = "is a folder whose list of files is damaged: some may be missing"
+_TOO_MUCH: Final = "is beyond the million of files that are looked at: mount it, and add the folder"
 _AGAIN: Final = "is a folder that is elsewhere in the image as well: it is looked at once"
 
 
@@ -76,10 +74,10 @@ class IsoArchive(Archive):
         """Find the root folder of the volume whose names count."""
         plain: _Record | None = None
         joliet: _Record | None = None
-        self._block = SECTOR
-        for number in range(FIRST, FIRST + _DESCRIPTORS):
-            sector = os.pread(self._fd, SECTOR, number * SECTOR)
-            if len(sector) < SECTOR or sector[1:6] != IDENTIFIER or sector[0] == _LAST:
+        self._block = _SECTOR
+        for number in range(_FIRST, _FIRST + _DESCRIPTORS):
+            sector = os.pread(self._fd, _SECTOR, number * _SECTOR)
+            if len(sector) < _SECTOR or sector[1:6] != _IDENTIFIER or sector[0] == _LAST:
                 break
             (block,) = struct.unpack_from("<H", sector, 128)
             if sector[0] == _PRIMARY and plain is None and block in _BLOCKS:
@@ -87,7 +85,7 @@ class IsoArchive(Archive):
                 plain = _record(sector[156:190], block)
             elif sector[0] == _SUPPLEMENTARY and sector[88:91] in _JOLIET and block in _BLOCKS:
                 joliet = joliet or _record(sector[156:190], block)
-        own = next(self._records(plain.begin, SECTOR), None) if plain is not None else None
+        own = next(self._records(plain.begin, _SECTOR), None) if plain is not None else None
         self._others = None if own is None else skipped_of_use(own.use)
         self._is_joliet = joliet is not None and self._others is None
         root = joliet if self._is_joliet else plain
@@ -102,16 +100,20 @@ class IsoArchive(Archive):
         """Yield the files, folder by folder."""
         pending = [_Folder("", 0, self._root.begin, self._root.size)]
         known = {self._root.begin}
-        number = 0
+        number, room = 0, _LONGEST
         while pending:
             folder = pending.pop()
+            room -= min(folder.size, self.stamp.size)
+            if room < 0:  # of folders that overlap an image has any number
+                yield _bad(folder, _TOO_MUCH)
+                return
             names: set[str] = set()
             below: list[_Folder] = []
             try:
                 for each in self._in_folder(folder):
                     number += 1
                     if number > MOST_MEMBERS:
-                        yield _bad(folder, "has more files in it than are looked at")
+                        yield _bad(folder, _TOO_MUCH)
                         return
                     if isinstance(each, _Folder):
                         below.append(each)
@@ -143,13 +145,13 @@ class IsoArchive(Archive):
             name = folder.name + self._name(record, extra)
             if extra.child is not None:
                 begin = extra.child * self._block
-                own = next(self._records(begin, SECTOR), None)
-                yield _Folder(f"{name}/", folder.depth + 1, begin, own.size if own else SECTOR)
+                own = next(self._records(begin, _SECTOR), None)
+                yield _Folder(f"{name}/", folder.depth + 1, begin, own.size if own else _SECTOR)
             elif not record.flags & _FOLDER:
                 yield self._file(name, whole, extra)
             elif not extra.is_moved:
                 yield _Folder(f"{name}/", folder.depth + 1, record.begin, record.size)
-        if folder.size > _LONGEST or folder.begin + folder.size > self.stamp.size:
+        if folder.begin + folder.size > self.stamp.size:
             raise InstanceError(_DAMAGED)
 
     def _file(self, name: str, parts: list[_Record], extra: Extra) -> Member:
@@ -180,11 +182,11 @@ class IsoArchive(Archive):
 
     def _records(self, begin: int, size: int) -> Iterator[_Record]:
         """Yield the records of a folder; InstanceError for what is none."""
-        view = FileView(self._fd, min(size, _LONGEST), begin)
+        view = FileView(self._fd, size, begin)
         at = 0
         while at < len(view) and (length := view[at : at + 1]):
             if not length[0]:  # the next one is in the next sector
-                at += SECTOR - at % SECTOR
+                at += _SECTOR - at % _SECTOR
                 continue
             record = _record(view[at : at + length[0]], self._block)
             if record is None:
@@ -198,7 +200,7 @@ class IsoArchive(Archive):
         return extra_of(record.use[self._others :], self._area)
 
     def _area(self, block: int, offset: int, size: int) -> bytes:
-        return os.pread(self._fd, min(size, SECTOR), block * self._block + offset)
+        return os.pread(self._fd, min(size, _SECTOR), block * self._block + offset)
 
     def _name(self, record: _Record, extra: Extra) -> str:
         if extra.name:

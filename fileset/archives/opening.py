@@ -8,13 +8,13 @@ from enum import Enum
 from typing import Final
 
 from fileset.archives.archive import BETWEEN, Archive
-from fileset.archives.iso_archive import FIRST, IDENTIFIER, SECTOR, IsoArchive
-from fileset.archives.zip_archive import ZipArchive
 from ledger.errors import InstanceError
 from ledger.files import open_regular
 from ledger.instances.file_meta import PREFIX_END, is_dicom
 
 _ZIPS: Final = (b"PK\3\4", b"PK\5\6", b"PK\7\x08")  # a member, none, or the first of several parts
+_VOLUMES: Final = 16 * 2048 + 1  # where a disc says what it is (ECMA-119 8.1.2, ECMA-167 2/9.1.2)
+_ISO: Final = b"CD001"
 _UDF: Final = b"BEA01"
 _RAW: Final = b"\0" + b"\xff" * 10 + b"\0"  # how each sector begins that is copied with all it has
 
@@ -54,8 +54,8 @@ def kind_of(path: str | os.PathLike[str]) -> ArchiveKind | None:
             return None
         if head.startswith(_ZIPS):
             return ArchiveKind.ZIP
-        found = os.pread(fd, len(IDENTIFIER), FIRST * SECTOR + 1)
-        if found == IDENTIFIER:
+        found = os.pread(fd, len(_ISO), _VOLUMES)
+        if found == _ISO:
             return ArchiveKind.ISO
         if found == _UDF:
             return ArchiveKind.UDF
@@ -70,17 +70,19 @@ def kind_of(path: str | os.PathLike[str]) -> ArchiveKind | None:
 def open_archive(path: str | os.PathLike[str]) -> Archive:
     """Open the archive at `path`; OSError or InstanceError, whose message names it, if it can't."""
     kind, name = kind_of(path), os.fspath(path)
-    readers: dict[ArchiveKind | None, type[Archive]] = {
-        ArchiveKind.ZIP: ZipArchive,
-        ArchiveKind.ISO: IsoArchive,
-    }
-    if kind not in readers:
-        why = f"is {kind.value}, which {not_looked_into(kind)}" if kind else "is no archive"
-        raise InstanceError(why, name=name)
     try:
-        return readers[kind](path)
+        if kind is ArchiveKind.ZIP:
+            from fileset.archives.zip_archive import ZipArchive  # noqa: PLC0415 - few files are one
+
+            return ZipArchive(path)
+        if kind is ArchiveKind.ISO:
+            from fileset.archives.iso_archive import IsoArchive  # noqa: PLC0415 - as above
+
+            return IsoArchive(path)
     except InstanceError as exc:
         raise InstanceError(exc.reason, name=name) from exc
+    why = f"is {kind.value}, which {not_looked_into(kind)}" if kind else "is no archive"
+    raise InstanceError(why, name=name)
 
 
 def split_member(source: str) -> tuple[str, str] | None:

@@ -33,6 +33,8 @@ _UNIX: Final = 3  # the system whose modes are in the upper half of the attribut
 _ENCRYPTED: Final = 0x01
 _DAMAGED: Final = (BadZipFile, zlib.error, EOFError, struct.error, ValueError, NotImplementedError)
 
+_MOST: Final = 1032  # times its size that a deflated member can unpack to
+
 _HARMFUL: Final = 1 << 30  # bytes from which the ratio is looked at
 _RATIO: Final = 500
 """How many times its own size an archive may unpack to: black images come to half of that."""
@@ -59,7 +61,7 @@ class ZipArchive(Archive):
                 "be found. Copy it again; `zip -FF` may save what is left"
             ) from exc
         entries = self._zip.infolist()
-        size, packed = sum(entry.file_size for entry in entries), self.stamp.size
+        size, packed = sum(e.file_size for e in entries if _fault(e) is None), self.stamp.size
         if len(entries) > MOST_MEMBERS or (size > _HARMFUL and size > _RATIO * packed):
             raise InstanceError(
                 f"is a ZIP file of {packed:,} bytes that unpacks to {len(entries):,} files of "
@@ -137,8 +139,9 @@ def _fault(entry: ZipInfo) -> str | None:
             f"is compressed by method {entry.compress_type}, and only deflated and stored members "
             "are read: unpack the archive, and add the folder"
         )
-    if entry.compress_type == ZIP_STORED and entry.compress_size != entry.file_size:
-        return "is damaged: its sizes differ though it is not compressed"
+    least = entry.compress_size if entry.compress_type == ZIP_STORED else 0
+    if not least <= entry.file_size <= (least or _MOST * entry.compress_size):
+        return "is damaged: it can't unpack to as many bytes as it says"
     return None
 
 

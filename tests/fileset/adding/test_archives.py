@@ -28,6 +28,7 @@ from archives import (
 from pydicom import dcmread, examples
 
 import fileset.adding.members
+import fileset.archives.iso_archive
 import fileset.archives.zip_archive
 from fileset import FileSet
 from fileset.adding.outcome import Outcome
@@ -366,6 +367,17 @@ def test_an_archive_that_unpacks_to_far_more_than_itself_is_rejected(
     assert len(fs) == 0
 
 
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_member_that_says_it_is_huge_is_rejected_alone(
+    fs: FileSet, tmp_path: Path, stored: bool
+) -> None:
+    archive = zipped(tmp_path / "a.zip", {"huge": CR, "good": CT}, stored=stored)
+    patched(archive, central(archive.read_bytes(), "huge") + 24, b"\xfe\xff\xff\xff")
+    report = fs.add_many(archive)
+    assert told(report, "huge") == "is damaged: it can't unpack to as many bytes as it says"
+    assert by_name(report)["good"] == (ADDED, None)
+
+
 def test_an_archive_that_finds_no_room_is_rejected_before_it_is_unpacked(
     fs: FileSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -403,7 +415,8 @@ def test_a_file_that_is_said_to_reach_beyond_the_image_is_told(
     image = imaged(tmp_path / "a.iso", {"A": CR, "B": CT})
     patched(image, directory_record(image, "A;1") + 10, both(size))
     report = fs.add_many(image)
-    assert "is cut off" in told(report, "A") or "free on the disk" in told(report, "a.iso")
+    assert "is cut off" in told(report, "A")
+    assert by_name(report)["B"] == (ADDED, None)
 
 
 def test_folders_that_go_in_circles_are_read_once(fs: FileSet, tmp_path: Path) -> None:
@@ -422,6 +435,16 @@ def test_a_folder_without_end_is_read_to_the_end_of_the_image(fs: FileSet, tmp_p
     report = fs.add_many(image)
     assert "list of files is damaged" in told(report, "ONE/")
     assert by_name(report)["ONE/A"] == by_name(report)["TWO/B"] == (ADDED, None)
+
+
+def test_folders_that_are_too_much_together_end_the_reading(
+    fs: FileSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fileset.archives.iso_archive, "_LONGEST", 2 * 2048)
+    image = imaged(tmp_path / "a.iso", {"ONE/A": CR, "TWO/B": CT})
+    report = fs.add_many(image)
+    assert by_name(report)["ONE/A"] == (ADDED, None)
+    assert "is beyond the million of files" in told(report, "TWO/")
 
 
 def test_a_damaged_record_ends_its_folder_alone(fs: FileSet, tmp_path: Path) -> None:
@@ -535,3 +558,22 @@ def test_an_archive_that_may_not_be_read_is_told(
 
     monkeypatch.setattr(fileset.adding.members, "open_archive", refused)
     assert told(fs.add_many(archive), "a.zip") == "can't be read: Permission denied"
+
+
+def test_a_dry_run_adds_nothing_of_an_archive(fs: FileSet, tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "a.zip", {"one": CR, "bad\n": CT})
+    report = fs.add_many(archive, dry_run=True)
+    assert report.counts == {ADDED: 1, REJECTED: 1}
+    assert len(fs) == 0
+
+
+@pytest.mark.parametrize("data", [CT, large(1)], ids=["small", "large"])
+def test_what_is_in_an_archive_is_coerced_as_files_are(
+    fs: FileSet, tmp_path: Path, data: bytes
+) -> None:
+    rules = put(tmp_path, {"rules": b"[[rule]]\nset.InstitutionName = 'Ours'\n"}) / "rules"
+    report = fs.add_many(zipped(tmp_path / "a.zip", {"one": data}, stored=True), coerce=rules)
+    assert report.counts == {ADDED: 1}
+    (instance,) = fs
+    assert instance.load().InstitutionName == "Ours"
+    assert str(fs.state.live.popitem()[1].source).endswith("a.zip!one")
