@@ -43,6 +43,7 @@ from fileset.repository.repository import Repository
 from ledger.disk import fsync, fsync_all
 from ledger.events import Content, Handle, MediumAddressed, MediumProduced
 from ledger.files import naming, write_all
+from ledger.phrases import count
 from ledger.vault.protocol import Batch
 from projections.medium.images.tree import CivilTime
 from projections.past.media import Medium
@@ -247,7 +248,10 @@ class Maker:
     def _refuse_gone(self, handles: Collection[Handle], outcome: str) -> None:
         known = self._repository.state.hierarchy.leaves
         if gone := sum(handle not in known for handle in handles):
-            raise RefusedError(f"{outcome}: {gone:,} of its instances were erased meanwhile.")
+            were = "was" if gone == 1 else "were"
+            raise RefusedError(
+                f"{outcome}: {count(gone, 'instance')} of it {were} erased meanwhile."
+            )
 
 
 def places(out: Path | BinaryIO, volumes: int) -> list[Path | BinaryIO]:

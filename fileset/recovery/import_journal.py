@@ -141,8 +141,7 @@ def _wanted(journal: Journal, imported: Imported) -> Iterator[Content]:
         except UnknownFormatError:
             imported.unknown += 1
             continue
-        if (content := event.in_vault()) is not None:
-            yield content
+        yield from event.in_vault()
 
 
 def _copy(source: ContentSource, content: Content, vault: Vault, batch: Batch) -> bool:

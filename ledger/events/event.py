@@ -129,9 +129,9 @@ class Event:
         """
         return ()
 
-    def in_vault(self) -> Content | None:
+    def in_vault(self) -> tuple[Content, ...]:
         """Return the content that the vault has from this event on."""
-        return None
+        return ()
 
     def summary(self, naming: Naming) -> str:
         """Return its part in the words for its change, unless such events are `COUNTED`."""

@@ -99,8 +99,10 @@ class InstanceAdded(Event):
     invented: dict[str, str] = Factory(dict)
     differing: tuple[Variant, ...] = ()
 
-    def in_vault(self) -> Content | None:
-        return self.content if self.placement is Placement.VAULT else None
+    def in_vault(self) -> tuple[Content, ...]:
+        if self.placement is not Placement.VAULT or self.content is None:
+            return ()
+        return (self.content,)
 
     def line(self, naming: Naming, position: int) -> str:
         parts = [f"{self.WORDS}: {naming.instance(position)}"]
@@ -158,8 +160,8 @@ class ContentRecorded(AboutInstance):
     content: Content
     placement: Placement
 
-    def in_vault(self) -> Content | None:
-        return self.content if self.placement is Placement.VAULT else None
+    def in_vault(self) -> tuple[Content, ...]:
+        return (self.content,) if self.placement is Placement.VAULT else ()
 
     def line(self, naming: Naming, position: int) -> str:
         return (

@@ -141,6 +141,9 @@ class MediumAddressed(AboutMedium):
     asked: tuple[tuple[str, str], ...] = ()
     files: tuple[OtherFile, ...] = ()
 
+    def in_vault(self) -> tuple[Content, ...]:
+        return tuple(file.content for file in self.files)
+
     def told(self) -> tuple[str | None, ...]:
         asked = (value for _, value in self.asked)
         return (self.recipient, self.label, *asked, *(file.path for file in self.files))

@@ -171,8 +171,8 @@ class StrangerKept(AboutInstance):
 
     content: Content
 
-    def in_vault(self) -> Content | None:
-        return self.content
+    def in_vault(self) -> tuple[Content, ...]:
+        return (self.content,)
 
     def line(self, naming: Naming, position: int) -> str:
         return (

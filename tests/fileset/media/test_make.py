@@ -478,7 +478,7 @@ def test_an_erasure_meanwhile_is_seen_before_a_medium_is_called_finished(
         return written
 
     monkeypatch.setattr(making, "write_image", meanwhile)
-    with pytest.raises(RefusedError, match="1 of its instances were erased meanwhile"):
+    with pytest.raises(RefusedError, match="1 instance of it was erased meanwhile"):
         filled.at(position).media.make(tmp_path / "disc.iso")
     assert not (tmp_path / "disc.iso").exists()
     assert [medium.produced for medium in filled.media.list()] == [None]

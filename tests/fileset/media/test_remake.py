@@ -13,8 +13,10 @@ from fileset import FileSet
 from fileset.errors import RefusedError
 from fileset.media.choice import Choice
 from fileset.media.make import Maker
+from fileset.recovery.import_journal import import_journal, source_of
 from ledger.errors import ContentMissingError
 from ledger.events import Erased, MediumAddressed, OtherFile
+from ledger.journal.lines import write_journal
 
 
 @pytest.fixture
@@ -104,6 +106,28 @@ def test_content_that_the_vault_has_lost_is_named(filled: FileSet, tmp_path: Pat
     with FileSet.open(vault.parent) as fs, pytest.raises(ContentMissingError, match="2 instances"):
         fs.media.remake(1, tmp_path / "again.iso")
     assert sorted(os.listdir(tmp_path)) == ["disc.iso", "repository"]  # noqa: PTH208 - hidden too
+
+
+def test_an_imported_journal_makes_the_same_medium_with_all_that_was_on_it(
+    filled: FileSet, tmp_path: Path
+) -> None:
+    with filled.repository.vault.batch() as batch:
+        content = batch.add(b"read me")
+    choice = Choice("iso", files=(OtherFile("README.TXT", content),))
+    Maker(filled.repository).make(tmp_path / "disc.iso", filled.state, choice)
+    assert filled.repository.path is not None
+    with (tmp_path / "journal.jsonl").open("wb") as file:
+        write_journal(filled.repository.journal, file.write)
+    with (
+        source_of(filled.repository.path) as source,
+        (tmp_path / "journal.jsonl").open("rb") as file,
+    ):
+        imported = import_journal(tmp_path / "other", file, "journal.jsonl", source=source)
+    imported.repository.close()
+    assert imported.lacking == 0
+    with FileSet.open(tmp_path / "other") as other:
+        other.media.remake(1, tmp_path / "again.iso")
+    assert (tmp_path / "again.iso").read_bytes() == (tmp_path / "disc.iso").read_bytes()
 
 
 # --- what is erased of it ------------------------------------------------------------------------
