@@ -22,6 +22,7 @@ from fileset.progress import PhasedProgress, Progress, no_progress
 from fileset.repository.folder import whose_folder
 from fileset.repository.repository import Repository
 from ledger.digest import from_raw
+from ledger.disk import fsync
 from ledger.events import Content, MediumBurnt
 from ledger.files import file_content, naming
 from ledger.phrases import storable
@@ -228,13 +229,16 @@ def _read_back(place: Path) -> Iterator[Callable[[int], Iterator[bytes]]]:
             yield chunk
 
     try:
-        with suppress(OSError):
+        with suppress(OSError):  # a drive needs none
             os.fsync(fd)
+            if place.is_file():
+                fsync(place.parent)
         with suppress(OSError, AttributeError):  # what the system has in memory proves nothing
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         yield chunks
     finally:
-        os.close(fd)
+        with _explained(f"{place} can't be closed"):
+            os.close(fd)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ names media by their absolute paths:
 
     repository/     the repository, unless the operation makes it
     medium/, copy/  what is or will be written, with files that are not ours
-    disc.iso        a disc that is handed out
+    disc.iso, drive a disc that is handed out, and what it is burnt on
     inbox/          the watched folder
     spool/          audit messages
     inputs/         source files and all else that the operation reads
@@ -46,7 +46,9 @@ from fileset.correcting.convert import Converter
 from fileset.correcting.correct import CorrectionOutcome, CorrectionReport
 from fileset.erasure.erase import Eraser
 from fileset.errors import RefusedError
+from fileset.media import burn
 from fileset.media.extras import Extras
+from fileset.media.xorriso import place_of
 from fileset.medium.export import Exporter
 from fileset.medium.write import Writer
 from fileset.profiles.recording import set_profile
@@ -59,7 +61,14 @@ from fileset.repository.repository import Repository
 from fileset.watching import After, Settings, Watcher
 from fileset.watching.wakeup import WakeUp
 from ledger.errors import LedgerError
-from ledger.events import ChangeRedone, ChangeUndone, MediumProduced, MediumVerified, WriteExported
+from ledger.events import (
+    ChangeRedone,
+    ChangeUndone,
+    MediumBurnt,
+    MediumProduced,
+    MediumVerified,
+    WriteExported,
+)
 from ledger.files import naming
 from ledger.journal.entries import Draft, Recorded
 from ledger.journal.lines import write_journal
@@ -69,6 +78,7 @@ MEDIUM: Final = "medium"
 COPY: Final = "copy"
 DISC: Final = "disc.iso"
 OWN: Final = "own"
+DRIVE: Final = "drive"
 INBOX: Final = "inbox"
 INPUTS: Final = "inputs"
 RULES: Final = "rules.toml"
@@ -898,6 +908,23 @@ def _remake_medium(folder: Path) -> None:
                 raise
 
 
+def _burn(folder: Path) -> None:
+    """Burn the disc again and again until it is recorded; a drive that works stands for xorriso."""
+
+    def copied(image: Path, device: str, *_: object, **__: object) -> None:
+        place = place_of(device)
+        with naming(image):
+            data = image.read_bytes()
+        with naming(place):
+            place.write_bytes(data)
+
+    drive = mock.patch.multiple(burn, burn_image=copied, program=lambda: "xorriso")
+    with opened(folder) as fs, drive:
+        if not _last_is(fs, MediumBurnt):
+            burnt = fs.media.burn(folder / DISC, f"stdio:{folder / DRIVE}", blank=True)
+            assert burnt.difference is None, f"The disc differs: {burnt.difference}"
+
+
 _FINDS: Final = {
     "set-profile": frozenset({RepositoryFindingKind.PROFILE}),
     "convert": frozenset({RepositoryFindingKind.PROFILE}),
@@ -960,5 +987,6 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ("media-adopted", _prepare_correct_adopted, _make_image),
         ("media-verify", _prepare_made, _verify_medium),
         ("media-remake", _prepare_made, _remake_medium),
+        ("media-burn", _prepare_made, _burn),
     )
 }
