@@ -6,10 +6,11 @@ pages for a browser besides DICOM.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from fileset.media.label.words import LABEL_WORDS, LabelWords
 from fileset.media.pdi.contents import Contents, Patient, Study
@@ -21,8 +22,29 @@ from projections.past.media import Medium
 DICOM_ONLY: Final = "DICOM ONLY"
 DICOM_PLUS_WEB: Final = "DICOM PLUS WEB"
 
+_HIDDEN: Final = frozenset(("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI", "BN"))
+"""Bidirectional classes of what can't be seen and can make a name read otherwise than it is."""
+
+_JOINERS: Final = "\u200c\u200d"  # that Persian and Indic names are spelt with
+
 Shows = Callable[[str], bool]
 """Whether the fonts have all characters of a text."""
+
+
+def plain(text: str) -> str:
+    """Return text as one line: no control characters, and none that reorder what follows."""
+    kept = "".join(
+        each
+        for each in text
+        if each.isspace()
+        or each in _JOINERS
+        or (unicodedata.category(each) != "Cc" and unicodedata.bidirectional(each) not in _HIDDEN)
+    )
+    return " ".join(kept.split())
+
+
+def _plain_each(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(plain(text) for text in texts)
 
 
 @frozen
@@ -50,15 +72,15 @@ class Label:
         Representations of names that the fonts don't have.
     """
 
-    patient: tuple[str, ...]
-    studies: tuple[str, ...]
+    patient: tuple[str, ...] = field(converter=_plain_each)
+    studies: tuple[str, ...] = field(converter=_plain_each)
     others: Callable[[int], str]
-    institution: str
+    institution: str = field(converter=plain)
     kind: str
     volume: str
-    note: str
-    recipient: str
-    facts: tuple[str, ...]
+    note: str = field(converter=plain)
+    recipient: str = field(converter=plain)
+    facts: tuple[str, ...] = field(converter=_plain_each)
     hint: str
     code: str
     left_out: tuple[str, ...] = ()
@@ -113,7 +135,7 @@ def _patient(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the lines about a patient, and the representations of the name that are left out."""
     groups = patient.name.split("=")
-    shown = [group for group in groups if group and shows(group)]
+    shown = [group for group in groups if group and shows(plain(group))]
     if not shown:
         shown = groups
     name = name_text("=".join(shown), words)

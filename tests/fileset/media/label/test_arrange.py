@@ -147,3 +147,9 @@ def test_the_code_is_free_of_text_and_within_the_label(form: str, hole: int) -> 
         far = math.dist((code.x + code.side, code.y), (60, 60))
         assert far <= 58
         assert code.x - 60 >= hole / 2
+
+
+def test_text_is_one_line_without_what_can_not_be_seen() -> None:
+    told = label(patient=("Doe\u202e,\r\nJane\x00\ufeff",), note="نام\u200cها")
+    assert told.patient == ("Doe, Jane",)
+    assert told.note == "نام\u200cها"

@@ -7,16 +7,22 @@ import shutil
 import subprocess
 import sys
 import unicodedata
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cli_runs import CT, MR
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from persons import file
 
 from fileset import FileSet
 from fileset.errors import RefusedError
+from fileset.media.label.arrange import arrange
+from fileset.media.label.drawing import Pen, refuse_lacking
 from fileset.media.label.jobs import Job
 from fileset.media.label.make import FORMS, Style
+from fileset.media.label.text import Label, texts_of
 from fileset.medium.errors import MediumError
 from ledger.events import OtherFile
 
@@ -24,6 +30,10 @@ pytest.importorskip("fpdf", reason="needs the extra [media]")
 pytest.importorskip("segno", reason="needs the extra [media]")
 pytest.importorskip("uharfbuzz", reason="needs the extra [media]")
 
+PRINTED = st.characters(max_codepoint=0x6FF, exclude_categories=["Cc", "Cn"]) | st.sampled_from(
+    "\n\t\r\u200e\u202e\u2028\u00a0\ufeff\u0301"
+)
+"""Latin to Arabic, and what is no letter."""
 DEJAVU = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
 needs_dejavu = pytest.mark.skipif(not DEJAVU.exists(), reason="DejaVu Sans is not installed")
 
@@ -341,3 +351,37 @@ def test_a_job_is_for_the_image_of_that_medium_and_a_picture_of_its_label(
         with pytest.raises(RefusedError, match=why):
             filled.media.label(1, tmp_path / name, job=job)
         assert not (tmp_path / name).exists()
+
+
+@needs_dejavu
+@settings(deadline=None)
+@given(
+    name=st.text(PRINTED, max_size=80) | st.text(max_size=8), ending=st.sampled_from(["pdf", "png"])
+)
+def test_any_text_is_printed_or_refused_by_character(name: str, ending: str) -> None:
+    told = Label(
+        (name,),
+        (name,),
+        lambda n: f"{n}",
+        name,
+        "DICOM ONLY",
+        "",
+        name,
+        "",
+        ("1.2.3",),
+        "",
+        "1.2.3",
+    )
+    with Pen() as pen:
+        try:
+            refuse_lacking(pen, texts_of(told))
+        except RefusedError as exc:
+            assert "can't show" in str(exc)  # noqa: PT017 - it may be raised, or not
+            return
+        page = arrange(told, "card", pen.width)
+        if ending == "png":
+            assert pen.picture(page, told.code).startswith(b"\x89PNG")
+        else:
+            created = datetime(2026, 3, 1, tzinfo=UTC)
+            made = pen.pdf(page, told.code, title=name, created=created, language="en")
+            assert made.startswith(b"%PDF")
