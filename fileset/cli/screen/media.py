@@ -8,7 +8,9 @@ from typing import Any, Final
 from fileset.cli.screen.output import Line, Shape, Span
 from fileset.cli.screen.text import instant
 from ledger.digest import short
+from ledger.events import MediumBurnt, MediumVerified
 from ledger.events.media import KINDS
+from ledger.journal.entries import Change
 from ledger.phrases import count
 from projections.past.media import Medium
 
@@ -102,12 +104,14 @@ def kind_in_words(medium: Medium) -> str:
 def _state(medium: Medium) -> Span | str:
     if medium.produced is None:
         return Span("not finished", "bad")
-    if not medium.verified:
+    looks: list[tuple[Change, MediumVerified | MediumBurnt]] = [*medium.verified, *medium.burnt]
+    if not looks:
         return ""
-    change, last = medium.verified[-1]
-    if last.problems:
-        return Span(f"differed {instant(change.recorded_at)}", "bad")
-    return Span(f"verified {instant(change.recorded_at)}", "good")
+    change, last = max(looks, key=lambda look: look[0].first)
+    at = instant(change.recorded_at)
+    if isinstance(last, MediumBurnt):
+        return Span(f"burnt {at}", "good")
+    return Span(f"differed {at}", "bad") if last.problems else Span(f"verified {at}", "good")
 
 
 def medium_lines(medium: Medium) -> Iterator[Line]:

@@ -151,7 +151,7 @@ def _patient(
 def _study(study: Study, words: Words) -> str:
     modalities = "/".join(dict.fromkeys(s.modality for s in study.series if s.modality))
     told = (date_text(study.date, words), modalities, study.description)
-    return "  ".join(filter(None, told)) or words.study
+    return ", ".join(filter(None, told)) or words.study
 
 
 def _others(words: LabelWords) -> Callable[[int], str]:

@@ -28,6 +28,9 @@ def test_a_disc_is_burnt_shown_and_told(
     assert (document["recorded"], document["difference"]) == (True, None)
     assert [each["device"] for each in document["medium"]["burnt"]] == [f"stdio:{tmp_path}/drive"]
     assert "burnt" in filled("media", "show", 1).out
+    assert " burnt 2" in filled("media", "list").out
+    filled("media", "verify", disc)
+    assert " verified 2" in filled("media", "list").out
 
 
 def test_a_dry_run_burns_nothing(
