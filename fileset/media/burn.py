@@ -65,11 +65,17 @@ class Burner:
         self._repository = repository
 
     def find(
-        self, image: Path, *, anyway: bool = False, progress: Progress | None = None
+        self,
+        image: Path,
+        *,
+        number: int | None = None,
+        anyway: bool = False,
+        progress: Progress | None = None,
     ) -> tuple[Medium | None, Content]:
         """Return which medium a file is the image of, after reading it, and its content.
 
-        It may be none with `anyway`. Raises `RefusedError` for another file than the image of a
+        Of several with the same bytes it is the one with that `number`, or the newest. It may be
+        none with `anyway`. Raises `RefusedError` for another file than the image of a
         disc that was finished, and for one with data that was erased since. OSError if it can't be
         read.
         """
@@ -79,13 +85,18 @@ class Burner:
         found = [
             medium
             for medium in media(self._repository)
-            if medium.produced is not None and medium.produced.image == content
+            if medium.produced is not None
+            and medium.produced.image == content
+            and number in (None, medium.number)
         ]
         if anyway:
             return None, content
         if not found:
+            which = (
+                "no medium that this journal tells of" if number is None else f"not medium {number}"
+            )
             raise RefusedError(
-                f"{image} is no medium that this journal tells of, or not as it was made: `fileset "
+                f"{image} is {which}, or not as it was made: `fileset "
                 "media remake` makes one again. --anyway burns it, and records nothing."
             )
         medium = found[-1]
@@ -103,6 +114,7 @@ class Burner:
         device: str,
         settings: Settings,
         *,
+        number: int | None = None,
         anyway: bool = False,
         put_out: bool = False,
         reason: str | None = None,
@@ -124,7 +136,7 @@ class Burner:
         repository.outside_changes("Burning a medium")
         program()
         medium, content = self.find(
-            image, anyway=anyway, progress=partial(progress, "Reading the image")
+            image, number=number, anyway=anyway, progress=partial(progress, "Reading the image")
         )
         place = place_of(device)
         _refuse_place(place, image, is_file=device.startswith(STDIO), blank=settings.blank)
@@ -169,7 +181,11 @@ def _refuse_place(place: Path, image: Path, *, is_file: bool, blank: bool) -> No
         found = None
     if found is not None and stat.S_ISDIR(found.st_mode):
         raise RefusedError(f"{place} is a folder: name a drive, such as /dev/sr0.")
-    if not is_file or (found is not None and not stat.S_ISREG(found.st_mode)):
+    if not is_file:
+        return
+    if found is not None and stat.S_ISBLK(found.st_mode) and not blank:
+        raise RefusedError(f"All that is on {place} would go: --blank says that it may.")
+    if found is not None and not stat.S_ISREG(found.st_mode):
         return
     if found is not None and place.samefile(image):
         raise RefusedError(f"{place} is the image itself.")

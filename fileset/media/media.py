@@ -137,6 +137,7 @@ class HandedOutMedia:
         image: StrPath,
         device: str,
         *,
+        number: int | None = None,
         speed: int | None = None,
         blank: bool = False,
         reason: str | None = None,
@@ -144,11 +145,12 @@ class HandedOutMedia:
     ) -> Burnt:
         """Burn the image of a medium, read it back, and record that they are equal, if they are.
 
-        `device` is a drive, or "stdio:" and the path of a file. Raises as
+        `device` is a drive, or "stdio:" and the path of a file. Of several media with the same
+        bytes it is the one of that `number`, or the newest. Raises as
         `fileset.media.burn.Burner.burn`.
         """
         return Burner(self._repository).burn(
-            Path(image).absolute(), device, Settings(speed, blank), reason=reason,
+            Path(image).absolute(), device, Settings(speed, blank), number=number, reason=reason,
             progress=progress,
         )  # fmt: skip
 

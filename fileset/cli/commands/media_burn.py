@@ -41,6 +41,10 @@ from projections.past.media import Medium
     "--speed", type=WholeNumber(min=1), metavar="N", help="How fast.  [default: what the drive can]"
 )
 @click.option("--blank", is_flag=True, help="Blank a rewritable disc that is not empty.")
+@click.option(
+    "--medium", "number", type=WholeNumber(min=1), metavar="N",
+    help="Which medium it is, of several with the same bytes.  [default: the newest]",
+)  # fmt: skip
 @click.option("--eject", "put_out", is_flag=True, help="Put out the disc in the end.")
 @click.option(
     "--anyway", is_flag=True, help="Burn a file that is none of our media; nothing is recorded."
@@ -53,6 +57,7 @@ def media_burn(
     device: str,
     speed: int | None,
     blank: bool,
+    number: int | None,
     put_out: bool,
     anyway: bool,
     dry_run: bool,
@@ -71,7 +76,7 @@ def media_burn(
     if dry_run:
         program()
         with bar("Reading the image") as advance:
-            medium, content = burner.find(path, anyway=anyway, progress=advance)
+            medium, content = burner.find(path, number=number, anyway=anyway, progress=advance)
         line = (f"{_what(medium)} would be burnt on ", Span(device, "command"), ".")
         return _answer(Burnt(medium, device, content), [line], dry_run=True)
     with phases() as show:
@@ -79,6 +84,7 @@ def media_burn(
             path,
             device,
             Settings(speed, blank),
+            number=number,
             anyway=anyway,
             put_out=put_out,
             reason=reason,

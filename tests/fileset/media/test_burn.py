@@ -267,6 +267,29 @@ def test_another_file_is_refused_unless_it_is_burnt_anyway_and_then_not_recorded
     assert not burnt(fs)
 
 
+def test_of_media_with_the_same_bytes_the_named_one_is_burnt_or_the_newest(
+    fs: FileSet, disc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch)
+    fs.media.make(tmp_path / "again.iso", recipient="another one")
+    device = f"stdio:{tmp_path / 'drive'}"
+    fs.media.burn(disc, device)
+    fs.media.burn(disc, device, number=1, blank=True)
+    first, second = (medium.position for medium in fs.media.list())
+    assert [event.started for event in burnt(fs)] == [second, first]
+    with pytest.raises(RefusedError, match=r"disc\.iso is not medium 3"):
+        fs.media.burn(disc, device, number=3, blank=True)
+
+
+def test_a_stick_is_burnt_over_only_where_that_was_said(
+    fs: FileSet, disc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch)
+    monkeypatch.setattr("stat.S_ISBLK", lambda _: True)
+    with pytest.raises(RefusedError, match="All that is on /dev/null would go: --blank"):
+        fs.media.burn(disc, "stdio:/dev/null")
+
+
 def test_the_image_of_a_stick_is_not_burnt(fs: FileSet, disc: Path, tmp_path: Path) -> None:
     fs.media.make(tmp_path / "stick.img")
     with pytest.raises(RefusedError, match="is not the image of a disc"):
