@@ -117,7 +117,7 @@ class Contents:
         path = self._extracted() / digest.rpartition(":")[2]
         if not path.exists():
             building = path.with_name(f".{path.name}.new")
-            with open(building, "wb", opener=private) as file:
+            with naming(building), open(building, "wb", opener=private) as file:
                 self._repository.vault.copy_to(digest, file.fileno())
             building.replace(path)
         return path
