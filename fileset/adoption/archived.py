@@ -57,9 +57,11 @@ class ArchivedFileSet(ExistingFileSet):
 def archive_of(path: str | os.PathLike[str]) -> tuple[str, str] | None:
     """Return the archive that `path` is of, and the DICOMDIR that it names there, `""` for none.
 
-    `None` if it is of no archive.
+    `None` if it is of no archive; a file called DICOMDIR need not be opened to know that.
     """
     name = os.fspath(path)
+    if BETWEEN not in name and is_of_dicomdir(basename(name)):
+        return None
     return (name, "") if kind_of(name) is not None else split_member(name)
 
 
