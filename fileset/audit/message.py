@@ -27,6 +27,9 @@ _NOT_IN_HEADER: Final = re.compile(r"[^!-~]")
 class AuditMessage:
     """One message: its `xml` tells what `change` did; it is the `part` of `parts` about that.
 
+    Parts are counted through the whole change, whatever its messages tell of: one that moves
+    instances from one patient to another has a message for each.
+
     The same position of a journal gives the same bytes, unless something was erased in between.
     """
 
@@ -39,17 +42,22 @@ class AuditMessage:
     @property
     def name(self) -> str:
         """Its name in the journal, of which no two have the same; they sort in its order."""
-        return f"{self.change.last:012}-{self.change.id}-{self.part:04}"
+        return f"{self.change.last:012}-{self.process}"
+
+    @property
+    def process(self) -> str:
+        """What stands in the place of a process in the header: the change, and which part of it."""
+        return f"{self.change.id}-{self.part:04}"
 
     def syslog(self, host: str) -> bytes:
         """Return the message as a receiver gets it from the machine `host`, framed by its length.
 
-        In the place of a process is the id of the change, which tells messages that belong together
-        and one that comes twice (RFC 5424 Section 6.2.6). Its time is that of the journal.
+        `process` tells messages that belong together, and one that comes twice (RFC 5424 Section
+        6.2.6). Its time is that of the journal.
         """
         header = (
             f"<{_PRIORITY}>1 {_field(self.change.recorded_at, 64)} {_field(host, 255)} "
-            f"{_APPLICATION} {_field(self.change.id, 128)} {_MESSAGE_ID} - "
+            f"{_APPLICATION} {_field(self.process, 128)} {_MESSAGE_ID} - "
         )
         message = header.encode("ascii") + _BOM + self.xml
         return f"{len(message)} ".encode("ascii") + message

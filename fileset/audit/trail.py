@@ -33,4 +33,4 @@ def audit_messages(
     # No further than the state has come: what it doesn't know would be taken for erased.
     recorded = journal.read(after=first - 1, upto=state.position)
     for change, facts in trail.facts(recorded):
-        yield change, [message for fact in facts for message in messages_of(fact, source)]
+        yield change, list(messages_of(facts, source))

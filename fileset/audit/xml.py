@@ -69,13 +69,14 @@ _EVENTS: Final = {
 """PS3.15 Tables A.5.3.4-1 (Export), A.5.3.5-1 (Import), A.5.3.6-1 and A.5.3.8-1."""
 
 
-def messages_of(fact: AuditFact, source: str) -> Iterator[AuditMessage]:
-    """Yield the messages that tell `fact`: several, by patients and studies, where one is too long.
+def messages_of(facts: Iterable[AuditFact], source: str) -> Iterator[AuditMessage]:
+    """Yield the messages that tell `facts`, all those of one change, as parts of one whole.
 
-    `source` identifies the system that reports it. Values longer than 1,000 octets are cut.
+    A fact has several, by patients and studies, where one is too long. `source` identifies the
+    system that reports it. Values longer than 1,000 octets are cut.
     """
-    bodies = list(_bodies(fact))
-    for part, body in enumerate(bodies, 1):
+    bodies = [(fact, body) for fact in facts for body in _bodies(fact)]
+    for part, (fact, body) in enumerate(bodies, 1):
         xml = _message(fact, source, body, f"Part {part} of {len(bodies)}." * (len(bodies) > 1))
         yield AuditMessage(fact.change, fact.kind, part, len(bodies), xml)
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     "show",
     {
         "messages": "[{position, change, recorded_at, kind, part, parts, xml}]: the last position "
-        "of the change that a message tells of, what it tells, and which part it is of how many",
+        "of the change that a message tells of, what it tells, and which it is of how many "
+        "messages that tell of this change",
         "more": "whether others follow",
     },
 )

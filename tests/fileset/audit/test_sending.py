@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import ssl
 import subprocess
@@ -40,6 +41,17 @@ def path(tmp_path: Path) -> Path:
         fs.ID = "NOTHING TO TELL"
         fs.add(examples.get_path("mr"))
         fs.write()
+    return tmp_path / "archive"
+
+
+@pytest.fixture
+def mixed_up(tmp_path: Path) -> Path:
+    """A repository with changes that several messages tell of: each patient has one."""
+    with FileSet(repository=tmp_path / "archive") as fs:
+        fs.add_many(map(examples.get_path, ("ct", "mr", "overlay")))
+        fs.merge("1CT1", into="4MR1")
+        fs.correct(fs.find(), {"PatientName": "Right^Name"})
+        fs.move(fs.find(PatientID="021234567"), "4MR1")
     return tmp_path / "archive"
 
 
@@ -202,10 +214,16 @@ def test_whatever_fails_in_between_nothing_is_lost_and_the_order_stays(fails: li
         assert fake.got == everything(path)
 
 
-@pytest.mark.parametrize("nth", range(1, 12))
-def test_a_sender_that_is_killed_at_any_step_loses_nothing(path: Path, nth: int) -> None:
+@pytest.mark.parametrize("nth", range(1, 20))
+@pytest.mark.parametrize("kind", ["path", "mixed_up"])
+def test_a_sender_that_is_killed_at_any_step_loses_nothing(
+    kind: str, nth: int, request: pytest.FixtureRequest
+) -> None:
+    path: Path = request.getfixturevalue(kind)
     spool = Spool(path.parent / "spool")
-    wanted = {f"{message.name}.xml": message.xml for message in everything(path)}
+    messages = everything(path)
+    wanted = {f"{message.name}.xml": message.xml for message in messages}
+    assert len(wanted) == len(messages)
     killed_at(nth, lambda: send(path, spool))
     for file in (path.parent / "spool").glob("*.xml"):
         assert wanted[file.name] == file.read_bytes()
@@ -223,6 +241,36 @@ def test_a_spool_has_a_file_for_each_message_in_the_order_of_the_journal(path: P
     files = sorted(folder.iterdir())
     assert [file.read_bytes() for file in files] == [message.xml for message in everything(path)]
     assert all(file.suffix == ".xml" and file.stat().st_mode & 0o077 == 0 for file in files)
+
+
+def test_each_message_of_a_change_that_has_several_is_a_file_and_counted_once(
+    mixed_up: Path,
+) -> None:
+    messages = everything(mixed_up)
+    assert [(m.part, m.parts) for m in messages] == [
+        (1, 1), (1, 2), (2, 2), (1, 2), (2, 2), (1, 2), (2, 2)
+    ]  # fmt: skip
+    folder = mixed_up.parent / "spool"
+    assert send(mixed_up, Spool(folder)) == len(messages)
+    assert [file.read_bytes() for file in sorted(folder.iterdir())] == [m.xml for m in messages]
+
+
+def test_no_message_takes_the_place_of_another_one_also_if_the_cursor_is_lost_after_an_erasure(
+    mixed_up: Path,
+) -> None:
+    folder = mixed_up.parent / "spool"
+    before = everything(mixed_up)
+    send(mixed_up, Spool(folder))
+    with FileSet.open(mixed_up) as fs:
+        fs.erase(PatientID="4MR1", reason="asked for", take_off=True)
+    after = everything(mixed_up)
+    for _ in range(2):  # the second time there is nothing new
+        shutil.rmtree(mixed_up / "audit")
+        assert send(mixed_up, Spool(folder)) == len(after)
+        files = {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+        assert {m.xml for m in (*before, *after)} == set(files.values())
+        assert len(files) == len(set(files.values()))
+    assert [files[f"{m.name}.xml"] for m in before] == [m.xml for m in before]
 
 
 def test_a_spool_in_a_repository_or_a_file_set_is_refused(path: Path) -> None:

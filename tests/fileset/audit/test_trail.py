@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from audit_schema import faults_of
 from erasing import ID, NAME, erase, files_in, repository_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lxml import etree
 from pydicom import examples
 from pydicom.data import get_testdata_file
@@ -140,6 +145,45 @@ def test_a_correction_is_an_update_of_each_patient_whose_data_it_was_or_is(tmp_p
     assert [m.find("EventIdentification").get("EventActionCode") for m in messages] == ["U", "U"]
     assert [ids(message, "1") for message in messages] == [["RIGHT"], ["1CT1"]]
     assert "Corrected: PatientName, PatientID." in description(messages[0])
+
+
+@settings(max_examples=10)
+@given(
+    st.lists(
+        st.sampled_from(["merge", "move", "correct", "write", "copy", "erase", "add"]), max_size=6
+    )
+)
+def test_whatever_was_done_every_message_has_a_name_of_its_own(steps: list[str]) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        FileSet(repository=Path(folder) / "r") as fs,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        fs.add_many(map(examples.get_path, ("ct", "mr", "overlay")))
+        for number, step in enumerate(steps):
+            patients = fs.find_values("PatientID")
+            match step:
+                case "merge" if len(patients) > 1:
+                    fs.merge(patients[0], into=patients[1])
+                case "move" if patients:
+                    fs.move(fs.find()[:3], patients[-1])
+                case "correct" if patients:
+                    fs.correct(fs.find(), {"PatientName": f"N{number}"})
+                case "write":
+                    fs.write(Path(folder) / "medium" if fs.path is None else None)
+                case "copy":
+                    fs.copy(Path(folder) / f"copy{number}")
+                case "erase" if patients and not fs.is_staged:
+                    fs.erase(PatientID=patients[0], reason="asked for", take_off=True)
+                case "add":
+                    fs.add(examples.get_path("jpeg2k"))
+        found = [m for _, messages in audit_messages(fs.repository) for m in messages]
+    assert [m.name for m in found] == sorted({m.name for m in found})
+    assert len({m.xml for m in found}) == len(found)
+    for _, group in groupby(found, key=attrgetter("change")):
+        parts = [(m.part, m.parts) for m in group]
+        assert parts == [(number, len(parts)) for number in range(1, len(parts) + 1)]
 
 
 def test_what_neither_comes_nor_goes_is_not_told(tmp_path: Path) -> None:

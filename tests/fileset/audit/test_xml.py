@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from audit_schema import TRANG_AND_XMLLINT, faults_of, told_by_xmllint
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,14 +90,28 @@ def counted(messages: list[AuditMessage]) -> Counter[tuple[str, str]]:
 
 @given(facts())
 def test_whatever_names_and_values_hold_every_message_is_valid_and_short(fact: AuditFact) -> None:
-    messages = list(messages_of(fact, "fileset-ledger 0011"))
-    assert messages == list(messages_of(fact, "fileset-ledger 0011"))
+    messages = list(messages_of([fact], "fileset-ledger 0011"))
+    assert messages == list(messages_of([fact], "fileset-ledger 0011"))
     assert [message.part for message in messages] == list(range(1, len(messages) + 1))
     for message in messages:
         assert faults_of(message.xml) == []
         length, _, syslog = message.syslog("h" * 300).partition(b" ")
         assert int(length) == len(syslog) <= LONGEST
         assert all(octet >= 32 for octet in message.xml)
+
+
+@given(st.lists(facts(), max_size=4))
+def test_messages_of_one_change_have_names_of_their_own_and_one_count(
+    several: list[AuditFact],
+) -> None:
+    told = [evolve(fact, change=CHANGE) for fact in several]
+    messages = list(messages_of(told, "source"))
+    assert len(messages) >= len(several)
+    assert [message.part for message in messages] == list(range(1, len(messages) + 1))
+    assert {message.parts for message in messages} <= {len(messages)}
+    for identity in ("name", "process", "xml"):
+        assert len({getattr(message, identity) for message in messages}) == len(messages)
+    assert [message.name for message in messages] == sorted(message.name for message in messages)
 
 
 @given(facts())
@@ -108,7 +123,7 @@ def test_every_study_is_told_with_its_numbers(fact: AuditFact) -> None:
                 wanted[study.uid, uid] += count
     if not fact.patients:
         wanted = Counter({("erased", None): fact.erased})
-    assert counted(list(messages_of(fact, ""))) == wanted
+    assert counted(list(messages_of([fact], ""))) == wanted
 
 
 def test_what_is_too_long_for_one_message_is_told_in_several_by_patients_and_studies() -> None:
@@ -125,7 +140,7 @@ def test_what_is_too_long_for_one_message_is_told_in_several_by_patients_and_stu
         for number in range(10)
     )
     fact = AuditFact(Audited.EXPORTED, CHANGE, patients, 2_800, 0, AuditedMedium("/media/cd"))
-    messages = list(messages_of(fact, ""))
+    messages = list(messages_of([fact], ""))
     assert 2 < len(messages) < 12
     assert {message.parts for message in messages} == {len(messages)}
     assert len({message.name for message in messages}) == len(messages)
@@ -143,7 +158,7 @@ def test_a_study_of_very_many_sop_classes_is_told_in_parts() -> None:
     classes = tuple((f"1.2.3.{number}", 1) for number in range(2_000))
     study = AuditedStudy("1.2", "", "", classes)
     fact = AuditFact(Audited.IMPORTED, CHANGE, (AuditedPatient("P", "", (study,), 2_000),), 2_000)
-    messages = list(messages_of(fact, ""))
+    messages = list(messages_of([fact], ""))
     assert len(messages) > 1
     assert sum(counted(messages).values()) == 2_000
     assert all(len(message.xml) < LONGEST for message in messages)
@@ -162,7 +177,7 @@ def test_a_message_has_the_codes_of_its_table() -> None:
     }
     for kind, (event, action, roles) in codes.items():
         medium = AuditedMedium("/media/a b", "1.9") if roles else None
-        (message,) = messages_of(AuditFact(kind, CHANGE, (patient,), 2, medium=medium), "source")
+        (message,) = messages_of([AuditFact(kind, CHANGE, (patient,), 2, medium=medium)], "source")
         root = etree.fromstring(message.xml)
         identification = root.find("EventIdentification")
         assert identification.find("EventID").get("csd-code") == event
@@ -186,7 +201,9 @@ def test_a_message_has_the_codes_of_its_table() -> None:
 def test_it_is_framed_as_syslog_over_tls_is() -> None:
     """RFC 5425 Section 4.3, RFC 5424 Section 6, PS3.15 Section A.6."""
     message = AuditMessage(CHANGE, Audited.IMPORTED, 1, 1, b"<AuditMessage/>")
-    header = "<85>1 2024-02-29T12:00:00.000000Z ward_7 fileset-ledger 3f2a00112233 DICOM+RFC3881 - "
+    header = (
+        "<85>1 2024-02-29T12:00:00.000000Z ward_7 fileset-ledger 3f2a00112233-0001 DICOM+RFC3881 - "
+    )
     whole = header.encode() + b"\xef\xbb\xbf<AuditMessage/>"
     assert message.syslog("ward 7") == b"%d %s" % (len(whole), whole)
 
@@ -202,7 +219,7 @@ def test_another_validator_agrees(tmp_path: Path) -> None:
             AuditFact(kind, CHANGE, (patient,), 2),
             AuditFact(kind, CHANGE, (), 2, 2, detail="Erased: the events at positions 4 to 5."),
         )
-        for message in messages_of(fact, "source")
+        for message in messages_of([fact], "source")
     ]
     assert told_by_xmllint(messages, tmp_path) == ""
     broken = [messages[0].replace(b"EventDateTime", b"EventTime")]
