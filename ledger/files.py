@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import RawIOBase
 from pathlib import Path
-from typing import Final, NamedTuple, TypeAlias
+from typing import BinaryIO, Final, NamedTuple, TypeAlias
 
 from ledger.digest import from_raw
 from ledger.errors import ContentDamagedError
@@ -218,6 +218,13 @@ def write_all(fd: int, data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def write_stream(output: BinaryIO, data: bytes | memoryview) -> None:
+    """Write all of `data`, also to a stream without a buffer, which may take little at a time."""
+    view = memoryview(data)
+    while view:
+        view = view[output.write(view) :]
 
 
 def copy_file(source: StrPath, target: int, *, expected: Content | None) -> None:

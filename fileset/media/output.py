@@ -18,6 +18,7 @@ from attrs import define
 from fileset.errors import RefusedError
 from ledger.disk import fsync, give_name, new_folder
 
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _MODE: Final = 0o666  # less what the user's mask takes away
 
 
@@ -168,8 +169,11 @@ def in_words(exc: OSError, name: str) -> str:
     """Return why writing to `name` failed, and what to do."""
     if isinstance(exc, BrokenPipeError):
         return f"Nobody reads {name} any more."
-    if exc.errno == errno.ENOSPC:
-        return f"{name} is full."
+    if exc.errno in _FULL:
+        return (
+            f"{name} can't be written, as its disk or device is full: make room, or name another "
+            "place."
+        )
     return f"{name} can't be written: {exc.strerror or exc}."
 
 

@@ -25,6 +25,7 @@ from fileset.media.errors import SourceChangedError
 from fileset.progress import Progress
 from ledger.digest import from_raw
 from ledger.events import Content
+from ledger.files import write_stream
 from projections.medium.images.layout import Layout
 
 Read: TypeAlias = Callable[[int], Iterable[bytes]]
@@ -63,7 +64,7 @@ def write_image(
             if waiting >= _BATCH:
                 unhashed.append(beside.submit(hash_all, batch))
                 batch, waiting = [], 0
-            _write(output, chunk)
+            write_stream(output, chunk)
             if len(unhashed) > _AHEAD:
                 unhashed.popleft().result()
             done += len(chunk)
@@ -161,10 +162,3 @@ def _joined(parts: Iterable[bytes]) -> Iterator[bytes]:
             yield from (part[at : at + _CHUNK] for at in range(0, len(part), _CHUNK))
     if waiting:
         yield b"".join(waiting)
-
-
-def _write(output: BinaryIO, data: bytes) -> None:
-    """Write all of `data`, however little the output takes at a time."""
-    rest = memoryview(data)
-    while rest:
-        rest = rest[output.write(rest) :]

@@ -31,8 +31,15 @@ def no_room(cause: str) -> Iterator[None]:
         with mock.patch.object(tempfile, "tempdir", "/nonexistent"):
             yield
         return
+    with room_for(2 << 20):
+        yield
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Have no room for files of over `size` bytes in the block: what fits is written."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
         yield
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from fileset.cli.screen.progress import spinner
 from fileset.cli.session import Session, absolute
 from fileset.recovery.export_journal import export_journal as export_to
 from ledger.digest import from_raw
+from ledger.files import write_stream
 from ledger.journal.lines import write_journal
 from ledger.phrases import count
 
@@ -46,7 +48,7 @@ def export_journal(session: Session, file: Path) -> Answer:
     if to_standard:
         stream = sys.stdout.buffer
         try:
-            write_journal(journal, stream.write)
+            write_journal(journal, partial(write_stream, stream))
             stream.flush()
         except BrokenPipeError as exc:
             raise OutputError from exc

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -15,13 +16,14 @@ from fileset.media.label.drawing import Pen, refuse_lacking
 from fileset.media.label.jobs import ENDING, Job, epson_job
 from fileset.media.label.text import Label, label_of, texts_of
 from fileset.media.list import is_described, medium
-from fileset.media.output import opened, refuse_taken
+from fileset.media.output import in_words, opened, refuse_taken
 from fileset.media.pdi.contents import Contents, contents_of
 from fileset.media.prepare import prepare
 from fileset.repository.folder import whose_folder
 from fileset.repository.repository import Repository
 from ledger.errors import ContentMissingError, InstanceError, VaultError
 from ledger.events import Content
+from ledger.files import write_stream
 from ledger.instances.scanner import Wanted, scan_file
 from ledger.tags import PATIENT_BIRTH_DATE, SPECIFIC_CHARACTER_SET
 from projections.dicomdir.text import readable
@@ -85,8 +87,8 @@ def make_label(
     medium and fonts give the same bytes.
 
     Raises `RefusedError` if the medium was not finished, or data on it was erased since; if the
-    fonts lack a character, or the extra is missing; if `out` is taken; and as `epson_job`. OSError
-    if it can't be written.
+    fonts lack a character, or the extra is missing; if `out` is taken or can't be written; and as
+    `epson_job`.
     """
     found = medium(repository, number)
     if found.produced is None or found.produced_by is None:
@@ -127,12 +129,26 @@ def make_label(
         if (whose := whose_folder(path)) is not None:
             raise RefusedError(f"{path} is in {whose}: name a file elsewhere.")
         refuse_taken(path, replace=replace)
-    for path, content in made.items():
-        with opened(path, replace=replace) as output:
-            output.file.write(content)
-            output.finish()
-            output.keep()
+    _write(made, replace=replace)
     return Labelled(found, label, pen.fonts, tuple(made))
+
+
+def _write(made: Mapping[Path, bytes], *, replace: bool) -> None:
+    """Write files, which get their names once all are there; `RefusedError` if one can't be."""
+    place = next(iter(made))
+    try:
+        with ExitStack() as stack:
+            outputs = []
+            for place, content in made.items():
+                output = stack.enter_context(opened(place, replace=replace))
+                write_stream(output.file, content)
+                output.finish()
+                outputs.append(output)
+            for output in outputs:
+                place = Path(output.name)
+                output.keep()
+    except OSError as exc:
+        raise RefusedError(f"No label was made: {in_words(exc, str(place))}") from exc
 
 
 def _told_by_instances(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from cli_runs import Cli, beside, spawn
+from cli_runs import Cli, beside, command_line, spawn
+from no_room import room_for
 
 
 def test_an_export_tells_what_it_wrote_and_is_for_its_owner_alone(
@@ -62,3 +64,21 @@ def test_an_export_that_can_t_be_made_names_the_file_that_was_asked_for(
 ) -> None:
     wanted = tmp_path / "none" / "journal"
     assert f"{wanted}: No such file or directory" in edited("export-journal", wanted, code=3).err
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_export_to_a_full_disk_is_not_called_done(
+    edited: Cli, exported: Path, tmp_path: Path, unbuffered: str
+) -> None:
+    whole = exported.stat().st_size
+    for room in (whole - 1, whole // 2):
+        with room_for(room), (tmp_path / "out").open("wb") as out:
+            done = subprocess.run(
+                command_line("--repo", edited.repository, "export-journal"),
+                stdout=out, stderr=subprocess.PIPE, check=False,
+                env={
+                    **os.environ, "PYTHONUNBUFFERED": unbuffered, "PYTHONDONTWRITEBYTECODE": "1",
+                },
+            )  # fmt: skip
+        assert done.returncode != 0
+        assert b"File too large" in done.stderr

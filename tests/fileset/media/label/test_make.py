@@ -14,6 +14,7 @@ import pytest
 from cli_runs import CT, MR
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from no_room import room_for
 from persons import file
 
 from fileset import FileSet
@@ -303,6 +304,30 @@ def test_a_label_replaces_no_file_unless_told_to(filled: FileSet, tmp_path: Path
     assert (tmp_path / "label.pdf").read_text() == "mine"
     filled.media.label(1, tmp_path / "label.pdf", replace=True)
     assert (tmp_path / "label.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("ending", ["pdf", "png"])
+def test_a_label_that_finds_too_little_room_leaves_no_file(
+    filled: FileSet, tmp_path: Path, ending: str
+) -> None:
+    filled.media.make(tmp_path / "disc.iso")
+    label = tmp_path / f"label.{ending}"
+    with room_for(4096), pytest.raises(RefusedError, match=f"No label was made: {label} can't be"):
+        filled.media.label(1, label)
+    assert not [*tmp_path.glob("*label*")]
+    with pytest.raises(RefusedError, match=r"/dev/full can't be .* full: make room, or name anoth"):
+        filled.media.label(1, "/dev/full")
+
+
+@needs_dejavu
+def test_a_label_whose_job_can_not_be_written_is_not_there_either(
+    filled: FileSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled.media.make(tmp_path / "disc.iso")
+    monkeypatch.setattr("fileset.media.label.make.epson_job", lambda *_: bytes(400_000))
+    with room_for(300_000), pytest.raises(RefusedError, match=r"label\.jdf can't be written"):
+        filled.media.label(1, tmp_path / "label.png", job=Job(tmp_path / "disc.iso"))
+    assert not [*tmp_path.glob("*label*")]
 
 
 def test_a_label_does_not_go_into_a_repository(filled: FileSet, tmp_path: Path) -> None:
