@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import math
 import struct
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -236,4 +237,9 @@ def _name_from_json(name: dict[str, str] | None) -> str:
         return ""
     if not name.keys() <= set(_NAME_GROUPS):
         raise ElementsError("A person name has unknown component groups")
-    return "=".join(name.get(group, "") for group in _NAME_GROUPS).rstrip("=")
+    return name_text(name)
+
+
+def name_text(name: Mapping[str, str] | None) -> str:
+    """Return a person name of the DICOM JSON model as it is in an element."""
+    return "=".join((name or {}).get(group, "") for group in _NAME_GROUPS).rstrip("=")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 from pydicom.tag import Tag
 
+from fileset.correcting.doubts import doubts_of
 from fileset.values import known_tag, text_of
 from ledger.errors import CorrectionError
 from ledger.instances.correcting.edits import (
@@ -25,6 +27,7 @@ Name: TypeAlias = str | int | tuple[int, int]
 """What an element is called: a keyword, a path, or a tag."""
 
 _ANY_TEXT: Final = "ISO_IR 192"  # the character set that has every character
+_TAG: Final = re.compile(r"\(?[0-9A-Fa-f]{4},?[0-9A-Fa-f]{4}\)?")
 
 
 def edits_of(values: Mapping[Any, Any]) -> tuple[Edit, ...]:
@@ -46,7 +49,7 @@ def path_asked(name: Name) -> ElementPath:
         return (int(Tag(name)),)
     for step in name.split("."):
         keyword = step.partition("[")[0]
-        if keyword.isalpha():
+        if keyword and keyword[0].isalpha() and not _TAG.fullmatch(keyword):
             known_tag(keyword)  # which tells of near keywords
     return path_of(name)
 
@@ -67,3 +70,7 @@ def _check_value(edit: Edit) -> None:
             raise CorrectionError(
                 f"{describe_path(edit.path)} can't have this value: it is not text in UTF-8"
             ) from None
+        except CorrectionError as exc:
+            text = edit.value if isinstance(edit.value, str) else ""
+            hints = "".join(f"; {doubt}" for doubt in doubts_of(edit.path[-1], vrs[0], text))
+            raise CorrectionError(f"{exc}{hints}") from exc

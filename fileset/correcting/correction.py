@@ -13,6 +13,7 @@ from attrs import evolve, fields, frozen
 
 from fileset.adding.add import added_event
 from fileset.adding.candidate import Candidate, read_bytes, read_path
+from fileset.correcting.doubts import doubts_of
 from fileset.correcting.words import element_of, text_of_body
 from fileset.repository.repository import Repository
 from ledger.errors import CorrectionError, RecordError
@@ -183,6 +184,9 @@ def notes_on(made: Corrected, when: str) -> Iterator[str]:
         born = text_of_body(change.after) if change.path == (PATIENT_BIRTH_DATE,) else None
         if born is not None and born > when[:8]:
             yield f"the birth date {born} is in the future"
+        if change.after is not None and len(change.path) % 2:
+            text = text_of_body(change.after) or ""
+            yield from doubts_of(change.path[-1], change.after.get("vr", ""), text)
     if made.switched:
         others = count(len(made.encoded_anew), "other text element")
         also = f", and {others} re-encoded" if made.encoded_anew else ""

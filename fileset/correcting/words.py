@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ledger.dicom_json import name_text
 from ledger.events import ElementCorrected
 from ledger.instances.correcting.bodies import SIZE, Body
 from ledger.instances.correcting.edits import text_of_path
@@ -39,8 +40,7 @@ def _one(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, dict):  # a name, in up to three representations (PS3.5 Section 6.2.1)
-        groups = [value.get(name, "") for name in ("Alphabetic", "Ideographic", "Phonetic")]
-        return "=".join(groups).rstrip("=")
+        return name_text(value)
     return str(value)
 
 

@@ -30,6 +30,7 @@ from fileset.correcting.table import Row, read_table
 from fileset.correcting.wanted import combined, corrections_of
 from fileset.errors import NoSuchKeywordError
 from fileset.fileset import FileSet
+from fileset.values import value_text
 from ledger.errors import CorrectionError
 from ledger.events import CorrectionReason
 from ledger.instances.correcting.edits import REMOVE
@@ -132,18 +133,49 @@ def _wanted(
     And how many rows name none.
     """
     corrector = Corrector(fs.repository)
-    found, missed = [], 0
+    found, missed = [], []
     for row in rows:
         instances = search.find(fs, row.query)
         if not instances:
-            missed += 1
-            if row.name:
-                session.warnings.append(f"{row.name}: no instance matches")
+            missed.append(row)
         leaves = [fs.state.leaf(instance.handle) for instance in instances]
         if leaves:
             wanted = corrections_of(corrector, fs.state, leaves, row.values, how, new_uids=new_uids)
             found.append((row.name, wanted))
-    return combined(found), missed
+    session.warnings += _told(search, fs, [row for row in missed if row.name])
+    return combined(found), len(missed)
+
+
+def _told(search: Search, fs: FileSet, missed: list[Row]) -> list[str]:
+    """Return what is told of rows of a table that name no instance.
+
+    Spreadsheets take an ID for a number, and drop the zeros that it begins with.
+    """
+    keywords = {key for row in missed for key, text in row.query.items() if _is_number(text)}
+    there: dict[tuple[str, str], list[str]] = {}
+    for keyword, elements in search.values(fs, keywords).items() if keywords else ():
+        for text in map(value_text, elements):
+            if _is_number(text):
+                there.setdefault((keyword, text.lstrip("0")), []).append(text)
+    told = []
+    for row in missed:
+        near = [
+            f"{keyword}={others[0]}"
+            for keyword, text in row.query.items()
+            if text not in (others := there.get((keyword, text.lstrip("0")), [text]))
+        ]
+        hint = (
+            f"; {' and '.join(near)} is there: format the column as text in the spreadsheet, which "
+            "else drops leading zeros"
+            if near
+            else ""
+        )
+        told.append(f"{row.name}: no instance matches{hint}")
+    return told
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
 
 
 def _row(query: tuple[str, ...], values: tuple[str, ...], removed: tuple[str, ...]) -> Row:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import fields
 
 from fileset.cli.screen.output import Shape
-from ledger.dicom_json import to_json
+from ledger.dicom_json import name_text, to_json
 from ledger.events import IDENTITY_EVENTS, Record
 from ledger.journal.entries import Change, Stored
 from ledger.journal.protocol import body_of
@@ -229,7 +229,7 @@ def _model_text(element: dict[str, Any] | None) -> str:
     if element["vr"] == "SQ":
         return f"({count(len(values), 'item')})"
     if element["vr"] == "PN":
-        values = ["=".join(v for v in (value or {}).values()) for value in values]
+        values = [name_text(value) for value in values]
     return _shown("\\".join("" if value is None else str(value) for value in values) or None)
 
 

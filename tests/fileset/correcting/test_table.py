@@ -40,6 +40,40 @@ def test_a_table_is_read_however_it_was_saved(tmp_path: Path, text: str | bytes)
     assert list(row.values.values()) == ["Müller^Anna"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT.replace(",", ";"),
+        TEXT.replace(",", "\t"),
+        "sep=;\n" + TEXT.replace(",", ";"),
+        "sep=,\r\n" + TEXT,
+        "SEP=\t\n" + TEXT.replace(",", "\t"),
+        '"sep=;"\r' + TEXT.replace(",", ";"),
+        "PatientID;new 0010,0010\n1CT1;Müller^Anna\n",
+        "sep=;\nPatientID;new 0010,0010\n1CT1;Müller^Anna\n",
+        '"PatientID";"new 0010,0010";\n1CT1;"Müller^Anna";\n',
+        b"\xef\xbb\xbf" + TEXT.replace(",", ";").replace("\n", "\r\n").encode(),
+    ],
+)
+def test_columns_are_separated_by_what_is_between_their_names(
+    tmp_path: Path, text: str | bytes
+) -> None:
+    (row,) = read_table(saved(tmp_path, text))
+    assert row.query == WANTED.query
+    assert list(row.values.values()) == ["Müller^Anna"]
+
+
+def test_a_comma_in_a_table_with_semicolons_is_part_of_a_value(tmp_path: Path) -> None:
+    text = "PatientID;new PatientComments\n1CT1;one, two\n"
+    (row,) = read_table(saved(tmp_path, text))
+    assert row.values == {"PatientComments": "one, two"}
+
+
+def test_a_row_below_a_declared_separator_knows_its_line(tmp_path: Path) -> None:
+    path = saved(tmp_path, "sep=;\nPatientID;new PatientComments\n1;a\n")
+    assert [row.name for row in read_table(path)] == [f"{path}, line 3"]
+
+
 def test_blanks_in_quotes_stay(tmp_path: Path) -> None:
     text = 'PatientID,new PatientComments\n1CT1,"  indented"\n'
     (row,) = read_table(saved(tmp_path, text))
@@ -58,8 +92,16 @@ def test_a_row_knows_its_line(tmp_path: Path) -> None:
         ("PatientID\n1CT1\n", ", line 1: name the columns here"),
         ("new PatientID\n1CT1\n", ", line 1: name the columns here"),
         ("PatientID,new PatientName\n", ": there are no lines below the names of the columns"),
-        (TEXT.replace(",", ";"), ", line 1: the columns are separated by semicolons: save"),
-        (TEXT.replace(",", "\t"), ", line 1: the columns are separated by tabs: save"),
+        ("PatientID;Modality,new PatientName\n", ", line 1: there are commas and semicolons betw"),
+        ("PatientID;new PatientName\tnew PatientSex\n", "tabs between the columns: separate them"),
+        ("sep=|\nPatientID|new PatientName\n", ", line 1: 'sep=|' is no separator of columns: sep"),
+        ("sep=\n" + TEXT, ", line 1: 'sep=' is no separator"),
+        ("sep=;\nPatientID;new PatientName\n1CT1;a;b\n", ", line 3: 3 values for 2 columns: put a"),
+        ("PatientID;new PatientName\n1;a;b\n", "put a value that has semicolons in double quotes"),
+        ("sep=;\n", ", line 2: name the columns here, with semicolons between them"),
+        (b"PK\x03\x04\x14\x00\x06\x00", ": this is an Excel workbook: save the table as CSV UTF-8"),
+        (bytes.fromhex("d0cf11e0a1b11ae1"), ": this is an Excel workbook: save the table as CSV"),
+        ("PatientID,comment\n", "If it is a remark, delete the column"),
         (TEXT.encode("latin-1"), ", line 2: not text in UTF-8: save the table as CSV in UTF-8"),
         (TEXT.encode("utf-16"), ", line 1: not text in UTF-8"),
         ("PatientNmae,new PatientName\n", ", line 1, column 'PatientNmae': There is no data elem"),

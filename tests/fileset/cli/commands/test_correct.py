@@ -152,6 +152,9 @@ def test_what_has_the_value_already_is_not_changed(cli: Cli) -> None:
         (["PatientID=1CT1", "--remove", "SOPInstanceUID"], "can't be removed"),
         (["PatientID=1CT1", "--to", "PatientBirthDate=1970-01-01"], "DA takes a date as YYYYMMDD"),
         (["PatientID=1CT1", "--to", "PatientSex=female"], "CS takes A-Z"),
+        (["PatientID=1CT1", "--to", "PatientSex=female"], "of M, F and O: is F meant?"),
+        (["PatientID=1CT1", "--to", "Patient Name=X"], "Did you mean PatientName"),
+        (["PatientID=1CT1", "--to", "PatientName2=X"], "Did you mean PatientName"),
         (["PatientID=1CT1", "--to", "SliceThickness=thin"], "DS takes a decimal number"),
         (["PatientID=1CT1", "--to", "OtherPatientIDsSequence=X"], "name the elements in its items"),
         (["PatientID=1CT1", "--to", "StudyInstanceUID=1.2.03"], "UI takes numbers"),
@@ -471,6 +474,69 @@ def test_a_birth_date_in_the_future_is_told(cli: Cli, born: str, is_told: bool) 
     cli("add", CT)
     told = cli("correct", "PatientID=1CT1", "--to", f"PatientBirthDate={born}").err
     assert (f"the birth date {born} is in the future" in told) == is_told
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        ("PatientSex=FEMALE", "1 instance: the sex 'FEMALE' is none of M, F and O: is F meant?"),
+        ("PatientSex=W", "is F meant?"),
+        ("PatientSex=MALE", "is M meant?"),
+        ("PatientSex=U", "1 instance: the sex 'U' is none of M, F and O\n"),
+        ("PatientName=Müller, Hans", "name and given name: is Müller^Hans meant?"),
+        ("ReferringPhysicianName=Roth,Anna", "name and given name: is Roth^Anna meant?"),
+        ("PatientName=Müller, Hans, Dr.", "between family name and given name\n"),
+    ],
+)
+def test_a_value_that_is_hardly_meant_is_corrected_with_a_note(
+    cli: Cli, value: str, hint: str
+) -> None:
+    cli("add", CT)
+    assert hint in cli("correct", "PatientID=1CT1", "--to", value).err
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["PatientSex=M", "PatientSex=F", "PatientSex=", "PatientName=Roth^Anna, B.", "PatientName=X"],
+)
+def test_a_value_that_may_be_meant_has_no_note(cli: Cli, value: str) -> None:
+    cli("add", CT)
+    assert cli("correct", "PatientID=1CT1", "--to", value).err == ""
+
+
+def test_a_name_is_shown_alike_everywhere(cli: Cli) -> None:
+    cli("add", CT)
+    shown = cli("correct", "PatientID=1CT1", "--to", "PatientName==A1", "--dry-run").out
+    assert shown.count("'=A1'") == 3
+    assert "'A1'" not in shown
+
+
+@pytest.mark.parametrize(
+    ("there", "asked", "hint"),
+    [
+        ("021234567", "21234567", "; PatientID=021234567 is there: format the column as text"),
+        ("21234567", "0021234567", "; PatientID=21234567 is there"),
+        ("021234568", "21234567", "no instance matches\n"),
+        ("0A1", "A1", "no instance matches\n"),
+    ],
+)
+def test_an_id_whose_leading_zeros_a_spreadsheet_dropped_is_told(
+    cli: Cli, tmp_path: Path, there: str, asked: str, hint: str
+) -> None:
+    cli("add", CT)
+    cli("correct", "PatientID=1CT1", "--to", f"PatientID={there}")
+    table = tmp_path / "ids.csv"
+    table.write_text(f"PatientID;new PatientName\n{asked};Roth^Anna\n")
+    assert hint in cli("correct", "--csv", table, code=1).err
+
+
+def test_an_id_that_is_there_is_not_said_to_lack_zeros(cli: Cli, tmp_path: Path) -> None:
+    cli("add", CT, MR)
+    cli("correct", "PatientID=1CT1", "--to", "PatientID=01")
+    cli("correct", "PatientID=4MR1", "--to", "PatientID=1")
+    table = tmp_path / "ids.csv"
+    table.write_text("PatientID,Modality,new PatientName\n1,CT,Roth^Anna\n")
+    assert "no instance matches\n" in cli("correct", "--csv", table, code=1).err
 
 
 def test_a_value_of_any_size_goes_and_is_told_by_its_size(cli: Cli, tmp_path: Path) -> None:
