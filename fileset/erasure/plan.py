@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from fileset.erasure.content import is_persons
 from fileset.erasure.corrected import Telling, present_that_tell
+from fileset.erasure.handed_out import HandedOut, OtherFiles, handed_out, other_files
 from fileset.erasure.mentions import Mention, Mentions
 from fileset.erasure.room import Room, room_for
 from fileset.erasure.staying import files_that_stay, mentions_that_stay
@@ -50,9 +51,13 @@ class Erasure:
         Where the files in the quarantine came from that go with it.
     unclear : int
         How many others in the quarantine nobody can tell whose they are: they stay.
+    other_files : OtherFiles
+        What of `excess` was on media besides instances, such as pages and a viewer.
     media : tuple of str
         Where the instances were written to, apart from the File-set's own medium: those who have
         what was written there have the data.
+    handed_out : tuple of HandedOut
+        The media that were handed out with the instances, and for whom.
     mentions : tuple of Mention
         What stays and still tells who the person is, or may tell it.
     too_short : tuple of str
@@ -75,7 +80,9 @@ class Erasure:
     excess: Excess = field(factory=Excess)
     quarantined: tuple[str, ...] = ()
     unclear: int = 0
+    other_files: OtherFiles = field(factory=OtherFiles)
     media: tuple[str, ...] = ()
+    handed_out: tuple[HandedOut, ...] = ()
     mentions: tuple[Mention, ...] = ()
     too_short: tuple[str, ...] = ()
     room: tuple[Room, ...] = ()
@@ -122,9 +129,11 @@ def plan_erasure(
     mentions = Mentions(identifiers(state, gone, query))
     found = find_traces(repository, state, gone, left, mentions)
     positions = frozenset(found.positions)
-    excess = Excess()
+    excess, others = Excess(), OtherFiles()
     if positions:
-        excess = repository.vault.excess(needed(repository.journal, positions), scraps=True)
+        staying_content = needed(repository.journal, positions)
+        excess = repository.vault.excess(staying_content, scraps=True)
+        others = other_files(found, staying_content)
     quarantined, unclear, staying = _quarantined(repository.path, mentions)
     tags = tuple(name for name in state.tags if mentions.of_any(name))
     erasure = Erasure(
@@ -144,7 +153,9 @@ def plan_erasure(
         excess=excess,
         quarantined=tuple(entry.source for entry in quarantined),
         unclear=unclear,
+        other_files=others,
         media=tuple(found.media),
+        handed_out=tuple(handed_out(found)),
         mentions=(
             *mentions_that_stay(repository.journal, mentions, positions),
             *staying,

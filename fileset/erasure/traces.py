@@ -35,7 +35,6 @@ from ledger.events import (
     WriteStarted,
 )
 from ledger.journal.entries import Recorded
-from ledger.phrases import count
 from ledger.vault.protocol import Vault
 from projections.past.media import Media, Medium
 from projections.state.erasing import RecordsLeft
@@ -152,15 +151,11 @@ def find_traces(
 
 
 def _take_media(state: FileSetState, found: Traces) -> None:
-    """Take down which media that were handed out have the instances, and what was said of them.
+    """Take down what was said of media that were handed out with the instances.
 
     Whose medium it was is the data of those on it: it goes with the last of them. Other files on it
     may show any of them.
     """
-    for medium in found.handed_out.all():
-        gone = found.gone.intersection(medium.started.handles())
-        if gone and medium.produced is not None:
-            found.media[f"medium {medium.number} ({count(len(gone), 'instance')})"] = None
     staying = state.hierarchy.leaves.keys() - found.gone
     for position, medium in found.addressed:
         on_it = found.gone.intersection(medium.started.handles())

@@ -11,12 +11,17 @@ from projections.past.media import TYPES, Medium, media_of
 
 
 def media(repository: Repository) -> list[Medium]:
-    """Return the media by number."""
-    return media_of(
+    """Return the media by number, with how many of the instances on each were erased since."""
+    found = media_of(
         Recorded(stored.position, stored.change, decoded(stored))
         for stored in repository.journal.stored()
         if stored.type in TYPES
     )
+    if found:
+        known = repository.refresh().hierarchy.leaves
+        for each in found:
+            each.erased = sum(handle not in known for handle in each.started.handles())
+    return found
 
 
 def medium(repository: Repository, number: int) -> Medium:

@@ -47,6 +47,8 @@ class Medium:
         What was finished, and in which change; `None` if it was not.
     verified, burnt : list of pairs of Change and event
         When it was read back, and burnt, the oldest first.
+    erased : int
+        How many of the instances on it were erased since, as far as somebody has looked.
     """
 
     number: int
@@ -58,6 +60,7 @@ class Medium:
     produced_by: Change | None = None
     verified: list[tuple[Change, MediumVerified]] = field(factory=list)
     burnt: list[tuple[Change, MediumBurnt]] = field(factory=list)
+    erased: int = 0
 
     @property
     def recipient(self) -> str | None:

@@ -13,11 +13,14 @@ from fileset.cli.running import INCOMPLETE
 from fileset.cli.screen.output import Answer, Line, Span, first
 from fileset.cli.screen.progress import spinner
 from fileset.cli.screen.reports import EXCESS, excess_document, excess_line
+from fileset.cli.screen.text import instant
 from fileset.cli.session import Session
 from fileset.erasure.erase import Eraser
+from fileset.erasure.handed_out import HandedOut, OtherFiles
 from fileset.erasure.mentions import Mention
 from fileset.erasure.plan import Erasure
 from fileset.repository.contents import Contents
+from ledger.events.media import KINDS
 from ledger.phrases import count, some
 from projections.state.erasing import KEYWORDS
 
@@ -41,7 +44,13 @@ _MENTIONS: Final = 20  # of what stays that are told to people
         **EXCESS,
         "quarantined": "the sources of the files that are deleted from the quarantine",
         "unclear": "how many files there can't be attributed to anybody: they stay",
+        "other_files": "{files, bytes, media}: what of the content that goes was on media besides "
+        "instances, such as pages and a viewer, and the numbers of these media",
         "media": "where they were written to, other than the medium of the File-set",
+        "handed_out": "[{number, kind, finished_at, instances, recipient, is_forgotten, "
+        "can_be_remade}]: the media that were handed out with them: how many of them each has, for "
+        "whom it is or null, whether the journal no longer tells that after the erasure, and "
+        "whether the medium can be made again then",
         "mentions": "[{position, what, text, certain}]: texts and files that stay although they "
         "hold, or may hold, the Patient ID, the name or a UID; the position is null for a file",
         "too_short": "Patient IDs that are too short to be looked for in texts",
@@ -77,7 +86,8 @@ def erase(
 
     Instances that are still part of the File-set or on its medium are refused without --take-off.
     So are instances that were moved to another patient and still name the person.
-    What is on other media and in backups stays there; media that were written are listed. So is
+    What is on other media and in backups stays there; media that were written are listed, and those
+    that were handed out with their recipients, which the erasure may erase. So is
     every text that stays and identifies the person. Nothing is erased unless each disk has enough
     room: --dry-run says how much is needed.
     """
@@ -101,8 +111,9 @@ def erase(
     if not (done.events or done.quarantined or done.telling):
         notes: list[Line] = ["No instance matches."]
         notes += ["An interrupted erasure was completed."] if done.completed else []
-        return Answer(document, notes=[*notes, *_notes(done)], status=INCOMPLETE)
-    return Answer(document, _lines(done, dry_run=dry_run), _notes(done))
+        notes += _notes(done, dry_run=dry_run)
+        return Answer(document, notes=notes, status=INCOMPLETE)
+    return Answer(document, _lines(done, dry_run=dry_run), _notes(done, dry_run=dry_run))
 
 
 def _check(wanted: dict[str, str], reason: str | None, *, dry_run: bool, complete: bool) -> None:
@@ -139,7 +150,9 @@ def _document(done: Erasure) -> dict[str, Any]:
         **excess_document(done.excess),
         "quarantined": list(done.quarantined),
         "unclear": done.unclear,
+        "other_files": asdict(done.other_files),
         "media": list(done.media),
+        "handed_out": [asdict(each) for each in done.handed_out],
         "mentions": [asdict(mention) for mention in done.mentions],
         "too_short": list(done.too_short),
         "room": [asdict(room) for room in done.room],
@@ -172,6 +185,8 @@ def _lines(done: Erasure, *, dry_run: bool) -> list[Line]:
         verb = "Would keep" if dry_run else "Kept"
         lines.append(f"{verb} {records} for other instances.")
     lines.append(excess_line(done.excess, dry_run=dry_run))
+    if done.other_files.files:
+        lines.append(_other_files_line(done.other_files))
     if dry_run:
         lines += [
             (Span(f"It takes {room.in_words()}.", "title" if room.suffices else "bad"),)
@@ -180,11 +195,42 @@ def _lines(done: Erasure, *, dry_run: bool) -> list[Line]:
     return lines
 
 
-def _notes(done: Erasure) -> list[Line]:
+def _other_files_line(others: OtherFiles) -> str:
+    files = f"{'is' if others.files == 1 else 'are'} {count(others.files, 'file')}"
+    media = "medium" if len(others.media) == 1 else "media"
+    numbers = some([str(number) for number in others.media])
+    return (
+        f"Among these {files}, {count(others.bytes, 'byte')}, that {media} {numbers} had besides "
+        "instances, such as pages and a viewer."
+    )
+
+
+def _handed_out_line(medium: HandedOut, *, dry_run: bool) -> str:
+    """Return which medium has the data, and whom to ask for it."""
+    whom = f"for {medium.recipient}" if medium.recipient else "for whom is not recorded"
+    what = f"{KINDS.get(medium.kind, medium.kind)} of {instant(medium.finished_at)}"
+    line = f"Medium {medium.number} ({what}), {whom}"
+    if medium.instances:
+        line += f", has {count(medium.instances, 'instance')} of them and stays where it is."
+    else:
+        line += ": what is recorded of it identifies the person."
+    if not medium.can_be_remade:
+        line += f" It can't be made again{' then' if dry_run else ''}."
+    if medium.is_forgotten and medium.recipient:
+        line += (
+            " The recipient is erased as well: write it down before."
+            if dry_run
+            else " The recipient was erased as well, and is told here for the last time."
+        )
+    return line
+
+
+def _notes(done: Erasure, *, dry_run: bool) -> list[Line]:
     notes: list[Line] = [
         f"{root} was written with them: what is there, and any copies of it, stay."
         for root in done.media
     ]
+    notes += [_handed_out_line(medium, dry_run=dry_run) for medium in done.handed_out]
     if done.unclear:
         notes.append(
             f"{count(done.unclear, 'file')} in the quarantine can't be attributed to anybody, and "

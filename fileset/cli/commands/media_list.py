@@ -14,7 +14,8 @@ from fileset.media.list import media
 def media_list(session: Session) -> Answer:
     """List the media that were made, with their numbers, for whom, and whether they were verified.
 
-    One whose making was interrupted is listed as not finished.
+    One whose making was interrupted is listed as not finished. One with data that was erased since
+    is marked: it is out, and can't be made again.
     """
     found = media(session.repository())
     rows = [medium_row(medium) for medium in found]

@@ -25,6 +25,7 @@ MEDIUM: Final[Shape] = {
     "volume": "which one it is of those that were made together",
     "volumes": "how many these are",
     "instances": "how many instances are on it",
+    "erased": "how many of these were erased from the repository since",
     "left_out": "how many that were chosen don't fit the profile",
     "recipient": "for whom it is, or null",
     "label": "what is written on it, or null",
@@ -57,6 +58,7 @@ def medium_document(medium: Medium) -> dict[str, Any]:
         "volume": started.volume,
         "volumes": started.volumes,
         "instances": started.count,
+        "erased": medium.erased,
         "left_out": sum(last - first + 1 for first, last in started.left_out),
         "recipient": medium.recipient,
         "label": addressed.label if addressed else None,
@@ -91,6 +93,7 @@ def medium_row(medium: Medium) -> tuple[str | Span, ...]:
         f"for {medium.recipient}" if medium.recipient else "",
         short(medium.produced.image.digest) if medium.produced else "",
         _state(medium),
+        Span(f"{count(medium.erased, 'instance')} erased since", "bad") if medium.erased else "",
     )
 
 

@@ -181,7 +181,8 @@ def test_an_erasure_tells_which_media_have_the_person_s_data(
     filled.media.make(tmp_path / "mr.iso", filled.find(PatientID="4MR1"))
     filled.media.make(tmp_path / "disc.iso")
     erasure = filled.erase(PatientID="1CT1", reason="asked for", take_off=True)
-    assert erasure.media == ("medium 2 (1 instance)",)
+    assert erasure.media == ()
+    assert [(each.number, each.instances) for each in erasure.handed_out] == [(2, 1)]
 
 
 def test_where_a_medium_was_verified_goes_if_it_tells_of_the_person(

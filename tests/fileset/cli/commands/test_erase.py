@@ -57,6 +57,30 @@ def test_the_command_tells_what_it_erased(path: Path, tmp_path: Path) -> None:
     cli("diff", 2, 9)
 
 
+def test_it_is_told_whom_to_call_for_discs_and_what_of_the_bytes_was_on_them(
+    filled: Cli, tmp_path: Path
+) -> None:
+    filled("media", "make", tmp_path / "disc.iso", "PatientID=1CT1", "--recipient", "Dr. Weiss",
+           "--pdi")  # fmt: skip
+    asked = ("erase", "PatientID=1CT1", "--take-off", "--reason", REASON)
+    told = filled(*asked, "--dry-run")
+    assert "file" in told.out.partition("Among these ")[2]
+    assert "that medium 1 had besides instances, such as pages and a viewer." in told.out
+    assert "Medium 1 (ISO image of " in told.err
+    assert (
+        "for Dr. Weiss, has 1 instance of them and stays where it is. It can't be made again "
+        in (told.err)
+    )
+    assert "The recipient is erased as well: write it down before." in told.err
+    assert filled.json(*asked, "--dry-run")["handed_out"][0]["recipient"] == "Dr. Weiss"
+    done = filled(*asked)
+    assert "for Dr. Weiss, has 1 instance" in done.err
+    assert "told here for the last time" in done.err
+    assert "1 instance erased since" in filled("media", "list").out
+    assert filled.json("media", "list")["media"][0]["erased"] == 1
+    assert "Weiss" not in filled("media", "list").out + filled("log", "--events").out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
