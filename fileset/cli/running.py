@@ -20,6 +20,7 @@ from fileset.cli.screen.output import Span, print_lines
 from fileset.cli.screen.text import in_commands
 from fileset.cli.session import Session
 from fileset.errors import with_remedy
+from fileset.media.errors import EndingError
 from ledger.errors import JournalDamagedError, LedgerError
 
 OK: Final = 0
@@ -72,6 +73,8 @@ def _guarded(invoke: Callable[[Session], Any], session: Session) -> int:
         return _fail(session, "interrupted", "Interrupted", session.interrupted(), INTERRUPTED)
     except BrokenPipeError:
         raise
+    except EndingError as exc:
+        return _fail(session, "usage", "UsageError", str(exc), USAGE)
     except LedgerError as exc:
         return _fail(session, "refused", type(exc).__name__, _message(exc), REFUSED)
     except OSError as exc:

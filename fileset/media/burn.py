@@ -138,8 +138,8 @@ class Burner:
         medium, content = self.find(
             image, number=number, anyway=anyway, progress=partial(progress, "Reading the image")
         )
+        refuse_device(device, image, blank=settings.blank)
         place = place_of(device)
-        _refuse_place(place, image, is_file=device.startswith(STDIO), blank=settings.blank)
         burn_image(image, device, settings, progress=partial(progress, "Burning (MB)"))
         if not _is_there(place, content, partial(progress, "Reading back")):
             at, ends = _first_difference(image, place, content)
@@ -173,15 +173,21 @@ class Burner:
         return None
 
 
-def _refuse_place(place: Path, image: Path, *, is_file: bool, blank: bool) -> None:
-    """Raise `RefusedError` for a place that would lose something, which `blank` says may go."""
+def refuse_device(device: str, image: Path, *, blank: bool) -> None:
+    """Raise `RefusedError` for what is no drive, or would lose what only `blank` lets go."""
+    place = place_of(device)
     try:
         found = place.stat()
     except FileNotFoundError:
         found = None
     if found is not None and stat.S_ISDIR(found.st_mode):
         raise RefusedError(f"{place} is a folder: name a drive, such as /dev/sr0.")
-    if not is_file:
+    if not device.startswith(STDIO):
+        if found is None or not (stat.S_ISBLK(found.st_mode) or stat.S_ISCHR(found.st_mode)):
+            raise RefusedError(
+                f"There is no such device as {device}: `xorriso -devices` lists the drives. For a "
+                f"file, put `{STDIO}` before its path."
+            )
         return
     if found is not None and stat.S_ISBLK(found.st_mode) and not blank:
         raise RefusedError(f"All that is on {place} would go: --blank says that it may.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import BinaryIO, Final
 from attrs import field, frozen
 
 from fileset.errors import NoSuchInstanceError, RefusedError
+from fileset.media.errors import EndingError
 from fileset.media.extras import Extras
 from fileset.media.fitting import Fit
 from fileset.media.prepare import FOLDER, FORMATS
 from fileset.repository.repository import Repository
 from ledger.events import Handle, MediumStarted, OtherFile
+from ledger.events.media import KINDS
 from ledger.journal.erasures import runs_of
 from ledger.journal.protocol import Journal
 from projections.dicomdir.profiles.profile import Profile
@@ -29,7 +32,8 @@ _BLOCKS: Final = {"usb": 4096}
 """Bytes that a file takes up a multiple of, where that is more than a sector of a disc."""
 
 
-_BY_ENDING: Final = {".iso": "iso", ".img": "usb", ".zip": "zip", ".eml": "eml"}
+_BY_ENDING: Final = {".iso": "iso", ".img": "usb", ".usb": "usb", ".zip": "zip", ".eml": "eml"}
+_OF_FILE: Final = re.compile(r"\.[a-z][a-z0-9]{1,4}", re.IGNORECASE)  # as no folder's name ends
 
 
 @frozen
@@ -76,14 +80,30 @@ class Choice:
     extras: Extras = field(factory=Extras)
 
 
-def kind_of(out: Path | BinaryIO) -> str:
-    """Return the kind of medium that the ending of a path stands for: a folder for any other one.
+def kind_of(out: Path | BinaryIO, named: str | None = None) -> str:
+    """Return the kind of medium that goes to a path: what is `named`, or what its ending says.
 
-    ValueError for a stream, which has none.
+    Without an ending it is a folder. `EndingError` (ValueError) if the ending stands for another
+    kind than that which is named, if it is a file's and nothing is named, and for a stream.
     """
-    if isinstance(out, Path):
-        return _BY_ENDING.get(out.suffix.lower(), FOLDER)
-    raise ValueError("A stream says nothing of what is to be made: name the kind of medium")
+    if not isinstance(out, Path):
+        if named is None:
+            raise EndingError("A stream says nothing of what is to be made: name the kind.")
+        return named
+    by_ending = _BY_ENDING.get(out.suffix.lower())
+    if named is None and by_ending is None and _OF_FILE.fullmatch(out.suffix) and not out.is_dir():
+        raise EndingError(
+            f"What to make at {out}? {', '.join(_BY_ENDING)} are endings of media; a folder with "
+            "such a name needs --format folder."
+        )
+    if named is not None and by_ending not in (None, named):
+        fitting = " or ".join(each for each, kind in _BY_ENDING.items() if kind == named)
+        raise EndingError(
+            f"{out} has the ending of another kind ({KINDS[by_ending]}) than what is to be made "
+            f"({KINDS[named]}): "
+            + (f"end its name in {fitting}." if fitting else "leave the ending out.")
+        )
+    return named or by_ending or FOLDER
 
 
 def content_position(journal: Journal, upto: int) -> int:

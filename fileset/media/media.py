@@ -73,7 +73,7 @@ class HandedOutMedia:
         place = _place(out)
         handles = None if instances is None else [each.handle for each in instances]
         choice = Choice(
-            kind or kind_of(place),
+            kind_of(place, kind),
             handles,
             recipient=recipient,
             label=label,

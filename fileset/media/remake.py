@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fileset.errors import RefusedError
+from fileset.media.choice import kind_of
 from fileset.media.list import is_described, medium
 from fileset.media.make import Maker, writing
 from fileset.media.output import clear_leftovers
@@ -26,7 +27,8 @@ def remake(
 ) -> Medium:
     """Make the medium of that number again at `out`, byte for byte; return what it is.
 
-    `out` and errors are as in `Maker.make`, except that nothing is recorded. `RefusedError`, and
+    `out` and errors are as in `Maker.make`, except that nothing is recorded, and `EndingError` if
+    its ending stands for another kind of medium. `RefusedError`, and
     nothing at `out`, if it can't be the same: it was not finished, or data on it was erased since.
     """
     repository.outside_changes("Making a medium again")
@@ -36,6 +38,7 @@ def remake(
             f"Medium {number} was not finished, so nobody knows what it would have been: make a "
             "new one with `fileset media make`."
         )
+    kind_of(out, found.started.kind)
     prepared = prepare(repository, found.started, found.files)
     secure(repository, found.started.handles())
     clear_leftovers(out)

@@ -12,7 +12,7 @@ from fileset.cli.screen.media import medium_document
 from fileset.cli.screen.output import Answer, Line, Span
 from fileset.cli.screen.progress import bar, phases
 from fileset.cli.session import Session, absolute
-from fileset.media.burn import Burner, Burnt, Difference
+from fileset.media.burn import Burner, Burnt, Difference, refuse_device
 from fileset.media.xorriso import STDIO, Settings, program
 from ledger.digest import short
 from projections.past.media import Medium
@@ -75,6 +75,7 @@ def media_burn(
         device = f"{STDIO}{absolute(Path(device.removeprefix(STDIO)))}"
     if dry_run:
         program()
+        refuse_device(device, path, blank=blank)
         with bar("Reading the image") as advance:
             medium, content = burner.find(path, number=number, anyway=anyway, progress=advance)
         line = (f"{_what(medium)} would be burnt on ", Span(device, "command"), ".")

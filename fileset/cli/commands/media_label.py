@@ -14,7 +14,6 @@ from fileset.cli.session import Session, absolute
 from fileset.media.label.arrange import HOLES
 from fileset.media.label.jobs import MOST_COPIES, Job
 from fileset.media.label.make import FORMS, Style, make_label
-from fileset.media.label.text import texts_of
 from fileset.media.pdi.words import LANGUAGES
 
 _FILE: Final = PathType(exists=True, dir_okay=False)
@@ -25,11 +24,11 @@ _FILE: Final = PathType(exists=True, dir_okay=False)
     {
         "medium": "the medium, see below",
         "files": "the files that were made: the label, and the job file",
-        "text": "the lines of the label, as far as there was room for them",
+        "text": "the lines of the label, as they are printed",
         "kind": '"DICOM ONLY" or "DICOM PLUS WEB"',
         "code": "what the QR code says: the File-set UID and the digest of the image, a line each",
         "left_out": "representations of names that the fonts can't show",
-        "fonts": "the fonts that were used",
+        "fonts": "the names of the fonts' files that were used, a list",
     },
 )
 @click.argument("number", metavar="MEDIUM", type=WholeNumber(min=1))
@@ -84,7 +83,7 @@ def media_label(
     job_folder: str | None,
     replace: bool,
 ) -> Answer:
-    """Make the label of a medium, as a PDF file, or as a picture if OUT ends in .png.
+    """Make the label of a medium, as a PDF file or a picture: OUT ends in .pdf or .png.
 
     MEDIUM is a number that `fileset media list` gives. The label names the patient and says how
     many others there are. It has the studies, the institution, what is on the medium by IHE PDI
@@ -102,8 +101,9 @@ def media_label(
         replace=replace,
     )
     label = made.label
+    fonts_used = ", ".join(made.fonts)
     session.warnings += [
-        f"{made.fonts} can't show {text}, which is left out of the name: give --font FILE."
+        f"{fonts_used} can't show {text}, which is left out of the name: give --font FILE."
         for text in label.left_out
     ]
     lines: list[Line] = [(f"Medium {number}: ", Span(str(path), "command")) for path in made.files]
@@ -111,11 +111,11 @@ def media_label(
         {
             "medium": medium_document(made.medium),
             "files": [str(path) for path in made.files],
-            "text": list(texts_of(label)),
+            "text": list(made.texts),
             "kind": label.kind,
             "code": label.code,
             "left_out": list(label.left_out),
-            "fonts": made.fonts,
+            "fonts": list(made.fonts),
         },
         lines,
     )

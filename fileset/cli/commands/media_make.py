@@ -63,7 +63,8 @@ def _capacity(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     "--format",
     "kind",
     type=click.Choice(list(KINDS)),
-    help="What to make.  [default: by OUT's ending, .iso, .img (usb), .zip or .eml; else a folder]",
+    help="What to make.  [default: by OUT's ending, .iso, .img or .usb, .zip or .eml; "
+    "a folder without one]",
 )
 @AT
 @click.option(
@@ -169,7 +170,7 @@ def media_make(
     A medium is recorded when it is begun and when it is finished. One that was interrupted is
     listed as not finished.
     """
-    kind = kind or _kind_of(out)
+    kind = _kind_of(out, kind)
     if split is not None and capacity is None:
         raise click.UsageError("--split needs a --capacity.")
     if convert and dry_run:
@@ -207,10 +208,12 @@ def media_make(
     return _made(made, search, maker)
 
 
-def _kind_of(out: Path) -> str:
-    if out == STDOUT:
+def _kind_of(out: Path, named: str | None) -> str:
+    if out != STDOUT:
+        return kind_of(out, named)
+    if named is None:
         raise click.UsageError("Standard output needs a --format.")
-    return kind_of(out)
+    return named
 
 
 def _place(out: Path) -> Path | BinaryIO:

@@ -68,9 +68,9 @@ class Pen:
                     font.ttfont.close()
 
     @property
-    def fonts(self) -> str:
+    def fonts(self) -> tuple[str, ...]:
         """The names of the fonts' files."""
-        return ", ".join(font.name for font in self._fonts) or "Helvetica"
+        return tuple(font.name for font in self._fonts) or ("Helvetica",)
 
     def lacks(self, texts: Iterable[str]) -> list[str]:
         """Return the characters of `texts` that none of the fonts has, each once."""
@@ -83,6 +83,8 @@ class Pen:
 
     def width(self, text: str, size: float) -> float:
         """Return how wide a text is in a size (points), in millimetres."""
+        if not self._characters:  # the built-in font takes no others
+            text = text.encode("latin-1", "replace").decode("latin-1")
         if size != self._size:
             self._measuring.set_font_size(size)
             self._size = size
@@ -176,7 +178,8 @@ def refuse_lacking(pen: Pen, texts: Iterable[str]) -> None:
     if lacking := pen.lacks(texts):
         told = some([f"{each} (U+{ord(each):04X})" for each in lacking])
         raise RefusedError(
-            f"{pen.fonts} can't show {told}: give --font FILE with a font that has these."
+            f"{', '.join(pen.fonts)} can't show {told}: give --font FILE with a font that has "
+            "these."
         )
 
 

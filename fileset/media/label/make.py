@@ -11,12 +11,13 @@ from typing import Final
 from attrs import frozen
 
 from fileset.errors import RefusedError
+from fileset.media.errors import EndingError
 from fileset.media.label.arrange import HOLES, arrange
 from fileset.media.label.drawing import Pen, refuse_lacking
 from fileset.media.label.jobs import ENDING, Job, epson_job
-from fileset.media.label.text import Label, label_of, texts_of
+from fileset.media.label.text import Label, label_of
 from fileset.media.list import is_described, medium
-from fileset.media.output import in_words, opened, refuse_taken
+from fileset.media.output import in_words, is_direct, opened, refuse_taken
 from fileset.media.pdi.contents import Contents, contents_of
 from fileset.media.prepare import prepare
 from fileset.repository.folder import whose_folder
@@ -30,6 +31,7 @@ from projections.dicomdir.text import readable
 from projections.past.media import Medium
 from projections.state.nodes import Leaf
 
+_ENDINGS: Final = (".pdf", ".png")
 FORMS: Final = ("disc", "card", "sheet")
 _INSTITUTION_NAME: Final = 0x00080080
 _WANTED: Final = Wanted({
@@ -64,11 +66,12 @@ class Style:
 
 @frozen
 class Labelled:
-    """A label that was made: of which medium, what it says, in which fonts, and the files."""
+    """A label that was made: of which medium, its lines as printed, the fonts, and the files."""
 
     medium: Medium
     label: Label
-    fonts: str
+    texts: tuple[str, ...]
+    fonts: tuple[str, ...]
     files: tuple[Path, ...]
 
 
@@ -81,15 +84,17 @@ def make_label(
     job: Job | None = None,
     replace: bool = False,
 ) -> Labelled:
-    """Write the label of the medium of that number to `out`: a PNG if it ends so, else a PDF.
+    """Write the label of the medium of that number to `out`: a PDF or a PNG, as it ends.
 
     A `job` for a robot goes beside it, with the ending `ENDING`. Nothing is recorded. The same
     medium and fonts give the same bytes.
 
-    Raises `RefusedError` if the medium was not finished, or data on it was erased since; if the
-    fonts lack a character, or the extra is missing; if `out` is taken or can't be written; and as
-    `epson_job`.
+    Raises `EndingError` if `out` ends otherwise. `RefusedError` if the medium was not finished, or
+    data on it was erased since; if the fonts lack a character, or the extra is missing; if `out` is
+    taken or can't be written; and as `epson_job`.
     """
+    if out.suffix.lower() not in _ENDINGS and not is_direct(out):
+        raise EndingError(f"{out} is no name of a label: end it in {' or '.join(_ENDINGS)}.")
     found = medium(repository, number)
     if found.produced is None or found.produced_by is None:
         raise RefusedError(
@@ -110,8 +115,9 @@ def make_label(
         label = label_of(
             found, contents, institution, style.language, shows=lambda text: not pen.lacks([text])
         )
-        refuse_lacking(pen, (*texts_of(label), label.others(2)))
         page = arrange(label, style.form, pen.width, style.hole)
+        texts = tuple(line.text for line in page.lines)
+        refuse_lacking(pen, texts)
         if out.suffix.lower() == ".png":
             data = pen.picture(page, label.code)
         else:
@@ -130,7 +136,7 @@ def make_label(
             raise RefusedError(f"{path} is in {whose}: name a file elsewhere.")
         refuse_taken(path, replace=replace)
     _write(made, replace=replace)
-    return Labelled(found, label, pen.fonts, tuple(made))
+    return Labelled(found, label, texts, pen.fonts, tuple(made))
 
 
 def _write(made: Mapping[Path, bytes], *, replace: bool) -> None:

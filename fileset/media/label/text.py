@@ -7,7 +7,7 @@ pages for a browser besides DICOM.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from attrs import field, frozen
@@ -160,12 +160,3 @@ def _others(words: LabelWords) -> Callable[[int], str]:
 
 def _number(number: int, one: str, several: str) -> str:
     return one if number == 1 else several.format(f"{number:,}")
-
-
-def texts_of(label: Label) -> Sequence[str]:
-    """Return all that a label has as text, where there is room for it."""
-    texts = (
-        *label.patient, label.institution, label.kind, label.volume, label.note, label.recipient,
-        *label.studies, *label.facts, label.hint,
-    )  # fmt: skip
-    return [text for text in texts if text]

@@ -62,17 +62,25 @@ def test_xorriso_burns_a_disc_that_is_then_recorded(
 @needs_xorriso
 @pytest.mark.parametrize(
     ("device", "why"),
-    [
-        ("/nowhere/sr0", "There is no such device"),
-        ("/dev/null", ".*put `stdio:` before the path"),
-        ("stdio:/dev/full", "It is full"),
-    ],
+    [("/dev/null", ".*put `stdio:` before the path"), ("stdio:/dev/full", "It is full")],
 )
 def test_what_xorriso_says_is_told_with_what_to_do(
     fs: FileSet, disc: Path, device: str, why: str
 ) -> None:
     with pytest.raises(MediumError, match=f"The disc was not burnt: {why}"):
         fs.media.burn(disc, device)
+    assert not burnt(fs)
+
+
+@pytest.mark.parametrize("device", ["/nowhere/sr0", "NAME", "disc.iso"])
+def test_a_device_that_is_none_gets_no_file_and_no_record(
+    fs: FileSet, disc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    install(tmp_path, monkeypatch)
+    with pytest.raises(RefusedError, match=f"There is no such device as {device}: .* `stdio:`"):
+        fs.media.burn(disc, device)
+    assert not Path("NAME").exists()
     assert not burnt(fs)
 
 

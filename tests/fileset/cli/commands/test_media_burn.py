@@ -37,8 +37,8 @@ def test_a_dry_run_burns_nothing(
     filled: Cli, disc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = install(tmp_path, monkeypatch)
-    told = filled("media", "burn", disc, "--device", "/dev/sr0", "--dry-run").out
-    assert told == "Medium 1 would be burnt on /dev/sr0.\n"
+    told = filled("media", "burn", disc, "--device", "/dev/null", "--dry-run").out
+    assert told == "Medium 1 would be burnt on /dev/null.\n"
     assert calls.read_text() == ""
     assert filled.json("media", "list")["media"][0]["burnt"] == []
 
@@ -59,7 +59,7 @@ def test_a_failure_is_one_sentence_and_exit_3(
     filled: Cli, disc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(tmp_path, monkeypatch, begin=fail("Media is not blank"))
-    err = filled("media", "burn", disc, "--device", "/dev/sr0", code=3).err
+    err = filled("media", "burn", disc, "--device", "/dev/null", code=3).err
     assert err.startswith("error: The disc was not burnt: The disc is not empty")
     assert len(err.splitlines()) == 1
 

@@ -30,6 +30,7 @@ def test_a_label_is_made_and_its_text_told(made: Cli, tmp_path: Path) -> None:
     assert told["kind"] == "DICOM ONLY"
     assert "und 1 weiterer Patient" in told["text"]
     assert "Second look" in told["text"]
+    assert all(font.endswith((".ttf", "Helvetica")) for font in told["fonts"])
     medium = told["medium"]
     assert told["code"] == f"{medium['uid']}\n{medium['digest']}"
 
@@ -47,6 +48,8 @@ def test_what_the_font_lacks_is_a_warning(cli: Cli, tmp_path: Path) -> None:
         (("1", "label.pdf", "--job", "epson"), 2, "--job and --image go together"),
         (("1", "label.pdf", "--font", CT), 3, "can't be used as a font"),
         (("2", "label.pdf"), 3, "There is no medium 2"),
+        (("1", "label.txt"), 2, "label.txt is no name of a label: end it in .pdf or .png."),
+        (("1", "-"), 2, "is no name of a label"),
         (("1", "nowhere/label.pdf"), 3, "There is no folder"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -38,8 +39,8 @@ def test_the_past_is_handed_out_with_at(filled: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("a.iso", "iso"), ("a.ISO", "iso"), ("a.img", "usb"), ("a.zip", "zip"), ("a.eml", "eml"),
-        ("a", "folder"),
+        ("a.iso", "iso"), ("a.ISO", "iso"), ("a.img", "usb"), ("a.usb", "usb"), ("a.zip", "zip"),
+        ("a.eml", "eml"), ("a", "folder"), ("v1.2", "folder"), ("Dr. Weiss", "folder"),
     ],
 )  # fmt: skip
 def test_the_ending_says_what_is_made(filled: Cli, tmp_path: Path, name: str, kind: str) -> None:
@@ -49,6 +50,35 @@ def test_the_ending_says_what_is_made(filled: Cli, tmp_path: Path, name: str, ki
     if kind != "folder":
         again = (tmp_path / f"again-{name}").read_bytes()
         assert again == (tmp_path / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "told"),
+    [
+        (
+            "n.iso",
+            "zip",
+            r"n.iso has .* \(ISO image\) than what .* \(ZIP file\): end its name in .zip.",
+        ),
+        ("n.zip", "usb", "end its name in .img or .usb."),
+        ("n.ISO", "folder", "leave the ending out."),
+        ("d5.iso.txt", None, "What to make at .*d5.iso.txt[?] .iso, .img"),
+    ],
+)
+def test_an_ending_that_says_something_else_is_a_usage_error(
+    filled: Cli, tmp_path: Path, name: str, kind: str | None, told: str
+) -> None:
+    options = () if kind is None else ("--format", kind)
+    assert re.search(told, filled("media", "make", tmp_path / name, *options, code=2).err)
+    assert not (tmp_path / name).exists()
+    assert filled.json("media", "list")["media"] == []
+
+
+def test_a_folder_may_end_as_files_do_if_that_is_asked_for(filled: Cli, tmp_path: Path) -> None:
+    filled("media", "make", tmp_path / "disc.old", "--format", "folder")
+    assert (tmp_path / "disc.old" / "DICOMDIR").is_file()
+    filled("media", "make", tmp_path / "disc.raw", "--format", "iso")
+    assert (tmp_path / "disc.raw").is_file()
 
 
 @pytest.mark.parametrize("kind", ["iso", "usb", "zip", "eml"])

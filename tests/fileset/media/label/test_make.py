@@ -23,7 +23,7 @@ from fileset.media.label.arrange import arrange
 from fileset.media.label.drawing import Pen, refuse_lacking
 from fileset.media.label.jobs import Job
 from fileset.media.label.make import FORMS, Style
-from fileset.media.label.text import Label, texts_of
+from fileset.media.label.text import Label
 from fileset.medium.errors import MediumError
 from ledger.events import OtherFile
 
@@ -246,13 +246,28 @@ def test_a_name_that_the_font_lacks_is_refused_by_character(fs: FileSet, tmp_pat
     assert not (tmp_path / "label.pdf").exists()
 
 
+@pytest.mark.parametrize("has_font", [True, False])
+def test_what_is_not_printed_prevents_no_label(
+    filled: FileSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_font: bool
+) -> None:
+    if not has_font:
+        monkeypatch.setattr("fileset.media.label.drawing._USUAL", ())
+    filled.media.make(tmp_path / "disc.iso", recipient="山田")
+    for form in ("disc", "card"):
+        labelled = filled.media.label(1, tmp_path / f"{form}.pdf", Style(form))
+        printed = text_of(tmp_path / f"{form}.pdf").split()
+        assert [word for text in labelled.texts for word in text.split()] == printed
+    with pytest.raises(RefusedError, match=r"can't show 山 \(U\+5C71\), .*--font FILE"):
+        filled.media.label(1, tmp_path / "sheet.pdf", Style("sheet"))
+
+
 def test_without_a_font_labels_are_in_latin_letters(
     fs: FileSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fileset.media.label.drawing._USUAL", ())
     (tmp_path / "in").mkdir()
     labelled = of_name(fs, tmp_path, "Müller^Åsa").media.label(1, tmp_path / "label.pdf")
-    assert labelled.fonts == "Helvetica"
+    assert labelled.fonts == ("Helvetica",)
     assert "Müller, Åsa" in text_of(tmp_path / "label.pdf")
     with pytest.raises(RefusedError, match="--font FILE"):
         fs.media.label(1, tmp_path / "label.png")
@@ -398,12 +413,12 @@ def test_any_text_is_printed_or_refused_by_character(name: str, ending: str) -> 
         "1.2.3",
     )
     with Pen() as pen:
+        page = arrange(told, "card", pen.width)
         try:
-            refuse_lacking(pen, texts_of(told))
+            refuse_lacking(pen, [line.text for line in page.lines])
         except RefusedError as exc:
             assert "can't show" in str(exc)  # noqa: PT017 - it may be raised, or not
             return
-        page = arrange(told, "card", pen.width)
         if ending == "png":
             assert pen.picture(page, told.code).startswith(b"\x89PNG")
         else:
