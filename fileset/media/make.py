@@ -19,6 +19,7 @@ from attrs import evolve
 
 from fileset.errors import RefusedError
 from fileset.media.choice import Choice, chosen_of, volumes_of
+from fileset.media.comparing import differences
 from fileset.media.fitting import Fit, convert_misfits, fit
 from fileset.media.list import media
 from fileset.media.output import (
@@ -34,7 +35,6 @@ from fileset.media.prepare import Prepared, prepare, read_part
 from fileset.media.reading.folder import read_folder
 from fileset.media.securing import secure, size_of
 from fileset.media.stream import write_image
-from fileset.media.verify import differences
 from fileset.medium.errors import MediumError
 from fileset.medium.guards import refuse_own_media
 from fileset.medium.guards import refuse_place as refuse_root

@@ -94,14 +94,21 @@ class HandedOutMedia:
         return media(self._repository)
 
     def verify(
-        self, where: StrPath, *, reason: str | None = None, progress: Progress | None = None
+        self,
+        where: StrPath,
+        *,
+        number: int | None = None,
+        reason: str | None = None,
+        progress: Progress | None = None,
     ) -> Verified:
         """Read back a medium and compare it with the journal, which records that.
 
-        Raises as `fileset.media.verify.Verifier.verify`.
+        Of several media that it may be, it is the one of that `number`, or the newest of those that
+        match best. Raises as `fileset.media.verify.Verifier.verify`.
         """
-        place = Path(where).absolute()
-        return Verifier(self._repository).verify(place, reason=reason, progress=progress)
+        return Verifier(self._repository).verify(
+            Path(where).absolute(), number=number, reason=reason, progress=progress
+        )
 
     def remake(
         self,

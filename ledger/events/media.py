@@ -175,7 +175,8 @@ class MediumVerified(AboutMedium):
     """A medium at the path `where` was read back and compared with the journal.
 
     `problems` counts the files that are missing, too many, or not what they should be, and `first`
-    is the path of the first of them on the medium.
+    is the path of the first of them on the medium. It is 1, without a path, if the image differs
+    but for its files, or could not be read to its end.
     """
 
     TYPE = "medium-verified"

@@ -144,7 +144,8 @@ def medium_lines(medium: Medium) -> Iterator[Line]:
     for change, event in medium.verified:
         at = instant(change.recorded_at)
         if event.problems:
-            what = f"{count(event.problems, 'problem')}, the first one {event.first}"
+            first = f"the first one {event.first}" if event.first else "of the medium as a whole"
+            what = f"{count(event.problems, 'problem')}, {first}"
             yield (f"  {'verified':<10} {at} at {event.where}: ", Span(what, "bad"))
         else:
             yield f"  {'verified':<10} {at} at {event.where}: as it was made"

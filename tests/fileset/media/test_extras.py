@@ -174,3 +174,5 @@ def test_erasing_a_person_takes_the_pages_away_and_the_medium_can_t_be_made_agai
     assert not any(digest in filled.repository.vault for digest in digests)
     with pytest.raises(RefusedError, match="erased"):
         remake(filled.repository, 1, tmp_path / "again")
+    found = filled.media.verify(tmp_path / "disc")
+    assert (found.erased, found.problems, found.is_sound) == (True, (), False)

@@ -12,6 +12,7 @@ from cli_runs import CT, MR
 
 from fileset import FileSet
 from fileset.errors import RefusedError
+from fileset.media.verify import Verified
 from fileset.repository.repository import Repository
 from ledger.events import Event, MediumProduced, MediumVerified
 
@@ -24,6 +25,13 @@ def filled(fs: FileSet) -> FileSet:
     """Two patients."""
     fs.add_many([CT, MR])
     return fs
+
+
+def damage(path: Path, at: int = -20) -> None:
+    """Change a byte."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
 
 
 def problems(fs: FileSet, where: Path) -> list[tuple[str, str]]:
@@ -54,12 +62,136 @@ def test_what_follows_an_image_on_a_device_does_not_matter(filled: FileSet, tmp_
     assert (found.medium.number, found.same_image) == (2, True)
 
 
-def test_the_newest_of_media_with_the_same_bytes_is_meant(filled: FileSet, tmp_path: Path) -> None:
+# --- several that it may be ----------------------------------------------------------------------
+
+
+def numbers(found: Verified) -> tuple[int | None, list[int]]:
+    return found.medium.number if found.medium else None, [each.number for each in found.also]
+
+
+def test_the_newest_of_media_with_the_same_bytes_is_meant_and_the_others_are_told(
+    filled: FileSet, tmp_path: Path
+) -> None:
     for number in range(3):
-        filled.media.make(tmp_path / f"{number}.iso")
-    found = filled.media.verify(tmp_path / "0.iso")
-    assert found.medium is not None
-    assert found.medium.number == 3
+        filled.media.make(tmp_path / f"{number}.iso", recipient=f"clinic {number}")
+    assert numbers(filled.media.verify(tmp_path / "0.iso")) == (3, [1, 2])
+    assert numbers(filled.media.verify(tmp_path / "0.iso", number=1)) == (1, [])
+    assert [len(medium.verified) for medium in filled.media.list()] == [1, 0, 1]
+
+
+@pytest.mark.parametrize("kind", ["iso", "usb", "zip", "folder"])
+def test_of_media_of_one_file_set_the_one_that_matches_is_meant(
+    fs: FileSet, tmp_path: Path, kind: str
+) -> None:
+    fs.add(CT)
+    fs.media.make(tmp_path / "first", kind=kind)
+    fs.add(MR)
+    fs.media.make(tmp_path / "second", kind=kind)
+    for number, name in enumerate(("first", "second"), 1):
+        found = fs.media.verify(tmp_path / name)
+        assert (numbers(found), found.is_sound) == ((number, []), True)
+
+
+@pytest.mark.parametrize("lost", ["DICOMDIR", "SHA256.TXT"])
+def test_a_damaged_medium_is_the_one_of_its_file_set_that_matches_best(
+    fs: FileSet, tmp_path: Path, lost: str
+) -> None:
+    for name, instance in (("first", CT), ("second", MR)):
+        fs.add(instance)
+        fs.media.make(tmp_path / name)
+    for name, others in (("first", [CT_ID]), ("second", [CT_ID, MR_ID])):
+        damage(tmp_path / name / lost)
+        found = fs.media.verify(tmp_path / name)
+        assert numbers(found) == (len(others), [])
+        assert [(each.path, each.what) for each in found.problems] == [(lost, "different")]
+
+
+def test_a_dicomdir_and_a_list_that_are_both_damaged_leave_the_files_to_tell(
+    fs: FileSet, tmp_path: Path
+) -> None:
+    for name, instance in (("first", CT), ("second", MR)):
+        fs.add(instance)
+        fs.media.make(tmp_path / name)
+    for name in ("DICOMDIR", "SHA256.TXT"):
+        damage(tmp_path / "first" / name)
+    found = fs.media.verify(tmp_path / "first")
+    assert numbers(found) == (1, [])
+    assert [each.path for each in found.problems] == ["DICOMDIR", "SHA256.TXT"]
+
+
+def test_media_with_the_same_files_are_told_and_an_image_is_none_of_another_kind(
+    filled: FileSet, tmp_path: Path
+) -> None:
+    filled.media.make(tmp_path / "out", recipient="A")
+    filled.media.make(tmp_path / "disc.iso", recipient="B")
+    filled.media.make(tmp_path / "again.iso", recipient="C")
+    assert numbers(filled.media.verify(tmp_path / "out")) == (1, [2, 3])
+    damage(tmp_path / "disc.iso", 10)
+    assert numbers(filled.media.verify(tmp_path / "disc.iso")) == (3, [2])
+
+
+def test_another_medium_than_the_one_that_was_named_is_refused(
+    filled: FileSet, tmp_path: Path
+) -> None:
+    filled.media.make(tmp_path / "all.iso")
+    filled.media.make(tmp_path / "ct.iso", filled.find(PatientID="1CT1"))
+    position = filled.state.position
+    with pytest.raises(RefusedError, match="is not medium 1, but medium 2"):
+        filled.media.verify(tmp_path / "ct.iso", number=1)
+    with pytest.raises(RefusedError, match="There is no medium 9"):
+        filled.media.verify(tmp_path / "ct.iso", number=9)
+    with FileSet() as other:
+        other.add(CT)
+        other.media.make(tmp_path / "foreign")
+    with pytest.raises(RefusedError, match="is not medium 1, but none of this journal"):
+        filled.media.verify(tmp_path / "foreign", number=1)
+    assert filled.state.position == position
+
+
+def test_what_nothing_identifies_is_compared_with_the_medium_that_was_named(
+    filled: FileSet, tmp_path: Path
+) -> None:
+    filled.media.make(tmp_path / "out")
+    for name in ("DICOMDIR", "SHA256.TXT"):
+        (tmp_path / "out" / name).unlink()
+    assert filled.media.verify(tmp_path / "out").medium is None
+    found = filled.media.verify(tmp_path / "out", number=1)
+    assert [(each.path, each.what) for each in found.problems] == [
+        ("DICOMDIR", "missing"),
+        ("SHA256.TXT", "missing"),
+    ]
+    (tmp_path / "empty").mkdir()
+    assert filled.media.verify(tmp_path / "empty", number=1).medium is None
+
+
+def test_a_medium_is_known_by_its_list_of_digests_without_its_dicomdir(
+    filled: FileSet, tmp_path: Path
+) -> None:
+    filled.media.make(tmp_path / "out")
+    (tmp_path / "out" / "DICOMDIR").unlink()
+    assert problems(filled, tmp_path / "out") == [("DICOMDIR", "missing")]
+    text = (tmp_path / "out" / "SHA256.TXT").read_bytes()
+    (tmp_path / "out" / "SHA256.TXT").write_bytes(text.replace(b"\n", b"\r\n"))
+    assert problems(filled, tmp_path / "out") == [
+        ("DICOMDIR", "missing"),
+        ("SHA256.TXT", "different"),
+    ]
+
+
+def test_another_whole_medium_with_the_uid_of_ours_is_none_of_the_journal(
+    filled: FileSet, tmp_path: Path
+) -> None:
+    filled.media.make(tmp_path / "out")
+    dicomdir = (tmp_path / "out" / "DICOMDIR").read_bytes()
+    with FileSet() as stranger:
+        stranger.add(CT)
+        stranger.UID = filled.UID
+        stranger.media.make(tmp_path / "foreign")
+    assert (tmp_path / "foreign" / "DICOMDIR").read_bytes() != dicomdir
+    assert filled.media.verify(tmp_path / "foreign").medium is None
+
+
+# --- folders -------------------------------------------------------------------------------------
 
 
 def test_a_folder_is_compared_file_by_file(filled: FileSet, tmp_path: Path) -> None:
@@ -143,15 +275,84 @@ def test_a_medium_that_was_not_finished_is_never_sound(
     assert (found.medium.produced, found.problems, found.is_sound) == (None, (), False)
 
 
-def test_a_folder_with_data_that_was_erased_can_t_be_compared(
-    filled: FileSet, tmp_path: Path
-) -> None:
+# --- after an erasure ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def erased(filled: FileSet, tmp_path: Path) -> FileSet:
+    """Two patients on a folder and on a disc; the first one was erased since."""
     filled.media.make(tmp_path / "out")
     filled.media.make(tmp_path / "disc.iso")
     filled.erase(PatientID="1CT1", reason="asked for", take_off=True)
-    with pytest.raises(RefusedError, match="1 instance of the medium was erased since"):
-        filled.media.verify(tmp_path / "out")
-    assert filled.media.verify(tmp_path / "disc.iso").same_image
+    return filled
+
+
+def test_what_is_left_of_a_medium_is_compared_after_an_erasure(
+    erased: FileSet, tmp_path: Path
+) -> None:
+    position = erased.state.position
+    found = erased.media.verify(tmp_path / "out")
+    assert numbers(found) == (1, [2])
+    assert (found.erased, found.compared, found.problems) == (True, 3, ())
+    assert not found.is_sound
+    assert erased.state.position == position, "it is not said to be as it was made"
+
+
+@pytest.mark.parametrize("path", ["DICOMDIR", "SHA256.TXT", MR_ID])
+def test_damage_of_what_is_left_is_found_after_an_erasure(
+    erased: FileSet, tmp_path: Path, path: str
+) -> None:
+    damage(tmp_path / "out" / path)
+    found = erased.media.verify(tmp_path / "out")
+    assert [(each.path, each.what) for each in found.problems] == [(path, "different")]
+    (tmp_path / "out" / path).unlink()
+    found = erased.media.verify(tmp_path / "out")
+    assert [each.what for each in found.problems] == ["missing"]
+    assert [event.problems for _, event in erased.media.list()[0].verified] == [1, 1]
+
+
+def test_an_instance_that_is_missing_is_named_by_its_uid_where_no_list_names_its_file(
+    erased: FileSet, tmp_path: Path
+) -> None:
+    (tmp_path / "out" / MR_ID).unlink()
+    (tmp_path / "out" / "SHA256.TXT").unlink()
+    (left,) = erased
+    assert problems(erased, tmp_path / "out") == [
+        (left.SOPInstanceUID, "missing"),
+        ("SHA256.TXT", "missing"),
+    ]
+
+
+def test_an_intact_image_has_the_same_bytes_after_an_erasure(
+    erased: FileSet, tmp_path: Path
+) -> None:
+    found = erased.media.verify(tmp_path / "disc.iso")
+    assert (found.same_image, found.erased, found.is_sound) == (True, True, True)
+
+
+@pytest.mark.parametrize("what", [CT, None], ids=["in what was erased", "outside files"])
+def test_an_image_that_differs_is_told_after_an_erasure(
+    erased: FileSet, tmp_path: Path, what: str | None
+) -> None:
+    image = tmp_path / "disc.iso"
+    damage(image, 10 if what is None else image.read_bytes().find(Path(what).read_bytes()) + 500)
+    found = erased.media.verify(image)
+    assert numbers(found) == (2, [])
+    assert (found.problems, found.differs_outside, found.is_sound) == ((), True, False)
+    assert erased.media.list()[1].verified[0][1].problems == 1
+
+
+def test_a_medium_of_somebody_else_is_none_of_the_journal_after_an_erasure(
+    erased: FileSet, tmp_path: Path
+) -> None:
+    with FileSet() as stranger:
+        stranger.add(CT)
+        stranger.UID = erased.UID
+        stranger.media.make(tmp_path / "foreign.iso")
+        stranger.write(tmp_path / "written")
+    for name in ("foreign.iso", "written"):
+        found = erased.media.verify(tmp_path / name)
+        assert (found.medium, found.is_sound) == (None, False)
 
 
 # --- images that differ --------------------------------------------------------------------------
@@ -172,6 +373,34 @@ def test_of_an_image_that_differs_every_file_is_compared(
     assert not found.same_image
     (problem,) = found.problems
     assert (problem.path, problem.what) in {(MR_ID, "different"), (MR_ID, "unreadable")}
+
+
+@pytest.mark.parametrize("kind", ["iso", "usb", "zip"])
+def test_a_byte_that_differs_outside_files_is_told_and_recorded(
+    filled: FileSet, tmp_path: Path, kind: str
+) -> None:
+    image = tmp_path / "image"
+    filled.media.make(image, kind=kind)
+    damage(image, 10)
+    found = filled.media.verify(image)
+    assert (found.problems, found.differs_outside, found.is_sound) == ((), True, False)
+    (medium,) = filled.media.list()
+    assert [event for _, event in medium.verified] == [
+        MediumVerified(medium.position, str(image), 1)
+    ]
+
+
+def test_an_image_that_lacks_its_end_differs_though_every_file_is_there(
+    filled: FileSet, tmp_path: Path
+) -> None:
+    image = tmp_path / "stick.img"
+    filled.media.make(image, kind="usb")
+    size = image.stat().st_size
+    os.truncate(image, size - 512)
+    found = filled.media.verify(image)
+    assert not found.is_sound
+    os.truncate(image, size + 512)
+    assert filled.media.verify(image).same_image
 
 
 def test_a_zip_of_the_same_files_by_somebody_else_is_that_medium(
