@@ -232,6 +232,25 @@ def test_a_sender_that_is_killed_at_any_step_loses_nothing(
     assert found == wanted
 
 
+def test_a_sender_that_is_killed_between_two_messages_of_a_change_sends_both(
+    mixed_up: Path,
+) -> None:
+    wanted = {f"{message.name}.xml": message.xml for message in everything(mixed_up)}
+    had = []
+    for nth in range(1, 100):
+        folder = mixed_up.parent / f"spool{nth}"
+        spool = Spool(folder)
+        is_done = killed_at(
+            nth, lambda spool=spool: send(mixed_up, spool), operations=["replace"], statements=False
+        )
+        had.append(len(list(folder.glob("*.xml"))))
+        send(mixed_up, spool)
+        assert {file.name: file.read_bytes() for file in folder.glob("*.xml")} == wanted
+        if is_done:
+            break
+    assert set(had) == set(range(len(wanted) + 1))  # it was killed before each of them
+
+
 # --- the folder ----------------------------------------------------------------------------------
 
 
@@ -300,6 +319,21 @@ def test_a_receiver_gets_every_message_over_mutual_tls(path: Path, authority: Au
     assert receiver.documents == [message.xml for message in everything(path)]
     assert receiver.messages[0].startswith(b"<85>1 2")
     assert receiver.failures == []
+
+
+def test_a_receiver_can_tell_the_messages_of_one_change_apart_by_their_headers(
+    mixed_up: Path, authority: Authority
+) -> None:
+    messages = everything(mixed_up)
+    with Receiver(authority, drop(5_000), read_all).running() as receiver:
+        destination = collector(receiver, authority)
+        with pytest.raises(DeliveryError):
+            send(mixed_up, destination)
+        assert send(mixed_up, destination) == len(messages)
+    assert receiver.documents == [message.xml for message in messages]
+    processes = [message.split(b" ")[4].decode() for message in receiver.messages]
+    assert processes == [f"{m.change.id}-{m.part:04}" for m in messages]
+    assert len(set(processes)) == len(messages)
 
 
 def test_who_is_not_known_gets_nothing_and_nothing_counts_as_sent(
