@@ -14,7 +14,7 @@ from typing import Final
 from attrs import frozen
 
 from fileset.errors import RefusedError
-from fileset.media.list import erased_instances, media
+from fileset.media.list import media
 from fileset.media.prepare import prepare
 from fileset.media.xorriso import STDIO, Settings, burn_image, eject, place_of, program
 from fileset.medium.errors import MediumError
@@ -154,7 +154,8 @@ class Burner:
         return Burnt(medium, device, content)
 
     def _refuse_erased(self, medium: Medium) -> None:
-        if erased_instances(self._repository, medium):
+        known = self._repository.refresh().hierarchy.leaves
+        if any(handle not in known for handle in medium.started.handles()):
             raise RefusedError(
                 f"Data on medium {medium.number} was erased since it was made: destroy its image, "
                 "and whatever was burnt of it."

@@ -43,9 +43,3 @@ def is_described(repository: Repository, medium: Medium) -> bool:
         stored.payload or stored.type != MediumAddressed.TYPE
         for stored in repository.journal.stored(medium.position, medium.change.last)
     )
-
-
-def erased_instances(repository: Repository, medium: Medium) -> int:
-    """Return how many instances of a medium were erased since it was begun."""
-    known = repository.refresh().hierarchy.leaves
-    return sum(handle not in known for handle in medium.started.handles())

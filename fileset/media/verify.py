@@ -21,7 +21,7 @@ from fileset.media.comparing import (
     shown,
 )
 from fileset.media.errors import UnreadableMediumError
-from fileset.media.list import erased_instances, is_described, media
+from fileset.media.list import is_described, media
 from fileset.media.list import medium as medium_of
 from fileset.media.prepare import FOLDER, prepare
 from fileset.media.reading.medium import MediumFile, ReadMedium
@@ -151,8 +151,7 @@ class Verifier:
             return Verified(place, None, unreadable=str(exc))
 
     def _is_erased(self, medium: Medium) -> bool:
-        repository = self._repository
-        return erased_instances(repository, medium) > 0 or not is_described(repository, medium)
+        return medium.erased > 0 or not is_described(self._repository, medium)
 
     def _best(
         self, place: str, candidates: Sequence[Medium], met: _Met, progress: Progress | None
