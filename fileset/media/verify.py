@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +30,7 @@ from fileset.progress import Progress
 from fileset.repository.repository import Repository
 from ledger.digest import Digest, digest_of, from_raw
 from ledger.errors import LedgerError
-from ledger.events import MediumVerified
+from ledger.events import Content, MediumVerified
 from ledger.files import naming
 from ledger.names import is_of_dicomdir
 from projections.dicomdir.decoder import decode_dicomdir
@@ -188,6 +188,7 @@ class Verifier:
             missing = sum(problem.what == "missing" for problem in problems)
             compared = len(prepared.parts) - missing
         is_image = chosen.started.kind == met.kind != FOLDER and chosen.produced is not None
+        same_image = is_image and not problems and met.has_image(chosen)
         also = tuple(
             other
             for other in others
@@ -198,9 +199,10 @@ class Verifier:
             place,
             chosen,
             also,
+            same_image=same_image,
             compared=compared,
             problems=tuple(problems),
-            differs_outside=is_image and not problems and met.unreadable is None,
+            differs_outside=is_image and not (problems or same_image or met.unreadable),
             erased=erased,
             unreadable=met.unreadable,
         )
@@ -225,11 +227,12 @@ class _Met:
     dicomdir: bytes | None = None
     unreadable: str | None = None
     digests: Digests = field(factory=Digests)
+    content: Callable[[int | None], Content] | None = None
 
     @classmethod
     def of(cls, medium: ReadMedium, *, can_seek: bool) -> _Met:
         """Return what is found on a medium; only its DICOMDIR is read for that."""
-        met = cls(medium.format, can_seek=can_seek)
+        met = cls(medium.format, can_seek=can_seek, content=medium.content)
         try:
             for file in medium.files:
                 met.files.append(file)
@@ -249,6 +252,16 @@ class _Met:
             return None
         self.digests.know(file, digest_of(data))
         return data
+
+    def has_image(self, medium: Medium) -> bool:
+        """Whether a pipe has given the image of a medium; a file was compared with it before."""
+        if self.can_seek or self.content is None or medium.produced is None:
+            return False
+        image = medium.produced.image
+        try:
+            return self.content(image.size) == image
+        except UnreadableMediumError:
+            return False
 
     def names(self) -> dict[Digest, str]:
         """Return the paths of files by their digests, as the list of these on the medium has them.

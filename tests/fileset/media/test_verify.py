@@ -6,6 +6,7 @@ import email
 import os
 import shutil
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from cli_runs import CT, MR
@@ -401,6 +402,29 @@ def test_an_image_that_lacks_its_end_differs_though_every_file_is_there(
     assert not found.is_sound
     os.truncate(image, size + 512)
     assert filled.media.verify(image).same_image
+
+
+@pytest.mark.parametrize("kind", ["iso", "usb"])
+def test_an_image_from_a_pipe_is_compared_as_a_whole_too(
+    filled: FileSet, tmp_path: Path, kind: str
+) -> None:
+    image, pipe = tmp_path / "image", tmp_path / "pipe"
+    filled.media.make(image, kind=kind)
+    os.mkfifo(pipe)
+
+    def verified() -> Verified:
+        writer = Thread(target=lambda: pipe.write_bytes(image.read_bytes()))
+        writer.start()
+        try:
+            return filled.media.verify(pipe)
+        finally:
+            writer.join()
+
+    found = verified()
+    assert (found.same_image, found.differs_outside, found.is_sound) == (True, False, True)
+    damage(image, 10)
+    found = verified()
+    assert (found.same_image, found.differs_outside, found.is_sound) == (False, True, False)
 
 
 def test_a_zip_of_the_same_files_by_somebody_else_is_that_medium(
