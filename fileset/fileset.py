@@ -318,7 +318,7 @@ class FileSet:
 
         name = checked_text("application profile", val)
         if name is not None:
-            profile_named(name, to_set=True)
+            name = profile_named(name, to_set=True).identifier
         warn_unread(set_profile(self._writable(), name).unread)
 
     def _set(self, name: str, value: Any) -> None:

@@ -113,8 +113,8 @@ def command(
 ) -> Callable[[Callable[..., Answer]], Command]:
     """Declare a command; its function's docstring is its help.
 
-    It takes `--repo` if it works on a `repository` that is there already, `--reason` and
-    `--actor` if it `changes` it.
+    It takes `--repo` and `--wait` if it works on a `repository` that is there already, `--reason`
+    and `--actor` if it `changes` it.
     """
 
     def declare(function: Callable[..., Answer]) -> Command:
@@ -128,7 +128,7 @@ def command(
             )
             made.params.append(_actor())
         if repository:
-            made.params.append(_repo())
+            made.params += [_repo(), _wait()]
         made.params.append(_json())
         return made
 

@@ -179,9 +179,6 @@ def nothing_matches(
     """Answer that there is nothing to correct: no instance has what was asked for `keywords`."""
     keywords = dict.fromkeys(keywords)
     session.warnings += search.advice(keywords, "`fileset find --load`")
-    met = [keyword for keyword in keywords if keyword in search.met]
-    listing = f": `fileset values {' '.join(met)}` lists the values that there are"
-    note = f"No instance matches{listing if met else ''}."
     state = session.repository().state
     document: dict[str, Any] = {
         **dict.fromkeys((outcome.value for outcome in CorrectionOutcome), 0),
@@ -195,7 +192,7 @@ def nothing_matches(
         "change": None,
         "staged": staged_document(state),
     }
-    return Answer(document, notes=[note], status=INCOMPLETE)
+    return Answer(document, notes=[search.nothing(keywords)], status=INCOMPLETE)
 
 
 def _result(result: CorrectionResult) -> dict[str, Any]:

@@ -92,6 +92,13 @@ class Search:
         what = f"no directory record has {', '.join(unmet)}"
         return [f"{what}: {option} searches the instances themselves"]
 
+    def nothing(self, keywords: Iterable[str]) -> str:
+        """Return that no instance matches, and what lists the values of `keywords` there are."""
+        met = [keyword for keyword in dict.fromkeys(keywords) if keyword in self.met]
+        command = " ".join(["fileset values", *met, *(["--load"] if self.load else [])])
+        listing = f": `{command}` lists the values that there are"
+        return f"No instance matches{listing if met else ''}."
+
     def unreadable_document(self) -> list[dict[str, str]]:
         """Return the instances that could not be read, as `UNREADABLE` says."""
         return [{"sop_instance_uid": uid, "reason": reason} for uid, reason in self.unreadable]

@@ -86,7 +86,9 @@ def _usage(session: Session, exc: click.ClickException) -> int:
     if ctx is not None and not session.as_json:
         hint = f"Try '{ctx.command_path} --help' for help."
         print_lines([*ctx.get_usage().splitlines(), hint, ""], err=True)
-    message = exc.format_message().replace("\n\t", " ")  # before each choice of several
+    message = in_commands(
+        exc.format_message().replace("\n\t", " ")
+    )  # before each choice of several
     return _fail(session, "usage", "UsageError", message, USAGE)
 
 

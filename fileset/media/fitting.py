@@ -60,9 +60,10 @@ def fit(
     patients have one Patient ID though the profile forbids that.
     """
     if profile is not None and profile.media not in _MEDIA[kind]:
+        what = f"an {KINDS[kind]}" if kind == "iso" else f"a {KINDS[kind]}"
         raise RefusedError(
             f"The application profile {profile.identifier} is for media of the kind "
-            f"{profile.media.value}, and a {KINDS[kind]} is none: take another --format."
+            f"{profile.media.value}, and {what} is none: take another --format."
         )
     profile = profile or PROFILES.get(state.identity.profile or "")
     if profile is None:

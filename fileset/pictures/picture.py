@@ -96,12 +96,23 @@ def _explained() -> Iterator[None]:
         raise
     except AttributeError as exc:
         raise PictureError("it has no pixels") from exc
-    except RuntimeError as exc:  # pydicom lists the plug-ins that it tried, a line each
-        first, *rest = str(exc).split("\n")
-        missing = "".join(f"; {line.strip()}" for line in rest if "missing" in line)
-        raise PictureError(f"its pixels can't be decoded: {first.rstrip(':')}{missing}") from exc
+    except RuntimeError as exc:
+        raise PictureError(f"its pixels can't be decoded: {_of_pydicom(str(exc))}") from exc
     except Exception as exc:
         raise PictureError(f"its pixels can't be shown: {type(exc).__name__}: {exc}") from exc
+
+
+def _of_pydicom(text: str) -> str:
+    """Return why pydicom can't decode: its text lists the plug-ins that it has, a line each.
+
+    What each one says of damaged pixels is not told: it differs with every run.
+    """
+    first, *rest = (line.strip() for line in text.split("\n"))
+    if first.startswith("Unable to decode as exceptions were raised"):
+        return "they are damaged, or not as their transfer syntax says"
+    if "missing dependencies" in first:
+        return f"no decoder of their transfer syntax is installed ({'; '.join(rest)})"
+    return first.rstrip(":")
 
 
 def _header(source: bytes | Path) -> Dataset:

@@ -12,9 +12,11 @@ from projections.dicomdir.profiles.profile import Profile
 def profile_named(text: str, *, to_set: bool = False) -> Profile:
     """Return the profile with the identifier `text`, with `to_set` only if media of it are made.
 
+    Upper and lower case are the same.
+
     `NoSuchProfileError`, which tells of those with similar names and lists all, if there is none.
     """
-    profile = PROFILES.get(text)
+    profile = PROFILES.get(text.upper())
     if profile is None:
         near = difflib.get_close_matches(text.upper(), PROFILES, n=3)
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
@@ -23,7 +25,8 @@ def profile_named(text: str, *, to_set: bool = False) -> Profile:
         )
     if to_set and profile.not_offered:
         raise NoSuchProfileError(
-            f"The application profile {text} is known and not offered: {profile.not_offered}."
+            f"The application profile {profile.identifier} is known and not offered: "
+            f"{profile.not_offered}."
         )
     return profile
 

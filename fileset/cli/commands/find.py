@@ -36,6 +36,6 @@ def find(session: Session, query: tuple[str, ...], load: bool, moment: str | Non
             "unreadable": search.unreadable_document(),
         },
         instance_lines(found, fs.state),
-        [*search.notes(), *([] if found else ["No instance matches."])],
+        [*search.notes(), *([] if found else [search.nothing(wanted)])],
         status=INCOMPLETE if search.unreadable else OK,
     )

@@ -107,7 +107,8 @@ def _of_profile(report: ProfileReport, profile: Profile, limit: int | None) -> I
         found.append((Span("Does not fit: ", "bad"), f"{each.where}: {why}"))
     yield from first(found, limit, ALL_LISTS_THEM)
     fitting = report.instances - len(report.misfits) - len(report.unread)
-    verdict = f"{fitting:,} of {count(report.instances, 'instance')} fit {profile.identifier}"
+    fit = "fits" if report.instances == 1 else "fit"
+    verdict = f"{fitting:,} of {count(report.instances, 'instance')} {fit} {profile.identifier}"
     yield (Span(verdict, "good" if report.is_fitting else "careful"), ".")
     for why, number in _causes(report).items():
         yield f"  {count(number, 'instance')}: {why}"

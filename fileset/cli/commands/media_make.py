@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -17,6 +17,7 @@ from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.screen.media import medium_document
 from fileset.cli.screen.output import Answer, Line, Span
 from fileset.cli.screen.progress import bar
+from fileset.cli.screen.text import of_several
 from fileset.cli.session import Session, absolute
 from fileset.media.choice import Choice, kind_of
 from fileset.media.extras import Extras
@@ -168,7 +169,7 @@ def media_make(
     shown is reported. All of it is kept, so that the medium can be made again.
 
     A medium is recorded when it is begun and when it is finished. One that was interrupted is
-    listed as not finished.
+    listed as not finished. If no instance matches, nothing is made, and the exit code is 1.
     """
     kind = _kind_of(out, kind)
     if split is not None and capacity is None:
@@ -182,6 +183,8 @@ def media_make(
     wanted = parse_query(query)
     handles = [instance.handle for instance in search.find(fs, wanted)] if wanted else None
     session.warnings += search.advice(wanted)
+    if wanted and not handles:
+        return _nothing(search, wanted, dry_run=dry_run)
     extras = Extras(
         pdi, viewer, language, institution, contact, templates, include, include_programs
     )
@@ -208,6 +211,19 @@ def media_make(
     return _made(made, search, maker)
 
 
+def _nothing(search: Search, wanted: Iterable[str], *, dry_run: bool) -> Answer:
+    """Answer that there is nothing to hand out."""
+    document = {
+        "media": [],
+        "plan": [],
+        "converted": 0,
+        "dry_run": dry_run,
+        "unreadable": search.unreadable_document(),
+        "unshown": [],
+    }
+    return Answer(document, notes=[*search.notes(), search.nothing(wanted)], status=INCOMPLETE)
+
+
 def _kind_of(out: Path, named: str | None) -> str:
     if out != STDOUT:
         return kind_of(out, named)
@@ -231,7 +247,8 @@ def _unshown_notes(unshown: Mapping[Leaf, str]) -> Iterator[Line]:
         by_reason.setdefault(why, []).append(leaf.uid)
     for why, uids in by_reason.items():
         what = count(len(uids), "instance")
-        yield (Span(f"{what} can't be shown: {why} ({some(uids)})", "careful"),)
+        reason = why if len(uids) == 1 else of_several(why)
+        yield (Span(f"{what} can't be shown: {reason} ({some(uids)})", "careful"),)
 
 
 def _foreseen(

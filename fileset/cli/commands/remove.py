@@ -46,7 +46,7 @@ def remove(session: Session, query: tuple[str, ...], reason: str | None) -> Answ
         "staged": staged_document(fs.state),
     }
     if not found:
-        return Answer(document, notes=["No instance matches."], status=INCOMPLETE)
+        return Answer(document, notes=[search.nothing(wanted)], status=INCOMPLETE)
     title = f"{count(len(found), 'instance')} removed:"
     return Answer(
         document,

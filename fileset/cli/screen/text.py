@@ -12,6 +12,17 @@ _NO_RECORD: Final = re.compile(
     re.DOTALL,
 )
 
+_IN_PYTHON: Final = re.compile(r"(--[a-z][a-z-]*) \([a-z_]+=True\)")
+"""What an option is called in Python, behind its name on the command line."""
+
+_OF_SEVERAL: Final = {
+    "it is not an image": "they are not images",
+    "it is": "they are",
+    "it has": "they have",
+    "and says that": "and say that",
+    "its": "their",
+}
+
 
 def clean(text: str) -> str:
     """Return `text` with every character that could act on a terminal or break a line escaped.
@@ -47,10 +58,18 @@ def _escape(char: str) -> str:
 def in_commands(text: str) -> str:
     """Return what the library says in the words of the command line.
 
-    Some of it is pydicom's to the letter, and names what Python programs would call.
+    Some of it is pydicom's to the letter, and names what Python programs would call. Where options
+    are named, so is the argument in Python, which is left out.
     """
-    text = _NO_RECORD.sub(_no_record, text)
+    text = _IN_PYTHON.sub(r"\1", _NO_RECORD.sub(_no_record, text))
     return text.replace("Changes staged for write():", "Changes staged for write:")
+
+
+def of_several(reason: str) -> str:
+    """Return what is said of one instance, "it is not an image", in words for several."""
+    for one, several in _OF_SEVERAL.items():
+        reason = re.sub(rf"\b{one}\b", several, reason)
+    return reason
 
 
 def _no_record(found: re.Match[str]) -> str:

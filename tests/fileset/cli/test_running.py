@@ -494,6 +494,22 @@ def test_a_person_sees_what_is_being_verified(cli: Cli) -> None:
         assert f"Checking the {phase}" in shown
 
 
+@pytest.mark.parametrize("command", ["status", "log", "undo"])
+def test_how_long_to_wait_is_taken_before_and_after_the_command(cli: Cli, command: str) -> None:
+    cli("add", CT)
+    cli("--wait", 5, command)
+    cli("add", MR)
+    cli(command, "--wait", 5)
+    assert "0.0 is not in the range x>0" in cli(command, "--wait", 0, code=2).err
+
+
+def test_an_option_is_not_named_as_python_calls_it_on_the_command_line(cli: Cli) -> None:
+    cli("add", CT)
+    told = cli("erase", "PatientID=1CT1", "--reason", "x", code=3).err
+    assert "With --take-off they are removed" in told
+    assert "take_off" not in told
+
+
 def test_usage_errors_are_one_line_in_plain_words(cli: Cli) -> None:
     assert "Choose from: list, retry, drop\n" in cli("quarantine", code=2).err
     assert "'x' is not a valid whole number." in cli("undo", "x", code=2).err

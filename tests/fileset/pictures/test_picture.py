@@ -11,6 +11,7 @@ from typing import Any
 
 import pydicom
 import pytest
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
@@ -240,6 +241,35 @@ def test_what_does_not_fit_together_is_one_error(elements: dict[str, Any]) -> No
     except PictureError as exc:
         said = str(exc)
     assert "\n" not in said
+
+
+@pytest.mark.parametrize("name", ["JPEG2000.dcm", "MR_small_RLE.dcm"])
+def test_pixels_that_are_damaged_are_told_without_the_words_of_plugins(
+    tmp_path: Path, name: str
+) -> None:
+    ds = pydicom.dcmread(get_testdata_file(name))
+    ds.PixelData = ds.PixelData[:40] + bytes(len(ds.PixelData) - 60) + ds.PixelData[-20:]
+    ds.save_as(tmp_path / "a.dcm")
+    with pytest.raises(PictureError) as caught:
+        picture(tmp_path / "a.dcm")
+    assert str(caught.value) == (
+        "its pixels can't be decoded: they are damaged, or not as their transfer syntax says"
+    )
+
+
+def test_decoders_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "Unable to decompress 'X' pixel data because all plugins are missing dependencies:"
+
+    def no_decoder(*_: object, **__: object) -> None:
+        raise RuntimeError(f"{text}\n\tgdcm - requires gdcm>=3.0.10\n\tx - requires y")
+
+    monkeypatch.setattr("pydicom.pixels.utils.pixel_array", no_decoder)
+    with pytest.raises(PictureError) as caught:
+        picture(Path(get_testdata_file("CT_small.dcm")))
+    assert str(caught.value) == (
+        "its pixels can't be decoded: no decoder of their transfer syntax is installed "
+        "(gdcm - requires gdcm>=3.0.10; x - requires y)"
+    )
 
 
 def test_a_file_that_is_none_says_so(tmp_path: Path) -> None:

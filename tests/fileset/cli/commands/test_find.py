@@ -25,7 +25,10 @@ def test_instances_are_found_by_text_and_by_number(adopted: Cli) -> None:
 
 def test_nothing_found_is_told_and_no_failure(adopted: Cli) -> None:
     result = adopted("find", "PatientID=nobody")
-    assert (result.out, result.err) == ("", "No instance matches.\n")
+    assert result.out == ""
+    assert result.err == (
+        "No instance matches: `fileset values PatientID` lists the values that there are.\n"
+    )
 
 
 def test_elements_beyond_the_records_are_searched_when_asked(cli: Cli) -> None:

@@ -10,6 +10,8 @@ from cli_runs import CT, DICOMDIR, MR, Cli, run
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
+from fileset import FileSet
+
 IMPLICIT = get_testdata_file("MR_small_implicit.dcm")
 JPEG_2000 = get_testdata_file("examples_jpeg2k.dcm")
 
@@ -26,6 +28,27 @@ def test_each_instance_that_does_not_fit_is_told_with_the_table(cli: Cli) -> Non
         "PS3.11 Table D.3-1"
     ] * 2
     assert [each["misfits"][0]["convertible"] for each in document["misfits"]] == [True, False]
+
+
+def test_one_instance_fits(cli: Cli) -> None:
+    cli("add", CT)
+    assert (
+        "1 of 1 instance fits STD-GEN-CD." in cli("media", "check", "--profile", "STD-GEN-CD").out
+    )
+
+
+@pytest.mark.parametrize("name", ["std-gen-cd", "Std-Gen-CD", "STD-GEN-CD"])
+def test_a_profile_may_be_typed_in_any_case(cli: Cli, tmp_path: Path, name: str) -> None:
+    cli("add", CT)
+    assert cli.json("media", "check", "--profile", name)["profile"] == "STD-GEN-CD"
+    medium = cli.json("media", "make", tmp_path / "a.iso", "--profile", name)["media"][0]
+    assert medium["profile"] == "STD-GEN-CD"
+    cli("set", f"profile={name}")
+    with FileSet.open(cli.repository) as fs:
+        assert fs.profile == "STD-GEN-CD"
+        fs.profile = None
+        fs.profile = name
+        assert fs.profile == "STD-GEN-CD"
 
 
 def test_the_repositorys_own_profile_is_what_is_checked(cli: Cli) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cli_runs import CT, Cli, command_line
 from golden_journals import changed
+from pydicom.data import get_testdata_file
 
 
 def piped(cli: Cli, *arguments: object) -> subprocess.CompletedProcess[bytes]:
@@ -26,7 +27,43 @@ def test_values_are_found_in_the_instances_themselves_if_that_is_asked_for(
         "media", "make", tmp_path / "out", "Manufacturer=GE MEDICAL SYSTEMS", "--load"
     )
     assert made["media"][0]["instances"] == 1
-    assert filled("media", "make", tmp_path / "none", *where, code=3).err.startswith("error: No ")
+    told = filled("media", "make", tmp_path / "none", *where, code=1).err
+    assert told.startswith("No instance matches")
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",), ("--load",)])
+def test_where_nothing_matches_nothing_is_made_as_other_commands_say_it(
+    filled: Cli, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    told = filled("media", "make", tmp_path / "none", "PatientID=nobody", *options, code=1)
+    load = " --load" if "--load" in options else ""
+    assert told.out == ""
+    assert told.err == (
+        f"No instance matches: `fileset values PatientID{load}` lists the values that there are.\n"
+    )
+    document = filled.json("media", "make", tmp_path / "none", "PatientID=nobody", *options, code=1)
+    assert (document["media"], document["plan"]) == ([], [])
+    assert document["dry_run"] == ("--dry-run" in options)
+    assert not (tmp_path / "none").exists()
+    assert filled.json("media", "list")["media"] == []
+
+
+def test_a_medium_of_another_kind_than_the_profile_s_is_named_with_its_article(
+    filled: Cli, tmp_path: Path
+) -> None:
+    where = ("media", "make", tmp_path / "a.iso", "--profile", "STD-GEN-ZIP-MAIL")
+    assert "and an ISO image is none: take another --format" in filled(*where, code=3).err
+
+
+def test_several_that_can_t_be_shown_are_told_in_words_for_several(
+    cli: Cli, tmp_path: Path
+) -> None:
+    pytest.importorskip("numpy", reason="needs the extra [pictures]: nox --session pictures")
+    cli("add", "--complete", get_testdata_file("reportsi.dcm"), get_testdata_file("rtplan.dcm"))
+    told = cli("media", "make", tmp_path / "a", "--pdi").err
+    assert "2 instances can't be shown: they are not images (1." in told
+    one = cli("media", "make", tmp_path / "b", "Modality=SR", "--pdi").err
+    assert "1 instance can't be shown: it is not an image (1." in one
 
 
 def test_the_past_is_handed_out_with_at(filled: Cli, tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ def test_instances_are_removed_by_their_elements(cli: Cli) -> None:
 def test_removing_what_matches_nothing_changes_nothing(cli: Cli) -> None:
     cli("add", CT)
     result = cli("remove", "PatientID=nobody", code=1)
-    assert result.err == "No instance matches.\n"
+    assert result.err == (
+        "No instance matches: `fileset values PatientID` lists the values that there are.\n"
+    )
     document = cli.json("remove", "PatientID=nobody", code=1)
     assert (document["removed"], document["change"]) == ([], None)
 
