@@ -217,7 +217,7 @@ def test_adding_tells_what_does_not_fit_and_adds_it(fs: FileSet) -> None:
 
 def test_a_name_that_is_none_is_refused_with_those_that_are_like_it(fs: FileSet) -> None:
     with pytest.raises(NoSuchProfileError, match=r"Did you mean STD-GEN-CD .*There are STD-GEN-CD"):
-        fs.profile = "std-gen-cd"
+        fs.profile = "std-gen-cdr"
     with pytest.raises(NoSuchProfileError, match="known and not offered: its files are enveloped"):
         fs.profile = "STD-GEN-SEC-CD"
     with pytest.raises(TypeError):
