@@ -31,6 +31,8 @@ _STEP: Final = 1000  # events that are looked at together, from the end
 _BLOCKS: Final = {"usb": 4096}
 """Bytes that a file takes up a multiple of, where that is more than a sector of a disc."""
 
+_ALWAYS: Final = {"iso": 3 << 17, "usb": 1 << 20, "zip": 1 << 14, "eml": 1 << 15, "folder": 1 << 14}
+"""Bytes that a medium has besides its files: descriptors and padding, tables, a DICOMDIR."""
 
 _BY_ENDING: Final = {".iso": "iso", ".img": "usb", ".usb": "usb", ".zip": "zip", ".eml": "eml"}
 _OF_FILE: Final = re.compile(r"\.[a-z][a-z0-9]{1,4}", re.IGNORECASE)  # as no folder's name ends
@@ -157,6 +159,7 @@ def volumes_of(
             choice.capacity,
             by=choice.by,
             block=_BLOCKS.get(choice.kind, 2048),
+            always=_ALWAYS[choice.kind] + choice.extras.once(_BLOCKS.get(choice.kind, 2048)),
         )
     whole = len(parts) == 1 and len(chosen) == len(state.live) and state.identity.uid != ""
     id_, journal = state.identity.id, repository.journal.id
@@ -191,6 +194,7 @@ def _sized(sizes: Callable[[Handle], int], extras: Extras) -> Callable[[Leaf], i
 
     def size(leaf: Leaf) -> int:
         own = sizes(leaf.handle)
-        return own + extras.beside(own, is_first=firsts.setdefault(leaf.home, leaf) is leaf)
+        is_first = firsts.setdefault(leaf.home, leaf) is leaf
+        return own + extras.beside(leaf, own, is_first=is_first)
 
     return size

@@ -7,33 +7,37 @@ the scripts with native pixels are made again each time: they follow from the in
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
 from attrs import frozen
 
 from fileset.errors import RefusedError
-from fileset.media.include import included
+from fileset.media.include import files_in, included
 from fileset.media.pdi.contents import contents_of
 from fileset.media.pdi.pages import About, pages
 from fileset.media.pdi.previews import previews
 from fileset.media.pdi.words import LANGUAGES
 from fileset.media.times import Times
-from fileset.media.viewer.make import DataScript, plan_scripts, script_chunks
-from fileset.media.viewer.native import VERSION
+from fileset.media.viewer.make import make_scripts
 from fileset.media.viewer.scripts import DATA, FOLDER, list_script, page_files
 from fileset.repository.contents import Contents
 from fileset.repository.repository import Repository
 from ledger.digest import from_raw
-from ledger.events import Content, MediumStarted, OtherFile, PixelScript, Placement
+from ledger.events import Content, MediumStarted, OtherFile, Placement
 from ledger.files import FileView, viewed
+from ledger.instances.encodings import has_encapsulated
 from ledger.vault.protocol import Batch
 from projections.medium.handout import hand_out
 from projections.state.nodes import Leaf
 
 _SCRIPT: Final = 2048  # bytes of a script besides its pixels, and of the list
+_UNPACKED: Final = 10  # times as large as compressed pixels are the others, about
+_PAGE: Final = 128 << 10  # bytes of the pages and of the viewer's own files
 _PREVIEW: Final = 96 << 10  # bytes of a preview and its part of a page
 
 
@@ -72,12 +76,25 @@ class Extras:
         """Whether anything is."""
         return self.pages or self.viewer or self.include is not None
 
-    def beside(self, size: int, *, is_first: bool) -> int:
-        """Return how many bytes about there are on a medium besides an instance of that size.
+    def once(self, block: int) -> int:
+        """Return how many bytes about there are on each volume, in blocks of that size.
+
+        Raises as `included` does for a folder that can't go on a medium.
+        """
+        own = (
+            0
+            if self.include is None
+            else sum(-(-path.stat().st_size // block) * block for path in files_in(self.include))
+        )
+        return own + _PAGE * (self.pages or self.viewer)
+
+    def beside(self, leaf: Leaf, size: int, *, is_first: bool) -> int:
+        """Return how many bytes about there are besides an instance `leaf` of `size` bytes.
 
         `is_first` is whether it is the first one of its series, which has a preview.
         """
-        return (size * 4 // 3 + _SCRIPT) * self.viewer + _PREVIEW * (self.pages and is_first)
+        pixels = size * _UNPACKED if has_encapsulated(leaf.transfer_syntax_uid) else size
+        return (pixels * 4 // 3 + _SCRIPT) * self.viewer + _PREVIEW * (self.pages and is_first)
 
     def files(
         self,
@@ -93,8 +110,8 @@ class Extras:
         read, VaultError where the vault fails.
         """
         made = list(self._files(repository, started, batch, tell))
-        paths = [file.path for file in made]
-        if twice := {path for path in paths if paths.count(path) > 1}:
+        times = Counter(file.path for file in made)
+        if twice := [path for path, number in times.items() if number > 1]:
             raise RefusedError(
                 f"{', '.join(sorted(twice))}: the folder to include has files that the medium gets "
                 "anyway. Rename them."
@@ -132,12 +149,19 @@ class Extras:
             for path, data in pages(contents, about, words, previews(bytes_of.place, tell)):
                 yield OtherFile(path, batch.add(data))
         if self.viewer:
-            scripts, shown = plan_scripts(leaves, bytes_of.view, bytes_of.place, tell)
+            scripts, shown = make_scripts(
+                leaves,
+                bytes_of.view,
+                bytes_of.place,
+                measure=_measured,
+                keep=lambda chunks, size: batch.add_chunks(chunks, size=size),
+                tell=tell,
+            )
             listed = list_script(contents, shown, words)
             for path, data in [*page_files(), (f"{FOLDER}/LIST.JS", listed)]:
                 yield OtherFile(path, batch.add(data))
             for script in scripts:
-                yield _file_of(script, bytes_of, batch)
+                yield OtherFile(f"{DATA}/{script.name}", script.content, script.made_from)
 
 
 def _leaves(repository: Repository, started: MediumStarted) -> Sequence[Leaf]:
@@ -147,17 +171,13 @@ def _leaves(repository: Repository, started: MediumStarted) -> Sequence[Leaf]:
     return list(handout.file_ids)
 
 
-def _file_of(script: DataScript, bytes_of: _Bytes, batch: Batch) -> OtherFile:
-    path = f"{DATA}/{script.name}"
-    chunks = script_chunks(script, bytes_of.view, bytes_of.place)
-    if not script.is_native:
-        return OtherFile(path, batch.add(b"".join(chunks)))
+def _measured(chunks: Iterable[bytes], _: int) -> Content:
+    """Return what `chunks` make up, without keeping it."""
     hasher, size = hashlib.sha256(), 0
     for chunk in chunks:
         hasher.update(chunk)
         size += len(chunk)
-    made_from = PixelScript(script.leaf.handle, script.first, script.last, VERSION)
-    return OtherFile(path, Content(from_raw(hasher.digest()), size), made_from)
+    return Content(from_raw(hasher.digest()), size)
 
 
 class _Bytes:
@@ -173,5 +193,13 @@ class _Bytes:
             return self._repository.vault.view(now.content.digest)
         return viewed(self._contents.path(leaf))
 
-    def place(self, leaf: Leaf) -> Path:
-        return self._contents.readable(leaf)
+    @contextmanager
+    def place(self, leaf: Leaf) -> Iterator[Path]:
+        """Give where an instance's file is: of one in the vault, a copy that goes afterwards."""
+        now = self._repository.state.leaf(leaf.handle)
+        if now.placement is not Placement.VAULT or now.content is None:
+            yield self._contents.path(leaf)
+            return
+        with tempfile.NamedTemporaryFile(prefix="fileset-picture-", buffering=0) as file:
+            self._repository.vault.copy_to(now.content.digest, file.fileno())
+            yield Path(file.name)

@@ -42,6 +42,16 @@ class Fit:
     left_out: Mapping[Handle, tuple[str, ...]]
 
 
+def refuse_kind(profile: Profile | None, kind: str, *, is_asked: bool) -> None:
+    """Raise `RefusedError` for a profile of other media, by whether it was asked for."""
+    if profile is not None and profile.media not in _MEDIA[kind]:
+        remedy = "another --format" if is_asked else "another --format, or a --profile for this one"
+        raise RefusedError(
+            f"The application profile {profile.identifier} is for media of the kind "
+            f"{profile.media.value}, and the {KINDS[kind]} is none: take {remedy}."
+        )
+
+
 def fit(
     repository: Repository,
     state: FileSetState,
@@ -54,20 +64,15 @@ def fit(
 ) -> Fit:
     """Return what of the instances `handles` of `state` goes on a medium of that kind.
 
-    The `profile` is by default that of the File-set, which need not be for that kind. What it asks
+    The `profile` is by default that of the File-set. What it asks
     of the instances is read, and with `record` recorded. Raises `RefusedError` if the profile is
     not for that kind, if instances can't be read or don't fit without `leave_out`, or if several
     patients have one Patient ID though the profile forbids that.
     """
-    if profile is not None and profile.media not in _MEDIA[kind]:
-        what = f"an {KINDS[kind]}" if kind == "iso" else f"a {KINDS[kind]}"
-        raise RefusedError(
-            f"The application profile {profile.identifier} is for media of the kind "
-            f"{profile.media.value}, and {what} is none: take another --format."
-        )
-    profile = profile or PROFILES.get(state.identity.profile or "")
+    is_asked, profile = profile is not None, profile or PROFILES.get(state.identity.profile or "")
     if profile is None:
         return Fit(None, {})
+    refuse_kind(profile, kind, is_asked=is_asked)
     found = _misfits(repository, handles, profile, record=record)
     if found and not leave_out:
         whose = [

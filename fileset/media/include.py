@@ -35,7 +35,7 @@ def included(folder: Path, batch: Batch, *, programs: bool) -> Iterator[tuple[st
     if something can't be read.
     """
     found: dict[str, Path] = {}
-    for path in sorted(_walk(folder)):
+    for path in sorted(files_in(folder)):
         name = relpath(path, folder).upper()
         check_path(name)
         if name in found:
@@ -54,14 +54,17 @@ def included(folder: Path, batch: Batch, *, programs: bool) -> Iterator[tuple[st
         yield name, take_in(path, batch)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def files_in(folder: Path) -> Iterator[Path]:
+    """Yield the files in `folder` and those below; `RefusedError` for what is none, and links."""
     for path in folder.iterdir():
         if path.is_symlink():
             raise RefusedError(f"{path} is a link: put what it leads to in its place.")
         if path.is_dir():
-            yield from _walk(path)
-        else:
+            yield from files_in(path)
+        elif path.is_file():
             yield path
+        else:
+            raise RefusedError(f"{path} is not a regular file: take it out.")
 
 
 def _is_program(path: Path) -> bool:

@@ -20,7 +20,7 @@ from attrs import evolve
 from fileset.errors import RefusedError
 from fileset.media.choice import Choice, chosen_of, volumes_of
 from fileset.media.comparing import differences
-from fileset.media.fitting import Fit, convert_misfits, fit
+from fileset.media.fitting import Fit, convert_misfits, fit, refuse_kind
 from fileset.media.list import media
 from fileset.media.output import (
     clear_leftovers,
@@ -31,7 +31,7 @@ from fileset.media.output import (
     refuse_taken,
     refuse_without_room,
 )
-from fileset.media.prepare import Prepared, prepare, read_part
+from fileset.media.prepare import FOLDER, Prepared, prepare, read_part
 from fileset.media.reading.folder import read_folder
 from fileset.media.securing import secure, size_of
 from fileset.media.stream import write_image
@@ -43,11 +43,12 @@ from fileset.repository.repository import Repository
 from ledger.disk import fsync, fsync_all
 from ledger.events import Content, Handle, MediumAddressed, MediumProduced
 from ledger.files import naming, write_all
-from ledger.phrases import count
+from ledger.phrases import count, some
 from ledger.vault.protocol import Batch
 from projections.medium.images.tree import CivilTime
 from projections.past.media import Medium
 from projections.state.nodes import Leaf
+from projections.state.persons import mismatches_among
 from projections.state.state import FileSetState
 
 
@@ -127,12 +128,16 @@ class Maker:
         chosen = sorted(chosen_of(state, choice))
         self._refuse_gone(chosen, "Nothing was made")
         if choice.convert:
+            refuse_kind(choice.profile, choice.kind, is_asked=True)
+            if choice.capacity is None:
+                self._refuse_out(out, is_folder=choice.kind == FOLDER, replace=replace)
             new = convert_misfits(repository, state, chosen, choice.profile, reason=reason)
             self.converted = len(new)
             chosen = sorted(new.get(handle, handle) for handle in chosen)
             state, choice = repository.state, evolve(choice, handles=chosen)
         secure(repository, chosen, reason=reason)
         fits = self._fit(state, choice, record=True)
+        refuse_persons(state, chosen)
 
         def sizes(handle: Handle) -> int:
             return size_of(repository, handle)
@@ -211,17 +216,28 @@ class Maker:
         return planned
 
     def refuse_place(self, place: Path | BinaryIO, prepared: Prepared, *, replace: bool) -> None:
+        """Raise `RefusedError` if a medium can't go to `place`; nothing is changed."""
+        self._refuse_out(place, prepared, is_folder=prepared.layout is None, replace=replace)
+
+    def _refuse_out(
+        self,
+        place: Path | BinaryIO,
+        prepared: Prepared | None = None,
+        *,
+        is_folder: bool,
+        replace: bool,
+    ) -> None:
         if not isinstance(place, Path) or is_direct(place):
-            if prepared.layout is None:
+            if is_folder:
                 raise RefusedError("A folder can't go to a pipe or a device: name a folder.")
             if isinstance(place, Path):
                 refuse_taken(place, replace=replace)
             return
-        root = place if prepared.layout is None else place.parent
-        refuse_root(root, self._repository.path if prepared.layout is None else None)
-        if prepared.layout is not None:
+        root = place if is_folder else place.parent
+        refuse_root(root, self._repository.path if is_folder else None)
+        if not is_folder:
             refuse_taken(place, replace=replace)
-        elif _is_taken(place) and not _is_there(place, prepared):
+        elif _is_taken(place) and (prepared is None or not _is_there(place, prepared)):
             raise RefusedError(f"{place} is there already: name a new folder.")
         known = filter(self._repository.roots.knows, self._repository.state.roots())
         for own in known:
@@ -252,6 +268,21 @@ class Maker:
             raise RefusedError(
                 f"{outcome}: {count(gone, 'instance')} of it {were} erased meanwhile."
             )
+
+
+def refuse_persons(state: FileSetState, handles: Collection[Handle]) -> None:
+    """Raise `RefusedError` if instances of several persons have one Patient ID.
+
+    A medium for one of them would carry what is the other one's.
+    """
+    found = mismatches_among(state, frozenset(handles))
+    if found:
+        ids = some([repr(each.patient_id) for each in found])
+        raise RefusedError(
+            f"Several persons seem to have one Patient ID: {ids}; `fileset status` tells in what "
+            "they differ. Nothing was made: choose the studies of one person, give the other one "
+            "another ID with `fileset move`, or accept them with `fileset settle`."
+        )
 
 
 def places(out: Path | BinaryIO, volumes: int) -> list[Path | BinaryIO]:

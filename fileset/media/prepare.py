@@ -27,7 +27,7 @@ from projections.medium.images.fat import plan_usb
 from projections.medium.images.iso9660 import plan_iso
 from projections.medium.images.layout import Layout
 from projections.medium.images.mail import Message, plan_mail
-from projections.medium.images.tree import CivilTime, ImageFile, Volume
+from projections.medium.images.tree import CivilTime, ImageFile, Volume, tree_of
 from projections.medium.images.zip import plan_zip
 from projections.state.nodes import Leaf
 
@@ -202,8 +202,10 @@ def _own(path: str, data: bytes, modified: CivilTime) -> Part:
 
 def _layout(started: MediumStarted, parts: Sequence[Part], created: CivilTime) -> Layout | None:
     plan = FORMATS[started.kind, started.format]
+    files = [ImageFile(p.path, p.content.size, p.modified) for p in parts]
     if plan is None:
+        tree_of(files, Volume("", created))  # a folder may be copied to any medium
         return None
     serial = hashlib.sha256(f"{started.uid} {started.base}".encode("utf-8", "surrogateescape"))
     volume = Volume(started.id or "", created, int.from_bytes(serial.digest()[:4]))
-    return plan([ImageFile(p.path, p.content.size, p.modified) for p in parts], volume)
+    return plan(files, volume)

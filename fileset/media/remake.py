@@ -39,6 +39,11 @@ def remake(
             "new one with `fileset media make`."
         )
     kind_of(out, found.started.kind)
+    if not is_described(repository, found):
+        raise RefusedError(
+            f"Medium {number} can't be made again: files that were on it besides the instances "
+            "were erased since."
+        )
     prepared = prepare(repository, found.started, found.files)
     secure(repository, found.started.handles())
     clear_leftovers(out)
@@ -46,15 +51,9 @@ def remake(
     with writing(out, prepared, repository, replace=replace, progress=progress) as (image, keep):
         if image != found.produced.image:
             raise RefusedError(
-                f"Medium {number} can't be made again: {_why(repository, found)} What was made "
-                f"has the digest {image.digest}, and the medium had {found.produced.image.digest}."
+                f"Medium {number} can't be made again, though nothing of it was erased: please "
+                f"report this. What was made has the digest {image.digest}, and the medium had "
+                f"{found.produced.image.digest}."
             )
         keep()
     return found
-
-
-def _why(repository: Repository, found: Medium) -> str:
-    """Return why a medium is another one than before."""
-    if not is_described(repository, found):
-        return "files that were on it besides the instances were erased since."
-    return "nothing of it was erased, so please report this."

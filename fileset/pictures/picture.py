@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from pydicom.dataset import Dataset
 
-_INSTALL: Final = (
+INSTALL: Final = (
     "Pictures need the packages 'numpy' and 'Pillow': install them with "
     "`pip install 'fileset-ledger[pictures]'`."
 )
@@ -82,7 +82,7 @@ def _needed() -> None:
         import numpy  # noqa: F401, ICN001 - whether it is there
         import PIL.Image  # noqa: F401
     except ImportError:
-        raise PictureError(_INSTALL) from None
+        raise PictureError(INSTALL) from None
 
 
 @contextmanager

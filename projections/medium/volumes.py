@@ -28,7 +28,7 @@ SPLITS: Final = ("patient", "study", "series")
 
 _RECORD: Final = 300  # bytes of a directory record besides its own elements, at most
 _LISTED: Final = 250  # bytes of an instance in folders, tables and lists of digests, at most
-_ALWAYS: Final = 1 << 19  # bytes of an image for everything that is there once
+_ALWAYS: Final = 1 << 19  # bytes of a disc or a stick for everything that is there once
 
 
 class VolumesError(LedgerError, ValueError):
@@ -42,16 +42,18 @@ def split(
     *,
     by: str = "study",
     block: int = 2048,
+    always: int = _ALWAYS,
 ) -> list[list[Handle]]:
     """Return instances, in the tree's order, on as many volumes of `capacity` bytes as needed.
 
     `sizes` tells how many bytes an instance has, `by` is one of `SPLITS`, and a file takes up
-    whole blocks of `block` bytes. What the volumes hold besides is estimated, and never too low.
+    whole blocks of `block` bytes. What the volumes hold besides is estimated, and never too low:
+    `always` is what is on each of them.
     Raises `VolumesError` if what has to stay together fits on none.
     """
     volumes: list[list[Handle]] = []
     room: list[int] = []
-    free = capacity - _ALWAYS
+    free = capacity - always
     too_large: list[str] = []
 
     def blocks(leaf: Leaf) -> int:
@@ -69,7 +71,8 @@ def split(
         volumes[index] += [leaf.handle for leaf in together]
     if too_large:
         raise VolumesError(
-            f"A volume of {capacity:,} bytes has no room for {some(too_large)}. {_INSTEAD[by]}"
+            f"A volume of {capacity:,} bytes has no room for {some(too_large)}, with the "
+            f"{always:,} bytes that each volume needs besides. {_INSTEAD[by]}"
         )
     return volumes
 

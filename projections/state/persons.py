@@ -7,10 +7,10 @@ it covers what the instances of before then say, and whatever agrees with that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ledger.events import Handle, Record
 from projections.state.differences import Aspect, Known, differences, values_of
@@ -55,6 +55,21 @@ def mismatches(state: FileSetState) -> list[Mismatch]:
     keys |= {key for (kind, key), found in named.items() if kind == _PATIENT and len(found) > 1}
     found = (mismatch(state, key) for key in sorted(keys))
     return [each for each in found if each is not None and not _is_settled(state, each)]
+
+
+def mismatches_among(state: FileSetState, handles: Container[Handle]) -> list[Mismatch]:
+    """Return `mismatches` as far as the instances `handles` alone are of several persons."""
+    among = []
+    for each in mismatches(state):
+        said = {
+            branch.said_by(leaf)
+            for branch in each.branches
+            for leaf in branch.leaves()
+            if leaf.is_live and leaf.handle in handles
+        }
+        if _disputed(said):
+            among.append(evolve(each, persons=tuple(sorted(said, key=_text))))
+    return among
 
 
 def mismatch(state: FileSetState, patient_id: str) -> Mismatch | None:

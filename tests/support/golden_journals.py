@@ -310,7 +310,7 @@ def handed_out(folder: Path) -> Repository:
     fs.media.make(folder / "out", fs.find(PatientID="1CT1"), label="CT only")
     (folder / "out" / "SHA256.TXT").unlink()
     fs.media.verify(folder / "out")
-    fs.media.make(folder / "volume", capacity=575_000)
+    fs.media.make(folder / "volume", capacity=61_384)
     fs.undo()
     eraser = Eraser(fs.repository, Contents(fs.repository))
     eraser.erase({"PatientID": "1CT1"}, reason="asked for", take_off=True)

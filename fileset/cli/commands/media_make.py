@@ -24,6 +24,7 @@ from fileset.media.extras import Extras
 from fileset.media.make import Made, Maker
 from fileset.media.pdi.words import LANGUAGES
 from fileset.media.prepare import Prepared
+from fileset.pictures.picture import INSTALL
 from ledger.digest import short
 from ledger.events.media import KINDS
 from ledger.phrases import count, some
@@ -102,9 +103,7 @@ def _capacity(ctx: click.Context, param: click.Parameter, value: str | None) -> 
 @click.option(
     "--language",
     type=click.Choice(sorted(LANGUAGES)),
-    default="en",
-    show_default=True,
-    help="The language of the pages and of the viewer.",
+    help="The language of the pages and of the viewer.  [default: en]",
 )
 @click.option("--institution", metavar="TEXT", default="", help="What the pages call yours.")
 @click.option("--contact", metavar="TEXT", default="", help="Whom the pages tell people to ask.")
@@ -138,7 +137,7 @@ def media_make(
     split: str | None,
     pdi: bool,
     viewer: bool,
-    language: str,
+    language: str | None,
     institution: str,
     contact: str,
     templates: Path | None,
@@ -183,10 +182,17 @@ def media_make(
     wanted = parse_query(query)
     handles = [instance.handle for instance in search.find(fs, wanted)] if wanted else None
     session.warnings += search.advice(wanted)
+    _refuse_idle(
+        {"--institution": institution, "--contact": contact, "--templates": templates},
+        "--pdi",
+        is_there=pdi,
+    )
+    _refuse_idle({"--language": language}, "--pdi or --viewer", is_there=pdi or viewer)
+    _refuse_idle({"--include-programs": include_programs}, "--include", is_there=bool(include))
     if wanted and not handles:
         return _nothing(search, wanted, dry_run=dry_run)
     extras = Extras(
-        pdi, viewer, language, institution, contact, templates, include, include_programs
+        pdi, viewer, language or "en", institution, contact, templates, include, include_programs
     )
     choice = Choice(
         kind,
@@ -222,6 +228,13 @@ def _nothing(search: Search, wanted: Iterable[str], *, dry_run: bool) -> Answer:
         "unshown": [],
     }
     return Answer(document, notes=[*search.notes(), search.nothing(wanted)], status=INCOMPLETE)
+
+
+def _refuse_idle(options: Mapping[str, object], needed: str, *, is_there: bool) -> None:
+    """Refuse options that do nothing without one that isn't there."""
+    for name, value in options.items():
+        if value and not is_there:
+            raise click.UsageError(f"{name} needs {needed}.")
 
 
 def _kind_of(out: Path, named: str | None) -> str:
@@ -270,8 +283,13 @@ def _foreseen(
         },
         [*lines, "Nothing was made: this was a dry run."],
         [*search.notes(), *_left_out(planned[0][1]), *_unshown_notes(unshown)],
-        status=INCOMPLETE if search.unreadable else OK,
+        status=_status(search, unshown),
     )
+
+
+def _status(search: Search, unshown: Mapping[Leaf, str]) -> int:
+    """Return the exit code: a missing extra can be mended, what is no image need not be."""
+    return INCOMPLETE if search.unreadable or INSTALL in unshown.values() else OK
 
 
 def _left_out(prepared: Prepared) -> list[Line]:
@@ -331,5 +349,5 @@ def _made(made: list[Made], search: Search, maker: Maker) -> Answer:
             *_unshown_notes(maker.unshown),
             *(lines if is_stream else []),
         ],
-        status=INCOMPLETE if search.unreadable else OK,
+        status=_status(search, maker.unshown),
     )

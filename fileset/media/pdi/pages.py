@@ -95,10 +95,12 @@ class _Maker:
         words = self._words
         summary = [
             *(
-                f"{words.patient}: {name_text(patient.name, words)} ({patient.id})"
+                _in_line(
+                    f"{words.patient}: {name_text(_plain_name(patient.name), words)} ({patient.id})"
+                )
                 for patient in contents.patients
             ),
-            f"{words.study}: {sum(len(patient.studies) for patient in contents.patients)}",
+            f"{words.studies}: {sum(len(patient.studies) for patient in contents.patients)}",
             f"{words.instances}: {_instances(contents)}",
         ]
         text = self._filled(
@@ -154,7 +156,7 @@ class _Maker:
             (words.made, _civil(about.created, words)),
             (words.made_with, about.writer),
         ]
-        lines = [f"{name}: {text}" for name, text in told if text]
+        lines = [_in_line(f"{name}: {text}") for name, text in told if text]
         if about.volumes > 1:
             lines.insert(0, words.volume.format(volume=about.volume, volumes=about.volumes))
         return lines
@@ -287,6 +289,12 @@ def _civil(time: CivilTime, words: Words) -> str:
     return date_text(f"{time.year:04}{time.month:02}{time.day:02}", words)
 
 
+def _plain_name(value: str) -> str:
+    """Return a person's name without the representations that ASCII has no letters for."""
+    groups = value.split("=")
+    return next((group for group in groups if group and "?" not in _ascii(group)), value)
+
+
 def _ascii(text: str) -> str:
     """Return text for systems that know ASCII only."""
     plain = unicodedata.normalize("NFKD", text.translate(_GERMAN).replace("ß", "ss"))
@@ -294,6 +302,11 @@ def _ascii(text: str) -> str:
     return "".join(
         each if each == "\n" or (each.isascii() and each.isprintable()) else "?" for each in kept
     )
+
+
+def _in_line(text: str) -> str:
+    """Return a value without what would end the line that it is in."""
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def escape(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -15,16 +16,19 @@ _LONGEST: Final = 512  # pixels
 _QUALITY: Final = 85
 
 
-def previews(source: Callable[[Leaf], bytes | Path], tell: Callable[[Leaf, str], None]) -> Preview:
-    """Return what makes previews of instances, whose file `source` gives.
+def previews(
+    place: Callable[[Leaf], AbstractContextManager[Path]], tell: Callable[[Leaf, str], None]
+) -> Preview:
+    """Return what makes previews of instances, whose file is where `place` says.
 
     `tell` is called where there can be none, with the reason. One that can't be read is an error as
-    it is for `source`: another time there would be another medium.
+    it is for `place`: another time there would be another medium.
     """
 
     def preview(leaf: Leaf) -> bytes | None:
         try:
-            shown = picture(source(leaf), longest=_LONGEST)
+            with place(leaf) as path:
+                shown = picture(path, longest=_LONGEST)
         except PictureError as exc:
             tell(leaf, str(exc))
             return None

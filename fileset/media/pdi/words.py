@@ -21,6 +21,7 @@ class Words:
     sex: str
     sexes: Mapping[str, str]
     study: str
+    studies: str
     accession: str
     series: str
     modality: str
@@ -60,6 +61,7 @@ _ENGLISH: Final = Words(
     sex="Sex",
     sexes={"M": "male", "F": "female", "O": "other"},
     study="Study",
+    studies="Studies",
     accession="Accession number",
     series="Series",
     modality="Modality",
@@ -103,6 +105,7 @@ _GERMAN: Final = Words(
     sex="Geschlecht",
     sexes={"M": "männlich", "F": "weiblich", "O": "divers"},
     study="Untersuchung",
+    studies="Untersuchungen",
     accession="Auftragsnummer",
     series="Serie",
     modality="Modalität",

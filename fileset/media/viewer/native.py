@@ -27,6 +27,7 @@ VERSION: Final = 1
 """Raise it with any change of what is made, and keep the former way."""
 
 _CHUNK: Final = 1 << 20
+_MOST_FRAMES: Final = 1_000_000
 _NUMBERS: Final = {
     "samples": 0x00280002,
     "planar": 0x00280006,
@@ -179,7 +180,7 @@ def _told(elements: Mapping[int, Element], order: Any) -> dict[str, Any]:
     for name, (tag, _) in _TEXTS.items():
         if values := _numbers(elements.get(tag)):
             told[name] = values
-    told["frames"] = max(1, int(told.get("frames", [1])[0]))
+    told["frames"] = _frames(_text(elements.get(_TEXTS["frames"][0])))
     told["photometric"] = _text(elements.get(_PHOTOMETRIC)) or "MONOCHROME2"
     told["function"] = _text(elements.get(_FUNCTION)) or "LINEAR"
     told["inverse"] = _text(elements.get(_SHAPE)) == "INVERSE"
@@ -190,6 +191,15 @@ def _told(elements: Mapping[int, Element], order: Any) -> dict[str, Any]:
     if told["photometric"] == "PALETTE COLOR":
         told["palette"] = [_palette(elements, *tags, order) for tags in _PALETTES]
     return told
+
+
+def _frames(text: str) -> int:
+    """Return a number of frames; InstanceError for one that no image has."""
+    if not text.strip():
+        return 1
+    if not re.fullmatch(r"[0-9]{1,9}", text.strip()) or int(text) > _MOST_FRAMES:
+        raise InstanceError(f"its number of frames is {text.strip()[:40]!r}")
+    return max(1, int(text))
 
 
 def _bits_of_frame(told: Mapping[str, Any]) -> int:

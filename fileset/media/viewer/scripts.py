@@ -58,6 +58,11 @@ def data_script(name: str, told: Mapping[str, Any], chunks: Iterable[bytes]) -> 
     yield b'");\n'
 
 
+def data_script_size(name: str, told: Mapping[str, Any], pixels: int) -> int:
+    """Return how many bytes `data_script` yields for so many bytes of pixels."""
+    return sum(map(len, data_script(name, told, ()))) + -(-pixels // 3) * 4
+
+
 def list_script(contents: Contents, shown: Mapping[Leaf, Shown], words: Words) -> bytes:
     """Return the script that tells the page what there is; `shown` has every instance in series."""
     told = {

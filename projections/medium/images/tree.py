@@ -108,7 +108,7 @@ def tree_of(files: Sequence[ImageFile], volume: Volume) -> list[ImageFolder]:
     if _SET_ID.fullmatch(volume.file_set_id) is None:
         raise ImageError(
             f"the File-set ID {volume.file_set_id!r} can't be the name of a volume: that has up to "
-            "16 of A-Z, 0-9 and _ (PS3.10 Section 8.5). Set another one"
+            "16 of A-Z, 0-9 and _ (PS3.10 Section 8.5). Set another one with `fileset set id=ID`"
         )
     root = ImageFolder("", None)
     known: dict[str, ImageFolder] = {}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_runs import CT, MR, OVERLAY
+from cli_runs import CT, MR, OVERLAY, changed
 
 from fileset import FileSet
 from fileset.errors import RefusedError
@@ -82,12 +83,12 @@ def test_a_medium_that_is_made_twice_is_the_same(filled: FileSet, tmp_path: Path
 def test_each_volume_has_pages_of_its_own(filled: FileSet, tmp_path: Path) -> None:
     filled.add(OVERLAY)
     filled.remove(list(filled.find(PatientID="1CT1")))
-    make(filled, tmp_path / "disc", Extras(pages=True), capacity=1_000_000)
+    make(filled, tmp_path / "disc", Extras(pages=True), capacity=600_000)
     for number, other in ((1, "2"), (2, "1")):
         readme = (tmp_path / f"disc_{number}OF2/README.TXT").read_text()
         assert f"Volume {number} of 2" in readme
         assert f"CLINIC_{other}OF2" not in readme
-        assert "Study: 1" in readme
+        assert "Studies: 1" in readme
 
 
 def test_a_dry_run_tells_the_very_size_and_keeps_nothing(filled: FileSet, tmp_path: Path) -> None:
@@ -124,6 +125,8 @@ def test_files_of_ones_own_go_on_the_medium_with_names_that_every_medium_can_hav
         ("a/b/c/d/e/f/g/h/i.txt", b"", "levels? 9|are allowed"),
         ("readme.txt", b"", "README.TXT: the folder to include has files"),
         ("DICOMDIR", b"", "DICOMDIR"),
+        ("dicomdir", b"", "DICOMDIR"),
+        ("PT000000", b"", "a file and a folder"),
         ("SHA256.TXT", b"", "SHA256.TXT"),
     ],
 )
@@ -139,6 +142,49 @@ def test_what_can_t_go_on_a_medium_is_refused_by_name_and_nothing_is_recorded(
     assert filled.repository.journal.position == position
     assert not (tmp_path / "disc.iso").exists()
     assert media(filled.repository) == []
+
+
+@pytest.mark.parametrize("name", ["DICOMDIR", "dicomdir", "SHA256.TXT", "PT000000"])
+def test_a_folder_takes_no_file_that_an_image_can_t_have(
+    filled: FileSet, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / name).touch()
+    with pytest.raises(LedgerError):
+        make(filled, tmp_path / "disc", Extras(include=tmp_path / "own"))
+    assert media(filled.repository) == []
+    assert not (tmp_path / "disc").exists()
+
+
+def test_what_is_no_file_is_refused_and_not_waited_for(filled: FileSet, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    os.mkfifo(tmp_path / "own/A.TXT")
+    with pytest.raises(RefusedError, match=r"A\.TXT is not a regular file"):
+        make(filled, tmp_path / "disc", Extras(include=tmp_path / "own"))
+
+
+def test_large_files_of_ones_own_count_on_each_volume(filled: FileSet, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/FILM.MP4").write_bytes(bytes(900_000))
+    make(filled, tmp_path / "disc.iso", Extras(include=tmp_path / "own"), capacity=1_340_000)
+    sizes = [path.stat().st_size for path in sorted(tmp_path.glob("disc*.iso"))]
+    assert len(sizes) == 2
+    assert max(sizes) <= 1_340_000
+
+
+def test_several_persons_under_one_id_are_not_handed_out_together(
+    filled: FileSet, tmp_path: Path
+) -> None:
+    uids = {"SOPInstanceUID": "1.2.3", "StudyInstanceUID": "1.2.4", "SeriesInstanceUID": "1.2.5"}
+    other = changed(Path(MR), tmp_path / "other.dcm", PatientName="Other^Person", **uids)
+    filled.add_many([other])
+    with pytest.raises(RefusedError, match=r"one Patient ID: '4MR1'"):
+        make(filled, tmp_path / "disc", Extras())
+    assert media(filled.repository) == []
+    [mine] = filled.find(SOPInstanceUID="1.2.3")
+    make(filled, tmp_path / "one", Extras(), handles=[mine.handle])
+    filled.settle("4MR1")
+    make(filled, tmp_path / "both", Extras())
 
 
 def test_links_twins_and_empty_folders_are_refused(filled: FileSet, tmp_path: Path) -> None:

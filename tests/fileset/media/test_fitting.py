@@ -131,8 +131,11 @@ def test_two_patients_of_one_id_are_not_on_one_medium(tmp_path: Path) -> None:
     with fs:
         with pytest.raises(RefusedError, match="2 PATIENT records have the Patient ID '1CT1'"):
             fs.media.make(tmp_path / "disc.iso", profile=PROFILE)
-        fs.media.make(tmp_path / "disc.iso")
         fs.media.make(tmp_path / "one.iso", list(fs)[:1], profile=PROFILE)
+        with pytest.raises(RefusedError, match="Several persons seem to have one Patient ID"):
+            fs.media.make(tmp_path / "disc.iso")
+        fs.settle("1CT1")
+        fs.media.make(tmp_path / "disc.iso")
 
 
 def test_a_plan_tells_what_would_be_left_out_and_records_nothing(

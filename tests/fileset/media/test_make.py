@@ -510,7 +510,7 @@ def test_other_writers_change_the_file_set_and_not_the_medium(
 
 def test_each_volume_is_a_file_set_of_its_own(filled: FileSet, tmp_path: Path) -> None:
     filled.add(OVERLAY)
-    made = filled.media.make(tmp_path / "disc.iso", capacity=850_000)
+    made = filled.media.make(tmp_path / "disc.iso", capacity=718_928)
     assert [each.started.id for each in made] == ["CLINIC_1OF2", "CLINIC_2OF2"]
     assert [(each.started.volume, each.started.volumes) for each in made] == [(1, 2), (2, 2)]
     assert len({each.started.uid for each in made} | {str(filled.UID)}) == 3
@@ -531,7 +531,7 @@ def test_volumes_of_a_file_set_without_an_id_have_one_in_common(
     fs: FileSet, tmp_path: Path
 ) -> None:
     fs.add_many([CT, MR])
-    one, two = fs.media.make(tmp_path / "out", capacity=575_000)
+    one, two = fs.media.make(tmp_path / "out", capacity=61_384)
     assert one.started.id is not None
     assert two.started.id is not None
     assert one.started.id.endswith("_1OF2")
@@ -540,7 +540,7 @@ def test_volumes_of_a_file_set_without_an_id_have_one_in_common(
 
 def test_several_volumes_do_not_go_to_one_stream(filled: FileSet) -> None:
     with pytest.raises(RefusedError, match="2 volumes can't go to one pipe"):
-        filled.media.make(io.BytesIO(), kind="iso", capacity=575_000)
+        filled.media.make(io.BytesIO(), kind="iso", capacity=443_928)
     assert filled.media.list() == []
 
 

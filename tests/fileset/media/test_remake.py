@@ -51,7 +51,7 @@ def test_a_medium_is_the_same_after_all_that_came_since(filled: FileSet, tmp_pat
 
 
 def test_each_of_several_volumes_is_made_again(filled: FileSet, tmp_path: Path) -> None:
-    made = filled.media.make(tmp_path / "disc.iso", capacity=575_000)
+    made = filled.media.make(tmp_path / "disc.iso", capacity=443_928)
     for medium in made:
         stream = io.BytesIO()
         filled.media.remake(medium.number, stream)

@@ -155,12 +155,12 @@ def test_a_dry_run_tells_the_volumes_with_their_sizes_and_makes_none(
 ) -> None:
     filled("set", "id=CLINIC")
     out = tmp_path / "disc.iso"
-    planned = filled("media", "make", out, "--capacity", 575_000, "--dry-run").out
+    planned = filled("media", "make", out, "--capacity", 443_928, "--dry-run").out
     assert "disc_1OF2.iso: CLINIC_1OF2, 1 instance, 401,408 bytes" in planned
     assert "disc_2OF2.iso: CLINIC_2OF2, 1 instance, " in planned
     assert os.listdir(tmp_path) == ["archive"]  # noqa: PTH208 - hidden files count
     assert filled("media", "list").out.startswith("No medium was made yet")
-    filled("media", "make", out, "--capacity", 575_000)
+    filled("media", "make", out, "--capacity", 443_928)
     assert (tmp_path / "disc_1OF2.iso").stat().st_size == 401_408
 
 
@@ -172,10 +172,35 @@ def test_a_study_that_is_larger_than_a_volume_is_refused_with_what_helps(
     )
     filled("add", second)
     out = tmp_path / "disc.iso"
-    told = filled("media", "make", out, "--capacity", 575_000, code=3).err
+    told = filled("media", "make", out, "--capacity", 443_928, code=3).err
     assert "has no room for STUDY " in told
     assert "`--split series`" in told
-    made = filled.json("media", "make", out, "--capacity", 575_000, "--split", "series")
+    made = filled.json("media", "make", out, "--capacity", 443_928, "--split", "series")
     assert [medium["instances"] for medium in made["media"]] == [1, 1, 1]
-    told = filled("media", "make", out, "--capacity", 500_000, "--split", "series", code=3).err
+    told = filled("media", "make", out, "--capacity", 400_000, "--split", "series", code=3).err
     assert "Take a larger --capacity." in told
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--institution", "X"], "--institution needs --pdi."),
+        (["--contact", "X"], "--contact needs --pdi."),
+        (["--templates", "."], "--templates needs --pdi."),
+        (["--language", "de"], "--language needs --pdi or --viewer."),
+        (["--include-programs"], "--include-programs needs --include."),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_a_usage_error(
+    filled: Cli, tmp_path: Path, options: list[str], why: str
+) -> None:
+    assert why in filled("media", "make", tmp_path / "disc", *options, code=2).err
+
+
+def test_the_file_sets_own_profile_has_to_be_for_that_kind_of_medium(
+    filled: Cli, tmp_path: Path
+) -> None:
+    filled("set", "profile=STD-GEN-CD")
+    told = filled("media", "make", tmp_path / "stick.img", code=3).err
+    assert "or a --profile for this one" in told
+    filled("media", "make", tmp_path / "disc.iso")

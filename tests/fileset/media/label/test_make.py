@@ -101,7 +101,7 @@ def test_of_several_patients_one_is_named_and_the_others_are_counted(
 
 
 def test_a_volume_says_which_one_it_is(filled: FileSet, tmp_path: Path) -> None:
-    made = filled.media.make(tmp_path / "disc.iso", capacity=590_000)
+    made = filled.media.make(tmp_path / "disc.iso", capacity=458_928)
     assert len(made) == 2
     filled.media.label(2, tmp_path / "label.pdf")
     told = text_of(tmp_path / "label.pdf")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +18,8 @@ LEAF = cast("Leaf", None)
 
 
 def preview_of(name: str, why: list[str]) -> bytes | None:
-    return previews(lambda _: Path(str(get_testdata_file(name))), lambda _, t: why.append(t))(LEAF)
+    path = Path(str(get_testdata_file(name)))
+    return previews(lambda _: nullcontext(path), lambda _, text: why.append(text))(LEAF)
 
 
 def test_an_image_has_a_preview_that_is_not_large() -> None:
@@ -39,7 +41,7 @@ def test_what_is_no_image_has_the_reason() -> None:
 
 
 def test_one_that_can_t_be_read_is_an_error_else_the_medium_would_differ_the_next_time() -> None:
-    def gone(_: Leaf) -> bytes:
+    def gone(_: Leaf) -> AbstractContextManager[Path]:
         raise ContentMissingError("gone")
 
     with pytest.raises(ContentMissingError):

@@ -135,6 +135,8 @@ def test_what_describes_the_pixels_is_told() -> None:
     ("elements", "why"),
     [
         ({"NumberOfFrames": "9"}, "and 9 frames of 1 rows and 1 columns take more"),
+        ({"NumberOfFrames": "-1"}, "its number of frames is '-1'"),
+        ({"NumberOfFrames": "999999999999"}, "its number of frames is '999999999999'"),
         ({"Rows": 0}, "no rows or no columns"),
         ({"BitsAllocated": 64}, "64 bits of MONOCHROME2 are not shown"),
         ({"PhotometricInterpretation": "YBR_RCT"}, "8 bits of YBR_RCT are not shown"),
@@ -142,7 +144,16 @@ def test_what_describes_the_pixels_is_told() -> None:
     ],
 )
 def test_what_does_not_fit_together_says_so(elements: dict[str, Any], why: str) -> None:
-    with pytest.raises(InstanceError, match=why), native(file(b"\1\2", **elements)):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data = file(b"\1\2", **elements)
+    with pytest.raises(InstanceError, match=why), native(data):
+        pass
+
+
+def test_a_number_of_frames_beyond_all_numbers_is_refused() -> None:
+    data = file(b"\1\2", NumberOfFrames="77777").replace(b"77777", b"1e400")
+    with pytest.raises(InstanceError, match="its number of frames is '1e400'"), native(data):
         pass
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ import pytest
 from fileset import FileSet
 from fileset.media.pdi.contents import contents_of
 from fileset.media.pdi.words import LANGUAGES
-from fileset.media.viewer.make import plan_scripts, script_chunks
-from fileset.media.viewer.scripts import DATA, FOLDER, list_script, page_files
+from fileset.media.viewer.make import make_scripts
+from fileset.media.viewer.scripts import DATA, FOLDER, list_script, page_files, script_name
 from fileset.pictures import picture
+from ledger.digest import digest_of
+from ledger.events import Content
 from ledger.files import FileView, viewed
 from projections.state.nodes import Leaf
 
@@ -32,12 +35,12 @@ NAMES = (
 FOLDERS = Path(pydicom.__file__).parent / "data"
 
 
-def place(leaf: Leaf) -> Path:
+def source(leaf: Leaf) -> Path:
     return Path(leaf.source or "")
 
 
 def view(leaf: Leaf) -> AbstractContextManager[FileView]:
-    return viewed(place(leaf))
+    return viewed(source(leaf))
 
 
 def make(root: Path, files: list[Path], language: str = "en") -> list[Leaf]:
@@ -46,10 +49,23 @@ def make(root: Path, files: list[Path], language: str = "en") -> list[Leaf]:
         warnings.simplefilter("ignore")
         fs.add_many(files, complete=True)
         leaves = list(fs.repository.state.hierarchy.walk_leaves())
-    scripts, shown = plan_scripts(leaves, view, place, lambda leaf, why: None)
     (root / DATA).mkdir(parents=True)
-    for script in scripts:
-        (root / DATA / script.name).write_bytes(b"".join(script_chunks(script, view, place)))
+    numbers = count(1)
+
+    def keep(chunks: Iterable[bytes], size: int) -> Content:
+        data = b"".join(chunks)
+        assert len(data) == size
+        (root / DATA / script_name(next(numbers))).write_bytes(data)
+        return Content(digest_of(data), size)
+
+    _, shown = make_scripts(
+        leaves,
+        view,
+        lambda leaf: nullcontext(source(leaf)),
+        measure=keep,
+        keep=keep,
+        tell=lambda leaf, why: None,
+    )
     contents = contents_of(leaves)
     (root / FOLDER / "LIST.JS").write_bytes(list_script(contents, shown, LANGUAGES[language]))
     for path, data in page_files():
@@ -138,7 +154,7 @@ def test_every_series_shows_what_its_pixels_look_like(
         opened.page.wait_for_timeout(300)
         width, height, data = opened.pixels()
         ours = numpy.frombuffer(data, numpy.uint8).reshape(height, width, 4)[..., :3]
-        path = place(one.leaves[0])
+        path = source(one.leaves[0])
         expected = picture(path, frame=0).convert("RGB")
         if expected.size != (width, height):
             continue  # pixels that are not square: the page stretches the canvas
