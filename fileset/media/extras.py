@@ -29,7 +29,7 @@ from fileset.repository.contents import Contents
 from fileset.repository.repository import Repository
 from ledger.digest import from_raw
 from ledger.events import Content, MediumStarted, OtherFile, Placement
-from ledger.files import FileView, viewed
+from ledger.files import FileView, naming, viewed
 from ledger.instances.encodings import has_encapsulated
 from ledger.vault.protocol import Batch
 from projections.medium.handout import hand_out
@@ -201,5 +201,6 @@ class _Bytes:
             yield self._contents.path(leaf)
             return
         with tempfile.NamedTemporaryFile(prefix="fileset-picture-", buffering=0) as file:
-            self._repository.vault.copy_to(now.content.digest, file.fileno())
+            with naming(file.name):
+                self._repository.vault.copy_to(now.content.digest, file.fileno())
             yield Path(file.name)
