@@ -48,11 +48,9 @@ def test_where_nothing_matches_nothing_is_made_as_other_commands_say_it(
     assert filled.json("media", "list")["media"] == []
 
 
-def test_a_medium_of_another_kind_than_the_profile_s_is_named_with_its_article(
-    filled: Cli, tmp_path: Path
-) -> None:
+def test_a_medium_of_another_kind_than_the_profile_s_is_named(filled: Cli, tmp_path: Path) -> None:
     where = ("media", "make", tmp_path / "a.iso", "--profile", "STD-GEN-ZIP-MAIL")
-    assert "and an ISO image is none: take another --format" in filled(*where, code=3).err
+    assert "and the ISO image is none: take another --format" in filled(*where, code=3).err
 
 
 def test_several_that_can_t_be_shown_are_told_in_words_for_several(
