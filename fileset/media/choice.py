@@ -180,12 +180,16 @@ def volumes_of(
             left_out=runs_of(fit.left_out),
             volume=volume,
             volumes=len(parts),
-            options={}
-            if choice.capacity is None
-            else {"capacity": str(choice.capacity), "split": choice.by},
+            options=choice.extras.options() | _splitting(choice),
         )
         for volume, part in enumerate(parts, 1)
     ]
+
+
+def _splitting(choice: Choice) -> dict[str, str]:
+    if choice.capacity is None:
+        return {}
+    return {"capacity": str(choice.capacity), "split": choice.by}
 
 
 def _sized(sizes: Callable[[Handle], int], extras: Extras) -> Callable[[Leaf], int]:

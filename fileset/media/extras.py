@@ -54,7 +54,7 @@ class Extras:
     language : str
         Of both: a key of `LANGUAGES`.
     institution, contact : str
-        Whom the pages name.
+        Whom the pages name; the label of the medium names the institution, too.
     templates : Path or None
         A folder with templates that replace those of the pages.
     include : Path or None
@@ -75,6 +75,14 @@ class Extras:
     def __bool__(self) -> bool:
         """Whether anything is."""
         return self.pages or self.viewer or self.include is not None
+
+    def options(self) -> dict[str, str]:
+        """Return what the journal says of them: which there are, and their language."""
+        wanted = {"pdi": self.pages, "viewer": self.viewer}
+        told = {name: "yes" for name, is_wanted in wanted.items() if is_wanted}
+        if told or self.language != Extras().language:
+            told["language"] = self.language
+        return told
 
     def once(self, block: int) -> int:
         """Return how many bytes about there are on each volume, in blocks of that size.

@@ -168,10 +168,16 @@ class Maker:
     def _begin(self, prepared: Prepared, choice: Choice) -> int:
         """Record that a medium is begun; return the position of the event."""
         position = self._repository.emit(prepared.started)
-        if choice.recipient or choice.label or choice.asked or prepared.files:
+        institution = choice.extras.institution or None
+        if choice.recipient or choice.label or choice.asked or prepared.files or institution:
             self._repository.emit(
                 MediumAddressed(
-                    position, choice.recipient, choice.label, choice.asked, tuple(prepared.files)
+                    position,
+                    choice.recipient,
+                    choice.label,
+                    choice.asked,
+                    tuple(prepared.files),
+                    institution,
                 )
             )
         return position

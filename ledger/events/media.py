@@ -129,7 +129,8 @@ class AboutMedium(Event):
 class MediumAddressed(AboutMedium):
     """For whom a medium is, what was asked for, and what else is on it: all that names persons.
 
-    `asked` is the choice of instances as pairs of keyword and value. It is erased with the data of
+    `asked` is the choice of instances as pairs of keyword and value, `institution` who hands it
+    out, if that was said. It is erased with the data of
     a person whom it tells of, or who alone is on the medium; and if there are `files`, with the
     data of any person on it.
     """
@@ -140,13 +141,20 @@ class MediumAddressed(AboutMedium):
     label: str | None = None
     asked: tuple[tuple[str, str], ...] = ()
     files: tuple[OtherFile, ...] = ()
+    institution: str | None = None
 
     def in_vault(self) -> tuple[Content, ...]:
         return tuple(file.content for file in self.files)
 
     def told(self) -> tuple[str | None, ...]:
         asked = (value for _, value in self.asked)
-        return (self.recipient, self.label, *asked, *(file.path for file in self.files))
+        return (
+            self.recipient,
+            self.label,
+            self.institution,
+            *asked,
+            *(file.path for file in self.files),
+        )
 
     def summary(self, naming: Naming) -> str:
         return f"medium for {self.recipient}" if self.recipient else "medium described"

@@ -42,11 +42,13 @@ _FILE: Final = PathType(exists=True, dir_okay=False)
     show_default=True, help="Millimetres in the middle of a disc that can't be printed.",
 )  # fmt: skip
 @click.option(
-    "--language", type=click.Choice(list(LANGUAGES)), default="en", show_default=True,
-    help="The language of the label.",
+    "--language", type=click.Choice(list(LANGUAGES)),
+    help="The language of the label.  [default: that of the medium, or en]",
 )  # fmt: skip
 @click.option(
-    "--institution", metavar="TEXT", help="Who hands it out.  [default: what the instances say]"
+    "--institution",
+    metavar="TEXT",
+    help="Who hands it out.  [default: as the medium was made, or what the instances say]",
 )
 @click.option(
     "--font", "fonts", type=_FILE, metavar="FILE", multiple=True,
@@ -74,7 +76,7 @@ def media_label(
     out: Path,
     form: str,
     hole: str,
-    language: str,
+    language: str | None,
     institution: str | None,
     fonts: tuple[Path, ...],
     job: str | None,

@@ -105,7 +105,10 @@ def _capacity(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     type=click.Choice(sorted(LANGUAGES)),
     help="The language of the pages and of the viewer.  [default: en]",
 )
-@click.option("--institution", metavar="TEXT", default="", help="What the pages call yours.")
+@click.option(
+    "--institution", metavar="TEXT", callback=text_for_journal,
+    help="What the pages and the label call yours.",
+)  # fmt: skip
 @click.option("--contact", metavar="TEXT", default="", help="Whom the pages tell people to ask.")
 @click.option(
     "--templates",
@@ -138,7 +141,7 @@ def media_make(
     pdi: bool,
     viewer: bool,
     language: str | None,
-    institution: str,
+    institution: str | None,
     contact: str,
     templates: Path | None,
     include: Path | None,
@@ -192,7 +195,14 @@ def media_make(
     if wanted and not handles:
         return _nothing(search, wanted, dry_run=dry_run)
     extras = Extras(
-        pdi, viewer, language or "en", institution, contact, templates, include, include_programs
+        pdi,
+        viewer,
+        language or "en",
+        institution or "",
+        contact,
+        templates,
+        include,
+        include_programs,
     )
     choice = Choice(
         kind,

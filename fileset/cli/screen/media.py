@@ -29,6 +29,7 @@ MEDIUM: Final[Shape] = {
     "left_out": "how many that were chosen don't fit the profile",
     "recipient": "for whom it is, or null",
     "label": "what is written on it, or null",
+    "institution": "who hands it out, or null where that was not said",
     "asked": "how the instances were chosen: values by keyword",
     "options": "what else it was made with",
     "writer": "the software that made it",
@@ -62,6 +63,7 @@ def medium_document(medium: Medium) -> dict[str, Any]:
         "left_out": sum(last - first + 1 for first, last in started.left_out),
         "recipient": medium.recipient,
         "label": addressed.label if addressed else None,
+        "institution": addressed.institution if addressed else None,
         "asked": dict(addressed.asked) if addressed else {},
         "options": started.options,
         "writer": started.writer,
@@ -124,6 +126,7 @@ def medium_lines(medium: Medium) -> Iterator[Line]:
     rows: list[tuple[str, str | None]] = [
         ("for", medium.recipient),
         ("label", addressed.label if addressed else None),
+        ("institution", addressed.institution if addressed else None),
         ("made", f"{instant(medium.change.recorded_at)} by {medium.change.actor}"),
         ("reason", medium.change.reason),
         ("chosen", _asked(medium)),
@@ -138,7 +141,7 @@ def medium_lines(medium: Medium) -> Iterator[Line]:
     ]
     for name, text in rows:
         if text:
-            yield f"  {name:<10} {text}"
+            yield f"  {name:<11} {text}"
     if produced is None:
         yield ("  ", Span("It was not finished: it must not be handed out.", "bad"))
     for change, event in medium.verified:
@@ -146,11 +149,11 @@ def medium_lines(medium: Medium) -> Iterator[Line]:
         if event.problems:
             first = f"the first one {event.first}" if event.first else "of the medium as a whole"
             what = f"{count(event.problems, 'problem')}, {first}"
-            yield (f"  {'verified':<10} {at} at {event.where}: ", Span(what, "bad"))
+            yield (f"  {'verified':<11} {at} at {event.where}: ", Span(what, "bad"))
         else:
-            yield f"  {'verified':<10} {at} at {event.where}: as it was made"
+            yield f"  {'verified':<11} {at} at {event.where}: as it was made"
     for change, burnt in medium.burnt:
-        yield f"  {'burnt':<10} {instant(change.recorded_at)} on {burnt.device}"
+        yield f"  {'burnt':<11} {instant(change.recorded_at)} on {burnt.device}"
 
 
 def _asked(medium: Medium) -> str:

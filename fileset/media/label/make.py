@@ -33,6 +33,7 @@ from projections.state.nodes import Leaf
 
 _ENDINGS: Final = (".pdf", ".png")
 FORMS: Final = ("disc", "card", "sheet")
+_LANGUAGE: Final = "en"
 _INSTITUTION_NAME: Final = 0x00080080
 _WANTED: Final = Wanted({
     SPECIFIC_CHARACTER_SET: "CS", _INSTITUTION_NAME: "LO", PATIENT_BIRTH_DATE: "DA",
@@ -49,17 +50,17 @@ class Style:
         One of `FORMS`.
     hole : int
         The diameter (mm) within which a disc is not printed, one of `HOLES`.
-    language : str
-        One of `fileset.media.pdi.words.LANGUAGES`.
+    language : str or None
+        One of `fileset.media.pdi.words.LANGUAGES`; by default that of the medium, or English.
     institution : str or None
-        Who hands it out; by default what the instances say.
+        Who hands it out; by default what was said when the medium was made, or the instances say.
     fonts : sequence of Path
         Fonts to use, the first one for all that it has; by default one of the system's.
     """
 
     form: str = FORMS[0]
     hole: int = HOLES[0]
-    language: str = "en"
+    language: str | None = None
     institution: str | None = None
     fonts: Sequence[Path] = ()
 
@@ -109,11 +110,14 @@ def make_label(
     of_leaves = {part.leaf: part.content for part in parts if part.leaf is not None}
     contents = contents_of(of_leaves)
     institution = _told_by_instances(repository, contents, of_leaves)
+    if found.addressed is not None and found.addressed.institution is not None:
+        institution = found.addressed.institution
     if style.institution is not None:
         institution = style.institution
+    language = style.language or found.started.options.get("language", _LANGUAGE)
     with Pen(style.fonts) as pen:
         label = label_of(
-            found, contents, institution, style.language, shows=lambda text: not pen.lacks([text])
+            found, contents, institution, language, shows=lambda text: not pen.lacks([text])
         )
         page = arrange(label, style.form, pen.width, style.hole)
         texts = tuple(line.text for line in page.lines)
@@ -126,7 +130,7 @@ def make_label(
                 label.code,
                 title=f"{found.started.id or ''} {found.started.uid}".strip(),
                 created=datetime.fromisoformat(found.produced_by.recorded_at),
-                language=style.language,
+                language=language,
             )
     made = {out: data}
     if job is not None:

@@ -215,6 +215,7 @@ GOLDEN_EVENTS: list[Event] = [
             OtherFile("README.TXT", Content(DIGEST, 7)),
             OtherFile("VIEWER/DATA/D0000001.JS", Content(DIGEST, 7), PixelScript(3, 0, 10, 2)),
         ),
+        "Clinic South",
     ),
     MediumProduced(14, Content(DIGEST, 7), DIGEST),
     MediumVerified(14, "/dev/sr0", 2, "PT000000/ST000000/SE000000/IM000000"),

@@ -20,6 +20,16 @@ def test_a_choice_is_kept_as_it_was_asked_for(filled: Cli, tmp_path: Path) -> No
     assert shown["medium"]["label"] == "CT"
 
 
+def test_what_it_was_made_with_is_shown(filled: Cli, tmp_path: Path) -> None:
+    filled("media", "make", tmp_path / "out", "--pdi", "--institution", "Praxis Nord")
+    document = filled.json("media", "show", 1)["medium"]
+    assert document["institution"] == "Praxis Nord"
+    assert document["options"] == {"pdi": "yes", "language": "en"}
+    shown = filled("media", "show", 1).out
+    assert "  institution Praxis Nord\n" in shown
+    assert "pdi yes, language en" in shown
+
+
 def test_what_was_erased_is_told_and_the_medium_stays_a_fact(filled: Cli, tmp_path: Path) -> None:
     filled("media", "make", tmp_path / "disc.iso", "PatientID=1CT1", "--recipient", "Ms. Doe")
     filled("erase", "PatientID=1CT1", "--take-off", "--reason", "asked for")

@@ -19,6 +19,7 @@ from persons import file
 
 from fileset import FileSet
 from fileset.errors import RefusedError
+from fileset.media.extras import Extras
 from fileset.media.label.arrange import arrange
 from fileset.media.label.drawing import Pen, refuse_lacking
 from fileset.media.label.jobs import Job
@@ -136,6 +137,22 @@ def test_the_institution_can_be_named(filled: FileSet, tmp_path: Path) -> None:
     told = text_of(tmp_path / "label.pdf")
     assert "Praxis Nord" in told
     assert "Klinik" not in told
+
+
+def test_what_was_said_when_the_medium_was_made_is_on_its_label(
+    filled: FileSet, tmp_path: Path
+) -> None:
+    extras = Extras(pages=True, language="de", institution="Praxis Nord")
+    (medium,) = filled.media.make(tmp_path / "disc.iso", extras=extras)
+    assert medium.started.options == {"pdi": "yes", "language": "de"}
+    filled.media.label(1, tmp_path / "label.pdf")
+    told = text_of(tmp_path / "label.pdf")
+    assert "Praxis Nord" in told
+    assert "Klinik" not in told
+    assert "2 Instanzen" in told
+    filled.media.label(1, tmp_path / "other.pdf", Style(language="en", institution="Praxis Ost"))
+    assert "Praxis Ost" in text_of(tmp_path / "other.pdf")
+    assert "2 instances" in text_of(tmp_path / "other.pdf")
 
 
 @pytest.mark.parametrize("ending", ["pdf", "png"])
@@ -309,6 +326,17 @@ def test_a_medium_whose_recipient_was_erased_gets_no_label(filled: FileSet, tmp_
     filled.erase(PatientID="4MR1", reason="asked for", take_off=True)
     with pytest.raises(RefusedError, match="What was said of medium 1 was erased"):
         filled.media.label(1, tmp_path / "label.pdf")
+
+
+def test_an_institution_that_names_a_person_is_erased_with_that_person(
+    filled: FileSet, tmp_path: Path
+) -> None:
+    filled.add(MR)
+    extras = Extras(institution="for 4MR1")
+    filled.media.make(tmp_path / "disc.iso", filled.find(PatientID="P7"), extras=extras)
+    filled.erase(PatientID="4MR1", reason="asked for", take_off=True)
+    (medium,) = filled.media.list()
+    assert medium.addressed is None
 
 
 def test_a_label_replaces_no_file_unless_told_to(filled: FileSet, tmp_path: Path) -> None:
