@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,10 +39,17 @@ def no_room(cause: str) -> Iterator[None]:
 
 @contextmanager
 def room_for(size: int) -> Iterator[None]:
-    """Have no room for files of over `size` bytes in the block: what fits is written."""
+    """Have no room for files of over `size` bytes in the block: what fits is written.
+
+    Python keeps no bytecode meanwhile: it would not notice that it is cut short.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with (
+        mock.patch.object(sys, "dont_write_bytecode", True),
+        mock.patch.dict(os.environ, PYTHONDONTWRITEBYTECODE="1"),
+    ):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

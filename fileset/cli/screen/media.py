@@ -126,7 +126,7 @@ def medium_lines(medium: Medium) -> Iterator[Line]:
     rows: list[tuple[str, str | None]] = [
         ("for", medium.recipient),
         ("label", addressed.label if addressed else None),
-        ("institution", addressed.institution if addressed else None),
+        ("from", addressed.institution if addressed else None),
         ("made", f"{instant(medium.change.recorded_at)} by {medium.change.actor}"),
         ("reason", medium.change.reason),
         ("chosen", _asked(medium)),
@@ -141,7 +141,7 @@ def medium_lines(medium: Medium) -> Iterator[Line]:
     ]
     for name, text in rows:
         if text:
-            yield f"  {name:<11} {text}"
+            yield f"  {name:<10} {text}"
     if produced is None:
         yield ("  ", Span("It was not finished: it must not be handed out.", "bad"))
     for change, event in medium.verified:
@@ -149,11 +149,11 @@ def medium_lines(medium: Medium) -> Iterator[Line]:
         if event.problems:
             first = f"the first one {event.first}" if event.first else "of the medium as a whole"
             what = f"{count(event.problems, 'problem')}, {first}"
-            yield (f"  {'verified':<11} {at} at {event.where}: ", Span(what, "bad"))
+            yield (f"  {'verified':<10} {at} at {event.where}: ", Span(what, "bad"))
         else:
-            yield f"  {'verified':<11} {at} at {event.where}: as it was made"
+            yield f"  {'verified':<10} {at} at {event.where}: as it was made"
     for change, burnt in medium.burnt:
-        yield f"  {'burnt':<11} {instant(change.recorded_at)} on {burnt.device}"
+        yield f"  {'burnt':<10} {instant(change.recorded_at)} on {burnt.device}"
 
 
 def _asked(medium: Medium) -> str:

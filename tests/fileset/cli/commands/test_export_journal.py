@@ -77,7 +77,7 @@ def test_an_export_to_a_full_disk_is_not_called_done(
                 command_line("--repo", edited.repository, "export-journal"),
                 stdout=out, stderr=subprocess.PIPE, check=False,
                 env={
-                    **os.environ, "PYTHONUNBUFFERED": unbuffered, "PYTHONDONTWRITEBYTECODE": "1",
+                    **os.environ, "PYTHONUNBUFFERED": unbuffered,
                 },
             )  # fmt: skip
         assert done.returncode != 0

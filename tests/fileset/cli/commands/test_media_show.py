@@ -26,7 +26,7 @@ def test_what_it_was_made_with_is_shown(filled: Cli, tmp_path: Path) -> None:
     assert document["institution"] == "Praxis Nord"
     assert document["options"] == {"pdi": "yes", "language": "en"}
     shown = filled("media", "show", 1).out
-    assert "  institution Praxis Nord\n" in shown
+    assert "  from       Praxis Nord\n" in shown
     assert "pdi yes, language en" in shown
 
 
