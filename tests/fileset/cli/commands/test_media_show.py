@@ -6,6 +6,8 @@ from pathlib import Path
 
 from cli_runs import CT, Cli
 
+from fileset import FileSet
+from fileset.media.extras import Extras
 from ledger.digest import digest_of
 
 
@@ -21,7 +23,8 @@ def test_a_choice_is_kept_as_it_was_asked_for(filled: Cli, tmp_path: Path) -> No
 
 
 def test_what_it_was_made_with_is_shown(filled: Cli, tmp_path: Path) -> None:
-    filled("media", "make", tmp_path / "out", "--pdi", "--institution", "Praxis Nord")
+    with FileSet.open(filled.repository) as fs:
+        fs.media.make(tmp_path / "out", extras=Extras(pages=True, institution="Praxis Nord"))
     document = filled.json("media", "show", 1)["medium"]
     assert document["institution"] == "Praxis Nord"
     assert document["options"] == {"pdi": "yes", "language": "en"}
