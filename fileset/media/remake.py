@@ -39,12 +39,12 @@ def remake(
             "new one with `fileset media make`."
         )
     kind_of(out, found.started.kind)
+    prepared = prepare(repository, found.started, found.files)
     if not is_described(repository, found):
         raise RefusedError(
             f"Medium {number} can't be made again: files that were on it besides the instances "
             "were erased since."
         )
-    prepared = prepare(repository, found.started, found.files)
     secure(repository, found.started.handles())
     clear_leftovers(out)
     Maker(repository).refuse_place(out, prepared, replace=replace)
