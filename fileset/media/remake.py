@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from fileset.errors import RefusedError
 from fileset.media.choice import kind_of
@@ -15,6 +15,10 @@ from fileset.media.securing import secure
 from fileset.progress import Progress
 from fileset.repository.repository import Repository
 from projections.past.media import Medium
+
+_LACKING: Final = (
+    "Medium {} can't be made again: files that were on it besides the instances were erased since."
+)
 
 
 def remake(
@@ -40,16 +44,15 @@ def remake(
         )
     kind_of(out, found.started.kind)
     prepared = prepare(repository, found.started, found.files)
-    if not is_described(repository, found):
-        raise RefusedError(
-            f"Medium {number} can't be made again: files that were on it besides the instances "
-            "were erased since."
-        )
+    if not is_described(repository, found) and prepared.size != found.produced.image.size:
+        raise RefusedError(_LACKING.format(number))
     secure(repository, found.started.handles())
     clear_leftovers(out)
     Maker(repository).refuse_place(out, prepared, replace=replace)
     with writing(out, prepared, repository, replace=replace, progress=progress) as (image, keep):
         if image != found.produced.image:
+            if not is_described(repository, found):
+                raise RefusedError(_LACKING.format(number))
             raise RefusedError(
                 f"Medium {number} can't be made again, though nothing of it was erased: please "
                 f"report this. What was made has the digest {image.digest}, and the medium had "

@@ -46,6 +46,7 @@ from fileset.views.preview import Preview
 from ledger import elements
 from ledger.digest import digest_of
 from ledger.events import Record
+from projections.state.persons import mismatches_among
 
 CORRECTED: Final = (
     "SOPInstanceUID", "PatientID", "PatientName", "StudyInstanceUID", "SeriesInstanceUID",
@@ -443,7 +444,13 @@ class OnDisk(RuleBasedStateMachine):
             return
         chosen = set(data.draw(st.lists(st.sampled_from(live), min_size=1, unique=True)))
         out = self.folder / f"handed-out-{len(self.handed_out)}"
-        (medium,) = past.media.make(out, [i for i in past if i.handle in chosen], kind=kind)
+        wanted = [instance for instance in past if instance.handle in chosen]
+        kind = "folder" if past.profile else kind  # there any profile may be
+        if mismatches_among(past.state, chosen):
+            with pytest.raises(RefusedError, match="Several persons"):
+                past.media.make(out, wanted, kind=kind)
+            return
+        (medium,) = past.media.make(out, wanted, kind=kind)
         self.fs.refresh()
         found = self.fs.media.verify(out)
         assert found.medium is not None

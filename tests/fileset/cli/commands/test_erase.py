@@ -61,7 +61,7 @@ def test_it_is_told_whom_to_call_for_discs_and_what_of_the_bytes_was_on_them(
     filled: Cli, tmp_path: Path
 ) -> None:
     filled("media", "make", tmp_path / "disc.iso", "PatientID=1CT1", "--recipient", "Dr. Weiss",
-           "--pdi")  # fmt: skip
+           "--viewer")  # fmt: skip
     asked = ("erase", "PatientID=1CT1", "--take-off", "--reason", REASON)
     told = filled(*asked, "--dry-run")
     assert "file" in told.out.partition("Among these ")[2]
