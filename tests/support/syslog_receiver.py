@@ -50,8 +50,19 @@ class Authority:
         with suppress(ValueError):
             named = x509.IPAddress(ip_address(name))
         now = datetime.now(UTC)
+        # Python 3.13 wants what RFC 5280 does: whose key signed it, and what a key may do.
+        usage = dict.fromkeys(_USES, False)
+        usage["key_cert_sign" if kind.ca else "digital_signature"] = True
         return (
             x509.CertificateBuilder()
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+                critical=False,
+            )
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+            )
+            .add_extension(x509.KeyUsage(**usage), critical=True)
             .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
             .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self._name)]))
             .public_key(key.public_key())
@@ -62,6 +73,12 @@ class Authority:
             .add_extension(x509.SubjectAlternativeName([named]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
+
+
+_USES = (
+    "digital_signature", "content_commitment", "key_encipherment", "data_encipherment",
+    "key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+)  # fmt: skip
 
 
 def read_all(connection: ssl.SSLSocket, receiver: Receiver) -> None:
