@@ -25,6 +25,10 @@ class RefusedError(LedgerError):
     """What was asked would lose or overwrite something; the message says what to do instead."""
 
 
+class EndingError(LedgerError, ValueError):
+    """The name of a new file does not go with what is to be in it: what to do is said."""
+
+
 class StillThereError(RefusedError):
     """What is to be erased is part of the File-set or on its medium."""
 

@@ -199,12 +199,26 @@ def open_content(fd: int) -> Content:
         return Content(from_raw(hasher.digest()), file.tell())
 
 
-def content_in(view: FileView) -> Content:
-    """Return the digest and size (bytes) of what `view` gives; OSError if it can't be read."""
+def joined(parts: Iterable[bytes], most: int) -> Iterator[bytes]:
+    """Yield the same bytes in fewer chunks, of at most `most` unless a part is longer."""
+    waiting: list[bytes] = []
+    size = 0
+    for part in parts:
+        if waiting and size + len(part) > most:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+        waiting.append(part)
+        size += len(part)
+    if waiting:
+        yield b"".join(waiting)
+
+
+def content_of(chunks: Iterable[bytes]) -> Content:
+    """Return the digest and size (bytes) of what `chunks` make up; raises as these do."""
     hasher, size = hashlib.sha256(), 0
-    for piece in view.pieces():
-        hasher.update(piece)
-        size += len(piece)
+    for chunk in chunks:
+        hasher.update(chunk)
+        size += len(chunk)
     return Content(from_raw(hasher.digest()), size)
 
 

@@ -18,7 +18,7 @@ from fileset.archives.opening import kind_of, not_looked_into
 from ledger.digest import digest_of
 from ledger.errors import InstanceError, NotDicomError, RecordError
 from ledger.events import Content, Record
-from ledger.files import LARGE, FileStamp, FileView, content_in, open_content
+from ledger.files import LARGE, FileStamp, FileView, content_of, open_content
 from ledger.instances import completion
 from ledger.instances.file_meta import PREFIX_END, is_dicom
 from ledger.instances.instance import Instance, read_head, read_instance, read_large
@@ -127,7 +127,7 @@ class LargeMember:
     def content(self) -> Content:
         """Return its digest and size; InstanceError as for `view`."""
         with self.view() as view:
-            return content_in(view)
+            return content_of(view.pieces())
 
     def store(self, batch: Batch) -> Content:
         """Add it to a vault; InstanceError as for `view`."""

@@ -15,7 +15,7 @@ from fileset.adding.recorders import Recorder
 from fileset.archives.archive import Archive, Member
 from fileset.archives.opening import open_archive
 from fileset.repository.repository import Repository
-from ledger.errors import InstanceError, NotDicomError, RecordError
+from ledger.errors import InstanceError
 from ledger.names import is_of_dicomdir
 
 Offered: TypeAlias = Candidate | Result
@@ -62,12 +62,8 @@ def _offer(
     try:
         with archive.read(member) as found:
             yield read_opened(found, name, archive.check, complete=complete, recorders=recorders)
-    except NotDicomError as exc:
-        yield Result(name, Outcome.NOT_DICOM, reason=exc.reason)
-    except RecordError as exc:
-        yield Result(name, Outcome.REJECTED, reason=exc.reason, completable=not complete)
     except InstanceError as exc:
-        yield Result(name, Outcome.REJECTED, reason=exc.reason)
+        yield Result.of_unread(name, exc, complete=complete)
 
 
 def number_in(path: str) -> int:

@@ -12,7 +12,7 @@ from fileset.adding.members import Offered, offer_members
 from fileset.adding.outcome import Outcome, Result
 from fileset.adding.read_ahead import read_ahead
 from fileset.adding.recorders import overridden_recorders
-from ledger.errors import InstanceError, NotDicomError, RecordError
+from ledger.errors import InstanceError
 
 __all__ = ["Offered", "Offers", "offer"]
 
@@ -51,12 +51,8 @@ def offer(
             yield read_path(
                 path, complete=complete, contents=contents or headers, recorders=recorders
             )
-        except NotDicomError as exc:
-            yield Result(path, Outcome.NOT_DICOM, reason=exc.reason)
-        except RecordError as exc:
-            yield Result(path, Outcome.REJECTED, reason=exc.reason, completable=not complete)
         except InstanceError as exc:
-            yield Result(path, Outcome.REJECTED, reason=exc.reason)
+            yield Result.of_unread(path, exc, complete=complete)
 
 
 @frozen

@@ -7,7 +7,7 @@ from enum import Enum
 
 from attrs import Factory, frozen
 
-from ledger.errors import InstanceError, NotDicomError
+from ledger.errors import InstanceError, NotDicomError, RecordError
 from ledger.events import Handle
 
 
@@ -55,3 +55,9 @@ class Result:
     faulty: bool = False
     completable: bool = False
     coerced: bool | None = None
+
+    @classmethod
+    def of_unread(cls, source: str, exc: InstanceError, *, complete: bool) -> Result:
+        """Return the account of a file that could not be read; `complete` as it was asked for."""
+        lacks = isinstance(exc, RecordError) and not complete
+        return cls(source, Outcome.of(exc), reason=exc.reason, completable=lacks)

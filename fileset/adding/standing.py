@@ -13,7 +13,7 @@ from fileset.repository.contents import Contents
 from ledger.digest import digest_of
 from ledger.errors import ContentDamagedError, ContentMissingError, InstanceError
 from ledger.events import Content
-from ledger.files import LARGE, FileStamp, FileView, content_in, file_content
+from ledger.files import LARGE, FileStamp, FileView, content_of, file_content
 from projections.state.nodes import Leaf
 
 
@@ -61,4 +61,8 @@ def _reading_member(path: str, name: str, content: Content) -> Iterator[bytes | 
 
 
 def _content(data: bytes | FileView) -> Content:
-    return content_in(data) if isinstance(data, FileView) else Content(digest_of(data), len(data))
+    return (
+        content_of(data.pieces())
+        if isinstance(data, FileView)
+        else Content(digest_of(data), len(data))
+    )

@@ -19,8 +19,7 @@ import click
 from fileset.cli.screen.output import Span, print_lines
 from fileset.cli.screen.text import in_commands
 from fileset.cli.session import Session
-from fileset.errors import with_remedy
-from fileset.media.errors import EndingError
+from fileset.errors import EndingError, with_remedy
 from ledger.errors import JournalDamagedError, LedgerError
 
 OK: Final = 0

@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from fileset.correcting.correct import ITS_OWN, CorrectionOutcome, CorrectionResult, Corrector
-from fileset.correcting.correction import ranked
 from fileset.profiles.recording import ProfileRecorder, warn_unread
 from fileset.progress import Progress
 from fileset.python_gc import gc_seldom
@@ -86,10 +85,7 @@ class Converter(Corrector):
             return CorrectionResult(
                 leaf.handle, leaf.uid, CorrectionOutcome.FAILED, reason=str(exc)
             )
-        if secured is not None:
-            self._emit(secured)
-        handle = self._emit(ranked(self._repository.state, event))
-        self._profile.told(handle, facts)
+        handle = self._take_place(event, facts, secured)
         return CorrectionResult(leaf.handle, leaf.uid, CorrectionOutcome.CORRECTED, handle)
 
     def _proven(

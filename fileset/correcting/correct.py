@@ -230,10 +230,7 @@ class Corrector:
             return CorrectionResult(
                 leaf.handle, leaf.uid, CorrectionOutcome.FAILED, reason=str(exc)
             )
-        if secured is not None:
-            self._emit(secured)
-        handle = self._emit(ranked(self._repository.state, event))
-        self._profile.told(handle, facts)
+        handle = self._take_place(event, facts, secured)
         done.add(leaf.handle, made, correction.reason)
         return CorrectionResult(
             leaf.handle,
@@ -242,6 +239,16 @@ class Corrector:
             handle,
             notes=tuple(notes_on(made, self._making.when)),
         )
+
+    def _take_place(
+        self, event: InstanceCorrected, facts: InstanceFacts | None, secured: ContentRecorded | None
+    ) -> Handle:
+        """Record an instance in the place of another one, which was `secured` if it had to be."""
+        if secured is not None:
+            self._emit(secured)
+        handle = self._emit(ranked(self._repository.state, event))
+        self._profile.told(handle, facts)
+        return handle
 
     @contextmanager
     def _original(self, leaf: Leaf) -> Iterator[bytes | FileView]:

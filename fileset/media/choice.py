@@ -10,8 +10,7 @@ from typing import BinaryIO, Final
 
 from attrs import field, frozen
 
-from fileset.errors import NoSuchInstanceError, RefusedError
-from fileset.media.errors import EndingError
+from fileset.errors import EndingError, NoSuchInstanceError, RefusedError
 from fileset.media.extras import Extras
 from fileset.media.fitting import Fit
 from fileset.media.prepare import FOLDER, FORMATS
@@ -82,7 +81,7 @@ class Choice:
     extras: Extras = field(factory=Extras)
 
 
-def kind_of(out: Path | BinaryIO, named: str | None = None) -> str:
+def medium_kind(out: Path | BinaryIO, named: str | None = None) -> str:
     """Return the kind of medium that goes to a path: what is `named`, or what its ending says.
 
     Without an ending it is a folder. `EndingError` (ValueError) if the ending stands for another

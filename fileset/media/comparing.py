@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -16,6 +15,7 @@ from fileset.media.reading.medium import MediumFile
 from fileset.progress import Progress
 from ledger.digest import Digest, from_raw
 from ledger.events import Content, MediumProduced, OtherFile
+from ledger.files import content_of
 from ledger.names import one_name
 from projections.dicomdir.definitions import DICOMDIR
 from projections.medium.handout import CHECKSUMS
@@ -51,13 +51,10 @@ class Digests:
 
 
 def _read(file: MediumFile) -> Digest | None:
-    hasher = hashlib.sha256()
     try:
-        for chunk in file.chunks():
-            hasher.update(chunk)
+        return content_of(file.chunks()).digest
     except UnreadableMediumError:
         return None
-    return from_raw(hasher.digest())
 
 
 def differences(

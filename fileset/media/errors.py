@@ -9,9 +9,5 @@ class SourceChangedError(LedgerError):
     """A file does not have the size or checksum with which it was planned: its name is said."""
 
 
-class EndingError(LedgerError, ValueError):
-    """The name of a new file does not go with what is to be in it: what to do is said."""
-
-
 class UnreadableMediumError(LedgerError):
     """A medium can't be read, or is not what it says it is: the first thing that is wrong."""

@@ -6,10 +6,9 @@ the scripts with native pixels are made again each time: they follow from the in
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
@@ -17,19 +16,18 @@ from typing import Final
 from attrs import frozen
 
 from fileset.errors import RefusedError
+from fileset.media.contents import contents_of
 from fileset.media.include import files_in, included
-from fileset.media.pdi.contents import contents_of
 from fileset.media.pdi.pages import About, pages
 from fileset.media.pdi.previews import previews
-from fileset.media.pdi.words import LANGUAGES
 from fileset.media.times import Times
 from fileset.media.viewer.make import make_scripts
 from fileset.media.viewer.scripts import DATA, FOLDER, list_script, page_files
+from fileset.media.words import LANGUAGES
 from fileset.repository.contents import Contents
 from fileset.repository.repository import Repository
-from ledger.digest import from_raw
-from ledger.events import Content, MediumStarted, OtherFile, Placement
-from ledger.files import FileView, naming, viewed
+from ledger.events import MediumStarted, OtherFile, Placement
+from ledger.files import FileView, content_of, naming, viewed
 from ledger.instances.encodings import has_encapsulated
 from ledger.vault.protocol import Batch
 from projections.medium.handout import hand_out
@@ -72,10 +70,6 @@ class Extras:
     include: Path | None = None
     programs: bool = False
 
-    def __bool__(self) -> bool:
-        """Whether anything is."""
-        return self.pages or self.viewer or self.include is not None
-
     def options(self) -> dict[str, str]:
         """Return what the journal says of them: which there are, and their language."""
         wanted = {"pdi": self.pages, "viewer": self.viewer}
@@ -89,12 +83,9 @@ class Extras:
 
         Raises as `included` does for a folder that can't go on a medium.
         """
-        own = (
-            0
-            if self.include is None
-            else sum(-(-path.stat().st_size // block) * block for path in files_in(self.include))
-        )
-        return own + _PAGE * (self.pages or self.viewer)
+        own = files_in(self.include) if self.include is not None else ()
+        sizes = (-(-path.stat().st_size // block) * block for path in own)
+        return sum(sizes) + _PAGE * (self.pages or self.viewer)
 
     def beside(self, leaf: Leaf, size: int, *, is_first: bool) -> int:
         """Return how many bytes about there are besides an instance `leaf` of `size` bytes.
@@ -117,7 +108,12 @@ class Extras:
         Raises `RefusedError` for templates or files that can't be used, OSError if they can't be
         read, VaultError where the vault fails.
         """
-        made = list(self._files(repository, started, batch, tell))
+        made: list[OtherFile] = []
+        if self.include is not None:
+            own = included(self.include, batch, programs=self.programs)
+            made += [OtherFile(path, content) for path, content in own]
+        if self.pages or self.viewer:
+            made += self._shown(repository, started, batch, tell)
         times = Counter(file.path for file in made)
         if twice := [path for path, number in times.items() if number > 1]:
             raise RefusedError(
@@ -126,18 +122,14 @@ class Extras:
             )
         return made
 
-    def _files(
+    def _shown(
         self,
         repository: Repository,
         started: MediumStarted,
         batch: Batch,
         tell: Callable[[Leaf, str], None],
     ) -> Iterator[OtherFile]:
-        if self.include is not None:
-            for path, content in included(self.include, batch, programs=self.programs):
-                yield OtherFile(path, content)
-        if not (self.pages or self.viewer):
-            return
+        """Yield the pages and the viewer."""
         words = LANGUAGES[self.language]
         leaves = _leaves(repository, started)
         contents = contents_of(leaves)
@@ -161,7 +153,7 @@ class Extras:
                 leaves,
                 bytes_of.view,
                 bytes_of.place,
-                measure=_measured,
+                measure=lambda chunks, _: content_of(chunks),
                 keep=lambda chunks, size: batch.add_chunks(chunks, size=size),
                 tell=tell,
             )
@@ -177,15 +169,6 @@ def _leaves(repository: Repository, started: MediumStarted) -> Sequence[Leaf]:
     handles: Collection[int] = frozenset(started.handles())
     handout = hand_out(repository.at(started.base), handles, uid=started.uid, id=started.id)
     return list(handout.file_ids)
-
-
-def _measured(chunks: Iterable[bytes], _: int) -> Content:
-    """Return what `chunks` make up, without keeping it."""
-    hasher, size = hashlib.sha256(), 0
-    for chunk in chunks:
-        hasher.update(chunk)
-        size += len(chunk)
-    return Content(from_raw(hasher.digest()), size)
 
 
 class _Bytes:

@@ -12,6 +12,7 @@ import calendar
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -83,14 +84,11 @@ class Maker:
         digests are unknown as far as content was not. Raises as `make`.
         """
 
-        def sizes(handle: Handle) -> int:
-            return size_of(self._repository, handle)
-
         repository = self._repository
         repository.refresh()
         fits = self._fit(state, choice, record=False)
         with suppress(_PlannedError), repository.exclusively(), repository.vault.batch() as batch:
-            planned = self._planned(out, state, choice, fits, sizes, batch, replace=replace)
+            planned = self._planned(out, state, choice, fits, batch, replace=replace)
             raise _PlannedError  # what was made for it is taken back
         return planned
 
@@ -138,14 +136,10 @@ class Maker:
         secure(repository, chosen, reason=reason)
         fits = self._fit(state, choice, record=True)
         refuse_persons(state, chosen)
-
-        def sizes(handle: Handle) -> int:
-            return size_of(repository, handle)
-
         with repository.change(reason):
             # Nobody drops from the vault what no event names yet.
             with repository.vault.batch() as batch:
-                planned = self._planned(out, state, choice, fits, sizes, batch, replace=replace)
+                planned = self._planned(out, state, choice, fits, batch, replace=replace)
             positions = [self._begin(prepared, choice) for _, prepared in planned]
         for place, _ in planned:
             clear_leftovers(place)
@@ -199,12 +193,12 @@ class Maker:
         state: FileSetState,
         choice: Choice,
         fits: Fit,
-        sizes: Callable[[Handle], int],
         batch: Batch,
         *,
         replace: bool,
     ) -> list[tuple[Path | BinaryIO, Prepared]]:
         repository = self._repository
+        sizes = partial(size_of, repository)
         started = volumes_of(repository, state, choice, fits, sizes)
         planned = []
         for place, each in zip(places(out, len(started)), started, strict=True):

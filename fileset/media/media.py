@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from fileset.media.burn import Burner, Burnt
-from fileset.media.choice import Choice, kind_of
+from fileset.media.choice import Choice, medium_kind
 from fileset.media.extras import Extras
 from fileset.media.label.jobs import Job
 from fileset.media.label.make import Labelled, Style, make_label
@@ -73,7 +73,7 @@ class HandedOutMedia:
         place = _place(out)
         handles = None if instances is None else [each.handle for each in instances]
         choice = Choice(
-            kind_of(place, kind),
+            medium_kind(place, kind),
             handles,
             recipient=recipient,
             label=label,
@@ -82,7 +82,7 @@ class HandedOutMedia:
             convert=convert,
             capacity=CAPACITIES[capacity] if isinstance(capacity, str) else capacity,
             by=split,
-            extras=extras or Extras(),
+            extras=Extras() if extras is None else extras,
         )
         made = Maker(self._repository).make(
             place, self._state, choice, replace=replace, reason=reason, progress=progress

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from fileset.errors import RefusedError
-from fileset.media.choice import kind_of
+from fileset.media.choice import medium_kind
 from fileset.media.list import is_described, medium
 from fileset.media.make import Maker, writing
 from fileset.media.output import clear_leftovers
@@ -42,7 +42,7 @@ def remake(
             f"Medium {number} was not finished, so nobody knows what it would have been: make a "
             "new one with `fileset media make`."
         )
-    kind_of(out, found.started.kind)
+    medium_kind(out, found.started.kind)
     prepared = prepare(repository, found.started, found.files)
     if not is_described(repository, found) and prepared.size != found.produced.image.size:
         raise RefusedError(_LACKING.format(number))

@@ -31,7 +31,7 @@ from ledger.elements import (
     pad,
 )
 from ledger.errors import InstanceError, TruncatedError
-from ledger.files import FileView
+from ledger.files import FileView, joined
 from ledger.instances.correcting.skimming import Found
 from ledger.instances.correcting.structure import DataSet, data_set_of, dictionary_vrs
 from ledger.instances.data_set import opened
@@ -89,21 +89,19 @@ class Converted:
     _offset: int
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the converted file in chunks of about 1 MiB at most.
+        """Return the converted file in chunks of about 1 MiB at most.
 
         Raises OSError, and `TruncatedError` where the file has become shorter meanwhile.
         """
-        parts: list[bytes] = [self._meta]
-        size = len(self._meta)
+        return joined(self._parts(), _CHUNK)
+
+    def _parts(self) -> Iterator[bytes]:
+        yield self._meta
         for piece in _pieces(self._source, self._data, self._offset):
-            for part in (piece,) if isinstance(piece, bytes) else _read(self._data, piece):
-                if size + len(part) > _CHUNK:
-                    yield b"".join(parts)
-                    parts, size = [], 0
-                parts.append(part)
-                size += len(part)
-        if parts:
-            yield b"".join(parts)
+            if isinstance(piece, bytes):
+                yield piece
+            else:
+                yield from _read(self._data, piece)
 
 
 @contextmanager

@@ -75,7 +75,7 @@ def test_status_of_what_nobody_has_changed_needs_no_state_no_vault_and_no_pydico
     assert "projections.state.fold" not in modules
     assert "projections.kept.snapshot" not in modules
     assert "ledger.vault.vault" not in modules
-    assert len(ours(modules)) <= 82
+    assert len(ours(modules)) <= 80
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from fileset.cli.session import Session, absolute
 from fileset.media.label.arrange import HOLES
 from fileset.media.label.jobs import MOST_COPIES, Job
 from fileset.media.label.make import FORMS, Style, make_label
-from fileset.media.pdi.words import LANGUAGES
+from fileset.media.words import LANGUAGES
 
 _FILE: Final = PathType(exists=True, dir_okay=False)
 

@@ -19,11 +19,11 @@ from fileset.cli.screen.output import Answer, Line, Span
 from fileset.cli.screen.progress import bar
 from fileset.cli.screen.text import of_several
 from fileset.cli.session import Session, absolute
-from fileset.media.choice import Choice, kind_of
+from fileset.media.choice import Choice, medium_kind
 from fileset.media.extras import Extras
 from fileset.media.make import Made, Maker
-from fileset.media.pdi.words import LANGUAGES
 from fileset.media.prepare import Prepared
+from fileset.media.words import LANGUAGES
 from fileset.pictures.picture import INSTALL
 from ledger.digest import short
 from ledger.events.media import KINDS
@@ -249,7 +249,7 @@ def _refuse_idle(options: Mapping[str, object], needed: str, *, is_there: bool) 
 
 def _kind_of(out: Path, named: str | None) -> str:
     if out != STDOUT:
-        return kind_of(out, named)
+        return medium_kind(out, named)
     if named is None:
         raise click.UsageError("Standard output needs a --format.")
     return named

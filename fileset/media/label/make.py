@@ -10,15 +10,14 @@ from typing import Final
 
 from attrs import frozen
 
-from fileset.errors import RefusedError
-from fileset.media.errors import EndingError
+from fileset.errors import EndingError, RefusedError
+from fileset.media.contents import Contents, contents_of
 from fileset.media.label.arrange import HOLES, arrange
 from fileset.media.label.drawing import Pen, refuse_lacking
 from fileset.media.label.jobs import ENDING, Job, epson_job
 from fileset.media.label.text import Label, label_of
 from fileset.media.list import is_described, medium
 from fileset.media.output import in_words, is_direct, opened, refuse_taken
-from fileset.media.pdi.contents import Contents, contents_of
 from fileset.media.prepare import prepare
 from fileset.repository.folder import whose_folder
 from fileset.repository.repository import Repository
@@ -51,7 +50,7 @@ class Style:
     hole : int
         The diameter (mm) within which a disc is not printed, one of `HOLES`.
     language : str or None
-        One of `fileset.media.pdi.words.LANGUAGES`; by default that of the medium, or English.
+        One of `fileset.media.words.LANGUAGES`; by default that of the medium, or English.
     institution : str or None
         Who hands it out; by default what was said when the medium was made, or the instances say.
     fonts : sequence of Path

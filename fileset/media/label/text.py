@@ -12,10 +12,10 @@ from typing import Final
 
 from attrs import field, frozen
 
+from fileset.media.contents import Contents, Patient, Study
 from fileset.media.label.words import LABEL_WORDS, LabelWords
-from fileset.media.pdi.contents import Contents, Patient, Study
 from fileset.media.pdi.pages import INDEX, date_text, name_text
-from fileset.media.pdi.words import LANGUAGES, Words
+from fileset.media.words import LANGUAGES, Words
 from ledger.digest import short
 from projections.past.media import Medium
 

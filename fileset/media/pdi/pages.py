@@ -19,8 +19,8 @@ from typing import Final
 from attrs import frozen
 
 from fileset.errors import RefusedError
-from fileset.media.pdi.contents import Contents, Patient, Series, Study
-from fileset.media.pdi.words import Words
+from fileset.media.contents import Contents, Patient, Series, Study
+from fileset.media.words import Words
 from projections.medium.images.tree import CivilTime
 from projections.state.nodes import Leaf
 

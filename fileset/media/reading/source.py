@@ -14,6 +14,7 @@ from typing import Final
 from fileset.media.errors import UnreadableMediumError
 from ledger.digest import from_raw
 from ledger.events import Content
+from ledger.files import content_of
 
 _CHUNK: Final = 1 << 20
 _HEAD: Final = 64 << 10  # what tells the formats apart, which is looked at more than once
@@ -57,10 +58,7 @@ class Source:
     def content(self, size: int | None = None) -> Content:
         """Return the digest of the first `size` bytes, or of all, and how many that were."""
         if size is not None and size < self._done:
-            hasher = hashlib.sha256()
-            for chunk in self.chunks(0, size):
-                hasher.update(chunk)
-            return Content(from_raw(hasher.digest()), size)
+            return content_of(self.chunks(0, size))
         while size is None or self._done < size:
             if not self._next(_CHUNK if size is None else min(_CHUNK, size - self._done)):
                 break

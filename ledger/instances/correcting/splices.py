@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 from ledger.errors import CorrectionError, TruncatedError
+from ledger.files import joined
 from ledger.instances.correcting.structure import LengthField
 from ledger.instances.walker import Sliced
 
@@ -82,20 +83,11 @@ def size_of(pieces: Iterable[Piece]) -> int:
 
 
 def chunks_of(data: Sliced, pieces: Iterable[Piece]) -> Iterator[bytes]:
-    """Yield `pieces` in chunks of at most 1 MiB.
+    """Return `pieces` in chunks of at most 1 MiB.
 
     Raises `TruncatedError` where `data` has become shorter.
     """
-    parts: list[bytes] = []
-    size = 0
-    for part in _parts(data, pieces):
-        if parts and size + len(part) > _CHUNK:
-            yield b"".join(parts)
-            parts, size = [], 0
-        parts.append(part)
-        size += len(part)
-    if parts:
-        yield b"".join(parts)
+    return joined(_parts(data, pieces), _CHUNK)
 
 
 def _parts(data: Sliced, pieces: Iterable[Piece]) -> Iterator[bytes]:

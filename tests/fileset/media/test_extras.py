@@ -222,3 +222,9 @@ def test_erasing_a_person_takes_the_pages_away_and_the_medium_can_t_be_made_agai
         remake(filled.repository, 1, tmp_path / "again")
     found = filled.media.verify(tmp_path / "disc")
     assert (found.erased, found.problems, found.is_sound) == (True, (), False)
+
+
+def test_an_institution_is_recorded_without_pages_too(filled: FileSet, tmp_path: Path) -> None:
+    [medium] = filled.media.make(tmp_path / "disc", extras=Extras(institution="Clinic"))
+    assert medium.addressed is not None
+    assert medium.addressed.institution == "Clinic"

@@ -14,9 +14,9 @@ from pydicom.data import get_testdata_file
 
 from fileset import FileSet
 from fileset.errors import RefusedError
-from fileset.media.pdi.contents import Contents, Patient, Series, Study, contents_of
+from fileset.media.contents import Contents, Patient, Series, Study, contents_of
 from fileset.media.pdi.pages import About, pages
-from fileset.media.pdi.words import LANGUAGES
+from fileset.media.words import LANGUAGES
 from projections.medium.images.tree import CivilTime
 
 ABOUT = About(

@@ -14,10 +14,10 @@ import pydicom
 import pytest
 
 from fileset import FileSet
-from fileset.media.pdi.contents import contents_of
-from fileset.media.pdi.words import LANGUAGES
+from fileset.media.contents import contents_of
 from fileset.media.viewer.make import make_scripts
 from fileset.media.viewer.scripts import DATA, FOLDER, list_script, page_files, script_name
+from fileset.media.words import LANGUAGES
 from fileset.pictures import picture
 from ledger.digest import digest_of
 from ledger.events import Content
