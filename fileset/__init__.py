@@ -6,8 +6,16 @@ only its import changed.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
+
+# Durable writes rest on flock(2), on flushing folders, and on renaming over open files.
+if sys.platform == "win32":
+    raise ImportError(
+        "fileset-ledger does not run on Windows, which lacks what its guarantees rest on: "
+        "use it on Linux, also in WSL 2 on a file system of Linux's (not below /mnt/c)"
+    )
 
 if TYPE_CHECKING:
     from fileset.adding.given import DSPathType

@@ -106,3 +106,12 @@ def test_opening_a_file_set_imports_nothing_that_writes_checks_or_erases(cli: Cl
 
     for package in ("adoption", "checking", "erasure", "recovery", "timeline", "cli", "medium"):
         assert f"fileset.{package}" not in modules
+
+
+def test_on_windows_importing_says_that_it_is_not_supported_and_what_to_use() -> None:
+    code = "import sys; sys.platform = 'win32'; import fileset"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1].startswith(
+        "ImportError: fileset-ledger does not run on Windows"
+    )
