@@ -59,6 +59,21 @@ def test_the_architecture_has_every_module_with_its_docstring_and_the_diagrams_a
         assert (diagrams.IMAGES / name).read_text("utf-8") == str(draw())
 
 
+def test_the_picture_of_a_terminal_is_what_its_commands_print(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs/tools")
+    screenshots = import_module("screenshots")
+
+    def text(picture: str) -> list[str]:
+        """Return its pieces of text; ids, digests and figures differ from run to run."""
+        pieces = re.findall(r"<text[^>]*>(.*?)</text>", picture)
+        return [re.sub(r"[0-9a-f]{8,}|[0-9]+", "#", piece) for piece in pieces]
+
+    shown = text(screenshots.IMAGE.read_text("utf-8"))
+    assert shown == text(screenshots.terminal()), "python docs/tools/screenshots.py draws it anew"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_the_files_that_a_page_names_exist(page: Path) -> None:
     named = re.findall(
