@@ -23,6 +23,7 @@ from ledger.journal.entries import Change, Draft, Head, Recorded, Stored
 from ledger.journal.erasures import Erasures
 from ledger.journal.gathering import AsTheyAre, Events, Gathering
 from ledger.journal.protocol import change_of, decoded
+from ledger.phrases import storable
 
 
 class MemoryJournal:
@@ -88,11 +89,14 @@ class MemoryJournal:
         kept = list(events.kept() if isinstance(events, AsTheyAre) else events)
         for event in kept:
             codec.check(event)
+        if storable(draft.id) in self._by_id:
+            from ledger.journal.repeated import repeated  # noqa: PLC0415 - hardly ever
+
+            if (known := repeated(self, events, draft)) is not None:
+                return known
         if expected != len(self._events):
             raise ConflictError(expected, len(self._events))
         change = change_of(draft, first=expected + 1, count=len(events), clock=self.clock)
-        if change.id in self._by_id:
-            raise JournalError(f"There is a change with the id {change.id} already.")
         erased = self._erasable(kept, expected)
         self._events.extend(events)
         self._take(change)

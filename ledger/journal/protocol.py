@@ -62,6 +62,11 @@ class Journal(Protocol):
         the last position any more. TypeError or ValueError (`ElementsError` among them) if an event
         can't be written.
 
+        Where the draft's id is that of a change which was recorded, by the same actor, for the same
+        reason and of equal events, that one is returned and nothing is appended, whatever was
+        `expected`. So what may have been recorded can be appended again. JournalError if it is
+        another change.
+
         A `PayloadErased` among them erases the payloads that it names, of
         earlier changes, in the same step: all is done or nothing.
         """

@@ -10,34 +10,30 @@ import hashlib
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ledger.disk import fsync
 from ledger.errors import ConflictError, JournalDamagedError, JournalError, UnknownFormatError
-from ledger.events import Erased, PayloadErased
+from ledger.events import PayloadErased
 from ledger.journal import codec
-from ledger.journal.chain import Link, checked, genesis
+from ledger.journal.chain import checked, genesis
 from ledger.journal.clocks import Clock, utc_now
-from ledger.journal.entries import Change, Draft, Head, Recorded, Stored
-from ledger.journal.erasures import TYPES, Erasures
-from ledger.journal.gathering import AsPayloads, Events, Gathering, Payload, payloads_of
-from ledger.journal.protocol import change_of
-from ledger.journal.sqlite_connection import code, connect, make_durable, why
-from ledger.journal.sqlite_rows import (
+from ledger.journal.database import (
     BATCH,
-    CHANGE_TYPES,
-    EVENT_TYPES,
-    SELECT_CHANGE,
+    DatabaseJournal,
+    EventRow,
     batches,
     event_rows,
-    insert_change,
-    insert_erased,
-    insert_events,
-    insert_stored,
+    payloads_in,
 )
+from ledger.journal.entries import Change, Draft, Head, Stored
+from ledger.journal.erasures import TYPES, Erasures
+from ledger.journal.gathering import Events
+from ledger.journal.protocol import change_of
+from ledger.journal.sqlite_connection import code, connect, make_durable, why
 from ledger.journal.sqlite_schema import APPLICATION_ID, FORMAT, lay_out, making, room_to_rebuild
 from ledger.owner import Owner
 
@@ -48,8 +44,14 @@ _HARMLESS = frozenset(
 # What SQLite says of a file that is no database, or not one with our tables.
 _DAMAGE = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR))
 
+_SELECT_CHANGE = "SELECT id, first, count, recorded_at, actor, origin, reason FROM change"
 
-class SqliteJournal:
+# What SQLite gives where a row is whole; the types of a damaged one are not checked in reading.
+_EVENT_TYPES = (int, str, int, bytes, bytes)
+_CHANGE_TYPES = tuple((str, int, int, str, str, str, each) for each in (str, type(None)))
+
+
+class SqliteJournal(DatabaseJournal):
     """A `Journal` in the file at `path`.
 
     A new journal is made with `create`. Several threads can use an object: it does one thing
@@ -64,10 +66,10 @@ class SqliteJournal:
         `UnknownFormatError` if a newer version made it.
         """
         self._path = path
+        self.name = f"The journal at {path}"
         self.clock = clock
         self._read_only = read_only
         self._failed = self._closed = False
-        self._sound_head = b""  # of the end that was found to be good
         self._turn = threading.RLock()
         self._owner = Owner()
         self._connection = connect(path, read_only=read_only)
@@ -105,9 +107,9 @@ class SqliteJournal:
             connection.execute("BEGIN")
             erased: list[tuple[int, bytes]] = []
             for batch in batches(checked(journal_id, events)):
-                insert_stored(connection, batch)
+                _insert_stored(connection, batch)
                 erased += ((each.position, each.digest) for each in batch if not each.payload)
-            insert_erased(connection, erased)
+            _insert_erased(connection, erased)
             connection.execute("COMMIT")
         fsync(path)
         return cls(path, clock=clock)
@@ -125,11 +127,9 @@ class SqliteJournal:
             )
         rows = self._connection.execute("SELECT id FROM journal").fetchall()
         if len(rows) != 1 or type(rows[0][0]) is not str:
-            raise JournalDamagedError(f"The journal at {self._path} has lost its id.")
+            raise JournalDamagedError(f"{self.name} has lost its id.")
         if self._is_cut():
-            raise JournalDamagedError(
-                f"The journal at {self._path} is damaged: its end is missing."
-            )
+            raise JournalDamagedError(f"{self.name} is damaged: its end is missing.")
         return str(rows[0][0])
 
     def _is_cut(self) -> bool:
@@ -144,11 +144,6 @@ class SqliteJournal:
             return bool(self._path.stat().st_size < pages * size)
         finally:
             self._connection.execute("ROLLBACK")
-
-    @property
-    def position(self) -> int:
-        """The last position, 0 when empty."""
-        return self.head().position
 
     def head(self) -> Head:
         """Return the last position and hash."""
@@ -177,9 +172,6 @@ class SqliteJournal:
             raise self._damaged(position, "is malformed")
         return row[0] if row else None
 
-    def gather(self) -> Gathering:
-        return AsPayloads()
-
     def append(self, events: Events, draft: Draft, *, expected: int) -> Change:
         if not len(events):
             raise ValueError("A change has at least one event")
@@ -188,58 +180,38 @@ class SqliteJournal:
                 "An earlier write to the journal failed: open it again before anything is added."
             )
         change = change_of(draft, first=expected + 1, count=len(events), clock=self.clock)
-        payloads = events.payloads() if isinstance(events, AsPayloads) else payloads_of(events)
-        erasing: list[bytes] = []
-        with self._guarded(), self._transaction():
-            head = self._head()
-            if head.position != expected:
-                raise ConflictError(expected, head.position)
-            self._refuse_damaged_end(head)
+        with self._guarded():
             try:
-                insert_change(self._connection, change)
-                insert_events(
-                    self._connection, event_rows(_noting(erasing, payloads), change, head.hash)
-                )
+                self._append(events, change)
+            except (ConflictError, sqlite3.IntegrityError):
+                from ledger.journal.repeated import repeated  # noqa: PLC0415 - hardly ever
+
+                if (known := repeated(self, events, draft)) is not None:
+                    return known
+                raise
+        return change
+
+    def _append(self, events: Events, change: Change) -> None:
+        erasing: list[PayloadErased] = []
+        with self._transaction():
+            head = self._head()
+            if head.position != change.first - 1:
+                raise ConflictError(change.first - 1, head.position)
+            self._refuse_damaged_end(head)
+            rows = event_rows(payloads_in(events, erasing), change, head.hash)
+            try:
+                _insert_change(self._connection, change)
+                _insert_events(self._connection, rows)
             except sqlite3.IntegrityError as exc:
                 if "contiguous" not in str(exc):
                     raise
                 # The tables say otherwise than the last event that was found in them.
                 raise self._damaged(change.first, f"can't be appended: {exc}") from exc
-            for payload in erasing:
-                self._erase(payload)
-        return change
+            for event in erasing:
+                self._erase(event)
 
-    def _refuse_damaged_end(self, head: Head) -> None:
-        """Raise JournalDamagedError if the last event isn't what was appended: nothing follows it.
-
-        What lies before is not looked at, which would cost more than appending does.
-        """
-        if head.hash == self._sound_head or not head.position:
-            return
-        (last,) = self.stored(head.position - 1, head.position)
-        if not self._link_after(head.position - 1).take(last):
-            raise self._unlinked(head.position)
-        if last.change.last != head.position:
-            raise self._damaged(head.position, "is not the last one of its change")
-        self._sound_head = head.hash
-
-    def _link_after(self, position: int) -> Link:
-        """Return the link of the chain that the event after `position` has to follow from."""
-        return Link(self.hash_at(position) or genesis(self.id))
-
-    def _unlinked(self, position: int) -> JournalDamagedError:
-        return self._damaged(position, "does not follow from the one before it")
-
-    def _damaged(self, position: int | None, what: str) -> JournalDamagedError:
-        where = "" if position is None else f"the event at position {position} "
-        return JournalDamagedError(
-            f"The journal at {self._path} is damaged: {where}{what}.", position=position
-        )
-
-    def _erase(self, payload: bytes) -> None:
-        """Erase what a `PayloadErased`, just inserted, names; the triggers see to that it may."""
-        event = codec.decode(PayloadErased.TYPE, PayloadErased.VERSION, payload)
-        assert isinstance(event, PayloadErased)  # noqa: S101 - its type says so
+    def _erase(self, event: PayloadErased) -> None:
+        """Erase what `event`, just inserted, names; the triggers see to that it may."""
         query = "SELECT position, payload FROM event WHERE position BETWEEN ? AND ?"
         for first, last in event.positions:
             for start in range(first, last + 1, BATCH):
@@ -248,7 +220,7 @@ class SqliteJournal:
                 if len(rows) != stop - start + 1:
                     raise JournalError(f"There is nothing to be erased at position {stop}.")
                 digests = [(position, hashlib.sha256(data).digest()) for position, data in rows]
-                insert_erased(self._connection, digests)
+                _insert_erased(self._connection, digests)
 
     def make_durable(self) -> None:
         """Make durable what others have appended, as the protocol says.
@@ -265,8 +237,7 @@ class SqliteJournal:
             fsync(self._path.parent)
         except OSError as exc:
             raise JournalError(
-                f"The journal at {self._path} can't be made durable ({exc.strerror}): check the "
-                "disk."
+                f"{self.name} can't be made durable ({exc.strerror}): check the disk."
             ) from exc
 
     def scrub(self) -> None:
@@ -275,8 +246,7 @@ class SqliteJournal:
             (busy, *_) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise JournalError(
-                f"The journal at {self._path} is being read by others: try again when they are "
-                "done."
+                f"{self.name} is being read by others: try again when they are done."
             )
 
     def scrub_room(self) -> Mapping[Path, int]:
@@ -299,36 +269,6 @@ class SqliteJournal:
                 return bytes(digest)
         return hashlib.sha256(b"").digest()
 
-    def read(self, after: int = 0, upto: int | None = None) -> Iterator[Recorded]:
-        erasures = Erasures(())
-        link = self._link_after(after)
-        for stored in self.stored(after, upto):
-            after += 1
-            if stored.position != after:
-                raise self._damaged(after, "is missing")
-            try:
-                event = codec.decode(stored.type, stored.version, stored.payload)
-            except UnknownFormatError as exc:
-                if not link.take(stored):  # damaged, it can look like one of another kind
-                    raise self._unlinked(after) from exc
-                exc.position = after
-                raise
-            except JournalDamagedError as exc:
-                raise JournalDamagedError(
-                    f"The journal at {self._path} is damaged at position {after}: {exc}",
-                    position=after,
-                ) from exc
-            if isinstance(event, Erased):
-                if after not in erasures:
-                    erasures = self._erasures()
-                if after not in erasures:
-                    what = "has lost its payload, and no event says that it was erased"
-                    raise self._damaged(after, what)
-                event = erasures.in_place_of(after, stored.type)
-            if not link.take(stored):
-                raise self._unlinked(after)
-            yield Recorded(stored.position, stored.change, event)
-
     def stored(self, after: int = 0, upto: int | None = None) -> Iterator[Stored]:
         limit = upto if upto is not None else self.head().position
         change: Change | None = None
@@ -344,7 +284,7 @@ class SqliteJournal:
                     raise self._damaged(after + 1, "is missing")
                 return
             for row in rows:
-                if tuple(map(type, row)) != EVENT_TYPES:
+                if tuple(map(type, row)) != _EVENT_TYPES:
                     raise self._damaged(row[0], "is malformed")
                 position, type_name, version, payload, link = row
                 if change is None or position > change.last:
@@ -358,14 +298,14 @@ class SqliteJournal:
     def _change_at(self, position: int) -> Change:
         with self._guarded():
             row = self._connection.execute(
-                f"{SELECT_CHANGE} WHERE first <= ? ORDER BY first DESC LIMIT 1", (position,)
+                f"{_SELECT_CHANGE} WHERE first <= ? ORDER BY first DESC LIMIT 1", (position,)
             ).fetchone()
         if row is None:
             raise self._damaged(position, "belongs to no change")
         return self._change(row)
 
     def _change(self, row: tuple[Any, ...]) -> Change:
-        if tuple(map(type, row)) not in CHANGE_TYPES:
+        if tuple(map(type, row)) not in _CHANGE_TYPES:
             first = row[1] if type(row[1]) is int else None
             raise self._damaged(first, "begins a malformed change")
         return Change(*row)
@@ -374,7 +314,7 @@ class SqliteJournal:
         while True:
             with self._guarded():
                 rows = self._connection.execute(
-                    f"{SELECT_CHANGE} WHERE first > ? ORDER BY first LIMIT ?", (after, BATCH)
+                    f"{_SELECT_CHANGE} WHERE first > ? ORDER BY first LIMIT ?", (after, BATCH)
                 ).fetchall()
             if not rows:
                 return
@@ -384,7 +324,7 @@ class SqliteJournal:
     def find_change(self, start: str) -> Change | None:
         with self._guarded():
             rows = self._connection.execute(
-                f"{SELECT_CHANGE} WHERE id >= ? AND id < ? ORDER BY id LIMIT 2",
+                f"{_SELECT_CHANGE} WHERE id >= ? AND id < ? ORDER BY id LIMIT 2",
                 (start, start + chr(0x10FFFF)),
             ).fetchall()
         if not rows or (len(rows) > 1 and rows[0][0] != start):
@@ -433,33 +373,64 @@ class SqliteJournal:
         """Use the connection alone, and turn SQLite's errors into ours, naming the file."""
         if not self._owner.is_this_process:
             raise JournalError(
-                f"The journal at {self._path} was opened by process {self._owner.pid}, and this "
+                f"{self.name} was opened by process {self._owner.pid}, and this "
                 "process was forked from it: open the journal again here."
             )
         if self._closed:
-            raise JournalError(f"The journal at {self._path} is closed: open it again.")
+            raise JournalError(f"{self.name} is closed: open it again.")
         try:
             with self._turn:
                 yield
         except UnicodeDecodeError as exc:  # in SQLite's own message about a damaged schema
-            raise JournalDamagedError(f"The journal at {self._path} is damaged: {exc}.") from exc
+            raise JournalDamagedError(f"{self.name} is damaged: {exc}.") from exc
         except sqlite3.Error as exc:
             # Text that is no UTF-8 makes Python itself raise an error, one without a code.
             if code(exc) in _DAMAGE or "decode to UTF-8" in str(exc):
-                raise JournalDamagedError(
-                    f"The journal at {self._path} is damaged: {exc}."
-                ) from exc
+                raise JournalDamagedError(f"{self.name} is damaged: {exc}.") from exc
             # Whatever was under way is rolled back.
             full = code(exc) == sqlite3.SQLITE_FULL
             hint = f"{when_full} free some space and try again." if full else ""
-            raise JournalError(
-                f"The journal at {self._path} can't be used: {why(self._path, exc)}.{hint}"
-            ) from exc
+            raise JournalError(f"{self.name} can't be used: {why(self._path, exc)}.{hint}") from exc
 
 
-def _noting(erasing: list[bytes], payloads: Iterable[Payload]) -> Iterator[Payload]:
-    """Yield `payloads`, with those that erase others noted."""
-    for cls, payload in payloads:
-        if cls is PayloadErased:
-            erasing.append(payload)
-        yield cls, payload
+def _insert_change(connection: sqlite3.Connection, change: Change) -> None:
+    """Insert a change; the events before it have to be there, and its own not yet."""
+    connection.execute(
+        "INSERT INTO change (id, first, count, recorded_at, actor, origin, reason)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            change.id, change.first, change.count, change.recorded_at, change.actor,
+            change.origin, change.reason,
+        ),
+    )  # fmt: skip
+
+
+def _insert_events(connection: sqlite3.Connection, rows: Iterable[EventRow]) -> None:
+    """Insert events, whose change has to be there."""
+    connection.executemany(
+        "INSERT INTO event (position, type, version, payload, hash) VALUES (?, ?, ?, ?, ?)", rows
+    )
+
+
+def _insert_erased(connection: sqlite3.Connection, rows: Sequence[tuple[int, bytes]]) -> None:
+    """Erase the payloads at these positions, and keep their digests."""
+    connection.executemany("INSERT INTO erased VALUES (?, ?)", rows)
+
+
+def _insert_stored(connection: sqlite3.Connection, batch: Sequence[Stored]) -> None:
+    """Insert `batch` as it was stored elsewhere; each of its changes with their first event."""
+    waiting: list[EventRow] = []
+    for stored in batch:
+        if stored.position == stored.change.first:
+            _insert_events(connection, waiting)
+            waiting.clear()
+            try:
+                _insert_change(connection, stored.change)
+            except (sqlite3.IntegrityError, OverflowError) as exc:
+                raise JournalDamagedError(
+                    f"The journal is damaged: the change at position {stored.position} can't be "
+                    f"one: {exc}.",
+                    position=stored.position,
+                ) from exc
+        waiting.append((stored.position, stored.type, stored.version, stored.payload, stored.hash))
+    _insert_events(connection, waiting)

@@ -15,7 +15,7 @@ from ledger.journal.protocol import Journal
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have journals read few rows at a time."""
-    for module in ("sqlite", "sqlite_rows"):
+    for module in ("sqlite", "database"):
         monkeypatch.setattr(f"ledger.journal.{module}.BATCH", BATCH)
 
 

@@ -185,14 +185,53 @@ def test_an_event_that_can_t_be_written_leaves_nothing(journal: Journal, bad: Ev
     verify_journal(journal)
 
 
-def test_an_id_used_twice_is_refused_and_does_no_harm(journal: Journal) -> None:
-    journal.append(removals(1), draft("one"), expected=0)
-    with pytest.raises(JournalError) as caught:
-        journal.append(removals(1), draft("one"), expected=1)
-    assert not isinstance(caught.value, JournalDamagedError)
-    journal.append(removals(1), draft("two"), expected=1)
+def test_what_is_appended_again_is_recorded_once(journal: Journal) -> None:
+    events = [FileSetCreated("1.2.3"), *removals(2)]
+    first = journal.append(events, draft("one", "why"), expected=0)
+    again = journal.append(events, draft("one", "why"), expected=0)
+    assert again == first == next(journal.changes())
+    journal.append(removals(1), draft("two"), expected=3)
+    for expected in (0, 3, 4, 99):
+        assert journal.append(events, draft("one", "why"), expected=expected) == first
+    gathered = journal.gather()
+    for event in events:
+        gathered.append(event)
+    assert journal.append(gathered, draft("one", "why"), expected=0) == first
     assert [change.id for change in journal.changes()] == ["one", "two"]
+    assert verify_journal(journal).position == 4
+
+
+ANOTHER: list[tuple[list[Event], Draft]] = [
+    (removals(2, first=2), draft("one", "why")),
+    (removals(1), draft("one", "why")),
+    (removals(3), draft("one", "why")),
+    ([InstanceRemoved(1), FileSetCreated("1.2.3")], draft("one", "why")),
+    (removals(2), draft("one")),
+    (removals(2), draft("one", "")),
+    (removals(2), evolve(draft("one", "why"), actor="someone else")),
+]
+
+
+@pytest.mark.parametrize(("events", "its_draft"), ANOTHER)
+@pytest.mark.parametrize("expected", [0, 2, 3])
+def test_an_id_of_another_change_is_refused_and_does_no_harm(
+    journal: Journal, events: list[Event], its_draft: Draft, expected: int
+) -> None:
+    journal.append(removals(2), draft("one", "why"), expected=0)
+    with pytest.raises(JournalError, match="a change with the id one already") as caught:
+        journal.append(events, its_draft, expected=expected)
+    assert not isinstance(caught.value, JournalDamagedError | ConflictError)
+    journal.append(removals(1), draft("on"), expected=2)
+    assert [change.id for change in journal.changes()] == ["one", "on"]
     verify_journal(journal)
+
+
+def test_what_was_erased_since_is_not_known_to_be_the_same(journal: Journal) -> None:
+    journal.append(removals(2), draft("one"), expected=0)
+    append(journal, PayloadErased(((2, 2),)))
+    with pytest.raises(JournalError, match="a change with the id one already"):
+        journal.append(removals(2), draft("one"), expected=0)
+    assert verify_journal(journal).position == 3
 
 
 @pytest.mark.parametrize(
@@ -351,6 +390,15 @@ def test_a_second_writer_learns_that_it_was_overtaken(lasting: Store) -> None:
         two.append(removals(1), draft("two"), expected=two.head().position)
         assert positions(one.read()) == [1, 2, 3]
         verify_journal(one)
+
+
+def test_what_another_writer_followed_is_still_recorded_once(lasting: Store) -> None:
+    with closing(lasting.create()) as one, closing(lasting.open()) as two:
+        first = one.append(removals(2), draft("one"), expected=0)
+        append(two, *removals(2))
+        assert one.append(removals(2), draft("one"), expected=0) == first
+        assert two.append(removals(2), draft("one"), expected=4) == first
+        assert verify_journal(one).position == 4
 
 
 def test_writers_that_race_all_get_their_turn_and_lose_nothing(lasting: Store) -> None:

@@ -474,7 +474,7 @@ def test_an_interrupted_append_leaves_nothing(
 
     with closing(SqliteJournal(path)) as journal:
         with monkeypatch.context() as patch:
-            patch.setattr("ledger.journal.sqlite_rows.chain_hash", interrupt)
+            patch.setattr("ledger.journal.database.chain_hash", interrupt)
             with pytest.raises(KeyboardInterrupt):
                 append(journal, *removals(1))
         assert list(journal.read()) == kept
