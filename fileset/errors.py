@@ -71,6 +71,10 @@ class NoSuchKeywordError(LedgerError, ValueError):
     """There is no data element with that keyword."""
 
 
+class MatchingError(LedgerError, ValueError):
+    """What is searched for can't be the value of such an element, and no instance has it."""
+
+
 class InvalidUIDError(LedgerError, AssertionError, ValueError):
     """A UID does not conform to PS3.5 Section 9; pydicom raises AssertionError here."""
 

@@ -683,6 +683,37 @@ class FileSet:
         others = (self.instance(leaf.handle) for leaf in one_by_one(self.state))
         return find(others, kwargs, load=load, known=known)
 
+    def search(
+        self,
+        query: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        load: bool = False,
+        **criteria: Any,
+    ) -> list[FileInstance]:
+        r"""Return the instances that match all criteria, by the rules of PS3.4 Section C.2.2.2.
+
+        A criterion is the keyword or tag of an element, in `query` or as an argument, and what it
+        is to be: `"Doe*"`, names in any case, `"2026-03"` or `"2026-03-01..2026-03-31"`, `"1..10"`
+        or `">=5"`, a number, a `date`, or a list of which one will do. Nothing (`""` or `None`) is
+        no value, `"*"` any. Of several values of an element one has to match, or all of them where
+        there are backslashes between. A mapping asks for elements of a sequence's items, as does a
+        keyword with dots. `find` takes values as they are.
+
+        With `load` the instances are read and all their elements searched, otherwise only those of
+        their directory records. Where nothing is found, a warning says what was not searched, or
+        which value is near. Raises `NoSuchKeywordError`, and `MatchingError` for what can't be the
+        value of such an element (both ValueError).
+        """
+        from fileset.criteria import Query
+        from fileset.views.search import Search
+
+        asked = Query.of({**query, **criteria})
+        search = Search(load)
+        found = search.find(self, asked)
+        if not found:
+            search.explain(self, asked)
+        return found
+
     def find_values(
         self,
         elements: str | int | list[str | int],
@@ -1024,11 +1055,13 @@ class FileSet:
         more, by the whole value, letters by case. What a write placed counts as touched, so that
         this tells the media, too. Raises `NoSuchKeywordError` (ValueError).
         """
+        from fileset.criteria import Query
         from fileset.timeline.blame import blame, ever_known
         from fileset.values import text_of
 
         texts = {keyword: text_of(value) for keyword, value in kwargs.items()}
-        handles = [leaf.handle for leaf in ever_known(self.state, texts)]
+        asked = Query.of(texts, literal=True)
+        handles = [leaf.handle for leaf in ever_known(self.state, asked)]
         return list(blame(self._repository, handles, self.state.position))
 
     @property

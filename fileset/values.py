@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from contextlib import suppress
-from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, cast
 
@@ -29,9 +28,6 @@ from projections.dicomdir.text import readable
 _REPLACED = "\ufffd"  # in the place of what pydicom can't decode
 _ESCAPE = b"\x1b"  # begins another repertoire (ISO 2022)
 _WITH_OTHERS = frozenset(("SQ", "UN"))
-
-NUMBERS = frozenset(("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"))
-"""VRs whose values are numbers (PS3.5 Section 6.2)."""
 
 
 def known_tag(keyword: str) -> int:
@@ -96,16 +92,3 @@ def _converted(kept: Element, encodings: str | list[str]) -> DataElement:
     value = kept.value or cast("bytes | None", empty_value_for_VR(kept.vr, raw=True))
     raw = RawDataElement(BaseTag(kept.tag), kept.vr, len(kept.value), value, 0, False, True)
     return convert_raw_data_element(raw, encoding=encodings)
-
-
-def has_value(element: DataElement, text: str) -> bool:
-    """Whether `text` is the value of `element` as people type it, or the same numbers."""
-    shown = value_text(element)
-    if shown == text:
-        return True
-    if element.VR not in NUMBERS:
-        return False
-    try:
-        return [Decimal(n) for n in shown.split("\\")] == [Decimal(n) for n in text.split("\\")]
-    except InvalidOperation:
-        return False

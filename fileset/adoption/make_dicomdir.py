@@ -6,9 +6,9 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from attrs import define, field, frozen
@@ -37,8 +37,10 @@ from projections.dicomdir.definitions import DICOMDIR
 from projections.dicomdir.mending import decode_damaged
 from projections.state.keys import record_key
 
-Criterion: TypeAlias = tuple[str, str]
-"""A DICOM keyword and the text of a value."""
+if TYPE_CHECKING:
+    from pydicom.dataelem import DataElement
+
+    from fileset.criteria import Query
 
 
 @frozen
@@ -46,11 +48,12 @@ class Choice:
     """Which instances of a folder are indexed.
 
     One is taken that has a value of `include` for every keyword in it and none of `exclude`, if
-    its series has at least `minimum` such instances.
+    its series has at least `minimum` such instances. Both are pairs of a keyword and what its value
+    is to be, as `FileSet.search` takes it.
     """
 
-    include: tuple[Criterion, ...] = ()
-    exclude: tuple[Criterion, ...] = ()
+    include: tuple[tuple[str, str], ...] = ()
+    exclude: tuple[tuple[str, str], ...] = ()
     minimum: int = 1
 
 
@@ -230,24 +233,34 @@ def new_uid() -> str:
     return f"2.25.{uuid4().int}"
 
 
+@lru_cache
+def _asked(keyword: str, value: str) -> Query:
+    from fileset.criteria import Query  # noqa: PLC0415 - as below
+
+    return Query.of({keyword: value})
+
+
 def _matcher(candidate: Candidate) -> Callable[[str, str], bool]:
     """Return whether an element of the instance, by keyword, has a value's text.
 
     A value that can't be read as what its VR says is no value.
     """
     # pydicom takes long to import, and most folders are indexed whole.
-    from fileset.values import has_value  # noqa: PLC0415
+    from fileset.criteria import element_of  # noqa: PLC0415
     from ledger.instances.datasets import to_dataset  # noqa: PLC0415
 
     header = to_dataset(encode(candidate.instance.header.values()))
     whole = cache(candidate.dataset)
 
+    def look_up(tag: int) -> DataElement | None:
+        found = element_of(header, tag)
+        return element_of(whole(), tag) if found is None else found
+
     def matches(keyword: str, value: str) -> bool:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they would not say of which file they are
             try:
-                ds = header if keyword in header else whole()
-                return keyword in ds and has_value(ds[keyword], value)
+                return _asked(keyword, value).matches(look_up)
             except Exception:  # noqa: BLE001 - pydicom raises many things on such values
                 return False
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 import click
 
 from fileset.cli.command import Command
-from fileset.cli.matching import Search, parse_query
+from fileset.cli.matching import MATCHED, advice, matched, matched_lines, none_matches, nothing
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.screen.differences import (
     CORRECTED,
@@ -32,7 +32,9 @@ from fileset.correcting.correct import (
 from fileset.correcting.correction import Correction
 from fileset.correcting.persons import values_of_patient
 from fileset.correcting.wanted import corrections_of
+from fileset.criteria import Query
 from fileset.fileset import FileSet
+from fileset.views.search import Search
 from ledger.phrases import count, some
 from projections.kept.summarise import mismatch_summary
 from projections.kept.summary import MismatchSummary
@@ -44,6 +46,7 @@ from projections.state.state import FileSetState
 
 SHAPE: Final[Shape] = {
     "corrected": "how many instances",
+    **MATCHED,
     "unchanged": "how many already had these values",
     "failed": "how many can't be corrected, and stay as they were",
     "elements": CORRECTED,
@@ -130,8 +133,9 @@ def correct(
     reason: str | None,
     dry_run: bool,
     full: bool = False,
+    told: Sequence[dict[str, Any]] = (),
 ) -> Answer:
-    """Correct instances, or tell what that would do."""
+    """Correct instances, or tell what that would do; `told` is what patterns stood for."""
     repository = session.repository()
     ids = {each.patient_id for each in mismatches(repository.state)}
     known = set(_errors(repository.state))
@@ -146,6 +150,7 @@ def correct(
     done = report.of(CorrectionOutcome.CORRECTED)
     document = {
         **{outcome.value: len(report.of(outcome)) for outcome in CorrectionOutcome},
+        "matched": list(told),
         "elements": corrections_document(report.elements),
         "uids": dict(report.uids),
         "size": report.size,
@@ -158,6 +163,7 @@ def correct(
     }
     lines: list[Line | Node] = [
         _title(report, dry_run=dry_run),
+        *matched_lines(told),
         *correction_lines(report.elements, len(report.uids)),
     ]
     if dry_run and done:
@@ -174,14 +180,24 @@ def _errors(state: FileSetState) -> list[str]:
 
 
 def nothing_matches(
-    session: Session, search: Search, keywords: Iterable[str], *, dry_run: bool
+    session: Session,
+    search: Search,
+    fs: FileSet,
+    asked: Query,
+    *,
+    dry_run: bool,
+    is_table: bool = False,
 ) -> Answer:
-    """Answer that there is nothing to correct: no instance has what was asked for `keywords`."""
-    keywords = dict.fromkeys(keywords)
-    session.warnings += search.advice(keywords, "`fileset find --load`")
+    """Answer that there is nothing to correct: no instance has what was `asked` for.
+
+    What is asked by a table is told of its lines.
+    """
+    session.warnings += advice(search, asked, "`fileset find --load`")
+    why = none_matches(asked.tags.values()) if is_table else nothing(search, fs, asked)
     state = session.repository().state
     document: dict[str, Any] = {
         **dict.fromkeys((outcome.value for outcome in CorrectionOutcome), 0),
+        "matched": [],
         "elements": [],
         "uids": {},
         "size": 0,
@@ -192,7 +208,7 @@ def nothing_matches(
         "change": None,
         "staged": staged_document(state),
     }
-    return Answer(document, notes=[search.nothing(keywords)], status=INCOMPLETE)
+    return Answer(document, notes=[why], status=INCOMPLETE)
 
 
 def _result(result: CorrectionResult) -> dict[str, Any]:
@@ -238,7 +254,7 @@ def _notes(report: CorrectionReport, new: list[MismatchSummary]) -> Iterator[Lin
 
 def to_patient(
     session: Session,
-    query: tuple[str, ...],
+    wanted_by: Query,
     into: str,
     *,
     is_same: bool = False,
@@ -258,11 +274,11 @@ def to_patient(
     how = Correction(original_attributes=KEPT[original_attributes], drop_signatures=drop_signatures)
     with held(session) as fs:
         values = values_of_patient(fs.state, patient_id, is_same=is_same)
-        wanted_by = parse_query(query)
-        search = Search(load=False)
+        search = Search()
         instances = search.find(fs, wanted_by)
         if not instances:
-            return nothing_matches(session, search, wanted_by, dry_run=dry_run)
+            return nothing_matches(session, search, fs, wanted_by, dry_run=dry_run)
         leaves = [fs.state.leaf(instance.handle) for instance in instances]
         wanted = corrections_of(Corrector(fs.repository), fs.state, leaves, values, how)
-        return correct(session, wanted, reason=reason, dry_run=dry_run, full=full)
+        told = matched(wanted_by, instances)
+        return correct(session, wanted, reason=reason, dry_run=dry_run, full=full, told=told)

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeAlias
+import re
+import shlex
+from collections.abc import Iterable
+from typing import Any, Final
 
 import click
-from attrs import define, field
 from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 from pydicom.multival import MultiValue
 
 from fileset.cli.screen.output import Line, Shape, Span
+from fileset.criteria import Criterion, Query, element_of, path_named
 from fileset.errors import NoSuchKeywordError
 from fileset.fileset import FileSet
-from fileset.values import NUMBERS, has_value, known_tag, value_text
-from fileset.views.instance import LARGE_VALUE, FileInstance
-from ledger.errors import LedgerError
-from projections.state.search import candidates, one_by_one
-
-Elements: TypeAlias = Dataset | FileInstance
+from fileset.values import value_text
+from fileset.views.instance import FileInstance
+from fileset.views.search import Search
+from ledger.phrases import count, some
+from projections.matching.keys import MOMENTS, NUMBERS
 
 LOAD: Final = click.option(
     "--load", is_flag=True, help="Search all elements of the instances, not only their records."
@@ -29,105 +28,56 @@ LOAD: Final = click.option(
 UNREADABLE: Final[Shape] = {
     "unreadable": "[{sop_instance_uid, reason}] of files that --load could not read"
 }
+MATCHED: Final[Shape] = {
+    "matched": "for what stands for more than one value, what it found: [{asked, values}]"
+}
+
+_ARGUMENT: Final = re.compile(r"(?P<name>[^=<>]+)(?P<sign>=|[<>]=?)(?P<value>.*)", re.DOTALL)
+_SHOWN: Final = 10
+"""How many of the values that something stands for are told."""
 
 
-@define
-class Search:
-    """The instances that were looked at, and those that could not be.
-
-    Attributes
-    ----------
-    met : set of str
-        The keywords that any instance had.
-    unreadable : list of tuple of str
-        SOP Instance UID and reason of those whose file could not be read.
-    """
-
-    load: bool
-    met: set[str] = field(factory=set)
-    unreadable: list[tuple[str, str]] = field(factory=list)
-
-    def find(self, fs: FileSet, query: dict[str, str]) -> list[FileInstance]:
-        """Return the instances whose elements have all the values of `query`."""
-
-        def matches(elements: Elements) -> bool:
-            # All of them, so that every keyword is known to have been met or not.
-            hits = [self._has(elements, key, text) for key, text in query.items()]
-            return all(hits)
-
-        leaves = None if self.load else candidates(fs.state, query)
-        may_match = fs if leaves is None else [fs.instance(leaf.handle) for leaf in leaves]
-        found = [instance for instance in may_match if self._look(instance, matches)]
-        if leaves is not None:  # others may have what none of these has; mostly the first one tells
-            for keyword in query.keys() - self.met:
-                others = (fs.instance(leaf.handle) for leaf in one_by_one(fs.state))
-                if any(keyword in each for each in others):
-                    self.met.add(keyword)
-        return found
-
-    def values(self, fs: FileSet, keywords: Iterable[str]) -> dict[str, list[DataElement]]:
-        """Return elements with the distinct values of `keywords`, in the order of the instances."""
-        found: dict[str, dict[str, DataElement]] = {keyword: {} for keyword in keywords}
-
-        def collect(elements: Elements) -> bool:
-            for keyword, values in found.items():
-                if keyword in elements:
-                    self.met.add(keyword)
-                    element = elements[keyword]
-                    values.setdefault(value_text(element), element)
-            return True
-
-        for instance in fs:
-            self._look(instance, collect)
-        return {keyword: list(values.values()) for keyword, values in found.items()}
-
-    def advice(self, keywords: Iterable[str], option: str = "--load") -> list[str]:
-        """Return what to tell about keywords that no directory record had.
-
-        `option` is what searches the instances themselves.
-        """
-        unmet = [keyword for keyword in keywords if keyword not in self.met]
-        if self.load or not unmet:
-            return []
-        what = f"no directory record has {', '.join(unmet)}"
-        return [f"{what}: {option} searches the instances themselves"]
-
-    def nothing(self, keywords: Iterable[str]) -> str:
-        """Return that no instance matches, and what lists the values of `keywords` there are."""
-        met = [keyword for keyword in dict.fromkeys(keywords) if keyword in self.met]
-        command = " ".join(["fileset values", *met, *(["--load"] if self.load else [])])
-        listing = f": `{command}` lists the values that there are"
-        return f"No instance matches{listing if met else ''}."
-
-    def unreadable_document(self) -> list[dict[str, str]]:
-        """Return the instances that could not be read, as `UNREADABLE` says."""
-        return [{"sop_instance_uid": uid, "reason": reason} for uid, reason in self.unreadable]
-
-    def notes(self) -> list[Line]:
-        """Return a line for each instance that could not be read."""
-        return [(Span(uid, "bad"), f": can't be read: {reason}") for uid, reason in self.unreadable]
-
-    def _has(self, elements: Elements, keyword: str, text: str) -> bool:
-        if keyword not in elements:
-            return False
-        self.met.add(keyword)
-        return has_value(elements[keyword], text)
-
-    def _look(self, instance: FileInstance, judge: Callable[[Elements], bool]) -> bool:
-        """Return what `judge` says of the instance, or of all that is in its file."""
-        if not self.load:
-            return judge(instance)
+def parse_query(arguments: Iterable[str]) -> Query:
+    """Return what `KEYWORD=VALUE` arguments ask for; a usage error if one is none."""
+    criteria: list[Criterion] = []
+    for argument in arguments:
+        name, sign, text = _parts(argument)
         try:
-            return judge(instance.load(defer_size=LARGE_VALUE))
-        except OSError as exc:
-            self.unreadable.append((instance.SOPInstanceUID, exc.strerror or str(exc)))
-        except (LedgerError, InvalidDicomError) as exc:
-            self.unreadable.append((instance.SOPInstanceUID, str(exc)))
-        return False
+            criterion = Criterion(name, path_named(name), (f"{sign}{text}",))
+        except NoSuchKeywordError as exc:
+            raise click.UsageError(str(exc)) from exc
+        if sign and criterion.vr not in MOMENTS | NUMBERS:
+            raise click.UsageError(f"{name} is no date, time or number: nothing is {sign} it.")
+        _check_repeated(criterion, criteria)
+        criteria.append(criterion)
+    return Query(tuple(criteria))
 
 
-def parse_query(arguments: Iterable[str]) -> dict[str, str]:
-    """Return `KEYWORD=VALUE` arguments as a dict; a usage error if one is none."""
+def _check_repeated(criterion: Criterion, others: Iterable[Criterion]) -> None:
+    """Raise a usage error for a second value of an element that has but one."""
+    for other in others:
+        if other.path == criterion.path and not (
+            criterion.may_have_several or other.text == criterion.text
+        ):
+            both = criterion.is_single and other.is_single
+            if both:
+                raise click.UsageError(
+                    f"{criterion.name} is given twice: no instance has both values. With a "
+                    "backslash between them, instances with one of them are found."
+                )
+
+
+def _parts(argument: str) -> tuple[str, str, str]:
+    """Return the name, the comparison and the value of an argument, no comparison for `=`."""
+    found = _ARGUMENT.fullmatch(argument)
+    if found is None:
+        raise click.UsageError(f"'{argument}' is not KEYWORD=VALUE, as in PatientID=1CT1.")
+    sign = found["sign"]
+    return found["name"].strip(), "" if sign == "=" else sign, found["value"]
+
+
+def parse_exactly(arguments: Iterable[str]) -> dict[str, str]:
+    """Return `KEYWORD=VALUE` arguments as a dict, whose values are meant as they are."""
     query: dict[str, str] = {}
     for keyword, value in parse_criteria(arguments):
         if query.setdefault(keyword, value) != value:
@@ -147,12 +97,83 @@ def parse_criteria(arguments: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def check_keyword(keyword: str) -> str:
-    """Return `keyword` if it is that of a data element; a usage error naming near ones if not."""
+    """Return the name of a data element if it is one; a usage error naming near ones if not."""
     try:
-        known_tag(keyword)
+        path_named(keyword)
     except NoSuchKeywordError as exc:
         raise click.UsageError(str(exc)) from exc
     return keyword
+
+
+# --- what is told --------------------------------------------------------------------------------
+
+
+def advice(search: Search, query: Query, option: str = "--load") -> list[str]:
+    """Return what to tell about elements that no directory record had.
+
+    `option` is what searches the instances themselves.
+    """
+    unmet = search.unmet(query)
+    if not unmet:
+        return []
+    what = f"no directory record has {', '.join(unmet)}"
+    return [f"{what}: {option} searches the instances themselves"]
+
+
+def nothing(search: Search, fs: FileSet, query: Query) -> str:
+    """Return that no instance matches, and a value that is near or what lists those there are.
+
+    A usage error if what was asked for can't be the value of such an element.
+    """
+    if (doubt := query.doubt()) is not None:
+        raise click.UsageError(doubt)
+    if (near := search.near(fs, query)) is not None:
+        criterion, value, number = near
+        there = shlex.quote(f"{criterion.name}={value}")
+        return f"No instance matches. Did you mean {there}: {count(number, 'instance')}?"
+    met = (name for tag, name in query.tags.items() if tag in search.met)
+    return none_matches(met, load=search.load)
+
+
+def none_matches(keywords: Iterable[str], *, load: bool = False) -> str:
+    """Return that no instance matches, and what lists the values of `keywords` there are."""
+    met = list(dict.fromkeys(keywords))
+    command = " ".join(["fileset values", *met, *(["--load"] if load else [])])
+    listing = f": `{command}` lists the values that there are"
+    return f"No instance matches{listing if met else ''}."
+
+
+def unreadable_document(search: Search) -> list[dict[str, str]]:
+    """Return the instances that could not be read, as `UNREADABLE` says."""
+    return [{"sop_instance_uid": uid, "reason": reason} for uid, reason in search.unreadable]
+
+
+def unreadable_notes(search: Search) -> list[Line]:
+    """Return a line for each instance that could not be read."""
+    return [(Span(uid, "bad"), f": can't be read: {reason}") for uid, reason in search.unreadable]
+
+
+def matched(query: Query, found: Iterable[FileInstance]) -> list[dict[str, Any]]:
+    """Return what patterns, ranges and lists stood for in what was `found`, as `MATCHED` says."""
+    wide = [each for each in query.criteria if not each.is_single and len(each.path) == 1]
+    values: list[dict[str, None]] = [{} for _ in wide]
+    for instance in found if wide else ():
+        for criterion, texts in zip(wide, values, strict=True):
+            if (element := element_of(instance, criterion.path[0])) is not None:
+                texts[value_text(element)] = None
+    return [
+        {"asked": f"{criterion.name}={criterion.text}", "values": list(texts)}
+        for criterion, texts in zip(wide, values, strict=True)
+    ]
+
+
+def matched_lines(told: Iterable[dict[str, Any]]) -> list[Line]:
+    """Return the same in words."""
+    return [
+        (Span(each["asked"], "careful"), f" is {some(list(map(repr, each['values'])), _SHOWN)}.")
+        for each in told
+        if each["values"]
+    ]
 
 
 def value_json(element: DataElement) -> Any:

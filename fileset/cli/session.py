@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fileset.cli.screen.output import Answer, Span, print_document, print_lines
+from fileset.cli.screen.output import Answer, Span, print_data, print_document, print_lines
 from ledger.errors import LedgerError
 from ledger.phrases import count
 
@@ -131,9 +131,19 @@ class Session:
         if self.as_json:
             print_document({**answer.document, "warnings": self.warnings})
             return
+        if answer.ending is not None:
+            self._print(answer)
+            answer.ending()
         self.print_warnings()
         print_lines(answer.notes, err=True)
-        print_lines(answer.lines)
+        if answer.ending is None:
+            self._print(answer)
+
+    def _print(self, answer: Answer) -> None:
+        if answer.data is None:
+            print_lines(answer.lines)
+        else:
+            print_data(answer.data)
 
     def error(self, error: dict[str, Any], message: str) -> None:
         """Print why a command failed."""

@@ -27,6 +27,9 @@ _DECLARED: Final = re.compile(r'"?sep=(.?)"?[,;\t]*', re.IGNORECASE)
 _NOT_BETWEEN: Final = re.compile(r'"(?:[^"]|"")*"|[0-9A-F]{4},[0-9A-F]{4}', re.IGNORECASE)
 """What is in quotes, and tags: a comma in them separates no columns."""
 
+_NO_FORMULA: Final = re.compile(r"'[=+@-]")
+"""What a text begins with that would be a formula, as `fileset find --csv` writes it."""
+
 _OTHER_FILES: Final = {
     b"PK\x03\x04": "an Excel workbook",
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "an Excel workbook",
@@ -121,6 +124,11 @@ def _separator(where: str, names: str) -> str:
     return found[0] if found else ","
 
 
+def _as_meant(cell: str) -> str:
+    """Return a cell without the apostrophe that keeps a spreadsheet from running it."""
+    return cell[1:] if _NO_FORMULA.match(cell) else cell
+
+
 class _Header:
     """The columns of a table, with `separator` between them; `where` is their line."""
 
@@ -164,7 +172,7 @@ class _Header:
             )
         if any(cell.strip() for name, cell in zip(self._names, cells, strict=True) if not name):
             raise CorrectionError(f"{where}: there is a value in a column without a name")
-        row = dict(zip(self._names, cells, strict=True))
+        row = dict(zip(self._names, map(_as_meant, cells), strict=True))
         query = {name: text for name in self._known if (text := row[name].strip())}
         values = {keyword: row[name] for name, keyword in self._new.items() if row[name].strip()}
         if not query:

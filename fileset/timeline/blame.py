@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 
+from pydicom.dataelem import DataElement
+
+from fileset.criteria import LookUp, Query
 from fileset.repository.repository import Repository
-from fileset.values import has_value, known_tag, readable_element
+from fileset.values import readable_element
 from ledger.events import Handle, InstanceAdded
 from ledger.journal.entries import Recorded
 from ledger.journal.protocol import decoded
@@ -16,45 +19,41 @@ from projections.past.provenance import Provenance, Touch
 from projections.state.nodes import Branch, Leaf
 from projections.state.state import FileSetState
 
-_OWN = {
-    "SOPInstanceUID": "uid",
-    "SOPClassUID": "sop_class_uid",
-    "TransferSyntaxUID": "transfer_syntax_uid",
-}
+_OWN = {0x00080018: "uid", 0x00080016: "sop_class_uid", 0x00020010: "transfer_syntax_uid"}
 
 
-def ever_known(state: FileSetState, query: Mapping[str, str]) -> list[Leaf]:
-    """Return the instances, also those removed long since, whose records have all the values.
+def ever_known(state: FileSetState, query: Query) -> list[Leaf]:
+    """Return the instances, also those removed long since, that `query` asks for.
 
-    With them come those that they correct, and those that they were corrected to. Values are
-    compared whole, and letters by case. Raises `NoSuchKeywordError`.
+    With them come those that they correct, and those that they were corrected to.
     """
-    tests = [_test(keyword, text) for keyword, text in query.items()]
     leaves, versions = state.hierarchy.leaves, state.hierarchy.versions
-    found = [leaf for leaf in leaves.values() if all(test(leaf) for test in tests)]
+    look_up = _elements()
+    uids = query.indexed().get("SOPInstanceUID")
+    known = (leaf for leaf in leaves.values() if uids is None or leaf.uid in uids)
+    found = [leaf for leaf in known if query.matches(look_up(leaf))]
     if not state.hierarchy.replaced:
         return found
     return [leaves[each] for each in sorted({h for leaf in found for h in versions(leaf.handle)})]
 
 
-def _test(keyword: str, text: str) -> Callable[[Leaf], bool]:
-    """Return what tells whether the lowest record of an instance that has an element has `text`."""
-    if keyword in _OWN:
-        return lambda leaf: getattr(leaf, _OWN[keyword]) == text
-    tag = known_tag(keyword)
+def _elements() -> Callable[[Leaf], LookUp]:
+    """Return what looks up the element of the lowest record of an instance that has one."""
 
     @cache  # for each record above instances once
-    def above_has(branch: Branch) -> bool:
+    def above_has(branch: Branch, tag: int) -> DataElement | None:
         for record in reversed(above(branch)):
             if (element := readable_element(record.record.elements, tag)) is not None:
-                return has_value(element, text)
-        return False
+                return element
+        return None
 
-    def has(leaf: Leaf) -> bool:
+    def of(leaf: Leaf, tag: int) -> DataElement | None:
+        if tag in _OWN:
+            return DataElement(tag, "UI", getattr(leaf, _OWN[tag]))
         own = readable_element(leaf.record.elements, tag)
-        return has_value(own, text) if own is not None else above_has(leaf.home)
+        return own if own is not None else above_has(leaf.home, tag)
 
-    return has
+    return lambda leaf: partial(of, leaf)
 
 
 def blame(

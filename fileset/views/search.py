@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import difflib
 import warnings
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, Final, Protocol
 
+from attrs import define, field
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.multival import MultiValue
 
+from fileset.criteria import Criterion, LookUp, Query, element_of, path_named
+from fileset.errors import MatchingError
+from fileset.values import value_text
 from fileset.views.instance import LARGE_VALUE, FileInstance
+from ledger.errors import LedgerError
+from ledger.events import Handle
+from ledger.phrases import count
+from projections.state.search import all_in_order, candidates, one_by_one
+from projections.state.state import FileSetState
+
+_LOOKED_THROUGH: Final = 10_000  # instances whose values are compared with what nothing matched
+_NOT_NEAR: Final = frozenset(("", "DA", "DT", "TM", "UI", "SQ"))
 
 _ADVICE = (
     "consider using the 'load' parameter to expand the search to the corresponding SOP instances"
@@ -45,7 +63,20 @@ def find(
             f"{_ADVICE}",
             stacklevel=3,
         )
+    elif not matches and (meant := [key for key, value in query.items() if _means_more(value)]):
+        warnings.warn(
+            f"No instance has exactly that as {', '.join(meant)}: search({meant[0]}=...) finds one "
+            "of several values, and what matches * and ?",
+            stacklevel=3,
+        )
     return matches
+
+
+def _means_more(value: Any) -> bool:
+    """Whether a value would stand for others, if it were searched for."""
+    if isinstance(value, str):
+        return not {"*", "?"}.isdisjoint(value)
+    return isinstance(value, list | tuple | set | MultiValue)
 
 
 def find_values(
@@ -74,3 +105,131 @@ def find_values(
             stacklevel=3,
         )
     return found if isinstance(elements, list) else found[wanted[0]]
+
+
+class Searched(Protocol):
+    """The File-set that is searched."""
+
+    @property
+    def state(self) -> FileSetState:
+        """Its state."""
+
+    def instance(self, handle: Handle) -> FileInstance:
+        """Return one of its instances."""
+
+
+@define
+class Search:
+    """The instances that were looked at, and those that could not be.
+
+    Attributes
+    ----------
+    load : bool
+        Whether all elements of the instances are searched, and not only those of their records.
+    met : set of int
+        The tags of elements that were asked about and that any instance had.
+    unreadable : list of tuple of str
+        SOP Instance UID and reason of those whose file could not be read.
+    """
+
+    load: bool = False
+    met: set[int] = field(factory=set)
+    unreadable: list[tuple[str, str]] = field(factory=list)
+
+    def matching(
+        self, within: Searched, query: Query
+    ) -> Iterator[tuple[FileInstance, Dataset | FileInstance]]:
+        """Yield the instances that `query` asks for, each with what has its elements."""
+        leaves = None if self.load else candidates(within.state, query.indexed())
+        for leaf in all_in_order(within.state) if leaves is None else leaves:
+            instance = within.instance(leaf.handle)
+            elements = self.elements_of(instance)
+            if elements is not None and query.matches(self._look_up(elements)):
+                yield instance, elements
+        if leaves is not None:  # others may have what none of these has; mostly the first one tells
+            for tag in query.tags.keys() - self.met:
+                others = (within.instance(leaf.handle) for leaf in one_by_one(within.state))
+                if any(tag in each for each in others):
+                    self.met.add(tag)
+
+    def find(self, within: Searched, query: Query) -> list[FileInstance]:
+        """Return the instances that `query` asks for."""
+        return [instance for instance, _ in self.matching(within, query)]
+
+    def elements_of(self, instance: FileInstance) -> Dataset | FileInstance | None:
+        """Return what has the elements of an instance; `None` if its file can't be read."""
+        if not self.load:
+            return instance
+        try:
+            return instance.load(defer_size=LARGE_VALUE)
+        except OSError as exc:
+            self.unreadable.append((instance.SOPInstanceUID, exc.strerror or str(exc)))
+        except (LedgerError, InvalidDicomError) as exc:
+            self.unreadable.append((instance.SOPInstanceUID, str(exc)))
+        return None
+
+    def _look_up(self, elements: Dataset | FileInstance) -> LookUp:
+        def look_up(tag: int) -> DataElement | None:
+            element = element_of(elements, tag)
+            if element is not None:
+                self.met.add(tag)
+            return element
+
+        return look_up
+
+    def values(self, within: Searched, names: Iterable[str]) -> dict[str, list[DataElement]]:
+        """Return elements with the distinct values of what is called so, as they are met."""
+        found: dict[str, dict[str, DataElement]] = {name: {} for name in names}
+        tags = {name: path_named(name)[0] for name in found}
+        for leaf in all_in_order(within.state):
+            elements = self.elements_of(within.instance(leaf.handle))
+            for name, values in found.items() if elements is not None else ():
+                if (element := element_of(elements, tags[name])) is not None:
+                    self.met.add(tags[name])
+                    values.setdefault(value_text(element), element)
+        return {name: list(values.values()) for name, values in found.items()}
+
+    def unmet(self, query: Query) -> list[str]:
+        """Return the names of the elements that no directory record had, if these were searched."""
+        return [] if self.load else [n for tag, n in query.tags.items() if tag not in self.met]
+
+    def explain(self, within: Searched, query: Query) -> None:
+        """Warn of what may be why nothing matched, or raise `MatchingError` where nothing can."""
+        if (doubt := query.doubt()) is not None:
+            raise MatchingError(doubt)
+        if unmet := self.unmet(query):
+            advice = "consider --load (load=True), which searches the instances themselves"
+            warnings.warn(f"No directory record has {', '.join(unmet)}: {advice}", stacklevel=3)
+        elif (near := self.near(within, query)) is not None:
+            criterion, value, number = near
+            there = f"{criterion.name}={value!r}: {count(number, 'instance')}"
+            warnings.warn(f"No instance matches. Did you mean {there}?", stacklevel=3)
+
+    def near(self, within: Searched, query: Query) -> tuple[Criterion, str, int] | None:
+        """Return a value that is there and near to one that was asked for, where nothing matched.
+
+        With the criterion that it would meet, and how many instances it would find, as far as
+        they are looked through.
+        """
+        for criterion in query.criteria:
+            if criterion.vr in _NOT_NEAR or not criterion.is_single or len(criterion.path) > 1:
+                continue
+            counts: Counter[str] = Counter()
+            others = self.matching(within, query.without(criterion))
+            for _, elements in islice(others, _LOOKED_THROUGH):
+                element = element_of(elements, criterion.path[-1])
+                counts.update(() if element is None else {value_text(element)})
+            if (found := _nearest(criterion.text, counts)) is not None:
+                return criterion, found, counts[found]
+        return None
+
+
+def _nearest(text: str, counts: Counter[str]) -> str | None:
+    """Return what is nearest to `text`, but for case, or with it in it."""
+    lower: dict[str, str] = {}
+    for value, _ in counts.most_common():
+        lower.setdefault(value.casefold(), value)
+    wanted = text.casefold().strip()
+    near = difflib.get_close_matches(wanted, lower, n=1, cutoff=0.75)
+    near += [value for value in lower if len(wanted) > 2 and wanted in value]
+    return lower[near[0]] if near else None

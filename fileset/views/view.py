@@ -29,6 +29,7 @@ from ledger.tags import (
     REFERENCED_TRANSFER_SYNTAX_UID,
 )
 from projections.state.nodes import Branch, Leaf
+from projections.state.search import all_in_order
 from projections.state.state import FileSetState
 
 _DATASETS_KEPT: Final = 4096  # directory records decoded as a whole
@@ -119,10 +120,7 @@ class View:
         state = self.state
         mark = (state, state.revision, state.position, len(self.repository.rollbacks))
         if self._ordered is None or self._ordered[0] != mark:
-            last_write = state.written.position if state.written else 0
-            leaves = [leaf for leaf in state.hierarchy.walk_leaves() if leaf.is_live]
-            leaves.sort(key=lambda leaf: leaf.rank if leaf.rank > last_write else 0)
-            self._ordered = (mark, [self.instance(leaf.handle) for leaf in leaves])
+            self._ordered = (mark, [self.instance(leaf.handle) for leaf in all_in_order(state)])
         return self._ordered[1]
 
     def element(self, node: Branch | Leaf, tag: int) -> DataElement | None:

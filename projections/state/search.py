@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from operator import attrgetter
 from typing import Final
 
 from projections.state.nodes import Branch, Leaf
@@ -18,8 +19,9 @@ _NO_TEXT: Final = frozenset(
 def candidates(state: FileSetState, query: Mapping[str, object]) -> list[Leaf] | None:
     """Return the instances of the File-set that may have all the values of `query`, in order.
 
-    `query` gives values by keyword. All instances that have them are returned, and few others;
-    `None` if nothing in `query` is indexed, so that any instance may match.
+    `query` gives values by keyword, or tuples of values of which one will do. All instances that
+    have them are returned, and few others; `None` if nothing in `query` is indexed, so that any
+    instance may match.
     """
     known = [_known(state, keyword, value) for keyword, value in query.items()]
     sets = sorted((each for each in known if each is not None), key=len)
@@ -31,6 +33,9 @@ def candidates(state: FileSetState, query: Mapping[str, object]) -> list[Leaf] |
 
 def _known(state: FileSetState, keyword: str, value: object) -> dict[Leaf, None] | None:
     """Return the live instances that may have `value`, `None` where no index tells."""
+    if isinstance(value, tuple):
+        known = [_known(state, keyword, each) for each in value]
+        return None if None in known else {leaf: None for each in known if each for leaf in each}
     if not isinstance(value, str) or not _is_plain(value):
         return None
     if keyword == _INSTANCE:
@@ -74,6 +79,18 @@ def in_order(state: FileSetState, leaves: Iterable[Leaf]) -> list[Leaf]:
         return leaf.rank if leaf.rank > last_write else 0, orders[::-1]
 
     return sorted(leaves, key=place)
+
+
+def all_in_order(state: FileSetState) -> Iterator[Leaf]:
+    """Yield all instances of the File-set in its order, as `in_order` has it."""
+    last_write = state.written.position if state.written else 0
+    later = []
+    for leaf in state.hierarchy.walk_leaves():
+        if leaf.is_live and leaf.rank > last_write:
+            later.append(leaf)
+        elif leaf.is_live:
+            yield leaf
+    yield from sorted(later, key=attrgetter("rank"))
 
 
 def one_by_one(state: FileSetState) -> Iterator[Leaf]:

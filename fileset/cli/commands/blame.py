@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from attrs import evolve
@@ -36,6 +36,9 @@ from projections.past.provenance import Touch, TouchKind
 from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
+if TYPE_CHECKING:
+    from fileset.criteria import Query
+
 
 @command(
     "blame",
@@ -60,8 +63,8 @@ def blame(session: Session, query: tuple[str, ...], full: bool) -> Answer:
     """Show who added, removed and wrote what, when and why.
 
     The instances, including those that are no longer part of the File-set, are found by the
-    elements of their directory records: the whole value has to match, and case matters. Every event
-    that touched one of them is listed, newest last, and then every medium that they were written
+    elements of their directory records, by values as `fileset find` takes them. Every event that
+    touched one of them is listed, newest last, and then every medium that they were written
     to. A file that was rejected is not known to be an instance, and is not listed.
     """
     from fileset.cli.matching import parse_query  # noqa: PLC0415 - it needs pydicom
@@ -87,12 +90,14 @@ def blame(session: Session, query: tuple[str, ...], full: bool) -> Answer:
             *_event_lines(found, wording, state, full=full),
             *_media_lines(found, leaves, state, full),
         ],
-        [] if leaves else [_nothing(state, query)],
+        [] if leaves else [_nothing(state, wanted, query)],
     )
 
 
-def _nothing(state: FileSetState, query: Sequence[str]) -> str:
-    compared = f"No instance has, or had, in its directory records exactly {' and '.join(query)}."
+def _nothing(state: FileSetState, wanted: Query, query: Sequence[str]) -> str:
+    if (doubt := wanted.doubt()) is not None:
+        raise click.UsageError(doubt)
+    compared = f"No instance has, or had, in its directory records {' and '.join(query)}."
     erased = " Nothing is known of instances whose data was erased." if state.erasures else ""
     hint = " `fileset values KEYWORD` lists what values there are."
     return f"{compared}{erased}{hint}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,7 +20,7 @@ from fileset.cli.correcting import (
     nothing_matches,
 )
 from fileset.cli.correcting import correct as correct_all
-from fileset.cli.matching import Search, parse_query
+from fileset.cli.matching import matched, parse_query
 from fileset.cli.running import INCOMPLETE
 from fileset.cli.screen.output import Answer
 from fileset.cli.session import Session
@@ -28,9 +29,11 @@ from fileset.correcting.correct import Corrector
 from fileset.correcting.correction import Correction
 from fileset.correcting.table import Row, read_table
 from fileset.correcting.wanted import combined, corrections_of
+from fileset.criteria import Query
 from fileset.errors import NoSuchKeywordError
 from fileset.fileset import FileSet
 from fileset.values import value_text
+from fileset.views.search import Search
 from ledger.errors import CorrectionError
 from ledger.events import CorrectionReason
 from ledger.instances.correcting.edits import REMOVE
@@ -105,14 +108,22 @@ def correct(
         drop_signatures=drop_signatures,
     )
     try:
-        rows = read_table(table) if table is not None else [_row(query, values, removed)]
+        rows = (
+            [(Query.of(row.query, literal=True), row) for row in read_table(table)]
+            if table is not None
+            else [(parse_query(query), _row(values, removed))]
+        )
         with held(session) as fs:
-            search = Search(load=False)
-            wanted, missed = _wanted(session, search, fs, rows, how, new_uids=new_uids)
+            search = Search()
+            wanted, told, missed = _wanted(session, search, fs, rows, how, new_uids=new_uids)
             if not wanted:
-                keywords = (keyword for row in rows for keyword in row.query)
-                return nothing_matches(session, search, keywords, dry_run=dry_run)
-            answer = correct_all(session, wanted, reason=reason, dry_run=dry_run, full=full)
+                asked = Query(tuple(each for query, _ in rows for each in query.criteria))
+                return nothing_matches(
+                    session, search, fs, asked, dry_run=dry_run, is_table=table is not None
+                )
+            answer = correct_all(
+                session, wanted, reason=reason, dry_run=dry_run, full=full, told=told
+            )
             answer.status = INCOMPLETE if missed else answer.status
             return answer
     except (CorrectionError, NoSuchKeywordError) as exc:
@@ -123,19 +134,20 @@ def _wanted(
     session: Session,
     search: Search,
     fs: FileSet,
-    rows: list[Row],
+    rows: list[tuple[Query, Row]],
     how: Correction,
     *,
     new_uids: bool,
-) -> tuple[dict[Leaf, Correction], int]:
+) -> tuple[dict[Leaf, Correction], list[dict[str, Any]], int]:
     """Return what corrects the instances that the rows name, all as they are now.
 
-    And how many rows name none.
+    And what patterns stood for, and how many rows name none.
     """
     corrector = Corrector(fs.repository)
-    found, missed = [], []
-    for row in rows:
-        instances = search.find(fs, row.query)
+    found, missed, told = [], [], []
+    for query, row in rows:
+        instances = search.find(fs, query)
+        told += matched(query, instances)
         if not instances:
             missed.append(row)
         leaves = [fs.state.leaf(instance.handle) for instance in instances]
@@ -143,7 +155,7 @@ def _wanted(
             wanted = corrections_of(corrector, fs.state, leaves, row.values, how, new_uids=new_uids)
             found.append((row.name, wanted))
     session.warnings += _told(search, fs, [row for row in missed if row.name])
-    return combined(found), len(missed)
+    return combined(found), told, len(missed)
 
 
 def _told(search: Search, fs: FileSet, missed: list[Row]) -> list[str]:
@@ -178,8 +190,8 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdecimal()
 
 
-def _row(query: tuple[str, ...], values: tuple[str, ...], removed: tuple[str, ...]) -> Row:
-    """Return what the arguments name and ask for; checked, whether anything matches or not."""
+def _row(values: tuple[str, ...], removed: tuple[str, ...]) -> Row:
+    """Return what the arguments ask for; checked, whether anything matches or not."""
     asked: dict[str, object] = {}
     for text in values:
         path, equals, value = text.partition("=")
@@ -193,4 +205,4 @@ def _row(query: tuple[str, ...], values: tuple[str, ...], removed: tuple[str, ..
             raise click.UsageError(f"{path} can't both be removed and have a new value.")
         asked[path] = REMOVE
     edits_of(asked)
-    return Row("", parse_query(query), asked)
+    return Row("", {}, asked)

@@ -8,7 +8,7 @@ import click
 from attrs import asdict
 
 from fileset.cli.command import command, pass_session
-from fileset.cli.matching import parse_query
+from fileset.cli.matching import parse_exactly
 from fileset.cli.running import INCOMPLETE
 from fileset.cli.screen.output import Answer, Line, Span, first
 from fileset.cli.screen.progress import spinner
@@ -91,7 +91,7 @@ def erase(
     every text that stays and identifies the person. Nothing is erased unless each disk has enough
     room: --dry-run says how much is needed.
     """
-    wanted = parse_query(query)
+    wanted = parse_exactly(query)
     _check(wanted, reason, dry_run=dry_run, complete=complete)
     repository = session.repository()
     eraser = Eraser(repository, Contents(repository))

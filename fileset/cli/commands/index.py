@@ -21,7 +21,7 @@ from fileset.adoption.index_journal import (
     indexing,
     kept_index,
 )
-from fileset.adoption.make_dicomdir import Choice, Criterion, Indexer
+from fileset.adoption.make_dicomdir import Choice, Indexer
 from fileset.cli.command import (
     COMPLETE,
     ON_MISMATCH,
@@ -210,7 +210,7 @@ def _staged(
     return repository, report
 
 
-def _criteria(texts: tuple[str, ...]) -> tuple[Criterion, ...]:
+def _criteria(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     if not texts:
         return ()
     from fileset.cli.matching import parse_criteria  # noqa: PLC0415 - it needs pydicom

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -11,7 +11,17 @@ import click
 
 from fileset.cli.command import DRY_RUN, PathType, command, pass_session, text_for_journal
 from fileset.cli.identity import named_profile
-from fileset.cli.matching import UNREADABLE, Search, parse_query
+from fileset.cli.matching import (
+    MATCHED,
+    UNREADABLE,
+    advice,
+    matched,
+    matched_lines,
+    nothing,
+    parse_query,
+    unreadable_document,
+    unreadable_notes,
+)
 from fileset.cli.moments import AT, file_set_at
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.screen.media import medium_document
@@ -19,12 +29,15 @@ from fileset.cli.screen.output import Answer, Line, Span
 from fileset.cli.screen.progress import bar
 from fileset.cli.screen.text import of_several
 from fileset.cli.session import Session, absolute
+from fileset.criteria import Query
+from fileset.fileset import FileSet
 from fileset.media.choice import Choice, medium_kind
 from fileset.media.extras import Extras
 from fileset.media.make import Made, Maker
 from fileset.media.prepare import Prepared
 from fileset.media.words import LANGUAGES
 from fileset.pictures.picture import INSTALL
+from fileset.views.search import Search
 from ledger.digest import short
 from ledger.events.media import KINDS
 from ledger.phrases import count, some
@@ -55,6 +68,7 @@ def _capacity(ctx: click.Context, param: click.Parameter, value: str | None) -> 
         "converted": "how many instances were converted to Explicit VR Little Endian",
         "dry_run": "whether nothing was done, and this only shows what would be",
         **UNREADABLE,
+        **MATCHED,
         "unshown": "what the pages and the viewer can't show: [{uid, reason}]",
     },
     changes=True,
@@ -183,8 +197,8 @@ def media_make(
     fs = file_set_at(session, moment)
     search = Search(load)
     wanted = parse_query(query)
-    handles = [instance.handle for instance in search.find(fs, wanted)] if wanted else None
-    session.warnings += search.advice(wanted)
+    found = search.find(fs, wanted) if wanted else None
+    session.warnings += advice(search, wanted) if wanted else []
     _refuse_idle(
         {"--institution": institution, "--contact": contact, "--templates": templates},
         "--pdi",
@@ -192,8 +206,9 @@ def media_make(
     )
     _refuse_idle({"--language": language}, "--pdi or --viewer", is_there=pdi or viewer)
     _refuse_idle({"--include-programs": include_programs}, "--include", is_there=bool(include))
-    if wanted and not handles:
-        return _nothing(search, wanted, dry_run=dry_run)
+    if found is not None and not found:
+        return _nothing(search, fs, wanted, dry_run=dry_run)
+    told = matched(wanted, found or ())
     extras = Extras(
         pdi,
         viewer,
@@ -206,8 +221,8 @@ def media_make(
     )
     choice = Choice(
         kind,
-        handles,
-        tuple(wanted.items()),
+        None if found is None else [instance.handle for instance in found],
+        tuple((each.keyword, each.text) for each in wanted.criteria),
         recipient,
         label,
         capacity,
@@ -221,23 +236,32 @@ def media_make(
     place = _place(out)
     if dry_run:
         planned = maker.plan(place, fs.state, choice, replace=replace)
-        return _foreseen(planned, search, maker.unshown)
+        return _telling(told, _foreseen(planned, search, maker.unshown))
     with bar("Writing") as advance:
         made = maker.make(place, fs.state, choice, replace=replace, reason=reason, progress=advance)
-    return _made(made, search, maker)
+    return _telling(told, _made(made, search, maker))
 
 
-def _nothing(search: Search, wanted: Iterable[str], *, dry_run: bool) -> Answer:
+def _telling(told: list[dict[str, Any]], answer: Answer) -> Answer:
+    """Return the answer with what patterns stood for, which is on the media as well."""
+    answer.document["matched"] = told
+    answer.notes = [*matched_lines(told), *answer.notes]
+    return answer
+
+
+def _nothing(search: Search, fs: FileSet, wanted: Query, *, dry_run: bool) -> Answer:
     """Answer that there is nothing to hand out."""
     document = {
         "media": [],
         "plan": [],
         "converted": 0,
         "dry_run": dry_run,
-        "unreadable": search.unreadable_document(),
+        "unreadable": unreadable_document(search),
         "unshown": [],
+        "matched": [],
     }
-    return Answer(document, notes=[*search.notes(), search.nothing(wanted)], status=INCOMPLETE)
+    notes = [*unreadable_notes(search), nothing(search, fs, wanted)]
+    return Answer(document, notes=notes, status=INCOMPLETE)
 
 
 def _refuse_idle(options: Mapping[str, object], needed: str, *, is_there: bool) -> None:
@@ -288,11 +312,11 @@ def _foreseen(
             "plan": plan,
             "converted": 0,
             "dry_run": True,
-            "unreadable": search.unreadable_document(),
+            "unreadable": unreadable_document(search),
             "unshown": _unshown_document(unshown),
         },
         [*lines, "Nothing was made: this was a dry run."],
-        [*search.notes(), *_left_out(planned[0][1]), *_unshown_notes(unshown)],
+        [*unreadable_notes(search), *_left_out(planned[0][1]), *_unshown_notes(unshown)],
         status=_status(search, unshown),
     )
 
@@ -349,12 +373,12 @@ def _made(made: list[Made], search: Search, maker: Maker) -> Answer:
             "plan": [_planned(each.place, each.prepared) for each in made],
             "converted": maker.converted,
             "dry_run": False,
-            "unreadable": search.unreadable_document(),
+            "unreadable": unreadable_document(search),
             "unshown": _unshown_document(maker.unshown),
         },
         [] if is_stream else lines,
         [
-            *search.notes(),
+            *unreadable_notes(search),
             *_left_out(made[0].prepared),
             *_unshown_notes(maker.unshown),
             *(lines if is_stream else []),

@@ -17,6 +17,7 @@ from fileset.cli.correcting import (
 )
 from fileset.cli.screen.output import Answer
 from fileset.cli.session import Session
+from fileset.criteria import Query
 
 
 @command("merge", SHAPE, changes=True, cls=ToAtTheEnd)
@@ -38,4 +39,5 @@ def merge(session: Session, /, query: str, into: str, **options: Any) -> Answer:
         raise click.UsageError("Name the patient whose instances change: PatientID=VALUE.")
     if query.partition("=")[2].strip() == into.partition("=")[2].strip():
         raise click.UsageError("Name two different patients.")
-    return to_patient(session, (query,), into, is_same=True, **options)
+    wanted = Query.of({"PatientID": query.partition("=")[2]}, literal=True)
+    return to_patient(session, wanted, into, is_same=True, **options)

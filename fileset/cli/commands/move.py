@@ -15,6 +15,7 @@ from fileset.cli.correcting import (
     ToAtTheEnd,
     to_patient,
 )
+from fileset.cli.matching import parse_query
 from fileset.cli.screen.output import Answer
 from fileset.cli.session import Session
 
@@ -36,4 +37,4 @@ def move(session: Session, /, query: tuple[str, ...], into: str, **options: Any)
     the wrong patient. They get the other patient's values from the File-set, as with
     `fileset merge`; a name, a birth date or a sex that it doesn't know is emptied.
     """
-    return to_patient(session, query, into, **options)
+    return to_patient(session, parse_query(query), into, **options)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 from fileset.cli.command import command, pass_session
-from fileset.cli.matching import Search, parse_query
+from fileset.cli.matching import MATCHED, advice, matched, matched_lines, nothing, parse_query
 from fileset.cli.running import INCOMPLETE
 from fileset.cli.screen.documents import instance_document, staged_document, staged_line
 from fileset.cli.screen.listing import instance_lines
 from fileset.cli.screen.output import Answer, Span
 from fileset.cli.session import Recording, Session
+from fileset.views.search import Search
 from ledger.phrases import count
 
 
@@ -18,6 +19,7 @@ from ledger.phrases import count
     "remove",
     {
         "removed": "the instances, see below",
+        **MATCHED,
         "change": "the id of the change, or null if no instance matches",
         "staged": "what is staged now, see below",
     },
@@ -28,27 +30,35 @@ from ledger.phrases import count
 def remove(session: Session, query: tuple[str, ...], reason: str | None) -> Answer:
     """Stage the instances whose directory records have all the values to be removed.
 
-    As in `fileset remove PatientID=98890234 Modality=MR`; `fileset find` shows what matches. If
-    nothing does, the exit code is 1.
+    As in `fileset remove PatientID=98890234 Modality=MR`; `fileset find` shows what matches, and
+    takes the same values. What patterns, ranges and lists stood for is told; undo takes it back. If
+    nothing matches, the exit code is 1.
     """
     fs = session.file_set()
     wanted = parse_query(query)
-    search = Search(load=False)
+    search = Search()
     with Recording(fs.repository, reason) as change:
         found = search.find(fs, wanted)
         if found:
             fs.remove(found)
-    session.warnings += search.advice(wanted, "`fileset find --load`")
+    session.warnings += advice(search, wanted, "`fileset find --load`")
     leaves = [fs.state.leaf(instance.handle) for instance in found]
+    told = matched(wanted, found)
     document = {
         "removed": [instance_document(leaf, fs.state) for leaf in leaves],
+        "matched": told,
         "change": change.id,
         "staged": staged_document(fs.state),
     }
     if not found:
-        return Answer(document, notes=[search.nothing(wanted)], status=INCOMPLETE)
+        return Answer(document, notes=[nothing(search, fs, wanted)], status=INCOMPLETE)
     title = f"{count(len(found), 'instance')} removed:"
     return Answer(
         document,
-        [(Span(title, "title"),), *instance_lines(leaves, fs.state), staged_line(fs.state)],
+        [
+            (Span(title, "title"),),
+            *instance_lines(leaves, fs.state),
+            *matched_lines(told),
+            staged_line(fs.state),
+        ],
     )

@@ -5,12 +5,22 @@ from __future__ import annotations
 import click
 
 from fileset.cli.command import command, pass_session
-from fileset.cli.matching import LOAD, UNREADABLE, Search, check_keyword, value_json
+from fileset.cli.matching import (
+    LOAD,
+    UNREADABLE,
+    advice,
+    check_keyword,
+    unreadable_document,
+    unreadable_notes,
+    value_json,
+)
 from fileset.cli.moments import AT, file_set_at
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.screen.output import Answer
 from fileset.cli.session import Session
+from fileset.criteria import Query
 from fileset.values import value_text
+from fileset.views.search import Search
 
 
 @command("values", {"values": "by keyword, the list of distinct values", **UNREADABLE})
@@ -24,20 +34,20 @@ def values(session: Session, keywords: tuple[str, ...], load: bool, moment: str 
     wanted = [check_keyword(keyword) for keyword in keywords]
     search = Search(load)
     found = search.values(fs, wanted)
-    session.warnings += search.advice(wanted)
+    session.warnings += advice(search, Query.of(dict.fromkeys(wanted)))
     return Answer(
         {
             "values": {
                 keyword: [value_json(element) for element in elements]
                 for keyword, elements in found.items()
             },
-            "unreadable": search.unreadable_document(),
+            "unreadable": unreadable_document(search),
         },
         [
             f"{keyword}={value_text(element)}"
             for keyword, elements in found.items()
             for element in elements
         ],
-        search.notes(),
+        unreadable_notes(search),
         status=INCOMPLETE if search.unreadable else OK,
     )

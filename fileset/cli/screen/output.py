@@ -7,9 +7,12 @@ has to remember to.
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TextIO, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from shutil import get_terminal_size
+from typing import Any, Final, NamedTuple, TextIO, TypeAlias, TypeVar
 
 import click
 
@@ -34,10 +37,16 @@ STYLES: Final[dict[str, dict[str, Any]]] = {
 
 ALL_LISTS_THEM: Final = "  ... and {:,} more: --all lists them"
 
-_BLOCK: Final = 1000
+_BLOCK: Final = 1000  # lines printed at once: click flushes each time, which a long log would feel
+_FIRST_BLOCK: Final = 25
+_NARROWEST: Final = 8  # characters of a column that is shortened
 _GUIDES: Final = ("├── ", "└── ", "│   ", "    ")
 _ASCII_GUIDES: Final = ("+-- ", "`-- ", "|   ", "    ")
 
+_BETWEEN: Final = 2  # spaces between columns
+_NO_WORDS: Final = re.compile(r"[0-9.]+")
+
+T = TypeVar("T")
 Parts: TypeAlias = tuple[str | Span, ...]
 Line: TypeAlias = str | Parts
 
@@ -68,6 +77,11 @@ class Answer:
         What people have to know besides, on standard error.
     status : int
         The exit code.
+    data : iterable of str, optional
+        What other programs read, in the place of lines, with its ends of lines.
+    ending : callable, optional
+        Called when all lines were printed, if notes and exit code are known only then. They are
+        printed last.
     """
 
     def __init__(
@@ -81,6 +95,8 @@ class Answer:
         self.lines = lines
         self.notes = notes
         self.status = status
+        self.data: Iterable[str] | None = None
+        self.ending: Callable[[], None] | None = None
 
 
 def print_document(document: dict[str, Any]) -> None:
@@ -95,15 +111,28 @@ def print_document(document: dict[str, Any]) -> None:
 
 def print_lines(lines: Iterable[Line | Node], *, err: bool = False) -> None:
     """Print `lines` on standard output, or standard error, styled where it is a terminal."""
-    block: list[str] = []  # click flushes each time, which a long log would feel
-    for each in lines:
-        for line in _drawn(each) if isinstance(each, Node) else (each,):
-            block.append(styled(line))
-            if len(block) == _BLOCK:
-                click.echo("\n".join(block), err=err)
-                block = []
-    if block:
+    each_line = (
+        styled(line)
+        for each in lines
+        for line in (_drawn(each) if isinstance(each, Node) else (each,))
+    )
+    for block in in_blocks(each_line):
         click.echo("\n".join(block), err=err)
+
+
+def print_data(data: Iterable[str]) -> None:
+    """Print what other programs read on standard output, in UTF-8."""
+    for block in in_blocks(data):
+        click.echo("".join(block).encode("utf-8", "backslashreplace"), nl=False)
+
+
+def in_blocks(items: Iterable[T]) -> Iterator[list[T]]:
+    """Yield items in blocks: small ones at first, since somebody waits for the first of them."""
+    left = iter(items)
+    size = _FIRST_BLOCK
+    while block := list(islice(left, size)):
+        yield block
+        size = min(2 * size, _BLOCK)
 
 
 def styled(line: Line) -> str:
@@ -133,18 +162,66 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def columns(rows: Iterable[Parts]) -> Iterator[Parts]:
-    """Yield `rows`, all as long, as lines with their columns aligned."""
-    cleaned = [tuple(map(_cleaned, row)) for row in rows]
-    widths = [max(map(len, map(_plain, column))) for column in zip(*cleaned, strict=True)]
-    for row in cleaned:
-        line: list[str | Span] = []
-        gap = 0
-        for part, width in zip(row, widths, strict=True):
-            if text := _plain(part):
-                line += [" " * gap, part]
-                gap = 0
-            gap += width - len(text) + 2
-        yield tuple(line)
+    """Yield `rows`, all as long, as lines with their columns aligned.
+
+    They come block by block, and a column is as wide as it has been so far. On a terminal, what is
+    longer than a line is shortened in its widest columns.
+    """
+    room = get_terminal_size().columns if is_terminal(sys.stdout) else None
+    widths: list[int] = []
+    for block in in_blocks(rows):
+        cleaned = [tuple(map(_cleaned, row)) for row in block]
+        found = [max(map(len, map(_plain, column))) for column in zip(*cleaned, strict=True)]
+        widths = [max(pair) for pair in zip(found, widths or found, strict=True)]
+        if room is not None:
+            widths = _fitting(widths, room)
+        for row in cleaned:
+            yield _aligned(
+                [_cut(part, width) for part, width in zip(row, widths, strict=True)], widths
+            )
+
+
+def _aligned(row: Sequence[str | Span], widths: Sequence[int]) -> Parts:
+    line: list[str | Span] = []
+    gap = 0
+    for part, width in zip(row, widths, strict=True):
+        if text := _plain(part):
+            line += [" " * gap, part]
+            gap = 0
+        gap += width - len(text) + _BETWEEN
+    return tuple(line)
+
+
+def _fitting(widths: Sequence[int], room: int) -> list[int]:
+    """Return widths of columns that have room in a line, the widest shortened, if they can."""
+    widths = list(widths)
+    over = sum(widths) + _BETWEEN * (len(widths) - 1) - room
+    while over > 0 and (widest := max(widths)) > _NARROWEST:
+        at = widths.index(widest)
+        others = [width for width in widths if width < widest]
+        step = min(over, widest - max([*others, _NARROWEST]) or 1)
+        widths[at] -= step
+        over -= step
+    return widths
+
+
+def _cut(part: str | Span, width: int) -> str | Span:
+    text = _plain(part)
+    if len(text) <= width:
+        return part
+    short = shortened(text, width)
+    return part._replace(text=short) if isinstance(part, Span) else short
+
+
+def shortened(text: str, width: int) -> str:
+    """Return a text of at most `width` characters: of a UID its end, of others whole words."""
+    if len(text) <= width:
+        return text
+    if _NO_WORDS.fullmatch(text):  # what tells one UID from others is at its end
+        return f"…{text[len(text) - width + 1 :]}"
+    kept = text[: width - 1]
+    words = kept if text[width - 1] == " " else kept.rpartition(" ")[0]
+    return f"{(words if len(words) > width // 2 else kept).rstrip()}…"
 
 
 def _cleaned(part: str | Span) -> str | Span:

@@ -175,13 +175,15 @@ def test_instances_are_found_as_people_type_values_also_those_that_are_gone(cli:
     nothing = cli("blame", "PatientID=nobody")
     assert nothing.out == ""
     assert nothing.err == (
-        "No instance has, or had, in its directory records exactly PatientID=nobody. `fileset "
+        "No instance has, or had, in its directory records PatientID=nobody. `fileset "
         "values "
         "KEYWORD` lists what values there are.\n"
     )
-    assert "exactly Modality=MR and PatientName=Comp*." in (
-        cli("blame", "Modality=MR", "PatientName=Comp*").err
+    assert "records Modality=MR and PatientName=Komp*." in (
+        cli("blame", "Modality=MR", "PatientName=Komp*").err
     )
+    (found,) = cli.json("blame", "Modality=MR", "PatientName=comp*")["instances"]
+    assert found["live"]
     cli("blame", "Nonsense=1", code=2)
     with FileSet.open(cli.repository) as fs, pytest.raises(ValueError, match="mean PatientName"):
         fs.blame(PatientNam="CompressedSamples^CT1")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_runs import CT, MR, Cli
+from cli_runs import CT, MR, Cli, changed
 
 from fileset.views.instance import FileInstance
 
@@ -21,6 +23,152 @@ def test_instances_are_found_by_text_and_by_number(adopted: Cli) -> None:
     assert one["file_id"] == "98892003/MR700/4678"
     uid = one["sop_instance_uid"]
     assert adopted.json("find", f"SOPInstanceUID={uid}")["instances"] == [one]
+
+
+@pytest.mark.parametrize(
+    ("asked", "number"),
+    [
+        (("PatientName=doe^*",), 31),
+        (("(0010,0010)=DOE^PETER", "0008,0060=MR"), 17),
+        (("StudyDate=2003-05",), 17),
+        (("StudyDate=1995-09-03..2001-01-01", "Modality=CT,CR"), 14),
+        (("StudyDate<1996",), 4),
+        (("StudyDate>=01.01.2003",), 17),
+        (("InstanceNumber=1..2", "SeriesNumber>1", "SeriesNumber<=2"), 6),
+        (("PatientID=77654033\\nobody",), 7),
+        (("StudyDescription=*BRAIN*",), 4),
+        ((), 31),
+    ],
+)
+def test_values_are_patterns_ranges_and_lists(
+    adopted: Cli, asked: tuple[str, ...], number: int
+) -> None:
+    assert len(adopted("find", *asked).out.splitlines()) == number
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ("StudyDate=03/05/2003", "StudyDate: '03/05/2003' is not a date, such as 2026-03-01"),
+        ("PatientID>5", "PatientID is no date, time or number: nothing is > it."),
+        ("Patient", "'Patient' is not KEYWORD=VALUE"),
+        ("PatientIdent=1", "Did you mean PatientID"),
+    ],
+)
+def test_what_can_find_nothing_is_a_usage_error(adopted: Cli, asked: str, why: str) -> None:
+    assert why in adopted("find", asked, code=2).err
+
+
+def test_one_value_that_is_near_is_told_with_what_it_would_find(adopted: Cli) -> None:
+    told = "No instance matches. Did you mean "
+    assert adopted("find", "Modality=mr", "StudyDate=2003").err == (
+        f"{told}Modality=MR: 17 instances?\n"
+    )
+    assert (
+        adopted("find", "PatientName=peter").err
+        == f"{told}'PatientName=Doe^Peter': 24 instances?\n"
+    )
+    assert adopted("find", "StudyDescription=brane").err.startswith(told)
+    assert "Did you mean" not in adopted("find", "Modality=US").err
+
+
+@pytest.mark.parametrize(
+    ("level", "rows"), [("patient", 2), ("study", 6), ("series", 13), ("instance", 31)]
+)
+def test_each_level_has_a_row_for_each_record_that_something_was_found_of(
+    adopted: Cli, level: str, rows: int
+) -> None:
+    found = adopted.json("find", "--level", level)
+    assert len(found["instances" if level == "instance" else "records"]) == rows
+    if level != "instance":
+        assert sum(row["instances"] for row in found["records"]) == 31
+        assert {row["record_type"] for row in found["records"]} == {level.upper()}
+        assert len(adopted("find", "--level", level).out.splitlines()) == 1 + rows
+    elements = found["instances" if level == "instance" else "records"][0]["elements"]
+    if level == "patient":
+        assert elements["00100010"]["Value"] == [{"Alphabetic": "Doe^Archibald"}]
+    only = adopted.json("find", "--level", level, "SeriesInstanceUID=1.2")
+    assert only["instances"] == only["records"] == []
+
+
+def test_columns_are_chosen_and_sorted_by(adopted: Cli) -> None:
+    columns = ("--columns", "Modality,instances", "--sort=-instances,Modality")
+    arguments = ("--level", "series", *columns)
+    heading, *rows = adopted("find", *arguments, "PatientID=98890234").out.splitlines()
+    assert heading.split() == ["Modality", "instances"]
+    numbers = [int(row.split()[1]) for row in rows]
+    assert numbers == sorted(numbers, reverse=True)
+    assert [row.split() for row in rows][:2] == [["MR", "7"], ["CT", "5"]]
+    by_date = adopted("find", "--tsv", "--columns", "file_id", "--sort", "StudyDate,-SeriesNumber")
+    assert by_date.out.splitlines()[1:5] == [
+        f"77654033/CT2/17{end}" for end in ("106", "136", "166", "196")
+    ]
+    assert "There is no column file_id of study" in adopted(
+        "find", "--level", "study", "--columns", "file_id", code=2
+    ).err  # fmt: skip
+    assert "Choose one of" in adopted("find", "--csv", "--template", "x", code=2).err
+
+
+def test_a_table_for_spreadsheets_runs_no_formula_and_is_read_back(
+    cli: Cli, tmp_path: Path
+) -> None:
+    evil = {"PatientID": '=cmd|"/c calc"!A1', "PatientName": "M\u00fcller^J,K", "SeriesNumber": -5}
+    cli("add", changed(CT, tmp_path / "ct", **evil, SpecificCharacterSet="ISO_IR 192"))
+    written = cli(
+        "find", "--csv", "--columns", "PatientID,PatientName,SeriesNumber,ImageType", "--load"
+    ).out
+    assert written.startswith("\ufeffPatientID,")
+    (row,) = csv.DictReader(io.StringIO(written.removeprefix("\ufeff")))
+    assert row["PatientID"] == "'" + evil["PatientID"]
+    assert row["PatientName"] == evil["PatientName"]
+    assert row["SeriesNumber"] == "-5"
+    table = tmp_path / "table.csv"
+    lines = written.removeprefix("\ufeff").replace(",ImageType", ",new PatientSex").splitlines()
+    table.write_text(f"{lines[0]}\n{lines[1].rpartition(',')[0]},F\n", "utf-8-sig")
+    assert cli.json("correct", "--csv", table)["corrected"] == 1
+
+
+def test_a_template_makes_a_line_of_each(adopted: Cli) -> None:
+    (line,) = adopted(
+        "find", "--level", "patient", "--template", "{{{PatientID}}}\\t{0010,0010}", "PatientID=7*"
+    ).out.splitlines()
+    assert line == "{77654033}\tDoe^Archibald"
+    for bad in ("{", "{PatientID!r}", "{PatientID:>9}", "{}", "{PatientID.x}", "{Nothing}"):
+        adopted("find", "--template", bad, code=2)
+
+
+def test_the_first_lines_are_printed_before_the_last_are_looked_for(
+    adopted: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = []
+    real = FileInstance.__getitem__
+
+    def reading(self: FileInstance, key: Any) -> Any:
+        looked_at.append(self)
+        return real(self, key)
+
+    printed: list[int] = []
+    monkeypatch.setattr(FileInstance, "__getitem__", reading)
+    monkeypatch.setattr(
+        "fileset.cli.screen.output.click.echo", lambda *_, **__: printed.append(len(looked_at))
+    )
+    for form in ("--tsv", "--csv"):
+        looked_at.clear()
+        adopted("find", form, "--columns", "Modality", "Modality=*")
+        assert printed[0] < len(looked_at)
+
+
+def test_on_a_terminal_lines_fit_its_width_and_uids_keep_their_ends(
+    adopted: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = adopted("find", "--level", "study", "StudyDescription=*BRAIN*").out
+    monkeypatch.setattr("fileset.cli.screen.output.is_terminal", lambda _: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    fitted = adopted("find", "--level", "study", "StudyDescription=*BRAIN*").out
+    assert max(map(len, fitted.splitlines())) <= 80
+    assert fitted.splitlines()[1][-5:] == whole.splitlines()[1][-5:]
+    assert "\u2026" in fitted
+    assert "\u2026" not in whole
 
 
 def test_nothing_found_is_told_and_no_failure(adopted: Cli) -> None:
