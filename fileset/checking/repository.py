@@ -17,7 +17,7 @@ from fileset.checking.journal import (
     newer_events,
     prove_checkpoints,
 )
-from fileset.checking.vault_content import verify_content
+from fileset.checking.vault_content import content_on_media, verify_content
 from fileset.checking.written_medium import verify_medium
 from fileset.progress import PhasedProgress, no_progress
 from fileset.repository.repository import Repository
@@ -83,7 +83,8 @@ def _examine(
     if state is not None:
         report.instances = len(state.live)
     show("Checking the vault", 0, 1)
-    report.findings += verify_content(repository.vault, state)
+    others = content_on_media(repository.journal) if state is not None else ()
+    report.findings += verify_content(repository.vault, state, others)
     if state is not None:
         plan = repository.written(state.written) if state.written is not None else None
         report.findings += verify_medium(state, plan, repository.roots, show)

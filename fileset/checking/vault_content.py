@@ -1,8 +1,11 @@
-"""Checking content: whether the vault, or the file that was added by reference, still has it."""
+"""Checking content: whether the vault, or the file that was added by reference, still has it.
+
+That is the content of instances, and of other files on media that were handed out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -11,32 +14,35 @@ from fileset.adding.whole import instance_in, sound_instance
 from fileset.checking.findings import RepositoryFinding, RepositoryFindingKind
 from fileset.checking.stored_instance import compare_instance
 from ledger.digest import Digest
-from ledger.events import Placement
+from ledger.events import MediumAddressed, MediumFilled, MediumStarted, Placement
+from ledger.events.media import kept_files
 from ledger.files import file_content
-from ledger.vault.protocol import Vault
+from ledger.journal.entries import Recorded
+from ledger.journal.protocol import Journal, decoded
+from ledger.vault.protocol import ContentDamage, Vault
+from projections.past.media import Media
 from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
 _ADD: Final = ". To store it again, it is enough to add its file again."
+_ON_MEDIA: Final = frozenset((MediumStarted.TYPE, MediumAddressed.TYPE, MediumFilled.TYPE))
 
 
-def verify_content(vault: Vault, state: FileSetState | None) -> Iterator[RepositoryFinding]:
-    """Yield what is wrong with the content in `vault` and of the instances of `state`."""
+def verify_content(
+    vault: Vault, state: FileSetState | None, others: Iterable[tuple[Digest, str]] = ()
+) -> Iterator[RepositoryFinding]:
+    """Yield what is wrong with the content in `vault`, and of the instances of `state`.
+
+    `others` is other content that the vault is to have, each with what it is.
+    """
     damages = list(vault.verify())
-    owners = _owners(state, {damage.digest for damage in damages if damage.digest}) if state else {}
-    for damage in damages:
-        leaf = owners.get(damage.digest) if damage.digest else None
-        is_needed = leaf is not None and leaf.placement is Placement.VAULT
-        if damage.may_be_torn and state is not None and not is_needed:
-            continue  # no event says that the vault has it: it was never part of a whole batch
-        whose = f" (the instance {leaf.uid}, added at position {leaf.handle})" if leaf else ""
-        yield RepositoryFinding(
-            RepositoryFindingKind.VAULT,
-            damage.digest or "a pack",
-            f"{damage.problem}{whose}{_ADD if leaf else ''}",
-            leaf.handle if leaf else None,
-        )
-    bad = {damage.digest for damage in damages}
+    bad = {damage.digest for damage in damages if damage.digest}
+    lacking = {digest: what for digest, what in others if digest in bad or digest not in vault}
+    yield from _damaged(damages, _owners(state, bad) if state else {}, lacking, state)
+    for digest, what in lacking.items():
+        if digest not in bad:
+            message = f"The vault has no content {digest}, that of {what}"
+            yield RepositoryFinding(RepositoryFindingKind.CONTENT_MISSING, digest, message)
     for leaf in state.hierarchy.leaves.values() if state else ():
         if leaf.placement is Placement.REFERENCE:
             if leaf.is_live:  # what becomes of the file of another one is its owner's affair
@@ -50,6 +56,46 @@ def verify_content(vault: Vault, state: FileSetState | None) -> Iterator[Reposit
                 yield _missing(digest, message, leaf)
             elif digest not in bad:
                 yield from _compare_stored(vault, digest, leaf)
+
+
+def _damaged(
+    damages: Iterable[ContentDamage],
+    owners: Mapping[Digest, Leaf],
+    others: Mapping[Digest, str],
+    state: FileSetState | None,
+) -> Iterator[RepositoryFinding]:
+    """Yield what is damaged, and whose it is: an instance's, or that of another file."""
+    for damage in damages:
+        leaf = owners.get(damage.digest) if damage.digest else None
+        other = others.get(damage.digest) if damage.digest else None
+        is_needed = other is not None or (leaf is not None and leaf.placement is Placement.VAULT)
+        if damage.may_be_torn and state is not None and not is_needed:
+            continue  # no event says that the vault has it: it was never part of a whole batch
+        whose = ""
+        if leaf is not None:
+            whose = f" (the instance {leaf.uid}, added at position {leaf.handle}){_ADD}"
+        elif other is not None:
+            whose = f" ({other})"
+        yield RepositoryFinding(
+            RepositoryFindingKind.VAULT,
+            damage.digest or "a pack",
+            f"{damage.problem}{whose}",
+            leaf.handle if leaf else None,
+        )
+
+
+def content_on_media(journal: Journal) -> Iterator[tuple[Digest, str]]:
+    """Yield the content of other files on media that the vault is to have, and what it is."""
+    media = Media()
+    for stored in journal.stored():
+        if stored.type not in _ON_MEDIA or not stored.payload:
+            continue
+        event = decoded(stored)
+        medium = media.take(Recorded(stored.position, stored.change, event))
+        if medium is not None and isinstance(event, MediumAddressed | MediumFilled):
+            for file in kept_files(event.files):
+                what = f"{file.path} on medium {medium.number}, which can't be made again without"
+                yield file.content.digest, what
 
 
 def _owners(state: FileSetState, digests: set[Digest]) -> Mapping[Digest, Leaf]:

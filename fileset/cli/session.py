@@ -178,7 +178,12 @@ class Session:
             return "Interrupted; nothing was changed."
         if repository.state.erasing is not None:
             return "Interrupted; `fileset erase --complete` completes what was begun."
-        from ledger.events import MediumAddressed, MediumStarted, WriteAbandoned  # noqa: PLC0415 - --version can do without
+        from ledger.events import (  # noqa: PLC0415 - --version can do without
+            MediumAddressed,
+            MediumFilled,
+            MediumStarted,
+            WriteAbandoned,
+        )  # fmt: skip
 
         *_, last = repository.journal.read(after=repository.journal.position - 1)
         if isinstance(last.event, WriteAbandoned):
@@ -186,7 +191,7 @@ class Session:
                 "Interrupted; the medium is as it was before: `fileset write` starts again. The "
                 "log shows it."
             )
-        if isinstance(last.event, MediumStarted | MediumAddressed):
+        if isinstance(last.event, MediumStarted | MediumAddressed | MediumFilled):
             return (
                 "Interrupted; the medium is not finished, and `fileset media list` shows it so: "
                 "`fileset media make` starts again."

@@ -27,7 +27,7 @@ class HandedOut:
     recipient : str or None
         For whom it is; `None` where that was not recorded, or was erased before.
     is_forgotten : bool
-        Whether what was said of it is erased as well: the recipient, the label, the other files.
+        Whether what was said of it is erased as well, such as the recipient and the label.
     can_be_remade : bool
         Whether it can be made again afterwards.
     """
@@ -58,10 +58,12 @@ def handed_out(found: Traces) -> Iterator[HandedOut]:
     forgotten = {
         medium.number for position, medium in found.addressed if position in found.positions
     }
+    lacking = {medium.number for at, medium, _ in found.filled if at in found.positions}
     for medium in found.handed_out.all():
         instances = len(found.gone.intersection(medium.started.handles()))
         is_forgotten = medium.number in forgotten
-        if medium.produced_by is None or not (instances or is_forgotten):
+        is_concerned = instances or is_forgotten or medium.number in lacking
+        if medium.produced_by is None or not is_concerned:
             continue
         yield HandedOut(
             medium.number,
@@ -70,18 +72,18 @@ def handed_out(found: Traces) -> Iterator[HandedOut]:
             instances,
             medium.recipient,
             is_forgotten,
-            can_be_remade=not instances and not medium.files,
+            can_be_remade=not instances and medium.number not in lacking,
         )
 
 
 def other_files(found: Traces, needed: Container[Digest]) -> OtherFiles:
     """Return which other files of media go, since no event that stays has `needed` them."""
     contents = {
-        (file.content, medium.number)
-        for position, medium in found.addressed
+        (content, medium.number)
+        for position, medium, kept in found.filled
         if position in found.positions
-        for file in medium.files
-        if file.made_from is None and file.content.digest not in needed
+        for content in kept
+        if content.digest not in needed
     }
     distinct = {content for content, _ in contents}
     media = tuple(sorted({number for _, number in contents}))

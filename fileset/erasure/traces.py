@@ -17,6 +17,7 @@ from ledger.events import (
     AboutMedium,
     ArrivalWithheld,
     ConflictNoted,
+    Content,
     DamageNoted,
     Event,
     FileSetImported,
@@ -26,6 +27,7 @@ from ledger.events import (
     InstanceRejected,
     InstancesCorrected,
     MediumAddressed,
+    MediumFilled,
     MediumStarted,
     RecordElementsRecorded,
     RecordsKept,
@@ -64,6 +66,7 @@ class Traces:
     exports: list[WriteExported] = field(factory=list)
     handed_out: Media = field(factory=Media)
     addressed: list[tuple[int, Medium]] = field(factory=list)
+    filled: list[tuple[int, Medium, tuple[Content, ...]]] = field(factory=list)
     _root: str = ""
     _writing: WriteStarted | None = None
 
@@ -120,9 +123,16 @@ class Traces:
             case WriteExported():
                 self.exports.append(event)
             case MediumStarted() | AboutMedium():
-                medium = self.handed_out.take(recorded)
-                if isinstance(event, MediumAddressed) and medium is not None:
-                    self.addressed.append((recorded.position, medium))
+                self._take_medium(recorded, event)
+
+    def _take_medium(self, recorded: Recorded, event: MediumStarted | AboutMedium) -> None:
+        medium = self.handed_out.take(recorded)
+        if medium is None:
+            return
+        if isinstance(event, MediumAddressed):
+            self.addressed.append((recorded.position, medium))
+        if isinstance(event, MediumAddressed | MediumFilled) and event.files:
+            self.filled.append((recorded.position, medium, event.in_vault()))
 
 
 def find_traces(
@@ -157,10 +167,14 @@ def _take_media(state: FileSetState, found: Traces) -> None:
     may show any of them.
     """
     staying = state.hierarchy.leaves.keys() - found.gone
+    concerned: set[int] = set()
+    for medium in found.handed_out.all():
+        if not found.gone.isdisjoint(medium.started.handles()):
+            concerned.add(medium.number)
     for position, medium in found.addressed:
-        on_it = found.gone.intersection(medium.started.handles())
-        if on_it and (medium.files or staying.isdisjoint(medium.started.handles())):
+        if medium.number in concerned and staying.isdisjoint(medium.started.handles()):
             found.positions.add(position)
+    found.positions.update(at for at, medium, _ in found.filled if medium.number in concerned)
 
 
 def _kept_from_media(vault: Vault, found: Traces, mentions: Mentions) -> Iterator[int]:

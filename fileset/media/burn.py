@@ -14,7 +14,7 @@ from typing import Final
 from attrs import frozen
 
 from fileset.errors import RefusedError
-from fileset.media.list import media
+from fileset.media.list import media, other_files
 from fileset.media.prepare import prepare
 from fileset.media.xorriso import STDIO, Settings, burn_image, eject, place_of, program
 from fileset.medium.errors import MediumError
@@ -163,7 +163,8 @@ class Burner:
 
     def _path_at(self, medium: Medium, at: int) -> str | None:
         """Return which file of a disc has the byte at an offset, `None` if none has it."""
-        layout = prepare(self._repository, medium.started, medium.files).layout
+        files = other_files(self._repository, medium)
+        layout = prepare(self._repository, medium.started, files).layout
         assert layout is not None  # noqa: S101 - it is an image
         end = 0
         for piece in layout.pieces(lambda _: 0):

@@ -42,7 +42,7 @@ from fileset.medium.guards import refuse_place as refuse_root
 from fileset.progress import Progress
 from fileset.repository.repository import Repository
 from ledger.disk import fsync, fsync_all
-from ledger.events import Content, Handle, MediumAddressed, MediumProduced
+from ledger.events import Content, Handle, MediumAddressed, MediumFilled, MediumProduced
 from ledger.files import naming, write_all
 from ledger.phrases import count, some
 from ledger.vault.protocol import Batch
@@ -163,17 +163,15 @@ class Maker:
         """Record that a medium is begun; return the position of the event."""
         position = self._repository.emit(prepared.started)
         institution = choice.extras.institution or None
-        if choice.recipient or choice.label or choice.asked or prepared.files or institution:
+        if choice.recipient or choice.label or choice.asked or institution:
             self._repository.emit(
                 MediumAddressed(
-                    position,
-                    choice.recipient,
-                    choice.label,
-                    choice.asked,
-                    tuple(prepared.files),
-                    institution,
+                    position, choice.recipient, choice.label, choice.asked, institution=institution
                 )
             )
+        files, most = tuple(prepared.files), MediumFilled.MOST
+        for at in range(0, len(files), most):
+            self._repository.emit(MediumFilled(position, files[at : at + most]))
         return position
 
     def _fit(self, state: FileSetState, choice: Choice, *, record: bool) -> Fit:

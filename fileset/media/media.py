@@ -12,7 +12,7 @@ from fileset.media.choice import Choice, medium_kind
 from fileset.media.extras import Extras
 from fileset.media.label.jobs import Job
 from fileset.media.label.make import Labelled, Style, make_label
-from fileset.media.list import media
+from fileset.media.list import media, medium, other_files
 from fileset.media.make import Maker
 from fileset.media.remake import remake
 from fileset.media.verify import Verified, Verifier
@@ -20,7 +20,7 @@ from fileset.media.xorriso import Settings
 from fileset.profiles.names import profile_named
 from fileset.progress import PhasedProgress, Progress, no_progress
 from fileset.repository.repository import Repository
-from ledger.events import Handle
+from ledger.events import Handle, OtherFile
 from ledger.files import StrPath
 from projections.medium.volumes import CAPACITIES
 from projections.past.media import Medium
@@ -92,6 +92,10 @@ class HandedOutMedia:
     def list(self) -> list[Medium]:
         """Return all media by number, also those that were not finished."""
         return media(self._repository)
+
+    def other_files(self, number: int) -> tuple[OtherFile, ...]:
+        """Return what is on the medium of that number besides instances, unless it was erased."""
+        return other_files(self._repository, medium(self._repository, number))
 
     def verify(
         self,

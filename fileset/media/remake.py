@@ -7,7 +7,7 @@ from typing import BinaryIO, Final
 
 from fileset.errors import RefusedError
 from fileset.media.choice import medium_kind
-from fileset.media.list import is_described, medium
+from fileset.media.list import is_listed, medium, other_files
 from fileset.media.make import Maker, writing
 from fileset.media.output import clear_leftovers
 from fileset.media.prepare import prepare
@@ -43,15 +43,16 @@ def remake(
             "new one with `fileset media make`."
         )
     medium_kind(out, found.started.kind)
-    prepared = prepare(repository, found.started, found.files)
-    if not is_described(repository, found) and prepared.size != found.produced.image.size:
+    prepared = prepare(repository, found.started, other_files(repository, found))
+    is_whole = is_listed(repository, found)
+    if not is_whole and prepared.size != found.produced.image.size:
         raise RefusedError(_LACKING.format(number))
     secure(repository, found.started.handles())
     clear_leftovers(out)
     Maker(repository).refuse_place(out, prepared, replace=replace)
     with writing(out, prepared, repository, replace=replace, progress=progress) as (image, keep):
         if image != found.produced.image:
-            if not is_described(repository, found):
+            if not is_whole:
                 raise RefusedError(_LACKING.format(number))
             raise RefusedError(
                 f"Medium {number} can't be made again, though nothing of it was erased: please "

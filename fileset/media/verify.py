@@ -21,7 +21,7 @@ from fileset.media.comparing import (
     shown,
 )
 from fileset.media.errors import UnreadableMediumError
-from fileset.media.list import is_described, media
+from fileset.media.list import is_listed, media, other_files
 from fileset.media.list import medium as medium_of
 from fileset.media.prepare import FOLDER, prepare
 from fileset.media.reading.medium import MediumFile, ReadMedium
@@ -151,7 +151,7 @@ class Verifier:
             return Verified(place, None, unreadable=str(exc))
 
     def _is_erased(self, medium: Medium) -> bool:
-        return medium.erased > 0 or not is_described(self._repository, medium)
+        return medium.erased > 0 or not is_listed(self._repository, medium)
 
     def _best(
         self, place: str, candidates: Sequence[Medium], met: _Met, progress: Progress | None
@@ -159,7 +159,7 @@ class Verifier:
         """Compare files with the media that they may be those of; tell the one that fits best."""
         alike: dict[object, list[Medium]] = {}
         for candidate in candidates:
-            alike.setdefault(_files_of(candidate), []).append(candidate)
+            alike.setdefault(self._files_of(candidate), []).append(candidate)
         best: Verified | None = None
         for group in reversed(alike.values()):
             found = self._compared(place, group, met, progress)
@@ -183,7 +183,9 @@ class Verifier:
                 left, met.files, met.names, met.digests, progress
             )
         else:
-            prepared = prepare(self._repository, chosen.started, chosen.files)
+            prepared = prepare(
+                self._repository, chosen.started, other_files(self._repository, chosen)
+            )
             problems = differences(prepared, met.files, progress, met.digests)
             missing = sum(problem.what == "missing" for problem in problems)
             compared = len(prepared.parts) - missing
@@ -207,11 +209,17 @@ class Verifier:
             unreadable=met.unreadable,
         )
 
+    def _files_of(self, medium: Medium) -> object:
+        """Return what is equal for media with the same files."""
+        started, produced = medium.started, medium.produced
+        state = produced.dicomdir if produced else (started.base, started.id, started.profile)
+        return started.uid, started.contains, state, other_files(self._repository, medium)
+
     def _left(self, medium: Medium) -> Left:
         known = self._repository.refresh().hierarchy.leaves
         return Left(
             [known[handle] for handle in medium.started.handles() if handle in known],
-            medium.files,
+            other_files(self._repository, medium),
             medium.produced,
             medium.started.kind == FOLDER,
         )
@@ -311,13 +319,6 @@ def _only(
         return meant
     numbers = ", ".join(f"medium {each.number}" for each in candidates)
     raise RefusedError(f"{place} is not medium {number}, but {numbers or 'none of this journal'}.")
-
-
-def _files_of(medium: Medium) -> object:
-    """Return what is equal for media with the same files."""
-    started, produced = medium.started, medium.produced
-    state = produced.dicomdir if produced else (started.base, started.id, started.profile)
-    return started.uid, started.contains, state, medium.files
 
 
 def _likeness(medium: Medium, met: _Met) -> tuple[bool, bool, int]:

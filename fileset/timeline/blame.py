@@ -10,7 +10,7 @@ from pydicom.dataelem import DataElement
 from fileset.criteria import LookUp, Query
 from fileset.repository.repository import Repository
 from fileset.values import readable_element
-from ledger.events import Handle, InstanceAdded
+from ledger.events import Handle, InstanceAdded, MediumFilled
 from ledger.journal.entries import Recorded
 from ledger.journal.protocol import decoded
 from projections.medium.layouts import pydicom_layout
@@ -70,6 +70,8 @@ def blame(
     provenance = Provenance(handles, file_ids_at)
     for stored in repository.journal.stored(upto=upto):
         if stored.type == InstanceAdded.TYPE and stored.position not in handles:
+            continue
+        if stored.type == MediumFilled.TYPE:  # there can be much of it, and it touches nothing
             continue
         event = decoded(stored)
         yield from provenance.touches(Recorded(stored.position, stored.change, event))

@@ -1,12 +1,14 @@
 """Media that are handed out: a disc, a stick, a ZIP file, a mail or a folder.
 
 None of these events changes the File-set, and none can be undone: what was handed out is out. Texts
-about persons are in an event of their own, which can be erased while the medium stays a fact.
+about persons are in an event of their own, which can be erased while the medium stays a fact; and
+so is what is on it besides instances, which can stay when these texts go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
+from typing import ClassVar
 
 from attrs import Factory, frozen
 
@@ -116,6 +118,11 @@ class OtherFile:
     made_from: PixelScript | None = None
 
 
+def kept_files(files: Iterable[OtherFile]) -> Iterator[OtherFile]:
+    """Yield those whose bytes the vault has; the others are made from instances again."""
+    return (file for file in files if file.made_from is None)
+
+
 @frozen
 class AboutMedium(Event):
     """What happened to the medium that the event at `started` began."""
@@ -127,15 +134,16 @@ class AboutMedium(Event):
 
 @frozen
 class MediumAddressed(AboutMedium):
-    """For whom a medium is, what was asked for, and what else is on it: all that names persons.
+    """For whom a medium is, and what was asked for: all that names persons.
 
     `asked` is the choice of instances as pairs of keyword and value, `institution` who hands it
-    out, if that was said. It is erased with the data of
-    a person whom it tells of, or who alone is on the medium; and if there are `files`, with the
-    data of any person on it.
+    out, if that was said. It is erased with the data of a person whom it tells of, or who alone is
+    on the medium. In version 1 it has the `files` that `MediumFilled` tells of since, and is erased
+    as that is.
     """
 
     TYPE = "medium-addressed"
+    VERSION = 2
 
     recipient: str | None = None
     label: str | None = None
@@ -144,20 +152,39 @@ class MediumAddressed(AboutMedium):
     institution: str | None = None
 
     def in_vault(self) -> tuple[Content, ...]:
-        return tuple(file.content for file in self.files)
+        return tuple(file.content for file in kept_files(self.files))
 
     def told(self) -> tuple[str | None, ...]:
         asked = (value for _, value in self.asked)
-        return (
-            self.recipient,
-            self.label,
-            self.institution,
-            *asked,
-            *(file.path for file in self.files),
-        )
+        paths = (file.path for file in kept_files(self.files))
+        return (self.recipient, self.label, self.institution, *asked, *paths)
 
     def summary(self, naming: Naming) -> str:
         return f"medium for {self.recipient}" if self.recipient else "medium described"
+
+
+@frozen
+class MediumFilled(AboutMedium):
+    """What is on a medium besides instances, or the next `MOST` of it: Non-DICOM objects.
+
+    (PS3.3 Section C.22.1 calls them so.) It is erased with the data of any person on the medium:
+    pages and pictures may show each of them.
+    """
+
+    TYPE = "medium-filled"
+    COUNTED = ("other file", "on it")
+    MOST: ClassVar[int] = 1000
+
+    files: tuple[OtherFile, ...]
+
+    def in_vault(self) -> tuple[Content, ...]:
+        return tuple(file.content for file in kept_files(self.files))
+
+    def told(self) -> tuple[str | None, ...]:
+        return tuple(file.path for file in kept_files(self.files))
+
+    def line(self, naming: Naming, position: int) -> str:
+        return f"medium with {count(len(self.files), 'file')} besides instances"
 
 
 @frozen

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ledger.events import Event, InstanceAdded, MediumAddressed, WriteStarted
+from ledger.events import Event, InstanceAdded, MediumAddressed, MediumFilled, WriteStarted
 from ledger.names import clash_with_dicomdir
 
 
@@ -32,7 +32,7 @@ def _paths(event: Event) -> Iterator[str]:
         yield from event.file_ids().values()
         if event.staging is not None:
             yield event.staging
-    elif isinstance(event, MediumAddressed):
+    elif isinstance(event, MediumAddressed | MediumFilled):
         yield from (file.path for file in event.files)
 
 

@@ -22,6 +22,7 @@ UPCASTERS: dict[tuple[str, int], Upcaster] = {
     ("write-started", 1): _as_it_was,  # what was left, an event has told before
     ("records-kept", 1): _as_it_was,  # it lacks what is not written
     ("payload-erased", 1): _as_it_was,  # nothing was corrected yet
+    ("medium-addressed", 1): _as_it_was,  # it has files, which later ones leave to another event
 }
 """`(type name, version) -> function giving the payload of version + 1`."""
 

@@ -12,10 +12,10 @@ from ledger.events import (
     Event,
     MediumAddressed,
     MediumBurnt,
+    MediumFilled,
     MediumProduced,
     MediumStarted,
     MediumVerified,
-    OtherFile,
 )
 from ledger.journal.entries import Change, Recorded
 
@@ -28,7 +28,10 @@ TYPES: Final = frozenset(
         MediumBurnt.TYPE,
     )
 )
-"""The types of the events that tell of media: no other has to be read."""
+"""The types of the events that tell of media: no other has to be read for a `Medium`.
+
+What is on media besides instances can be very much, and is read only where it is asked for.
+"""
 
 
 @define
@@ -67,13 +70,11 @@ class Medium:
         """For whom it is, as far as that was said."""
         return self.addressed.recipient if self.addressed else None
 
-    @property
-    def files(self) -> tuple[OtherFile, ...]:
-        """What is on it besides instances."""
-        return self.addressed.files if self.addressed else ()
-
     def _take_addressed(self, event: MediumAddressed, _: Change) -> None:
         self.addressed = event
+
+    def _take_filled(self, event: MediumFilled, _: Change) -> None:
+        pass
 
     def _take_produced(self, event: MediumProduced, change: Change) -> None:
         self.produced, self.produced_by = event, change
@@ -86,6 +87,7 @@ class Medium:
 
     _HANDLERS: ClassVar[dict[type[Event], Callable[[Medium, Any, Change], None]]] = {
         MediumAddressed: _take_addressed,
+        MediumFilled: _take_filled,
         MediumProduced: _take_produced,
         MediumVerified: _take_verified,
         MediumBurnt: _take_burnt,

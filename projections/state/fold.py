@@ -40,6 +40,7 @@ from ledger.events import (
     JournalRecovered,
     MediumAddressed,
     MediumBurnt,
+    MediumFilled,
     MediumLeft,
     MediumLost,
     MediumProduced,
@@ -461,9 +462,10 @@ def _nothing(_: FileSetState, __: Event, ___: str) -> None:
 
 
 _NOTES: Final[tuple[type[Event], ...]] = (
-    InstancesConverted, InstancesCorrected, WriteExported, MediumAddressed, MediumProduced,
-    MediumVerified, MediumBurnt, StrangerKept, DamageNoted, DamageRepaired, InstanceRejected,
-    ConflictNoted, ArrivalWithheld, PatientNameNoted, MismatchNoted, JournalRecovered,
+    InstancesConverted, InstancesCorrected, WriteExported, MediumAddressed, MediumFilled,
+    MediumProduced, MediumVerified, MediumBurnt, StrangerKept, DamageNoted, DamageRepaired,
+    InstanceRejected, ConflictNoted, ArrivalWithheld, PatientNameNoted, MismatchNoted,
+    JournalRecovered,
 )  # fmt: skip
 
 _HANDLERS: Final[dict[type[Event], Callable[[FileSetState, Any, str], None]]] = {

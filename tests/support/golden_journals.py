@@ -2,8 +2,9 @@
 
 `python tests/support/golden_journals.py VERSION [NAME ...]` makes those of a release, in
 `golden/journals`: an exported journal (`.jsonl`), and the state that it was folded to
-(`.txt`). A release adds its own and leaves the others as they are. Before a release, what its
-journals lack can be added below and its files be made anew.
+(`.txt`). With those of `WITH_VAULT` goes what their vault holds, in `golden/vaults` (`.zip`). A
+release adds its own and leaves the others as they are. Before a release, what its journals lack can
+be added below and its files be made anew.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from pydicom import dcmread, examples
 from pydicom.data import get_testdata_file
@@ -22,12 +24,14 @@ from pydicom.data import get_testdata_file
 from fileset import FileSet
 from fileset.correcting.convert import Converter
 from fileset.erasure.erase import Eraser
+from fileset.media.extras import Extras
 from fileset.recovery.recover import recover
 from fileset.repository.contents import Contents
 from fileset.repository.repository import Repository
 from fileset.watching import Settings, Watcher
 from ledger.digest import digest_of
 from ledger.events import MediumBurnt
+from ledger.events.media import KINDS
 from ledger.journal.entries import Head
 from ledger.journal.lines import JournalFile, write_journal
 from ledger.journal.sqlite import SqliteJournal
@@ -39,6 +43,7 @@ from projections.state.outline import record_line
 from projections.state.state import FileSetState
 
 FOLDER = Path(__file__).parents[1] / "golden" / "journals"
+VAULTS = FOLDER.parent / "vaults"
 GOLDEN = sorted(FOLDER.glob("*.jsonl"))
 CT, MR, RT_DOSE = (examples.get_path(name) for name in ("ct", "mr", "rt_dose"))
 
@@ -317,6 +322,23 @@ def handed_out(folder: Path) -> Repository:
     return fs.repository
 
 
+def filled(folder: Path) -> Repository:
+    """A File-set of which a medium of each kind was made, with pages, a viewer and a letter."""
+    fs = FileSet(repository=folder / "repository")
+    fs.repository.actor = "anna"
+    fs.add_many([CT, MR])
+    fs.ID = "CLINIC"
+    (folder / "own").mkdir()
+    (folder / "own" / "letter.txt").write_text("Call us.")
+    extras = Extras(
+        pages=True, viewer=True, language="de", institution="Klinik", include=folder / "own"
+    )
+    for kind in KINDS:
+        fs.media.make(folder / kind, kind=kind, recipient="Dr. Weiss", extras=extras)
+    fs.media.make(folder / "volume.iso", capacity=750_000, extras=Extras(pages=True))
+    return fs.repository
+
+
 def _abandon_a_write(fs: FileSet) -> None:
     """Begin a write that is interrupted, and give it up."""
 
@@ -341,7 +363,9 @@ BUILDERS: dict[str, Callable[[Path], Repository]] = {
     "righted": righted,
     "profiled": profiled,
     "handed-out": handed_out,
+    "filled": filled,
 }
+WITH_VAULT = frozenset(("filled",))
 
 
 def make(version: str, *names: str) -> None:
@@ -353,7 +377,17 @@ def make(version: str, *names: str) -> None:
             target = FOLDER / f"{version}-{name}.jsonl"
             with closing(repository), target.open("wb") as file:
                 write_journal(repository.journal, file.write)
+                if name in WITH_VAULT:
+                    _keep_vault(repository, VAULTS / f"{version}-{name}.zip")
             target.with_suffix(".txt").write_text(replayed(target, Path(folder)), encoding="utf-8")
+
+
+def _keep_vault(repository: Repository, path: Path) -> None:
+    """Keep what a vault holds as a ZIP of files that are called by their digests."""
+    path.parent.mkdir(exist_ok=True)
+    with ZipFile(path, "w", ZIP_DEFLATED) as file:
+        for content in repository.vault.contents():
+            file.writestr(content.digest.rpartition(":")[2], repository.vault.read(content.digest))
 
 
 if __name__ == "__main__":

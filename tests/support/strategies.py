@@ -20,6 +20,7 @@ from ledger.events import (
     Event,
     OtherFile,
     PayloadErased,
+    PixelScript,
     Placement,
     Record,
     RecordRef,
@@ -168,7 +169,12 @@ _BY_TYPE: Mapping[Any, SearchStrategy[Any]] = {
     Record: records,
     RecordRef: record_refs,
     Variant: variants,
-    OtherFile: st.builds(OtherFile, path=file_id_texts, content=contents),
+    OtherFile: st.builds(
+        OtherFile,
+        path=file_id_texts,
+        content=contents,
+        made_from=st.none() | st.builds(PixelScript, positions, positions, positions),
+    ),
     Placement: st.sampled_from(Placement),
     CorrectionReason: st.sampled_from(CorrectionReason),
     ElementCorrected: st.builds(

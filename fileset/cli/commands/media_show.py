@@ -15,7 +15,7 @@ from fileset.cli.screen.media import medium_document, medium_lines
 from fileset.cli.screen.output import Answer, Line, columns
 from fileset.cli.session import Session
 from fileset.errors import RefusedError
-from fileset.media.list import medium
+from fileset.media.list import medium, other_files
 from fileset.media.prepare import Part, prepare
 from ledger.events import OtherFile
 from ledger.phrases import count
@@ -43,17 +43,18 @@ def media_show(session: Session, number: int) -> Answer:
     """
     repository = session.repository()
     found = medium(repository, number)
+    files = other_files(repository, found)
     document: dict[str, Any] = {
         "medium": medium_document(found),
         "patients": None,
         "instances": None,
         "files": [
             {"path": file.path, "digest": str(file.content.digest), "size": file.content.size}
-            for file in found.files
+            for file in files
         ],
     }
     try:
-        parts = prepare(repository, found.started, found.files, sizes=lambda _: 0).parts
+        parts = prepare(repository, found.started, files, sizes=lambda _: 0).parts
     except RefusedError as exc:
         return Answer(document, [*medium_lines(found), "", str(exc)])
     instances = [(part, part.leaf) for part in parts if part.leaf is not None]
@@ -63,7 +64,7 @@ def media_show(session: Session, number: int) -> Answer:
         for branch, number in patients.items()
     ]
     document["instances"] = [_instance(part, leaf) for part, leaf in instances]
-    return Answer(document, [*medium_lines(found), *_contents(patients, instances, found.files)])
+    return Answer(document, [*medium_lines(found), *_contents(patients, instances, files)])
 
 
 def _patient(leaf: Leaf) -> Branch | None:

@@ -28,6 +28,7 @@ from ledger.events import (
     InstanceRemoved,
     InstanceRestored,
     InstancesCorrected,
+    MediumFilled,
 )
 from ledger.journal.entries import Change, Stored
 from ledger.journal.protocol import decoded
@@ -127,6 +128,8 @@ class _Summary:
             self._count(type(event), PurePath(event.source).name if event.source else None)
         elif isinstance(event, FileSetImported):
             self._imported = event
+        elif isinstance(event, MediumFilled):
+            self._counts[MediumFilled] += len(event.files)
         elif isinstance(event, ContentRecorded) or event.COUNTED:
             self._count(type(event))
         else:

@@ -16,8 +16,9 @@ from fileset.media.label.arrange import HOLES, arrange
 from fileset.media.label.drawing import Pen, refuse_lacking
 from fileset.media.label.jobs import ENDING, Job, epson_job
 from fileset.media.label.text import Label, label_of
-from fileset.media.list import is_described, medium
+from fileset.media.list import is_described, medium, other_files
 from fileset.media.output import in_words, is_direct, opened, refuse_taken
+from fileset.media.pdi.pages import INDEX
 from fileset.media.prepare import prepare
 from fileset.repository.folder import whose_folder
 from fileset.repository.repository import Repository
@@ -105,7 +106,8 @@ def make_label(
         raise RefusedError(
             f"What was said of medium {number} was erased since, so it gets no label any more."
         )
-    parts = prepare(repository, found.started, found.files, sizes=lambda _: 0).parts
+    files = other_files(repository, found)
+    parts = prepare(repository, found.started, files, sizes=lambda _: 0).parts
     of_leaves = {part.leaf: part.content for part in parts if part.leaf is not None}
     contents = contents_of(of_leaves)
     institution = _told_by_instances(repository, contents, of_leaves)
@@ -116,7 +118,12 @@ def make_label(
     language = style.language or found.started.options.get("language", _LANGUAGE)
     with Pen(style.fonts) as pen:
         label = label_of(
-            found, contents, institution, language, shows=lambda text: not pen.lacks([text])
+            found,
+            contents,
+            institution,
+            language,
+            has_pages=any(file.path == INDEX for file in files),
+            shows=lambda text: not pen.lacks([text]),
         )
         page = arrange(label, style.form, pen.width, style.hole)
         texts = tuple(line.text for line in page.lines)

@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from fileset.media.contents import Contents, Patient, Study
 from fileset.media.label.words import LABEL_WORDS, LabelWords
-from fileset.media.pdi.pages import INDEX, date_text, name_text
+from fileset.media.pdi.pages import date_text, name_text
 from fileset.media.words import LANGUAGES, Words
 from ledger.digest import short
 from projections.past.media import Medium
@@ -87,10 +87,17 @@ class Label:
 
 
 def label_of(
-    medium: Medium, contents: Contents, institution: str, language: str, shows: Shows
+    medium: Medium,
+    contents: Contents,
+    institution: str,
+    language: str,
+    *,
+    has_pages: bool,
+    shows: Shows,
 ) -> Label:
     """Return what the label of a finished medium says, in a language of `LANGUAGES`.
 
+    `has_pages` is whether it has any for a browser.
     A representation of a name (PS3.5 Section 6.2.1.1) that can't be shown is left out as long as
     there is another one.
     """
@@ -109,7 +116,7 @@ def label_of(
         studies=tuple(_study(study, words) for study in patient.studies) if patient else (),
         others=_others(more),
         institution=institution,
-        kind=DICOM_PLUS_WEB if any(f.path == INDEX for f in medium.files) else DICOM_ONLY,
+        kind=DICOM_PLUS_WEB if has_pages else DICOM_ONLY,
         volume=words.volume.format(volume=started.volume, volumes=started.volumes)
         if started.volumes > 1
         else "",

@@ -7,16 +7,23 @@ import os
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from cli_runs import CT, MR, OVERLAY
 
 from fileset import FileSet
+from fileset.checking.findings import RepositoryFindingKind
 from fileset.errors import RefusedError
 from fileset.media.choice import Choice
+from fileset.media.extras import Extras
 from fileset.media.make import Maker
 from fileset.recovery.import_journal import import_journal, source_of
+from ledger.digest import digest_of
 from ledger.errors import ContentMissingError
-from ledger.events import Erased, MediumAddressed, OtherFile
+from ledger.events import Content, Erased, Event, MediumAddressed, MediumFilled, OtherFile
+from ledger.journal import codec
 from ledger.journal.lines import write_journal
+
+MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 
 
 @pytest.fixture
@@ -165,14 +172,92 @@ def test_a_text_that_tells_of_a_person_goes_with_the_person(
     assert [mention.text for mention in erasure.mentions] == []
 
 
-def test_other_files_go_with_anyone_on_the_medium(filled: FileSet, tmp_path: Path) -> None:
+def test_other_files_go_with_anyone_on_the_medium_and_the_recipient_stays(
+    filled: FileSet, tmp_path: Path
+) -> None:
     with filled.repository.vault.batch() as batch:
         content = batch.add(b"a page with pictures")
     choice = Choice("iso", recipient="Dr. Weiss", files=(OtherFile("PAGE.HTM", content),))
     Maker(filled.repository).make(tmp_path / "disc.iso", filled.state, choice)
     filled.erase(PatientID="1CT1", reason="asked for", take_off=True)
-    assert filled.media.list()[0].addressed is None
+    assert filled.media.list()[0].recipient == "Dr. Weiss"
+    assert filled.media.other_files(1) == ()
     assert content.digest not in filled.repository.vault
+    assert erased_types(filled).count(MediumFilled.TYPE) == 1
+
+
+def test_other_files_stay_when_only_a_recipient_or_a_label_is_erased(
+    filled: FileSet, tmp_path: Path
+) -> None:
+    choice = Choice("iso", recipient="CT1, CompressedSamples", extras=Extras(pages=True))
+    ours = [leaf.handle for leaf in filled.state.live.values() if leaf.sop_class_uid == MR_IMAGE]
+    state = filled.state
+    Maker(filled.repository).make(tmp_path / "mr.iso", state, evolve(choice, handles=ours))
+    others = filled.media.other_files(1)
+    (told,) = filled.erase(PatientID="1CT1", reason="asked for", take_off=True).handed_out
+    assert (told.is_forgotten, told.can_be_remade) == (True, True)
+    assert filled.media.list()[0].addressed is None
+    assert filled.media.other_files(1) == others != ()
+    filled.media.remake(1, tmp_path / "again.iso")
+    assert (tmp_path / "again.iso").read_bytes() == (tmp_path / "mr.iso").read_bytes()
+    os.truncate(tmp_path / "again.iso", 300_000)
+    assert not filled.media.verify(tmp_path / "again.iso").erased
+    assert filled.verify() == []
+
+
+def test_a_person_whom_the_name_of_a_file_tells_takes_that_file_along(
+    filled: FileSet, tmp_path: Path
+) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "1CT1.TXT").write_bytes(b"a letter to somebody")
+    mine = filled.find(PatientID="4MR1")
+    filled.media.make(tmp_path / "mr.iso", mine, extras=Extras(include=tmp_path / "own"))
+    (kept,) = filled.media.other_files(1)
+    (told,) = filled.erase(PatientID="1CT1", reason="asked for", take_off=True).handed_out
+    assert (told.instances, told.can_be_remade) == (0, False)
+    assert kept.content.digest not in filled.repository.vault
+    with pytest.raises(RefusedError, match="files that were on it besides the instances"):
+        filled.media.remake(1, tmp_path / "again.iso")
+
+
+def test_very_many_other_files_are_told_in_several_events_that_a_list_does_not_read(
+    filled: FileSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with filled.repository.vault.batch() as batch:
+        content = batch.add(b"")
+    paths = [f"MANY/F{number:07}" for number in range(2 * MediumFilled.MOST + 1)]
+    choice = Choice("zip", files=tuple(OtherFile(path, content) for path in paths))
+    Maker(filled.repository).make(tmp_path / "a.zip", filled.state, choice)
+    filled.media.make(tmp_path / "b.zip", extras=Extras(institution="Clinic"))
+    assert [file.path for file in filled.media.other_files(1)] == paths
+    assert filled.media.other_files(2) == ()
+    read: list[str] = []
+    decode = codec.decode
+
+    def counted(event_type: str, version: int, payload: bytes) -> Event:
+        read.append(event_type)
+        return decode(event_type, version, payload)
+
+    monkeypatch.setattr(codec, "decode", counted)
+    assert [medium.number for medium in filled.media.list()] == [1, 2]
+    assert MediumFilled.TYPE not in read
+    filled.media.other_files(1)
+    assert read.count(MediumFilled.TYPE) == 3
+
+
+def test_files_that_the_vault_has_lost_are_named(filled: FileSet, tmp_path: Path) -> None:
+    with filled.repository.vault.batch() as batch:
+        content = batch.add(b"a page")
+    lost = Content(digest_of(b"lost"), 4)
+    files = (OtherFile("PAGE.HTM", content), OtherFile("LOST.HTM", lost))
+    filled.media.make(tmp_path / "disc.zip", extras=Extras(viewer=True))
+    with filled.change():
+        base = filled.state.position
+        started = evolve(filled.media.list()[0].started, base=base)
+        filled.repository.emit(MediumFilled(filled.repository.emit(started), files))
+    (finding,) = filled.verify()
+    assert finding.kind is RepositoryFindingKind.CONTENT_MISSING
+    assert "that of LOST.HTM on medium 2, which can't be made again without" in finding.message
 
 
 def test_an_erasure_tells_which_media_have_the_person_s_data(
