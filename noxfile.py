@@ -56,6 +56,14 @@ def pictures(session: nox.Session) -> None:
     session.run("pytest", "tests/fileset/pictures", "tests/fileset/media/pdi", *session.posargs)
 
 
+@nox.session
+def dataframe(session: nox.Session) -> None:
+    """Run the tests of data frames, with the libraries that they need."""
+    session.install(".[dev,dataframe]", "polars>=1")
+    session.run("python", "-c", "import pandas, polars")  # else all would be skipped
+    session.run("pytest", "tests/fileset/views/test_dataframe.py", *session.posargs)
+
+
 @nox.session(python=False)
 def lint(session: nox.Session) -> None:
     """Check the style of the code, and its format."""

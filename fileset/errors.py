@@ -29,6 +29,10 @@ class EndingError(LedgerError, ValueError):
     """The name of a new file does not go with what is to be in it: what to do is said."""
 
 
+class ClosedError(LedgerError, ValueError):
+    """The File-set or its repository was closed: open it again."""
+
+
 class StillThereError(RefusedError):
     """What is to be erased is part of the File-set or on its medium."""
 
@@ -77,6 +81,10 @@ class MatchingError(LedgerError, ValueError):
 
 class InvalidUIDError(LedgerError, AssertionError, ValueError):
     """A UID does not conform to PS3.5 Section 9; pydicom raises AssertionError here."""
+
+
+class MissingExtraError(LedgerError, ImportError):
+    """What is asked for needs packages that are not installed; the message has the command."""
 
 
 class NoSuchProfileError(LedgerError, ValueError):

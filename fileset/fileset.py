@@ -37,10 +37,12 @@ if TYPE_CHECKING:
     from fileset.repository.repository import Repository
     from fileset.repository.undo import UndoPlan
     from fileset.timeline.moments import Moment
-    from fileset.views.history import HistoryEntry, PendingChanges
+    from fileset.views.difference import Difference
+    from fileset.views.history import History, HistoryEntry, PendingChanges
     from fileset.views.instance import FileInstance
     from fileset.views.preview import Preview
     from fileset.views.records import RecordNode
+    from fileset.views.view import View
     from ledger.events import Handle, Record, RecordMended
     from ledger.vault.protocol import Excess
     from projections.past.provenance import Touch
@@ -147,9 +149,18 @@ class FileSet:
         from fileset.views.records import tree_node
         from fileset.views.view import View
 
-        self._repository = repository
-        self._view = View(self, repository, make_node=tree_node, make_instance=FileInstance)
+        self._shown = View(self, repository, make_node=tree_node, make_instance=FileInstance)
         self._listed: tuple[str, ...] | None = None  # a descriptor file ID that was set as a list
+
+    @property
+    def _view(self) -> View:
+        """What is presented; `ClosedError` after `close`."""
+        self._shown.refuse_if_closed()
+        return self._shown
+
+    @property
+    def _repository(self) -> Repository:
+        return self._view.repository
 
     @cached_property
     def _adder(self) -> Adder:
@@ -171,8 +182,11 @@ class FileSet:
         self._use(repository)
 
     def close(self) -> None:
-        """Close the repository's files; the File-set can't be used any more."""
-        self._repository.close()
+        """Close the repository's files: whatever is asked for then raises `ClosedError`.
+
+        Of a past File-set, see `at`, only this object is closed.
+        """
+        self._shown.close()
 
     def __enter__(self) -> Self:
         """Return the File-set itself, to be closed at the end of a `with` block."""
@@ -183,9 +197,25 @@ class FileSet:
         self.close()
 
     def __repr__(self) -> str:
-        """Return what the File-set is, in a line."""
-        where = self.path or "not written yet"
-        return f"<FileSet {self.ID or 'without ID'}, {len(self)} instances, {where}>"
+        """Return what the File-set is and what is staged, in a line."""
+        from fileset.views.words import file_set_line
+
+        return file_set_line(self._shown)
+
+    def _repr_html_(self) -> str:
+        from fileset.views.words import file_set_html
+
+        return file_set_html(self._shown)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what leads to the File-set: its repository and the position.
+
+        Unpickled, in this or another process, it is read-only and as of that position, whatever
+        was recorded since. `RefusedError` if it has no repository, or a change is open.
+        """
+        from fileset.views.reference import opened, reference
+
+        return opened, (type(self), *reference(self._view))
 
     # --- the state and views of it ---------------------------------------------------------------
 
@@ -729,6 +759,41 @@ class FileSet:
 
         return find_values(elements, instances or self._view.instances(), load=load)
 
+    def to_dataframe(
+        self, *keywords: str, library: Literal["pandas", "polars"] | None = None, load: bool = False
+    ) -> Any:
+        """Return the instances as a data frame, one row for each, in the order of the File-set.
+
+        Parameters
+        ----------
+        keywords
+            Further columns besides those of `fileset.views.columns.KEYWORDS`. The lowest directory
+            record that has the element answers for it.
+        library
+            What makes the frame: by default pandas, or polars where only that is installed.
+        load
+            Read the instances for what no directory record of them has.
+
+        Returns
+        -------
+        pandas.DataFrame or polars.DataFrame
+            Whole numbers, numbers and dates are such where the Standard has just one of them; all
+            else is text, of several values with backslashes. A value that is not of its column's
+            kind is missing, and a warning says how many are.
+
+        Raises
+        ------
+        MissingExtraError
+            If neither library is installed, or not the one that is named (ImportError).
+        NoSuchKeywordError, ValueError
+            If there is no such element, or it is a sequence or bytes.
+        """
+        from fileset.views.columns import columns
+        from fileset.views.dataframe import data_frame, library_named
+
+        view, chosen = self._view, library_named(library)
+        return data_frame(columns(view, keywords, load=load), chosen)
+
     # --- loading and writing ---------------------------------------------------------------------
 
     def load(
@@ -987,7 +1052,7 @@ class FileSet:
         from fileset.views.preview import Preview
 
         step, state = self._repository.foresee(plan)
-        after = self._as_of(state)
+        after = self._as_of(state, is_foreseen=True)
         return Preview.of(step, self._view, after._view)  # noqa: SLF001 - of this class
 
     def tag(
@@ -1023,15 +1088,15 @@ class FileSet:
         return MappingProxyType(dict(self.state.tags))
 
     @property
-    def history(self) -> list[HistoryEntry]:
+    def history(self) -> History:
         """The changes in the journal, newest last; of a past File-set those up to then."""
-        from fileset.views.history import HistoryEntry
+        from fileset.views.history import history_of
 
         self.refresh()  # so that the present state is the one that they led to
         changes = self._repository.changes()
         if self._view.fixed is not None:
             changes = [change for change in changes if change.first <= self._view.fixed.position]
-        return [HistoryEntry(self._repository, change) for change in changes]
+        return history_of(self._repository, changes)
 
     @property
     def mends(self) -> list[RecordMended]:
@@ -1046,6 +1111,7 @@ class FileSet:
 
         Known where this object adopted the File-set, and read its files (`repository`).
         """
+        self._shown.refuse_if_closed()
         return self._doubts
 
     def blame(self, **kwargs: Any) -> list[Touch]:
@@ -1101,10 +1167,26 @@ class FileSet:
             return moment.position
         return position_of(self._repository, moment)
 
-    def _as_of(self, state: FileSetState) -> FileSet:
+    def _as_of(self, state: FileSetState, *, is_foreseen: bool = False) -> FileSet:
         fs = FileSet(repository=self._repository)
-        fs._view.fixed = state
+        fs._view.fixed, fs._view.is_foreseen = state, is_foreseen
         return fs
+
+    def diff(
+        self, before: Moment | HistoryEntry, after: Moment | HistoryEntry | None = None
+    ) -> Difference:
+        """Return what differs between two moments, or between `before` and this File-set.
+
+        Moments are what `at` takes. Raises `NoSuchMomentError` (ValueError) if there is none such.
+        """
+        from fileset.timeline.compare import sides
+        from fileset.views.difference import Difference
+
+        first = self._position_of(before)
+        last = self.state.position if after is None else self._position_of(after)
+        there, here = sides(self._repository, first, last)
+        now = self if self._view.fixed is None else FileSet(repository=self._repository)
+        return Difference.between(there, here, now.instance)
 
     def verify(self) -> list[RepositoryFinding]:
         """Check journal, vault and medium against each other; return what is wrong."""

@@ -12,8 +12,9 @@ from attrs import define, field, frozen
 from pydicom.dataelem import DataElement
 
 from fileset.cli.matching import check_keyword
-from fileset.cli.screen.documents import instance_document, sop_class_name, standing
+from fileset.cli.screen.documents import instance_document, standing
 from fileset.criteria import element_of, path_named
+from fileset.timeline.naming import sop_class_name
 from fileset.values import value_text
 from fileset.views.instance import FileInstance
 from ledger.dicom_json import to_json

@@ -159,11 +159,14 @@ class Repository:
         """Close the files, which also happens when the object is dropped.
 
         A snapshot is kept if the journal has grown by much, a summary if it has grown at all.
+        What needs the files or the state raises `ClosedError` from then on.
         """
         try:
             if not self.is_changing and "_states" in vars(self):
                 self._states.keep()
         finally:
+            if "_states" in vars(self):
+                self._states.present = None
             self.store.close()
 
     # --- the state -------------------------------------------------------------------------------
@@ -174,6 +177,7 @@ class Repository:
         state, change = self._states.present, self._open
         if state is not None and (change is None or change.thread == get_ident()):
             return state
+        self.store.refuse_if_closed()
         self.store.refuse_if_newer()
         with self._lock.own_turn():  # not while another thread loads or changes it
             return self._states.load()
@@ -304,6 +308,7 @@ class Repository:
         `patience`; `RepositoryError` if the repository was moved, deleted
         or replaced, or this process was forked.
         """
+        self.store.refuse_if_closed()
         self.store.refuse_if_newer()
         return self._lock.alone(self.origin)
 

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fileset.errors import RepositoryError
+from fileset.errors import ClosedError, RepositoryError
 from fileset.repository.blobs import Blobs, FolderBlobs
 from fileset.repository.folder import (
     CACHE,
@@ -59,6 +59,8 @@ class Store:
         Which of the roots that the journal names count.
     newer : UnknownFormatError or None
         Why the state can't be told: a newer version made the store. It is only to be read.
+    is_closed : bool
+        Whether `close` was called: journal and vault can't be used any more.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Store:
         self.path = path
         self.roots = Roots(path)
         self.newer = newer
+        self.is_closed = False
         # Programs written for pydicom's FileSet never close one.
         weakref.finalize(self, _let_go, journal, self._vaults, os.getpid())
 
@@ -100,8 +103,16 @@ class Store:
         if self.newer is not None:
             raise self.newer
 
+    def refuse_if_closed(self) -> None:
+        """Raise `ClosedError` if it was closed."""
+        if self.is_closed:
+            what = "File-set" if self.path is None else f"repository {self.path}"
+            then = "it was kept nowhere" if self.path is None else "open it again"
+            raise ClosedError(f"The {what} was closed: {then}.")
+
     def close(self) -> None:
         """Close the files, which also happens when the object is dropped."""
+        self.is_closed = True
         self.journal.close()
         for vault in self._vaults:
             vault.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any, Final, cast
 
@@ -13,10 +15,14 @@ from pydicom.filereader import dcmread
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
-from fileset.errors import NoSuchInstanceError
+from fileset.errors import ClosedError, NoSuchInstanceError
+from fileset.values import value_text
+from fileset.views import notebook
 from fileset.views.records import RecordNode
-from fileset.views.view import View
+from fileset.views.view import DIRECTORY_GROUP, View
 from ledger.events import Handle
+from ledger.phrases import count
+from ledger.tags import PATIENT_ID
 from projections.medium.layouts import file_id
 from projections.state.nodes import Branch, Leaf
 
@@ -70,9 +76,56 @@ class FileInstance:
         """Return what the instance is, in a line."""
         if not self.is_current:
             return "<FileInstance of a change that was taken back>"
-        if self._handle not in self._view.state.hierarchy.leaves:
+        try:
+            leaf, standing = self._leaf, ""
+        except ClosedError:
+            return "<FileInstance of a File-set that was closed>"
+        except NoSuchInstanceError:
             return "<FileInstance that was erased>"
-        return f"<FileInstance {self._leaf.record_type} {self._leaf.uid}>"
+        if leaf.is_addition:
+            corrects = leaf in self._view.state.corrections
+            standing = ", to be corrected" if corrects else ", to be added"
+        elif not leaf.is_live:
+            standing = ", to be removed" if leaf.is_removal else ", removed"
+        return f"<FileInstance {leaf.record_type} {leaf.uid}{standing}>"
+
+    def _repr_html_(self) -> str:
+        rows = (
+            (node.record.type, element.keyword or element.tag, _shown(element))
+            for node in reversed(self._records())
+            for element in self._view.dataset(node)
+            if element.tag.group != DIRECTORY_GROUP
+        )
+        return notebook.table(["record", "element", "value"], rows, title=repr(self)[1:-1])
+
+    def in_short(self) -> tuple[str, str, str]:
+        """Return in a few words what the instance is: its SOP class, patient and UID."""
+        leaf = self._leaf
+        patient = self._element(PATIENT_ID)
+        return UID(leaf.sop_class_uid).name, value_text(patient) if patient else "", leaf.uid
+
+    def _records(self) -> list[Branch | Leaf]:
+        """Return the instance's directory records, from its own upwards; none without one."""
+        found: list[Branch | Leaf] = []
+        node: Branch | Leaf | None = None
+        with suppress(ClosedError, NoSuchInstanceError):
+            node = self._leaf
+        while node is not None and node.record.type:
+            found.append(node)
+            node = node.parent or node.home
+        return found
+
+    def __dir__(self) -> Iterable[str]:
+        """Return the attributes, keywords of the directory records' elements among them."""
+        return {*super().__dir__(), *self._ipython_key_completions_()}
+
+    def _ipython_key_completions_(self) -> list[str]:
+        """Return the keywords that the instance can be asked for, for those who press Tab."""
+        return sorted({each for node in self._records() for each in self._view.dataset(node).dir()})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what leads to the instance: its File-set, see there, and its handle."""
+        return type(self.file_set).instance, (self.file_set, self._handle)
 
     @property
     def handle(self) -> Handle:
@@ -189,3 +242,12 @@ class FileInstance:
         """Whether the instance lies elsewhere than the default layout has it."""
         leaf = self._leaf
         return leaf.file_id is not None and leaf.file_id != file_id(leaf, self._view.state)
+
+
+def _shown(element: DataElement) -> str:
+    """Return the value of an element as text; of what is no text, how much it is."""
+    if element.VR == "SQ":
+        return count(len(element.value or ()), "item")
+    if isinstance(element.value, bytes):
+        return count(len(element.value), "byte")
+    return value_text(element)

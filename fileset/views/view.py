@@ -12,6 +12,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
+from fileset.errors import ClosedError
 from fileset.repository.contents import Contents
 from fileset.repository.repository import Repository
 from fileset.values import readable_element
@@ -34,7 +35,7 @@ from projections.state.state import FileSetState
 
 _DATASETS_KEPT: Final = 4096  # directory records decoded as a whole
 _ELEMENTS_KEPT: Final = 1 << 19  # elements of records decoded one by one
-_DIRECTORY_GROUP: Final = 0x0004  # of what a record has besides its instances' elements
+DIRECTORY_GROUP: Final = 0x0004  # of what a record has besides its instances' elements
 
 MakeNode: TypeAlias = Callable[["View", Branch | Leaf], Any]
 MakeInstance: TypeAlias = Callable[["View", Handle], Any]
@@ -52,6 +53,10 @@ class View:
         A state of the past, or one that is foreseen; `None` for the present one.
     is_shown : bool
         Whether the File-set has not become another one since.
+    is_closed : bool
+        Whether `close` was called.
+    is_foreseen : bool
+        Whether the state is one that the journal doesn't have.
     """
 
     def __init__(
@@ -67,6 +72,8 @@ class View:
         self.contents = Contents(repository)
         self.fixed: FileSetState | None = None
         self.is_shown = True
+        self.is_closed = False
+        self.is_foreseen = False
         self._make_node = make_node
         self._make_instance = make_instance
         self.forget()
@@ -89,8 +96,23 @@ class View:
 
     @property
     def state(self) -> FileSetState:
-        """The state that is looked at."""
-        return self.fixed or self.repository.state
+        """The state that is looked at; `ClosedError` once that or its repository was closed."""
+        if self.fixed is None:
+            return self.repository.state
+        self.refuse_if_closed()
+        return self.fixed
+
+    def refuse_if_closed(self) -> None:
+        """Raise `ClosedError` if this, or the repository, was closed."""
+        self.repository.store.refuse_if_closed()
+        if self.is_closed:
+            raise ClosedError("The File-set was closed: ask for it again.")
+
+    def close(self) -> None:
+        """Show nothing any more; the repository is closed by who shows its present state."""
+        self.is_closed = True
+        if self.fixed is None:
+            self.repository.close()
 
     def node(self, node: Branch | Leaf) -> Any:
         """Return the one `RecordNode` that stands for `node` of the hierarchy."""
@@ -113,10 +135,7 @@ class View:
         return made
 
     def instances(self) -> list[Any]:
-        """Return the instances: those written last in the tree's order, then others.
-
-        What came since the last write is in the order in which it came.
-        """
+        """Return the objects that stand for the `leaves`, in their order."""
         state = self.state
         mark = (state, state.revision, state.position, len(self.repository.rollbacks))
         if self._ordered is None or self._ordered[0] != mark:
@@ -130,12 +149,12 @@ class View:
         asked for.
         """
         held = node.packed if isinstance(node, Leaf) else node.record.elements
-        if held.find(tag_bytes(tag)) < 0 and tag >> 16 != _DIRECTORY_GROUP:
+        if held.find(tag_bytes(tag)) < 0 and tag >> 16 != DIRECTORY_GROUP:
             return None
         kept = self._elements.get((node, tag))
         if kept is not None and kept[0] is held:
             return kept[1]
-        if tag >> 16 == _DIRECTORY_GROUP:
+        if tag >> 16 == DIRECTORY_GROUP:
             return self.dataset(node).get(BaseTag(tag))
         self._let_go_of_old_nodes()
         if len(self._elements) >= _ELEMENTS_KEPT:

@@ -878,7 +878,7 @@ def test_wrong_use_is_told_in_a_word() -> None:
         with pytest.raises(ValueError, match="No such instance in the File-set"):
             fs.remove(wrong)  # type: ignore[arg-type]
     with FileSet() as inside:
-        assert repr(inside) == "<FileSet without ID, 0 instances, not written yet>"
+        assert repr(inside).startswith("<FileSet without ID, 0 instances, not written yet, staged")
 
 
 def test_what_can_t_be_opened_raises_what_pydicom_raises(tmp_path: Path) -> None:

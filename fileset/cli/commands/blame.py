@@ -11,13 +11,14 @@ from attrs import evolve
 
 from fileset.archives.archive import folder_of
 from fileset.cli.command import command, pass_session
-from fileset.cli.screen.documents import change_document, sop_class_name
+from fileset.cli.screen.documents import change_document
 from fileset.cli.screen.listing import record_label
 from fileset.cli.screen.output import Answer, Line, Span, first
 from fileset.cli.screen.wording import DIGITS, Wording, time_of
 from fileset.cli.session import Session
 from fileset.timeline.blame import blame as touches_of
 from fileset.timeline.blame import ever_known
+from fileset.timeline.naming import sop_class_name
 from ledger.digest import short
 from ledger.events import (
     ArrivalWithheld,

@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from fileset.cli.command import WholeNumber, command, pass_session
-from fileset.cli.screen.documents import sop_class_name
 from fileset.cli.screen.listing import record_label
 from fileset.cli.screen.media import medium_document, medium_lines
 from fileset.cli.screen.output import Answer, Line, columns
@@ -17,6 +16,7 @@ from fileset.cli.session import Session
 from fileset.errors import RefusedError
 from fileset.media.list import medium, other_files
 from fileset.media.prepare import Part, prepare
+from fileset.timeline.naming import sop_class_name
 from ledger.events import OtherFile
 from ledger.phrases import count
 from projections.past.diff import above

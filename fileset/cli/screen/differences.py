@@ -8,10 +8,11 @@ from typing import Any, Final, TypeAlias
 
 from attrs import asdict
 
-from fileset.cli.screen.documents import element_lines, record_difference, sop_class_name
+from fileset.cli.screen.documents import element_lines, record_difference
 from fileset.cli.screen.listing import leaf_line, record_label
 from fileset.cli.screen.output import Line, Node, Span, first
 from fileset.cli.screen.reports import SHOWN
+from fileset.timeline.naming import sop_class_name
 from ledger.digest import short
 from ledger.events import ElementCorrected
 from ledger.phrases import count

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import fields
@@ -118,6 +117,8 @@ def event_document(stored: Stored) -> dict[str, Any]:
 
 def instance_document(leaf: Leaf, state: FileSetState) -> dict[str, Any]:
     """Return an instance of `state`."""
+    from fileset.timeline.naming import sop_class_name  # noqa: PLC0415 - status names no instance
+
     return {
         "sop_instance_uid": leaf.uid,
         "sop_class_uid": leaf.sop_class_uid,
@@ -237,14 +238,6 @@ IDENTITY_NAMES: Final = {
     **{name: cls.NAME for name, cls in IDENTITY_EVENTS.items()},
     "elements": "Other elements of the DICOMDIR",
 }
-
-
-@cache
-def sop_class_name(uid: str) -> str:
-    """Return the name of a SOP class, or the UID of one that has none."""
-    from pydicom.uid import UID  # noqa: PLC0415 - the log does without pydicom
-
-    return UID(uid).name or uid
 
 
 def _plain(value: Any) -> Any:

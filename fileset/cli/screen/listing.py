@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from fileset.cli.screen.documents import instance_document, sop_class_name, standing
+from fileset.cli.screen.documents import instance_document, standing
 from fileset.cli.screen.output import Node, Parts, Span, columns
+from fileset.timeline.naming import sop_class_name
 from ledger.digest import short
 from projections.medium.layouts import file_id
 from projections.state.nodes import Branch, Leaf

@@ -151,9 +151,10 @@ def test_a_thread_that_would_wait_for_itself_is_told(tmp_path: Path, *, kept: bo
     fs = FileSet(repository=tmp_path / "repository" if kept else None)
     fs.repository.patience = 0.05
     told = pytest.raises(RefusedError, match="Another thread has been changing")
-    with fs, fs.change(), ThreadPoolExecutor(1) as pool, told:
-        pool.submit(fs.add, CT).result()  # the change waits for what waits for the change
-    assert len(fs) == 0
+    with fs:
+        with fs.change(), ThreadPoolExecutor(1) as pool, told:
+            pool.submit(fs.add, CT).result()  # the change waits for what waits for the change
+        assert len(fs) == 0
 
 
 def test_two_objects_can_not_be_changed_within_each_other(path: Path) -> None:

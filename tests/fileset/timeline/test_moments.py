@@ -241,7 +241,7 @@ def test_a_file_set_of_the_past_is_found_in_every_way() -> None:
         then.id[:9],
         "one-instance",
     ]
-    moments += [then, then.recorded_at, datetime.fromisoformat(then.recorded_at)]
+    moments += [then, then.recorded_at.isoformat(), then.recorded_at]
     for moment in moments:
         past = fs.at(moment)
         assert [i.PatientID for i in past] == ["1CT1"]

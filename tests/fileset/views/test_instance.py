@@ -28,7 +28,7 @@ def test_what_an_instance_is_can_be_printed_whatever_became_of_it() -> None:
     erased = files.add(CT)
     uid = str(erased.SOPInstanceUID)
     files.remove(erased)
-    assert repr(erased) == str(erased) == f"<FileInstance IMAGE {uid}>"
+    assert repr(erased) == str(erased) == f"<FileInstance IMAGE {uid}, removed>"
     files.erase(reason="request 1", SOPInstanceUID=uid)
     assert repr(erased) == str(erased) == "<FileInstance that was erased>"
     with suppress(ZeroDivisionError), files.change():
@@ -37,7 +37,7 @@ def test_what_an_instance_is_can_be_printed_whatever_became_of_it() -> None:
     assert repr(undone) == str(undone) == "<FileInstance of a change that was taken back>"
     closed = files.add(CT)
     files.close()
-    assert repr(closed) == f"<FileInstance IMAGE {uid}>"
+    assert repr(closed) == "<FileInstance of a File-set that was closed>"
 
 
 def test_an_instance_answers_for_its_records_and_keeps_what_it_is_given() -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 
 from attrs import frozen
 
-from fileset.cli.screen.documents import sop_class_name
 from ledger.errors import JournalDamagedError, UnknownFormatError
 from ledger.events import Erased, Handle, InstanceAdded, RecordRef
 from ledger.journal.entries import Stored
@@ -15,6 +14,14 @@ from ledger.journal.protocol import Journal, body_of
 from projections.state.keys import record_key
 
 _KEPT: Final = 100_000  # instances and records that are remembered
+
+
+@cache
+def sop_class_name(uid: str) -> str:
+    """Return the name of a SOP class, or the UID of one that has none."""
+    from pydicom.uid import UID  # noqa: PLC0415 - the log does without pydicom
+
+    return UID(uid).name or uid
 
 
 @frozen
