@@ -91,6 +91,11 @@ def contents_of(leaves: Iterable[Leaf]) -> Contents:
     return contents
 
 
+def count_series(contents: Contents) -> int:
+    """Return how many series there are."""
+    return sum(len(study.series) for patient in contents.patients for study in patient.studies)
+
+
 def _patient(record: Record) -> Patient:
     return Patient(
         _text(record, PATIENT_NAME),

@@ -8,29 +8,29 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
-from attrs import frozen
+from attrs import define, frozen
 
 from fileset.errors import RefusedError
-from fileset.media.contents import contents_of
+from fileset.media.contents import contents_of, count_series
 from fileset.media.include import files_in, included
-from fileset.media.pdi.pages import About, pages
+from fileset.media.keeping import Keeper
+from fileset.media.pdi.pages import About, Preview, pages
 from fileset.media.pdi.previews import previews
-from fileset.media.times import Times
+from fileset.media.prepare import Outline
 from fileset.media.viewer.make import make_scripts
 from fileset.media.viewer.scripts import DATA, FOLDER, list_script, page_files
 from fileset.media.words import LANGUAGES
+from fileset.progress import Progress
 from fileset.repository.contents import Contents
 from fileset.repository.repository import Repository
-from ledger.events import MediumStarted, OtherFile, Placement
+from ledger.events import OtherFile, Placement
 from ledger.files import FileView, content_of, naming, viewed
 from ledger.instances.encodings import has_encapsulated
-from ledger.vault.protocol import Batch
-from projections.medium.handout import hand_out
 from projections.state.nodes import Leaf
 
 _SCRIPT: Final = 2048  # bytes of a script besides its pixels, and of the list
@@ -98,22 +98,23 @@ class Extras:
     def files(
         self,
         repository: Repository,
-        started: MediumStarted,
-        batch: Batch,
+        medium: Outline,
+        keeper: Keeper,
         tell: Callable[[Leaf, str], None],
+        progress: Progress,
     ) -> list[OtherFile]:
-        """Return the files that go on a medium; the vault has what is in them.
+        """Return the files that go on a medium; the keeper has what is in them.
 
-        `tell` is called for each instance that can't be shown, with the reason.
-        Raises `RefusedError` for templates or files that can't be used, OSError if they can't be
-        read, VaultError where the vault fails.
+        `tell` is called for each instance that can't be shown, with the reason, and `progress` is
+        told of instances that are to be shown. Raises `RefusedError` for templates or files that
+        can't be used, OSError if they can't be read, VaultError where the vault fails.
         """
         made: list[OtherFile] = []
         if self.include is not None:
-            own = included(self.include, batch, programs=self.programs)
+            own = included(self.include, keeper, programs=self.programs)
             made += [OtherFile(path, content) for path, content in own]
         if self.pages or self.viewer:
-            made += self._shown(repository, started, batch, tell)
+            made += self._shown(repository, medium, keeper, tell, progress)
         times = Counter(file.path for file in made)
         if twice := [path for path, number in times.items() if number > 1]:
             raise RefusedError(
@@ -125,18 +126,20 @@ class Extras:
     def _shown(
         self,
         repository: Repository,
-        started: MediumStarted,
-        batch: Batch,
+        medium: Outline,
+        keeper: Keeper,
         tell: Callable[[Leaf, str], None],
+        progress: Progress,
     ) -> Iterator[OtherFile]:
         """Yield the pages and the viewer."""
-        words = LANGUAGES[self.language]
-        leaves = _leaves(repository, started)
-        contents = contents_of(leaves)
+        words, started = LANGUAGES[self.language], medium.started
+        contents = contents_of(medium.leaves)
         bytes_of = _Bytes(repository)
+        series = count_series(contents) if self.pages else 0
+        steps = _Steps(progress, series + (len(medium.leaves) if self.viewer else 0))
         if self.pages:
             about = About(
-                Times(repository.journal).at(started.base),
+                medium.times.at(started.base),
                 started.writer,
                 started.id or "",
                 started.volume,
@@ -146,29 +149,46 @@ class Extras:
                 self.templates,
                 viewer=self.viewer,
             )
-            for path, data in pages(contents, about, words, previews(bytes_of.place, tell)):
-                yield OtherFile(path, batch.add(data))
+            preview = previews(bytes_of.place, tell)
+            for path, data in pages(contents, about, words, lambda leaf: steps.one(preview, leaf)):
+                yield OtherFile(path, keeper.add(data))
         if self.viewer:
             scripts, shown = make_scripts(
-                leaves,
+                steps.each(medium.leaves),
                 bytes_of.view,
                 bytes_of.place,
                 measure=lambda chunks, _: content_of(chunks),
-                keep=lambda chunks, size: batch.add_chunks(chunks, size=size),
+                keep=keeper.add_chunks,
                 tell=tell,
             )
             listed = list_script(contents, shown, words)
             for path, data in [*page_files(), (f"{FOLDER}/LIST.JS", listed)]:
-                yield OtherFile(path, batch.add(data))
+                yield OtherFile(path, keeper.add(data))
             for script in scripts:
                 yield OtherFile(f"{DATA}/{script.name}", script.content, script.made_from)
 
 
-def _leaves(repository: Repository, started: MediumStarted) -> Sequence[Leaf]:
-    """Return the instances of a medium in the order of its DICOMDIR."""
-    handles: Collection[int] = frozenset(started.handles())
-    handout = hand_out(repository.at(started.base), handles, uid=started.uid, id=started.id)
-    return list(handout.file_ids)
+@define
+class _Steps:
+    """Counts what is shown: an instance on a page or in the viewer."""
+
+    progress: Progress
+    total: int
+    done: int = 0
+
+    def each(self, leaves: Iterable[Leaf]) -> Iterator[Leaf]:
+        for leaf in leaves:
+            yield leaf
+            self._step()
+
+    def one(self, preview: Preview, leaf: Leaf) -> bytes | None:
+        found = preview(leaf)
+        self._step()
+        return found
+
+    def _step(self) -> None:
+        self.done += 1
+        self.progress(self.done, self.total)
 
 
 class _Bytes:

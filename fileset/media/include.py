@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from fileset.errors import RefusedError
-from fileset.repository.contents import take_in
+from fileset.media.keeping import Keeper
 from ledger.events import Content
 from ledger.phrases import some
-from ledger.vault.protocol import Batch
 from projections.medium.images.tree import check_path
 
 _PROGRAMS: Final = frozenset(
@@ -27,8 +26,8 @@ _PROGRAMS: Final = frozenset(
 _BEGINNINGS: Final = (b"MZ", b"\x7fELF", b"#!", b"\xca\xfe\xba\xbe", b"\xcf\xfa\xed\xfe")
 
 
-def included(folder: Path, batch: Batch, *, programs: bool) -> Iterator[tuple[str, Content]]:
-    """Take the files in `folder` into a vault; yield the path that each has on a medium, and it.
+def included(folder: Path, keeper: Keeper, *, programs: bool) -> Iterator[tuple[str, Content]]:
+    """Have the files in `folder` kept; yield the path that each has on a medium, and what it is.
 
     `RefusedError`, before anything is taken, for names that not every medium can have, for two
     files that would have one name, for links and, unless `programs` are wanted, for these. OSError
@@ -51,7 +50,7 @@ def included(folder: Path, batch: Batch, *, programs: bool) -> Iterator[tuple[st
             "--include-programs."
         )
     for name, path in found.items():
-        yield name, take_in(path, batch)
+        yield name, keeper.add_file(path)
 
 
 def files_in(folder: Path) -> Iterator[Path]:

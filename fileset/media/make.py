@@ -1,9 +1,10 @@
 """Making media that are handed out, each a fact in the journal.
 
-In this order: what the vault lacks is taken into it; an event says what is about to be made; the
-bytes go out, each file checked against its digest; under the lock, what came meanwhile is looked
-at; the finished file gets its name; an event says that it is there. A process that is killed so
-leaves a medium that was started, and never one that counts and is not there.
+In this order: what the vault lacks is taken into it; pages and the like are made and put there; an
+event says what is about to be made; the bytes go out, each file checked against its digest; under
+the lock, what came meanwhile is looked at; the finished file gets its name; an event says that it
+is there. A process that is killed so leaves a medium that was started, and never one that counts
+and is not there.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import calendar
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -22,6 +23,7 @@ from fileset.errors import RefusedError
 from fileset.media.choice import Choice, chosen_of, volumes_of
 from fileset.media.comparing import differences
 from fileset.media.fitting import Fit, convert_misfits, fit, refuse_kind
+from fileset.media.keeping import Keeper, Keeping, Measuring
 from fileset.media.list import media
 from fileset.media.output import (
     clear_leftovers,
@@ -32,20 +34,20 @@ from fileset.media.output import (
     refuse_taken,
     refuse_without_room,
 )
-from fileset.media.prepare import FOLDER, Prepared, prepare, read_part
+from fileset.media.prepare import FOLDER, Prepared, outline, read_part
 from fileset.media.reading.folder import read_folder
 from fileset.media.securing import secure, size_of
 from fileset.media.stream import write_image
 from fileset.medium.errors import MediumError
 from fileset.medium.guards import refuse_own_media
 from fileset.medium.guards import refuse_place as refuse_root
-from fileset.progress import Progress
+from fileset.progress import PhasedProgress, Progress, no_progress
 from fileset.repository.repository import Repository
 from ledger.disk import fsync, fsync_all
+from ledger.errors import ContentMissingError
 from ledger.events import Content, Handle, MediumAddressed, MediumFilled, MediumProduced
 from ledger.files import naming, write_all
 from ledger.phrases import count, some
-from ledger.vault.protocol import Batch
 from projections.medium.images.tree import CivilTime
 from projections.past.media import Medium
 from projections.state.nodes import Leaf
@@ -61,10 +63,6 @@ class Made(NamedTuple):
     prepared: Prepared
 
 
-class _PlannedError(Exception):
-    """All is known, and nothing is to be done."""
-
-
 class Maker:
     """Makes media of a repository's File-set."""
 
@@ -76,21 +74,24 @@ class Maker:
         """How many instances were converted for it."""
 
     def plan(
-        self, out: Path | BinaryIO, state: FileSetState, choice: Choice, *, replace: bool = False
+        self,
+        out: Path | BinaryIO,
+        state: FileSetState,
+        choice: Choice,
+        *,
+        replace: bool = False,
+        progress: PhasedProgress = no_progress,
     ) -> list[tuple[Path | BinaryIO, Prepared]]:
         """Return where which volume would go, after checking that it may; nothing is changed.
 
         Sizes are right, but for values that a profile adds to records and that were never read;
         digests are unknown as far as content was not. Raises as `make`.
         """
-
-        repository = self._repository
-        repository.refresh()
+        self._repository.refresh()
         fits = self._fit(state, choice, record=False)
-        with suppress(_PlannedError), repository.exclusively(), repository.vault.batch() as batch:
-            planned = self._planned(out, state, choice, fits, batch, replace=replace)
-            raise _PlannedError  # what was made for it is taken back
-        return planned
+        return self._planned(
+            out, state, choice, fits, Measuring(), replace=replace, progress=progress
+        )
 
     def make(
         self,
@@ -100,12 +101,13 @@ class Maker:
         *,
         replace: bool = False,
         reason: str | None = None,
-        progress: Progress | None = None,
+        progress: PhasedProgress = no_progress,
     ) -> list[Made]:
         """Hand out a choice of `state`, and return the media that were made, one for each volume.
 
         `out` is a path, or a stream for an image. Several volumes go to paths with their number.
-        An image replaces a file only with `replace`. `progress` is told of bytes.
+        An image replaces a file only with `replace`. `progress` is told of instances that are shown
+        on pages and in the viewer, and of bytes that are written.
 
         Raises
         ------
@@ -136,10 +138,20 @@ class Maker:
         secure(repository, chosen, reason=reason)
         fits = self._fit(state, choice, record=True)
         refuse_persons(state, chosen)
+        keeping = Keeping(repository)
+        try:
+            planned = self._planned(
+                out, state, choice, fits, keeping, replace=replace, progress=progress
+            )
+            keeping.done()
+        except ContentMissingError:
+            repository.refresh()
+            self._refuse_gone(chosen, "Nothing was made")
+            raise
         with repository.change(reason):
-            # Nobody drops from the vault what no event names yet.
-            with repository.vault.batch() as batch:
-                planned = self._planned(out, state, choice, fits, batch, replace=replace)
+            for _, prepared in planned:
+                self._refuse_gone(prepared.started.handles(), "Nothing was made")
+                keeping.refuse_dropped(prepared.files)
             positions = [self._begin(prepared, choice) for _, prepared in planned]
         for place, _ in planned:
             clear_leftovers(place)
@@ -148,8 +160,7 @@ class Maker:
         for (place, prepared), position in zip(planned, positions, strict=True):
 
             def advance(here: int, _: int, before: int = done) -> None:
-                if progress is not None:
-                    progress(before + here, total)
+                progress("Writing", before + here, total)
 
             self._produce(place, prepared, position, replace=replace, progress=advance)
             done += prepared.size
@@ -191,18 +202,26 @@ class Maker:
         state: FileSetState,
         choice: Choice,
         fits: Fit,
-        batch: Batch,
+        keeper: Keeper,
         *,
         replace: bool,
+        progress: PhasedProgress,
     ) -> list[tuple[Path | BinaryIO, Prepared]]:
         repository = self._repository
         sizes = partial(size_of, repository)
         started = volumes_of(repository, state, choice, fits, sizes)
+        to = places(out, len(started))
+        for place in to:
+            if choice.kind != FOLDER or not _is_taken(place):  # else it may be this very medium
+                self._refuse_out(place, is_folder=choice.kind == FOLDER, replace=replace)
         planned = []
-        for place, each in zip(places(out, len(started)), started, strict=True):
-            extras = choice.extras.files(repository, each, batch, self.unshown.__setitem__)
-            prepared = prepare(repository, each, (*choice.files, *extras), sizes=sizes)
-            planned.append((place, prepared))
+        for place, each in zip(to, started, strict=True):
+            what = f"Preparing volume {each.volume}" if each.volumes > 1 else "Preparing"
+            medium = outline(repository, each)
+            extras = choice.extras.files(
+                repository, medium, keeper, self.unshown.__setitem__, partial(progress, what)
+            )
+            planned.append((place, medium.prepared((*choice.files, *extras), sizes=sizes)))
         for place, prepared in planned:
             if choice.capacity is not None and prepared.size > choice.capacity:
                 raise RefusedError(
@@ -368,8 +387,10 @@ def _of_folder(prepared: Prepared) -> Content:
     return Content(prepared.checksums.digest, prepared.size)
 
 
-def _is_taken(folder: Path) -> bool:
+def _is_taken(folder: Path | BinaryIO) -> bool:
     """Whether anything is at the place of a new folder, but for an empty one."""
+    if not isinstance(folder, Path):
+        return False
     return os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir()))
 
 

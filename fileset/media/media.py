@@ -58,7 +58,7 @@ class HandedOutMedia:
         extras: Extras | None = None,
         replace: bool = False,
         reason: str | None = None,
-        progress: Progress | None = None,
+        progress: PhasedProgress = no_progress,
     ) -> list[Medium]:
         """Make a medium with the File-set, or with some `instances`; return one for each volume.
 
@@ -68,7 +68,8 @@ class HandedOutMedia:
         `convert`, what only has to be in Explicit VR Little Endian is converted before that.
         `capacity` is in bytes, or a disc: "cd74", "cd80", "dvd"
         or "dvd-dl"; it and `split` tell what goes on which volume. `extras` are pages, a viewer and
-        files besides. `progress` is told of bytes. Raises as `fileset.media.make.Maker.make`.
+        files besides. `progress` is told of instances that are shown by these, and of bytes. Raises
+        as `fileset.media.make.Maker.make`.
         """
         place = _place(out)
         handles = None if instances is None else [each.handle for each in instances]

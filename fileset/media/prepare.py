@@ -6,7 +6,7 @@ Making a medium, making it again and verifying it all start here, and so come to
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from attrs import frozen
@@ -22,7 +22,7 @@ from ledger.events import Content, Handle, MediumStarted, OtherFile, PixelScript
 from ledger.phrases import count
 from ledger.vault.protocol import Vault
 from projections.dicomdir.definitions import DICOMDIR
-from projections.medium.handout import CHECKSUMS, checksums, hand_out
+from projections.medium.handout import CHECKSUMS, Handout, checksums, hand_out
 from projections.medium.images.fat import plan_usb
 from projections.medium.images.iso9660 import plan_iso
 from projections.medium.images.layout import Layout
@@ -144,12 +144,58 @@ def prepare(
 ) -> Prepared:
     """Return the medium that `started` tells of, with `files` besides.
 
-    `sizes` tells how many bytes an instance has whose content is not known: such a medium can be
-    planned, and not be made.
+    Arguments and errors are those of `outline` and `Outline.prepared`.
+    """
+    return outline(repository, started).prepared(files, sizes=sizes)
+
+
+@frozen
+class Outline:
+    """A medium of which it is not known yet what is on it besides its File-set."""
+
+    started: MediumStarted
+    times: Times
+    _handout: Handout
+    _present: Mapping[Handle, Leaf]
+
+    @property
+    def leaves(self) -> Sequence[Leaf]:
+        """The instances on it, in the order of its DICOMDIR."""
+        return list(self._handout.file_ids)
+
+    def prepared(
+        self, files: Collection[OtherFile], *, sizes: Callable[[Handle], int] | None = None
+    ) -> Prepared:
+        """Return the medium with `files` besides.
+
+        `sizes` tells how many bytes an instance has whose content is not known: such a medium can
+        be planned, and not be made. Raises `ContentMissingError` for instances that were never
+        read, and `ImageError` for what the format can't hold.
+        """
+        created = self.times.at(self.started.base)
+        dicomdir = self._handout.dicomdir({file.path for file in files})
+        parts = [_own(DICOMDIR, dicomdir, created)]
+        for leaf, path in self._handout.file_ids.items():
+            content = self._present[leaf.handle].content
+            if content is None and sizes is not None:
+                content = Content(parts[0].content.digest, sizes(leaf.handle))
+            if content is None:
+                raise ContentMissingError(f"The content of the instance {leaf.uid} was never read.")
+            parts.append(Part(path, content, self.times.at(leaf.handle), leaf=leaf))
+        for file in files:
+            script = file.made_from
+            of = None if script is None else self._present.get(script.instance)
+            parts.append(Part(file.path, file.content, created, script=script, of=of))
+        listed = checksums((part.path, part.content.digest) for part in parts)
+        parts.append(_own(CHECKSUMS, listed, created))
+        return Prepared(self.started, parts, _layout(self.started, parts, created), files)
+
+
+def outline(repository: Repository, started: MediumStarted) -> Outline:
+    """Return the File-set of the medium that `started` tells of.
 
     Raises `RefusedError` if some of the instances were erased since, or this version can't make
-    that format, `ContentMissingError` for instances that were never read, and `ImageError` for
-    what the format can't hold.
+    that format.
     """
     if (started.kind, started.format) not in FORMATS:
         raise RefusedError(
@@ -167,7 +213,6 @@ def prepare(
             f"{count(len(gone), 'instance')} of the medium {'was' if len(gone) == 1 else 'were'} "
             "erased since, so it can't be made any more."
         )
-    paths = {file.path for file in files}
     handout = hand_out(
         state,
         handles,
@@ -175,25 +220,8 @@ def prepare(
         id=started.id,
         profile=started.profile,
         recorded=present.recorded,
-        files=paths,
     )
-    times = Times(repository.journal)
-    created = times.at(started.base)
-    parts = [_own(DICOMDIR, handout.dicomdir, created)]
-    for leaf, path in handout.file_ids.items():
-        content = now[leaf.handle].content
-        if content is None and sizes is not None:
-            content = Content(parts[0].content.digest, sizes(leaf.handle))
-        if content is None:
-            raise ContentMissingError(f"The content of the instance {leaf.uid} was never read.")
-        parts.append(Part(path, content, times.at(leaf.handle), leaf=leaf))
-    for file in files:
-        script = file.made_from
-        of = None if script is None else now.get(script.instance)
-        parts.append(Part(file.path, file.content, created, script=script, of=of))
-    listed = checksums((part.path, part.content.digest) for part in parts)
-    parts.append(_own(CHECKSUMS, listed, created))
-    return Prepared(started, parts, _layout(started, parts, created), files)
+    return Outline(started, Times(repository.journal), handout, now)
 
 
 def _own(path: str, data: bytes, modified: CivilTime) -> Part:

@@ -13,7 +13,6 @@ from attrs import evolve, frozen
 
 from ledger.digest import Digest
 from ledger.events import EVENT_TYPES, Handle
-from projections.dicomdir.definitions import FileSetIdentity
 from projections.medium.directory import encode_directory
 from projections.medium.layouts import pydicom_layout
 from projections.state.nodes import Leaf
@@ -43,18 +42,25 @@ class Handout:
 
     Attributes
     ----------
-    base : int
-        The position whose state it is, and `identity` what it is called.
+    state : FileSetState
+        With nothing but its instances.
     file_ids : mapping of Leaf to str
         Where the instances are, in the order of the DICOMDIR.
-    dicomdir : bytes
-        Its DICOMDIR.
     """
 
-    base: int
-    identity: FileSetIdentity
+    state: FileSetState
     file_ids: Mapping[Leaf, str]
-    dicomdir: bytes
+
+    def dicomdir(self, files: Collection[str] = ()) -> bytes:
+        """Return its DICOMDIR on a medium with other `files`, given by their paths.
+
+        A descriptor file that is none of them is not named.
+        """
+        identity = self.state.identity
+        if "/".join(identity.descriptor_file_id or ()) not in files:
+            identity = evolve(identity, descriptor_file_id=None, descriptor_character_set=None)
+        self.state.identity = identity
+        return encode_directory(self.state, self.file_ids)
 
 
 def hand_out(
@@ -65,24 +71,18 @@ def hand_out(
     id: str | None,  # noqa: A002 - as everywhere
     profile: str | None = None,
     recorded: RecordedElements | None = None,
-    files: Collection[str] = (),
 ) -> Handout:
     """Return the instances `handles` of `state` as a File-set of its own, with that UID and ID.
 
     `state` is changed: all other instances are taken out of it, so that records say what the
     chosen ones say. They have what the application `profile` asks for, as far as that was
-    `recorded`, by default by then. `files` are the paths of other files on the medium; a descriptor
-    file that is none of them is not named.
+    `recorded`, by default by then.
     """
     for leaf in [leaf for leaf in state.live.values() if leaf.handle not in handles]:
         state.set_rank(leaf.handle, 0)
-    identity = evolve(state.identity, uid=uid, id=id, profile=profile)
-    if "/".join(identity.descriptor_file_id or ()) not in files:
-        identity = evolve(identity, descriptor_file_id=None, descriptor_character_set=None)
-    state.identity = identity
+    state.identity = evolve(state.identity, uid=uid, id=id, profile=profile)
     state.recorded = recorded or state.recorded
-    file_ids = pydicom_layout(state, ())
-    return Handout(state.position, identity, file_ids, encode_directory(state, file_ids))
+    return Handout(state, pydicom_layout(state, ()))
 
 
 def checksums(files: Iterable[tuple[str, Digest]]) -> bytes:

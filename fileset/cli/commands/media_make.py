@@ -26,7 +26,7 @@ from fileset.cli.moments import AT, file_set_at
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.screen.media import medium_document
 from fileset.cli.screen.output import Answer, Line, Span
-from fileset.cli.screen.progress import bar
+from fileset.cli.screen.progress import phases
 from fileset.cli.screen.text import of_several
 from fileset.cli.session import Session, absolute
 from fileset.criteria import Query
@@ -235,10 +235,11 @@ def media_make(
     maker = Maker(session.repository())
     place = _place(out)
     if dry_run:
-        planned = maker.plan(place, fs.state, choice, replace=replace)
+        with phases() as show:
+            planned = maker.plan(place, fs.state, choice, replace=replace, progress=show)
         return _telling(told, _foreseen(planned, search, maker.unshown))
-    with bar("Writing") as advance:
-        made = maker.make(place, fs.state, choice, replace=replace, reason=reason, progress=advance)
+    with phases() as show:
+        made = maker.make(place, fs.state, choice, replace=replace, reason=reason, progress=show)
     return _telling(told, _made(made, search, maker))
 
 

@@ -443,7 +443,7 @@ def test_a_named_pipe_is_written_to_as_it_is(filled: FileSet, tmp_path: Path) ->
 def test_an_interruption_leaves_nothing_but_a_medium_that_is_not_finished(
     filled: FileSet, tmp_path: Path
 ) -> None:
-    def interrupt(done: int, total: int) -> None:
+    def interrupt(what: str, done: int, total: int) -> None:
         raise KeyboardInterrupt
 
     for name in ("disc.iso", "out"):

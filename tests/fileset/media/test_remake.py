@@ -85,7 +85,7 @@ def test_what_was_erased_is_the_reason_why_not(filled: FileSet, tmp_path: Path) 
 def test_a_medium_that_was_not_finished_can_t_be_made_again(
     filled: FileSet, tmp_path: Path
 ) -> None:
-    def interrupt(done: int, total: int) -> None:
+    def interrupt(what: str, done: int, total: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
