@@ -53,7 +53,12 @@ def pictures(session: nox.Session) -> None:
     """Run the tests of pictures, with the extra that they need; without it they are skipped."""
     session.install(".[dev,pictures]")
     session.run("python", "-c", "import numpy, PIL")  # else all would be skipped
-    session.run("pytest", "tests/fileset/pictures", "tests/fileset/media/pdi", *session.posargs)
+    session.run(
+        "pytest", "tests/fileset/pictures", "tests/fileset/media/pdi",
+        "tests/fileset/cli/commands/test_picture.py", "tests/fileset/cli/browser",
+        *session.posargs,
+    )  # fmt: skip
+    session.run("pytest", "tests/project/test_docs.py", "-k", "look-around", *session.posargs)
 
 
 @nox.session

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from fileset.fileset import FileSet
     from fileset.media.errors import SourceChangedError, UnreadableMediumError
     from fileset.medium.errors import DicomdirReplacedError, MediumError, WriteFailedError
-    from fileset.pictures.picture import PictureError
+    from fileset.pictures.picture import NoImageError, PictureError
     from fileset.repository.repository import Repository
     from fileset.views.filenames import generate_filename, is_conformant_file_id
     from fileset.views.instance import FileInstance
@@ -104,6 +104,7 @@ __all__ = [
     "MatchingError",
     "MediumError",
     "MissingExtraError",
+    "NoImageError",
     "NoSuchInstanceError",
     "NoSuchKeywordError",
     "NoSuchMomentError",
@@ -153,7 +154,7 @@ _NAMES: Final = {
     "fileset.fileset": "FileSet",
     "fileset.media.errors": "SourceChangedError UnreadableMediumError",
     "fileset.medium.errors": "DicomdirReplacedError MediumError WriteFailedError",
-    "fileset.pictures.picture": "PictureError",
+    "fileset.pictures.picture": "NoImageError PictureError",
     "fileset.repository.repository": "Repository",
     "fileset.views.filenames": "generate_filename is_conformant_file_id _PREFIXES",
     "fileset.views.instance": "FileInstance",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fileset.erasure.plan import Erasure
     from fileset.media.media import HandedOutMedia
     from fileset.medium.write import Writer
+    from fileset.pictures.sheet import Sheet
     from fileset.progress import Progress
     from fileset.repository.contents import Contents
     from fileset.repository.repository import Repository
@@ -939,6 +940,31 @@ class FileSet:
             raise ValueError("Cannot copy the File-set as the 'path' is unchanged")
         Exporter(self._repository).export(root, self.state, implicit_vr=force_implicit)
         return FileSet(root / "DICOMDIR")
+
+    def picture(
+        self,
+        out: str | os.PathLike[str],
+        instances: Iterable[FileInstance] | None = None,
+        *,
+        replace: bool = False,
+        **style: Any,
+    ) -> Sheet:
+        """Make a contact sheet of `instances`, of all by default, at `out`: .html or .png.
+
+        It needs the extra `[pictures]`. `style` are the fields of
+        `fileset.pictures.sheet.SheetStyle`, such as `each="instance"`; the report says which
+        instances could not be shown, and why. Raises as `fileset.pictures.sheet.make_sheet`.
+        """
+        from fileset.pictures.sheet import SheetStyle, make_sheet
+
+        return make_sheet(
+            self.contents,
+            self.state,
+            Path(out).absolute(),
+            None if instances is None else self._handles_of(instances),
+            SheetStyle(**style),
+            replace=replace,
+        )
 
     @property
     def media(self) -> HandedOutMedia:

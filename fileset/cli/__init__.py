@@ -44,10 +44,12 @@ SUMMARIES: Final = {
         "quarantine": "List, retry or drop what could not be added.",
     },
     "Look": {
+        "view": "Look around, on the whole terminal.",
         "status": "Show the File-set and what is staged.",
         "tree": "Show the hierarchy down to the instances.",
         "find": "Find instances by their elements.",
         "values": "List the values that elements have.",
+        "picture": "Make a contact sheet of images.",
         "log": "List the changes, newest last.",
         "show": "Show a change and its events.",
         "diff": "Compare two states, or one with a medium.",

@@ -6,17 +6,15 @@ the scripts with native pixels are made again each time: they follow from the in
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
 from attrs import define, frozen
 
 from fileset.errors import RefusedError
-from fileset.media.contents import contents_of, count_series
 from fileset.media.include import files_in, included
 from fileset.media.keeping import Keeper
 from fileset.media.pdi.pages import About, Preview, pages
@@ -29,8 +27,9 @@ from fileset.progress import Progress
 from fileset.repository.contents import Contents
 from fileset.repository.repository import Repository
 from ledger.events import OtherFile, Placement
-from ledger.files import FileView, content_of, naming, viewed
+from ledger.files import FileView, content_of, viewed
 from ledger.instances.encodings import has_encapsulated
+from projections.state.contents import contents_of, count_series
 from projections.state.nodes import Leaf
 
 _SCRIPT: Final = 2048  # bytes of a script besides its pixels, and of the list
@@ -149,14 +148,14 @@ class Extras:
                 self.templates,
                 viewer=self.viewer,
             )
-            preview = previews(bytes_of.place, tell)
+            preview = previews(bytes_of.contents.place, tell)
             for path, data in pages(contents, about, words, lambda leaf: steps.one(preview, leaf)):
                 yield OtherFile(path, keeper.add(data))
         if self.viewer:
             scripts, shown = make_scripts(
                 steps.each(medium.leaves),
                 bytes_of.view,
-                bytes_of.place,
+                bytes_of.contents.place,
                 measure=lambda chunks, _: content_of(chunks),
                 keep=keeper.add_chunks,
                 tell=tell,
@@ -196,22 +195,10 @@ class _Bytes:
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
-        self._contents = Contents(repository)
+        self.contents = Contents(repository)
 
     def view(self, leaf: Leaf) -> AbstractContextManager[FileView]:
         now = self._repository.state.leaf(leaf.handle)
         if now.placement is Placement.VAULT and now.content is not None:
             return self._repository.vault.view(now.content.digest)
-        return viewed(self._contents.path(leaf))
-
-    @contextmanager
-    def place(self, leaf: Leaf) -> Iterator[Path]:
-        """Give where an instance's file is: of one in the vault, a copy that goes afterwards."""
-        now = self._repository.state.leaf(leaf.handle)
-        if now.placement is not Placement.VAULT or now.content is None:
-            yield self._contents.path(leaf)
-            return
-        with tempfile.NamedTemporaryFile(prefix="fileset-picture-", buffering=0) as file:
-            with naming(file.name):
-                self._repository.vault.copy_to(now.content.digest, file.fileno())
-            yield Path(file.name)
+        return viewed(self.contents.path(leaf))

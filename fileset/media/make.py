@@ -25,7 +25,14 @@ from fileset.media.comparing import differences
 from fileset.media.fitting import Fit, convert_misfits, fit, refuse_kind
 from fileset.media.keeping import Keeper, Keeping, Measuring
 from fileset.media.list import media
-from fileset.media.output import (
+from fileset.media.prepare import FOLDER, Prepared, outline, read_part
+from fileset.media.reading.folder import read_folder
+from fileset.media.securing import secure, size_of
+from fileset.media.stream import write_image
+from fileset.medium.errors import MediumError
+from fileset.medium.guards import refuse_own_media
+from fileset.medium.guards import refuse_place as refuse_root
+from fileset.output import (
     clear_leftovers,
     in_words,
     is_direct,
@@ -34,13 +41,6 @@ from fileset.media.output import (
     refuse_taken,
     refuse_without_room,
 )
-from fileset.media.prepare import FOLDER, Prepared, outline, read_part
-from fileset.media.reading.folder import read_folder
-from fileset.media.securing import secure, size_of
-from fileset.media.stream import write_image
-from fileset.medium.errors import MediumError
-from fileset.medium.guards import refuse_own_media
-from fileset.medium.guards import refuse_place as refuse_root
 from fileset.progress import PhasedProgress, Progress, no_progress
 from fileset.repository.repository import Repository
 from ledger.disk import fsync, fsync_all

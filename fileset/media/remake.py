@@ -9,9 +9,9 @@ from fileset.errors import RefusedError
 from fileset.media.choice import medium_kind
 from fileset.media.list import is_listed, medium, other_files
 from fileset.media.make import Maker, writing
-from fileset.media.output import clear_leftovers
 from fileset.media.prepare import prepare
 from fileset.media.securing import secure
+from fileset.output import clear_leftovers
 from fileset.progress import Progress
 from fileset.repository.repository import Repository
 from projections.past.media import Medium

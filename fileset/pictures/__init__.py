@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fileset.pictures.picture import PictureError, picture
+from fileset.pictures.picture import NoImageError, PictureError, picture
 
-__all__ = ["PictureError", "picture"]
+__all__ = ["NoImageError", "PictureError", "picture"]

@@ -8,7 +8,7 @@ has for these. No presentation state is applied, and no overlay.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -27,12 +27,17 @@ INSTALL: Final = (
     "`pip install 'fileset-ledger[pictures]'`."
 )
 _MOST: Final = 1 << 28  # pixels of a frame: Rows and Columns are at most 65,535 each
+_AT_ONCE: Final = 1 << 20  # pixels that become tones together: on the way each takes many bytes
 _GREY: Final = frozenset(("MONOCHROME1", "MONOCHROME2"))
 _PALETTE: Final = "PALETTE COLOR"
 
 
 class PictureError(LedgerError):
     """An instance can't be shown; the message says why, without naming it."""
+
+
+class NoImageError(PictureError):
+    """An instance is none that could be shown: there is nothing wrong with it."""
 
 
 def picture(source: bytes | Path, *, frame: int | None = None, longest: int | None = None) -> Image:
@@ -54,11 +59,10 @@ def picture(source: bytes | Path, *, frame: int | None = None, longest: int | No
     OSError
         If the file can't be read.
     """
-    _needed()
+    needed()
     with _explained():
         ds = _header(source)
-        if (why := _why_not(ds)) is not None:
-            raise PictureError(why)
+        _refuse(ds)
         count = frame_count(ds)
         number = frame_to_show(ds) if frame is None else frame
         if not 0 <= number < count:
@@ -72,12 +76,25 @@ def stored_values(path: Path, frame: int) -> NDArray[Any]:
 
     They have rows and columns, and samples as a third axis if there are several.
     """
-    _needed()
+    needed()
     with _explained():
         return _values(path, _header(path), frame)
 
 
-def _needed() -> None:
+def frames_of(path: Path) -> tuple[int, int]:
+    """Return how many frames the image at `path` has, and the one that stands for the others.
+
+    Raises as `picture`.
+    """
+    needed()
+    with _explained():
+        ds = _header(path)
+        _refuse(ds)
+        return frame_count(ds), frame_to_show(ds)
+
+
+def needed() -> None:
+    """Raise `PictureError`, with the command that installs it, if an extra is missing."""
     try:
         import numpy  # noqa: F401, ICN001 - whether it is there
         import PIL.Image  # noqa: F401
@@ -133,14 +150,13 @@ def _values(source: bytes | Path, ds: Dataset, number: int) -> NDArray[Any]:
     return pixel_array(file, index=number)
 
 
-def _why_not(ds: Dataset) -> str | None:
-    """Return why there is nothing to show, `None` if there is."""
+def _refuse(ds: Dataset) -> None:
+    """Raise `PictureError` if there is nothing to show, or too much."""
     rows, columns = ds.get("Rows"), ds.get("Columns")
     if not rows or not columns:
-        return "it is not an image"
+        raise NoImageError("it is not an image")
     if rows * columns > _MOST:
-        return f"it has {rows:,} rows and {columns:,} columns: more than are shown"
-    return None
+        raise PictureError(f"it has {rows:,} rows and {columns:,} columns: more than are shown")
 
 
 # --- values to tones -----------------------------------------------------------------------------
@@ -173,22 +189,54 @@ def _eight_bits(values: NDArray[Any], bits: int) -> NDArray[Any]:
 def _windowed(values: NDArray[Any], ds: Dataset) -> NDArray[Any]:
     """Return grey tones of 0 to 255 (PS3.3 Sections C.11.1 and C.11.2)."""
     import numpy as np
+
+    toned = _toning(values, ds)
+    tones = np.empty(values.shape, np.uint8)
+    for rows in _strips(values):
+        tones[rows] = toned(values[rows])
+    return tones
+
+
+def _strips(values: NDArray[Any]) -> Iterator[slice]:
+    """Yield the rows of a frame, as many at a time as become tones together."""
+    height, width = values.shape[:2]
+    step = max(_AT_ONCE // width, 1)
+    return (slice(first, first + step) for first in range(0, height, step))
+
+
+def _toning(values: NDArray[Any], ds: Dataset) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """Return what makes tones of stored values, of all that a frame has or of some."""
+    import numpy as np
     from pydicom.pixels.processing import apply_modality_lut, apply_voi
 
-    modal = apply_modality_lut(values, ds)
     luts = ds.get("VOILUTSequence")
     if luts and luts[0].get("LUTData") is not None and luts[0].get("LUTDescriptor") is not None:
         bits = int(luts[0].LUTDescriptor[2])
-        return _scaled(apply_voi(modal.astype(np.int64), ds), 0, (1 << bits) - 1)
+        return lambda part: _scaled(
+            apply_voi(apply_modality_lut(part, ds).astype(np.int64), ds), 0, (1 << bits) - 1
+        )
     centre, width = (_first(ds.get(keyword)) for keyword in ("WindowCenter", "WindowWidth"))
     if centre is not None and width:
-        return _in_window(modal, centre, width, str(ds.get("VOILUTFunction") or "LINEAR"))
-    seen = (
-        modal[values != padding] if (padding := ds.get("PixelPaddingValue")) is not None else modal
-    )
-    if not seen.size:
-        seen = modal
-    return _scaled(modal, float(seen.min()), float(seen.max()))
+        function = str(ds.get("VOILUTFunction") or "LINEAR")
+        return lambda part: _in_window(apply_modality_lut(part, ds), centre, width, function)
+    padding = ds.get("PixelPaddingValue")
+    least, most = _extremes(values, ds, padding) or _extremes(values, ds, None) or (0.0, 0.0)
+    return lambda part: _scaled(apply_modality_lut(part, ds), least, most)
+
+
+def _extremes(values: NDArray[Any], ds: Dataset, padding: Any) -> tuple[float, float] | None:
+    """Return the least and the greatest value, padding apart; `None` if that is all there is."""
+    import numpy as np
+    from pydicom.pixels.processing import apply_modality_lut
+
+    found = []
+    for rows in _strips(values):
+        seen = apply_modality_lut(values[rows], ds)
+        if padding is not None:
+            seen = seen[values[rows] != padding]
+        if seen.size:
+            found += [float(seen.min()), float(seen.max())]
+    return (float(np.min(found)), float(np.max(found))) if found else None
 
 
 def _in_window(values: NDArray[Any], centre: float, width: float, function: str) -> NDArray[Any]:

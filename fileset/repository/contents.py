@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from weakref import WeakSet
 
@@ -59,6 +61,18 @@ class Contents:
         path = self.path(leaf)
         is_kept = self._now(leaf).placement is Placement.VAULT
         return self._copy(leaf) if is_kept and not path.exists() else path
+
+    @contextmanager
+    def place(self, leaf: Leaf) -> Iterator[Path]:
+        """Give where the instance's file is: of one in the vault, a copy that goes afterwards."""
+        now = self._now(leaf)
+        if now.placement is not Placement.VAULT or now.content is None:
+            yield self.path(leaf)
+            return
+        with tempfile.NamedTemporaryFile(prefix="fileset-one-", buffering=0) as file:
+            with naming(file.name):
+                self._repository.vault.copy_to(now.content.digest, file.fileno())
+            yield Path(file.name)
 
     def read(self, leaf: Leaf) -> bytes:
         """Return the instance's bytes, checked against their digest where it is known.

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import PurePosixPath
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement
@@ -25,6 +25,9 @@ from ledger.phrases import count
 from ledger.tags import PATIENT_ID
 from projections.medium.layouts import file_id
 from projections.state.nodes import Branch, Leaf
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _REFERENCED: Final = {
     0x00080018: BaseTag(0x00041511),  # SOP Instance UID
@@ -214,6 +217,20 @@ class FileInstance:
         Values of more than `defer_size` bytes are left in the file until they are asked for.
         """
         return dcmread(self._view.contents.readable(self._leaf), defer_size=defer_size)
+
+    def picture(self, frame: int | None = None, *, longest: int | None = None) -> Image:
+        """Return a frame of the image as people look at it, with the extra `[pictures]`.
+
+        It is a grey or RGB picture with the window that the instance has itself. `frame` counts
+        from 0; by default it is the representative one, or one a third of the way in. A picture
+        with a side of more than `longest` pixels is made smaller.
+
+        Raises `fileset.pictures.PictureError` if the extra is missing, or if it can't be decoded.
+        """
+        from fileset.pictures import picture  # noqa: PLC0415 - most programs look at none
+
+        with self._view.contents.place(self._leaf) as path:
+            return picture(path, frame=frame, longest=longest)
 
     # --- what is staged --------------------------------------------------------------------------
 

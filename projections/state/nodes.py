@@ -196,6 +196,12 @@ class Branch:
         self.renumber()
         return list(self.children.values())
 
+    def some(self, first: int, last: int) -> list[Branch | Leaf]:
+        """Return the children from one place in their order to another; others are not made."""
+        if self.steads:
+            return self.ordered()[first:last]
+        return [self.children[order] for order in sorted(self.children)[first:last]]
+
     def renumber(self) -> None:
         """Bring the order and the `index` of the children up to date."""
         if not self._stale:

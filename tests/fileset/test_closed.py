@@ -30,6 +30,7 @@ ARGUMENTS: dict[str, Callable[[Any], tuple[tuple[Any, ...], dict[str, Any]]]] = 
     "load": lambda _: (("DICOMDIR",), {}),
     "merge": lambda _: (("1CT1", "4MR1"), {}),
     "move": lambda each: (([each], "4MR1"), {}),
+    "picture": lambda _: (("sheet.html",), {}),
     "remove": lambda each: ((each,), {}),
     "revert": lambda _: (("abc",), {}),
     "settle": lambda _: (("1CT1",), {}),

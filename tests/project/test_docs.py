@@ -170,6 +170,8 @@ def test_the_commands_of_a_page_print_what_it_shows(
         pytest.skip("xorriso is not installed")
     if "media label" in commands:
         pytest.importorskip("fpdf", reason="needs the extra [media]")
+    if "fileset picture" in commands:
+        pytest.importorskip("numpy", reason="needs the extra [pictures]: nox --session pictures")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FILESET_REPO", raising=False)
     monkeypatch.setenv("PATH", os.fspath(Path(sys.executable).parent), prepend=os.pathsep)

@@ -16,7 +16,7 @@ from projections.state.nodes import Branch, Leaf
 from projections.state.outline import record_line
 from projections.state.state import FileSetState
 
-_STANDINGS: Final = {
+STANDINGS: Final = {
     "addition": Span("to be added", "good"),
     "correction": Span("to be corrected", "careful"),
     "removal": Span("to be removed", "bad"),
@@ -31,7 +31,7 @@ def instance_lines(leaves: Iterable[Leaf], state: FileSetState) -> Iterator[Part
             leaf.file_id or "(not on the medium)",
             leaf.uid,
             sop_class_name(leaf.sop_class_uid),
-            _STANDINGS.get(standing(leaf, state) or "", ""),
+            STANDINGS.get(standing(leaf, state) or "", ""),
         )
         for leaf in leaves
     )
@@ -42,7 +42,7 @@ def _standing_label(leaf: Leaf, state: FileSetState) -> Span | None:
     staged = standing(leaf, state)
     if staged is None:
         return None
-    label = _STANDINGS[staged]
+    label = STANDINGS[staged]
     return (
         label._replace(text=f"{label.text} to {file_id(leaf, state)}")
         if staged == "move"

@@ -114,7 +114,7 @@ def print_lines(lines: Iterable[Line | Node], *, err: bool = False) -> None:
     each_line = (
         styled(line)
         for each in lines
-        for line in (_drawn(each) if isinstance(each, Node) else (each,))
+        for line in (drawn(each) if isinstance(each, Node) else (each,))
     )
     for block in in_blocks(each_line):
         click.echo("\n".join(block), err=err)
@@ -232,9 +232,10 @@ def _plain(part: str | Span) -> str:
     return part.text if isinstance(part, Span) else part
 
 
-def _drawn(root: Node) -> Iterator[Line]:
+def drawn(root: Node, *, is_unicode: bool | None = None) -> Iterator[Line]:
     """Yield the lines of a tree; those of a branch are made when they are reached."""
-    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    if is_unicode is None:
+        is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     fork, end, through, gap = _GUIDES if is_unicode else _ASCII_GUIDES
     yield root.label
     levels = [("", _with_last(root.children))]

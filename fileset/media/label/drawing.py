@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from fileset.errors import RefusedError
 from fileset.media.label.arrange import Line, Page, Square
+from fileset.pictures.fonts import USUAL
 from ledger.phrases import some
 
 if TYPE_CHECKING:
@@ -21,14 +22,6 @@ if TYPE_CHECKING:
 _INSTALL: Final = (
     "Labels need the packages 'fpdf2', 'segno' and 'uharfbuzz': install them with "
     "`pip install 'fileset-ledger[media]'`."
-)
-_USUAL: Final = (
-    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
-    "/usr/share/fonts/dejavu-sans-fonts/DejaVuSans.ttf",
-    "/usr/share/fonts/dejavu/DejaVuSans.ttf",
-    "/usr/share/fonts/TTF/DejaVuSans.ttf",
-    "/Library/Fonts/Arial Unicode.ttf",
-    "/System/Library/Fonts/Supplemental/Arial Unicode.ttf",
 )
 _FONTS: Final = (".ttf", ".ttc", ".otf", ".otc")
 _BUILT_IN: Final = "helvetica"  # that every PDF reader has
@@ -49,7 +42,7 @@ class Pen:
         """
         self._new_pdf = _needed()
         self._begun_ones: list[FPDF] = []
-        self._fonts = fonts or [Path(each) for each in _USUAL if Path(each).is_file()][:1]
+        self._fonts = fonts or [Path(each) for each in USUAL if Path(each).is_file()][:1]
         self._measuring = self._begun((1.0, 1.0))
         self._characters: list[Container[int]] = [
             font.cmap for font in self._measuring.fonts.values() if hasattr(font, "cmap")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -11,24 +10,23 @@ from typing import Final
 from attrs import frozen
 
 from fileset.errors import EndingError, RefusedError
-from fileset.media.contents import Contents, contents_of
 from fileset.media.label.arrange import HOLES, arrange
 from fileset.media.label.drawing import Pen, refuse_lacking
 from fileset.media.label.jobs import ENDING, Job, epson_job
 from fileset.media.label.text import Label, label_of
 from fileset.media.list import is_described, medium, other_files
-from fileset.media.output import in_words, is_direct, opened, refuse_taken
 from fileset.media.pdi.pages import INDEX
 from fileset.media.prepare import prepare
+from fileset.output import is_direct, refuse_taken, write_together
 from fileset.repository.folder import whose_folder
 from fileset.repository.repository import Repository
 from ledger.errors import ContentMissingError, InstanceError, VaultError
 from ledger.events import Content
-from ledger.files import write_stream
 from ledger.instances.scanner import Wanted, scan_file
 from ledger.tags import PATIENT_BIRTH_DATE, SPECIFIC_CHARACTER_SET
 from projections.dicomdir.text import readable
 from projections.past.media import Medium
+from projections.state.contents import Contents, contents_of
 from projections.state.nodes import Leaf
 
 _ENDINGS: Final = (".pdf", ".png")
@@ -145,26 +143,8 @@ def make_label(
         if (whose := whose_folder(path)) is not None:
             raise RefusedError(f"{path} is in {whose}: name a file elsewhere.")
         refuse_taken(path, replace=replace)
-    _write(made, replace=replace)
+    write_together(((path, [data]) for path, data in made.items()), "label", replace=replace)
     return Labelled(found, label, texts, pen.fonts, tuple(made))
-
-
-def _write(made: Mapping[Path, bytes], *, replace: bool) -> None:
-    """Write files, which get their names once all are there; `RefusedError` if one can't be."""
-    place = next(iter(made))
-    try:
-        with ExitStack() as stack:
-            outputs = []
-            for place, content in made.items():
-                output = stack.enter_context(opened(place, replace=replace))
-                write_stream(output.file, content)
-                output.finish()
-                outputs.append(output)
-            for output in outputs:
-                place = Path(output.name)
-                output.keep()
-    except OSError as exc:
-        raise RefusedError(f"No label was made: {in_words(exc, str(place))}") from exc
 
 
 def _told_by_instances(

@@ -12,12 +12,12 @@ from typing import Final
 
 from attrs import field, frozen
 
-from fileset.media.contents import Contents, Patient, Study
 from fileset.media.label.words import LABEL_WORDS, LabelWords
 from fileset.media.pdi.pages import date_text, name_text
 from fileset.media.words import LANGUAGES, Words
 from ledger.digest import short
 from projections.past.media import Medium
+from projections.state.contents import Contents, Patient, Study
 
 DICOM_ONLY: Final = "DICOM ONLY"
 DICOM_PLUS_WEB: Final = "DICOM PLUS WEB"

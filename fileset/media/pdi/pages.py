@@ -19,9 +19,9 @@ from typing import Final
 from attrs import frozen
 
 from fileset.errors import RefusedError
-from fileset.media.contents import Contents, Patient, Series, Study
 from fileset.media.words import Words
 from projections.medium.images.tree import CivilTime
+from projections.state.contents import Contents, Patient, Series, Study, person_name
 from projections.state.nodes import Leaf
 
 README: Final = "README.TXT"
@@ -265,17 +265,7 @@ def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def name_text(value: str, words: Words) -> str:
     """Return a person's name: family name first, other representations in brackets."""
-    groups = [_of_group(group) for group in value.split("=")]
-    first, *others = [group for group in groups if group] or [words.unnamed]
-    return f"{first} ({', '.join(others)})" if others else first
-
-
-def _of_group(group: str) -> str:
-    """Return one representation of a name (PS3.5 Section 6.2.1.1)."""
-    family, given, middle, prefix, suffix, *_ = [*map(str.strip, group.split("^")), *[""] * 5]
-    first = " ".join(filter(None, (prefix, given, middle)))
-    name = ", ".join(filter(None, (family, first)))
-    return f"{name}, {suffix}" if suffix and name else name or suffix
+    return person_name(value) or words.unnamed
 
 
 def date_text(value: str, words: Words) -> str:

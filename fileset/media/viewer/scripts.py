@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from fileset.media.contents import Contents
 from fileset.media.pdi.pages import date_text, name_text
 from fileset.media.words import Words
+from projections.state.contents import Contents
 from projections.state.nodes import Leaf
 
 FOLDER: Final = "VIEWER"

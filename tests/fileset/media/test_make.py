@@ -19,15 +19,14 @@ from cli_runs import CT, MR, OVERLAY
 from golden_journals import changed
 from pydicom import dcmread
 
-from fileset import FileSet
+from fileset import FileSet, output
 from fileset.conformance import examine_root
 from fileset.errors import NoSuchInstanceError, RefusedError
 from fileset.media import make as making
-from fileset.media import output
 from fileset.media.choice import Choice
 from fileset.media.make import Maker
-from fileset.media.output import refuse_without_room
 from fileset.medium.errors import MediumError
+from fileset.output import refuse_without_room
 from fileset.repository.garbage import collect
 from fileset.repository.repository import Repository
 from ledger.errors import ContentDamagedError, ContentMissingError

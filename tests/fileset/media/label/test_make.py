@@ -268,7 +268,7 @@ def test_what_is_not_printed_prevents_no_label(
     filled: FileSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_font: bool
 ) -> None:
     if not has_font:
-        monkeypatch.setattr("fileset.media.label.drawing._USUAL", ())
+        monkeypatch.setattr("fileset.media.label.drawing.USUAL", ())
     filled.media.make(tmp_path / "disc.iso", recipient="山田")
     for form in ("disc", "card"):
         labelled = filled.media.label(1, tmp_path / f"{form}.pdf", Style(form))
@@ -281,7 +281,7 @@ def test_what_is_not_printed_prevents_no_label(
 def test_without_a_font_labels_are_in_latin_letters(
     fs: FileSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fileset.media.label.drawing._USUAL", ())
+    monkeypatch.setattr("fileset.media.label.drawing.USUAL", ())
     (tmp_path / "in").mkdir()
     labelled = of_name(fs, tmp_path, "Müller^Åsa").media.label(1, tmp_path / "label.pdf")
     assert labelled.fonts == ("Helvetica",)

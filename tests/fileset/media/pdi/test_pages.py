@@ -14,10 +14,10 @@ from pydicom.data import get_testdata_file
 
 from fileset import FileSet
 from fileset.errors import RefusedError
-from fileset.media.contents import Contents, Patient, Series, Study, contents_of
 from fileset.media.pdi.pages import About, pages
 from fileset.media.words import LANGUAGES
 from projections.medium.images.tree import CivilTime
+from projections.state.contents import Contents, Patient, Series, Study, contents_of
 
 ABOUT = About(
     CivilTime(2026, 3, 1), "fileset-ledger 1.0", "DISC_7", institution="Klinik Süd & Söhne",

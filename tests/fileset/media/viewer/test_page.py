@@ -14,7 +14,6 @@ import pydicom
 import pytest
 
 from fileset import FileSet
-from fileset.media.contents import contents_of
 from fileset.media.viewer.make import make_scripts
 from fileset.media.viewer.scripts import DATA, FOLDER, list_script, page_files, script_name
 from fileset.media.words import LANGUAGES
@@ -22,6 +21,7 @@ from fileset.pictures import picture
 from ledger.digest import digest_of
 from ledger.events import Content
 from ledger.files import FileView, viewed
+from projections.state.contents import contents_of
 from projections.state.nodes import Leaf
 
 pytestmark = pytest.mark.browser

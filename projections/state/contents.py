@@ -1,4 +1,4 @@
-"""What the pages tell of a File-set: patients, studies and series, with their values as text."""
+"""Patients, studies and series of a choice of instances, with their values as text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from ledger.elements import character_set, find
 from ledger.events import Record
 from ledger.tags import PATIENT_BIRTH_DATE, PATIENT_ID, PATIENT_NAME, PATIENT_SEX
 from projections.dicomdir.text import readable
-from projections.past.diff import above
 from projections.state.nodes import Branch, Leaf
 
 _STUDY_DATE: Final = 0x00080020
@@ -73,7 +72,7 @@ def contents_of(leaves: Iterable[Leaf]) -> Contents:
     studies: dict[Branch, Study] = {}
     all_series: dict[Branch, Series] = {}
     for leaf in leaves:
-        levels = above(leaf.home)
+        levels = list(leaf.home.upwards())[::-1]
         if [level.record.type for level in levels[:3]] != ["PATIENT", "STUDY", "SERIES"]:
             contents.others.append(leaf)
             continue
@@ -121,3 +120,21 @@ def _series(record: Record) -> Series:
 
 def _text(record: Record, tag: int) -> str:
     return readable(find(record.elements, tag), character_set(record.elements)).strip()
+
+
+# --- values as people read them ------------------------------------------------------------------
+
+
+def person_name(value: str) -> str:
+    """Return a person's name: family name first, other representations in brackets."""
+    groups = [_of_group(group) for group in value.split("=")]
+    first, *others = [group for group in groups if group] or [""]
+    return f"{first} ({', '.join(others)})" if others else first
+
+
+def _of_group(group: str) -> str:
+    """Return one representation of a name (PS3.5 Section 6.2.1.1)."""
+    family, given, middle, prefix, suffix, *_ = [*map(str.strip, group.split("^")), *[""] * 5]
+    first = " ".join(filter(None, (prefix, given, middle)))
+    name = ", ".join(filter(None, (family, first)))
+    return f"{name}, {suffix}" if suffix and name else name or suffix

@@ -1,4 +1,4 @@
-"""Where a medium goes: a file, there whole or not at all, a device, a pipe, or a folder."""
+"""Where what is made goes: a file, there whole or not at all, a device, a pipe, or a folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import glob
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
@@ -17,6 +17,7 @@ from attrs import define
 
 from fileset.errors import RefusedError
 from ledger.disk import fsync, give_name, new_folder
+from ledger.files import write_stream
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _MODE: Final = 0o666  # less what the user's mask takes away
@@ -145,6 +146,32 @@ def opened(path: Path | BinaryIO, *, replace: bool) -> Iterator[Output]:
             yield _Beside(os.fspath(path), file, path, temporary, replace)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_together(
+    made: Iterable[tuple[Path, Iterable[bytes]]], what: str, *, replace: bool
+) -> list[Path]:
+    """Write files, which get their names once all are there; return their paths.
+
+    `made` gives each with what is in it, made as it is written. Raises as `refuse_taken`, and
+    `RefusedError` if one can't be written, which says that no `what` was made.
+    """
+    place = Path()
+    try:
+        with ExitStack() as stack:
+            outputs = []
+            for place, chunks in made:
+                output = stack.enter_context(opened(place, replace=replace))
+                for chunk in chunks:
+                    write_stream(output.file, chunk)
+                output.finish()
+                outputs.append(output)
+            for output in outputs:
+                place = Path(output.name)
+                output.keep()
+            return [Path(output.name) for output in outputs]
+    except OSError as exc:
+        raise RefusedError(f"No {what} was made: {in_words(exc, str(place))}") from exc
 
 
 def _beginning(path: Path) -> str:

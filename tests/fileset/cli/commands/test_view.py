@@ -1,0 +1,73 @@
+"""view: on a terminal only, with the extra, and with what was recorded told at the end."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from cli_runs import CT, Cli, command_line, copy_of_example
+
+
+def test_without_a_terminal_it_says_so(cli: Cli) -> None:
+    said = cli("view", code=2).err
+    assert "needs a terminal" in said
+    assert cli.json("view", code=2)["error"]["exit_code"] == 2
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fileset.cli.commands.view._refuse_without_terminal", lambda: None)
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_missing_extra_is_one_sentence(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("fileset.cli.browser")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "textual", None)
+    said = cli("view", code=3).err
+    assert "fileset-ledger[view]" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.usefixtures("terminal")
+def test_a_folder_is_of_no_moment_and_needs_a_dicomdir(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    assert "fileset index" in cli("view", tmp_path / "folder", code=2).err
+    dicomdir = copy_of_example(tmp_path / "cd")
+    assert "--at" in cli("view", dicomdir.parent, "--at", "1", code=2).err
+
+
+def on_a_terminal(cli: Cli, keys: list[str], *arguments: object, **variables: str) -> str:
+    """Run `view` on a terminal of 80x24, press keys once it is drawn, and return what it wrote."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.environ.update({"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", **variables})
+        command = command_line("--repo", cli.repository, "view", *arguments)
+        os.execv(command[0], command)  # noqa: S606 - it is to have this terminal
+    written = b""
+    waiting = list(keys)
+    end = time.monotonic() + 60
+    with suppress(OSError):  # Linux's way to say that nobody has it open any more
+        while time.monotonic() < end:
+            ready, _, _ = select.select([fd], [], [], 0.5)
+            if ready:
+                written += os.read(fd, 1 << 16)
+            elif waiting and b"1 File-set" in written:
+                os.write(fd, waiting.pop(0).encode())
+    _, status = os.waitpid(pid, 0)
+    os.close(fd)
+    assert os.waitstatus_to_exitcode(status) == 0, written
+    return written.decode("utf-8", "replace")
+
+
+def test_what_was_undone_is_told_at_the_end(cli: Cli) -> None:
+    cli("add", CT)
+    written = on_a_terminal(cli, ["u", "y", "q"], NO_COLOR="1")
+    assert "Recorded " in written.splitlines()[-1]
+    assert cli.json("tree")["instances"] == 0
