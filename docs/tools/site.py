@@ -1,4 +1,4 @@
-"""mkdocs hooks: pages that lie outside `docs/`, and links that are right on a code host and here.
+"""mkdocs hooks: pages outside `docs/`, pages of notebooks, and links that are right here, too.
 
 The links in the sources are those of a code host: relative paths in the repository. `README.md` is
 the site's first page. Links to files that are no page, such as source code, lose their target.
@@ -6,11 +6,15 @@ the site's first page. Links to files that are no page, such as source code, los
 
 import posixpath
 import re
+import sys
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+
+sys.path.insert(0, str(Path(__file__).parent))
+import notebook
 
 ROOT = Path(__file__).parents[2]
 OUTSIDE = {
@@ -23,6 +27,9 @@ LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     for source, page in OUTSIDE.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
+    for path in sorted(notebook.FOLDER.glob("*.ipynb")):
+        content = notebook.page(notebook.read(path))
+        files.append(File.generated(config, f"notebooks/{path.stem}.md", content=content))
     return files
 
 
