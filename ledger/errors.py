@@ -66,6 +66,10 @@ class ConflictError(JournalError):
         self.actual = actual
 
 
+class UnknownOutcomeError(JournalError):
+    """Whether a change was recorded is not known: the same one can be appended again."""
+
+
 class JournalDamagedError(JournalError):
     """The journal holds what was not appended; `position` is the first bad one, if known."""
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
+
+import pytest
 
 from ledger.elements import Elements
 from ledger.events import Event, InstanceAdded, InstanceRemoved, Record
@@ -63,8 +66,34 @@ class InMemory:
         return MemoryJournal.restore(journal_id, events)
 
 
-LASTING: list[Callable[[Path], Store]] = [OnDisk]
-STORES: list[Callable[[Path], Store]] = [*LASTING, InMemory]
+class OnServer:
+    """A journal in PostgreSQL, among those of other tests."""
+
+    def __init__(self, _: Path) -> None:
+        from postgres_server import shared_database
+
+        self.database = shared_database()
+        self.title = secrets.token_hex(8)
+
+    def create(self, clock: Clock = utc_now) -> Journal:
+        from ledger.journal.postgres import PostgresJournal
+
+        return PostgresJournal.create(self.database, self.title, clock=clock)
+
+    def open(self) -> Journal:
+        from ledger.journal.postgres import PostgresJournal
+
+        return PostgresJournal(self.database, self.title)
+
+    def restore(self, journal_id: str, events: Iterable[Stored]) -> Journal:
+        from ledger.journal.postgres import PostgresJournal
+
+        return PostgresJournal.restore(self.database, self.title, journal_id, events)
+
+
+ON_SERVER = pytest.param(OnServer, marks=pytest.mark.services, id="OnServer")
+LASTING = [OnDisk, ON_SERVER]
+STORES = [*LASTING, InMemory]
 
 
 def draft(change_id: str = "change", reason: str | None = None) -> Draft:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,22 +12,25 @@ from journals import BATCH, LASTING, STORES, Store
 
 from ledger.journal.protocol import Journal
 
+collect_ignore = [] if find_spec("psycopg") else ["test_postgres.py"]
+
 
 @pytest.fixture
-def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_batches(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have journals read few rows at a time."""
-    for module in ("sqlite", "database"):
+    on_server = request.node.get_closest_marker("services") is not None
+    for module in ("database", "postgres" if on_server else "sqlite"):
         monkeypatch.setattr(f"ledger.journal.{module}.BATCH", BATCH)
 
 
-@pytest.fixture(params=STORES, ids=lambda store: store.__name__)
+@pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """Every store there is: the tests that take this are the journal's contract."""
     made: Store = request.param(tmp_path)
     return made
 
 
-@pytest.fixture(params=LASTING, ids=lambda store: store.__name__)
+@pytest.fixture(params=LASTING)
 def lasting(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """Every store that can be opened again, and twice at a time."""
     made: Store = request.param(tmp_path)
