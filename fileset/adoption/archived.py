@@ -21,7 +21,7 @@ from fileset.adding.whole import instance_in, whole_instance
 from fileset.adoption.adopt import Adoption, Doubt
 from fileset.adoption.existing import ExistingFileSet, as_listed, warn
 from fileset.adoption.places import Place
-from fileset.archives.archive import BETWEEN, Archive, Member
+from fileset.archives.archive import Archive, Member
 from fileset.archives.opening import kind_of, open_archive, split_member
 from fileset.errors import RefusedError
 from fileset.medium.file_ids import ReferencedFile, RootFolder
@@ -37,6 +37,7 @@ from ledger.instances.instance import Instance
 from ledger.instances.walker import Buffer
 from ledger.names import is_of_dicomdir, one_name
 from ledger.phrases import some
+from ledger.sources import BETWEEN
 from ledger.vault.protocol import Batch
 from projections.dicomdir.decoded_directory import DecodedRecord
 from projections.dicomdir.decoder import decode_dicomdir

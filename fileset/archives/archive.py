@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import posixpath
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -16,12 +15,10 @@ from attrs import evolve, frozen
 from ledger.errors import InstanceError, NotDicomError
 from ledger.files import FileStamp, FileView, open_regular
 from ledger.instances.walker import Buffer
+from ledger.sources import BETWEEN
 
 MOST_MEMBERS: Final = 1 << 20
 """Members that are looked at: an archive that says it has more is damaged, or made to harm."""
-
-BETWEEN: Final = "!"
-"""What stands between the path of an archive and the name of a member in it."""
 
 _ARCHIVE: Final = b"PK\3\4"  # how a ZIP file begins
 
@@ -119,12 +116,6 @@ class Archive(ABC):
     ) -> None:
         """Close the archive."""
         self.close()
-
-
-def folder_of(source: str) -> str:
-    """Return the folder in which the file at `source` is, or the archive if it is at its top."""
-    folder, name = posixpath.split(source)
-    return posixpath.join(folder, name.rpartition(BETWEEN)[0]) if BETWEEN in name else folder
 
 
 def fault_of_name(name: str) -> str | None:

@@ -7,10 +7,11 @@ from contextlib import suppress
 from enum import Enum
 from typing import Final
 
-from fileset.archives.archive import BETWEEN, Archive
+from fileset.archives.archive import Archive
 from ledger.errors import InstanceError
 from ledger.files import open_regular
 from ledger.instances.file_meta import PREFIX_END, is_dicom
+from ledger.sources import BETWEEN
 
 _ZIPS: Final = (b"PK\3\4", b"PK\5\6", b"PK\7\x08")  # a member, none, or the first of several parts
 _VOLUMES: Final = 16 * 2048 + 1  # where a disc says what it is (ECMA-119 8.1.2, ECMA-167 2/9.1.2)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Container, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
+
+from attrs import fields
 
 from fileset.erasure.content import file_tells
 from fileset.erasure.mentions import Mention, Mentions, decoded
 from fileset.quarantine.quarantine import FOLDER as QUARANTINE
 from fileset.repository.folder import CACHE, JOURNAL, VAULT
+from ledger.events import EVENT_TYPES
 from ledger.journal.entries import Stored
 from ledger.journal.protocol import Journal, body_of
 from ledger.vault.packs import is_pack
@@ -41,10 +45,11 @@ def _of_event(stored: Stored, mentions: Mentions) -> Iterator[Mention]:
     if not mentions.may_be_in(stored.payload):
         return
     perhaps: Mention | None = None
+    keyed = _keyed(stored.type)
     for key, value in body_of(stored).items():
         # What a record of somebody else has in part is no hint.
         hints = key not in _RECORDS
-        for text in _texts(value):
+        for text in _texts(value, keyed=key in keyed):
             for found in _mention(stored.position, stored.type, text, mentions, hints=hints):
                 if found.certain:
                     yield found
@@ -62,21 +67,35 @@ def _mention(
         yield Mention(position, what, text[:_SHOWN], certain)
 
 
-def _texts(value: Any, before: str = "") -> Iterator[str]:
-    """Yield the texts in a value of a payload: File IDs whole, bytes as whatever they may say."""
+@cache
+def _keyed(event_type: str) -> frozenset[str]:
+    """Return the fields of an event with keys that somebody chose, such as File IDs.
+
+    The keys of all others are names of fields, and tags.
+    """
+    of_type = fields(EVENT_TYPES[event_type]) if event_type in EVENT_TYPES else ()
+    return frozenset(each.name for each in of_type if str(each.type).startswith("dict["))
+
+
+def _texts(value: Any, before: str = "", *, keyed: bool) -> Iterator[str]:
+    """Yield the texts in a value of a payload: File IDs whole, bytes as whatever they may say.
+
+    Keys are texts if the value is `keyed`.
+    """
     match value:
         case str():
             yield value
         case list():
             for each in value:
-                yield from _texts(each)
+                yield from _texts(each, keyed=keyed)
         case {"InlineBinary": str(encoded)}:
             yield from decoded(base64.b64decode(encoded))
         case dict():
             for key, each in value.items():
                 path = f"{before}{key}"
-                yield path
-                yield from _texts(each, f"{path}/")
+                if keyed:
+                    yield path
+                yield from _texts(each, f"{path}/", keyed=keyed)
 
 
 def files_that_stay(path: Path | None, mentions: Mentions) -> Iterator[Mention]:

@@ -7,7 +7,6 @@ from typing import Final
 
 from attrs import define, field
 
-from fileset.archives.archive import folder_of
 from fileset.erasure.content import is_persons, tells
 from fileset.erasure.mentions import Mentions
 from fileset.repository.repository import Repository
@@ -37,6 +36,7 @@ from ledger.events import (
     WriteStarted,
 )
 from ledger.journal.entries import Recorded
+from ledger.sources import folder_of
 from ledger.vault.protocol import Vault
 from projections.past.media import Media, Medium
 from projections.state.erasing import RecordsLeft

@@ -158,7 +158,8 @@ def volumes_of(
             choice.capacity,
             by=choice.by,
             block=_BLOCKS.get(choice.kind, 2048),
-            always=_ALWAYS[choice.kind] + choice.extras.once(_BLOCKS.get(choice.kind, 2048)),
+            always=_around(choice.kind, choice.capacity)
+            + choice.extras.once(_BLOCKS.get(choice.kind, 2048)),
         )
     whole = len(parts) == 1 and len(chosen) == len(state.live) and state.identity.uid != ""
     id_, journal = state.identity.id, repository.journal.id
@@ -183,6 +184,12 @@ def volumes_of(
         )
         for volume, part in enumerate(parts, 1)
     ]
+
+
+def _around(kind: str, capacity: int) -> int:
+    """Return how many bytes of a medium are not those of its files."""
+    base64 = capacity - capacity // 78 * 57 if kind == "eml" else 0  # in lines of 57 bytes
+    return _ALWAYS[kind] + base64
 
 
 def _splitting(choice: Choice) -> dict[str, str]:

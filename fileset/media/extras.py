@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,7 @@ from fileset.media.include import files_in, included
 from fileset.media.keeping import Keeper
 from fileset.media.pdi.pages import About, Preview, pages
 from fileset.media.pdi.previews import previews
-from fileset.media.prepare import Outline
+from fileset.media.prepare import Outline, naming_lost
 from fileset.media.viewer.make import make_scripts
 from fileset.media.viewer.scripts import DATA, FOLDER, list_script, page_files
 from fileset.media.words import LANGUAGES
@@ -148,14 +148,14 @@ class Extras:
                 self.templates,
                 viewer=self.viewer,
             )
-            preview = previews(bytes_of.contents.place, tell)
+            preview = previews(bytes_of.place, tell)
             for path, data in pages(contents, about, words, lambda leaf: steps.one(preview, leaf)):
                 yield OtherFile(path, keeper.add(data))
         if self.viewer:
             scripts, shown = make_scripts(
                 steps.each(medium.leaves),
                 bytes_of.view,
-                bytes_of.contents.place,
+                bytes_of.place,
                 measure=lambda chunks, _: content_of(chunks),
                 keep=keeper.add_chunks,
                 tell=tell,
@@ -195,10 +195,23 @@ class _Bytes:
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
-        self.contents = Contents(repository)
+        self._contents = Contents(repository)
 
-    def view(self, leaf: Leaf) -> AbstractContextManager[FileView]:
+    @contextmanager
+    def view(self, leaf: Leaf) -> Iterator[FileView]:
         now = self._repository.state.leaf(leaf.handle)
         if now.placement is Placement.VAULT and now.content is not None:
-            return self._repository.vault.view(now.content.digest)
-        return viewed(self.contents.path(leaf))
+            with (
+                naming_lost(f"the instance {leaf.uid}"),
+                self._repository.vault.view(now.content.digest) as view,
+            ):
+                yield view
+            return
+        with viewed(self._contents.path(leaf)) as view:
+            yield view
+
+    @contextmanager
+    def place(self, leaf: Leaf) -> Iterator[Path]:
+        """Give where an instance's file is: of one in the vault, a copy that goes afterwards."""
+        with naming_lost(f"the instance {leaf.uid}"), self._contents.place(leaf) as path:
+            yield path

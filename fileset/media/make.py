@@ -139,15 +139,11 @@ class Maker:
         fits = self._fit(state, choice, record=True)
         refuse_persons(state, chosen)
         keeping = Keeping(repository)
-        try:
+        with self._seeing_erasures(chosen, "Nothing was made"):
             planned = self._planned(
                 out, state, choice, fits, keeping, replace=replace, progress=progress
             )
             keeping.done()
-        except ContentMissingError:
-            repository.refresh()
-            self._refuse_gone(chosen, "Nothing was made")
-            raise
         with repository.change(reason):
             for _, prepared in planned:
                 self._refuse_gone(prepared.started.handles(), "Nothing was made")
@@ -272,11 +268,26 @@ class Maker:
     ) -> None:
         """Write a medium that was started, and record that it is there."""
         handles = prepared.started.handles()
+        outcome = "The medium is not finished, and must not be handed out"
         written = writing(place, prepared, self._repository, replace=replace, progress=progress)
-        with written as (image, keep), self._repository.change():
-            self._refuse_gone(handles, "The medium is not finished, and must not be handed out")
+        with (
+            self._seeing_erasures(handles, outcome),
+            written as (image, keep),
+            self._repository.change(),
+        ):
+            self._refuse_gone(handles, outcome)
             keep()
             self._repository.emit(MediumProduced(position, image, prepared.dicomdir.digest))
+
+    @contextmanager
+    def _seeing_erasures(self, handles: Collection[Handle], outcome: str) -> Iterator[None]:
+        """Where content is missing that was erased meanwhile, raise `RefusedError` instead."""
+        try:
+            yield
+        except ContentMissingError:
+            self._repository.refresh()
+            self._refuse_gone(handles, outcome)
+            raise
 
     def _refuse_gone(self, handles: Collection[Handle], outcome: str) -> None:
         known = self._repository.state.hierarchy.leaves

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from attrs import frozen
@@ -107,18 +108,31 @@ class Prepared:
         return read
 
 
+@contextmanager
+def naming_lost(what: str) -> Iterator[None]:
+    """Have a `ContentMissingError` of the vault say what has lost its content, and what to do."""
+    try:
+        yield
+    except ContentMissingError as exc:
+        raise ContentMissingError(
+            f"The content of {what} is lost: {exc}. `fileset verify` lists all that is. Add the "
+            "files of such instances again, or bring back the repository from a backup."
+        ) from exc
+
+
 def read_part(part: Part, vault: Vault) -> Iterator[bytes]:
     """Yield the bytes of a file; `ContentDamagedError` in the end if they are not what they were.
 
-    VaultError or `ContentMissingError` where the vault can't give them.
+    `ContentMissingError` where the vault has lost them, VaultError where it can't give them.
     """
     if part.data is not None:
         yield part.data
         return
     hasher = hashlib.sha256()
-    for chunk in _chunks(part, vault):
-        hasher.update(chunk)
-        yield chunk
+    with naming_lost(part.path):
+        for chunk in _chunks(part, vault):
+            hasher.update(chunk)
+            yield chunk
     if from_raw(hasher.digest()) != part.content.digest:
         raise ContentDamagedError(
             f"The vault's copy of {part.path} is damaged: it no longer has the digest "

@@ -39,6 +39,7 @@ from ledger.events import (
 from ledger.events.media import KINDS
 from ledger.journal.entries import Change, Recorded
 from ledger.phrases import some
+from ledger.sources import folder_of
 from ledger.tags import PATIENT_ID, PATIENT_NAME, STUDY_INSTANCE_UID
 from projections.dicomdir.text import readable
 from projections.medium.volumes import CAPACITIES
@@ -228,9 +229,7 @@ class _Source:
 
     def take(self, source: str) -> None:
         """Take in the path of a file."""
-        folder, _, name = source.rpartition("/")
-        if "!" in name:  # at the top of an archive
-            folder = source.rpartition("!")[0]
+        folder = folder_of(source)
         if self.folder is None or folder == self.folder:
             self.folder = folder
             return

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from attrs import evolve
 
-from fileset.archives.archive import folder_of
 from fileset.cli.command import command, pass_session
 from fileset.cli.screen.documents import change_document
 from fileset.cli.screen.listing import record_label
@@ -32,6 +31,7 @@ from ledger.events import (
     PatientNameNoted,
 )
 from ledger.phrases import count, some
+from ledger.sources import folder_of
 from projections.past.diff import above
 from projections.past.provenance import Touch, TouchKind
 from projections.state.nodes import Leaf

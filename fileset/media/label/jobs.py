@@ -59,14 +59,22 @@ def epson_job(job: Job, medium: Medium, label: Path) -> bytes:
         f"IMAGE={_path(job.image, job.folder)}",
         f"LABEL={_path(label, job.folder)}",
     ]
+    for character in "".join(lines):
+        # A line break in a path would begin another key.
+        if (character.isascii() and not character.isprintable()) or not _is_ansi(character):
+            raise RefusedError(
+                f"TD Bridge takes no {character!r} in a path: rename the files, or name the folder "
+                "with --job-folder."
+            )
+    return "".join(f"{line}\r\n" for line in lines).encode("cp1252")
+
+
+def _is_ansi(character: str) -> bool:
     try:
-        return "".join(f"{line}\r\n" for line in lines).encode("cp1252")
-    except UnicodeEncodeError as exc:
-        character = exc.object[exc.start]
-        raise RefusedError(
-            f"TD Bridge takes no {character!r} in a path: rename the files, or name the folder "
-            "with --job-folder."
-        ) from exc
+        character.encode("cp1252")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _path(file: Path, folder: str | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cli_runs import CT, MR
+from cli_runs import CT, MR, changed
 
 from fileset import FileSet
 from fileset.erasure.handed_out import OtherFiles
@@ -98,6 +98,16 @@ def test_what_another_medium_needs_stays_and_does_not_count(tmp_path: Path) -> N
         fs.media.remake(2, tmp_path / "again.iso")
         assert fs.verify() == []
     assert (tmp_path / "again.iso").read_bytes() == (tmp_path / "other.iso").read_bytes()
+
+
+def test_names_of_fields_are_nobody_s_name(tmp_path: Path) -> None:
+    path = tmp_path / "archive"
+    with FileSet(repository=path) as fs:
+        fs.add_many([CT, changed(MR, tmp_path / "first.dcm", PatientID="FIRST")])
+        fs.media.make(tmp_path / "ct.iso", fs.find(PatientID="1CT1"), extras=Extras(viewer=True))
+        erasure = fs.erase(PatientID="FIRST", reason="asked for", take_off=True, dry_run=True)
+    # Of the instance, not the range of frames (`made_from`: `first`) that a script has.
+    assert [mention.text for mention in erasure.mentions] == []
 
 
 def test_without_media_nothing_is_said_of_them(tmp_path: Path) -> None:

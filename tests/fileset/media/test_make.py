@@ -24,6 +24,7 @@ from fileset.conformance import examine_root
 from fileset.errors import NoSuchInstanceError, RefusedError
 from fileset.media import make as making
 from fileset.media.choice import Choice
+from fileset.media.extras import Extras
 from fileset.media.make import Maker
 from fileset.medium.errors import MediumError
 from fileset.output import refuse_without_room
@@ -339,6 +340,28 @@ def test_damaged_content_makes_no_medium(filled: FileSet, tmp_path: Path) -> Non
     assert [medium.produced for medium in filled.media.list()] == [None]
 
 
+def test_content_that_is_lost_meanwhile_is_named_with_what_to_do(
+    filled: FileSet, tmp_path: Path
+) -> None:
+    assert filled.repository.path is not None
+    vault = filled.repository.path / "vault"
+
+    def lose(what: str, *_: int) -> None:
+        if what == phase:
+            for pack in vault.glob("*.pack*"):
+                pack.unlink()
+            filled.repository.vault.close()
+
+    for phase, named in (("Preparing", "the instance "), ("Writing", "PT00000")):
+        kept = {path: path.read_bytes() for path in vault.iterdir()}
+        with pytest.raises(ContentMissingError) as raised:
+            filled.media.make(tmp_path / phase, extras=Extras(viewer=True), progress=lose)
+        assert str(raised.value).startswith(f"The content of {named}")
+        assert "`fileset verify` lists all that is. Add the files" in str(raised.value)
+        for path, data in kept.items():
+            path.write_bytes(data)
+
+
 # --- where it goes -------------------------------------------------------------------------------
 
 
@@ -535,6 +558,16 @@ def test_volumes_of_a_file_set_without_an_id_have_one_in_common(
     assert two.started.id is not None
     assert one.started.id.endswith("_1OF2")
     assert two.started.id == one.started.id.replace("_1OF2", "_2OF2")
+
+
+def test_a_mail_is_split_by_what_it_takes_in_base64(filled: FileSet, tmp_path: Path) -> None:
+    filled.add(OVERLAY)
+    filled.media.make(tmp_path / "all.eml")
+    capacity = (tmp_path / "all.eml").stat().st_size - 1
+    volumes = filled.media.make(tmp_path / "mail.eml", capacity=capacity)
+    assert len(volumes) == 2
+    sizes = [path.stat().st_size for path in tmp_path.glob("mail_*.eml")]
+    assert capacity // 2 < max(sizes) <= capacity
 
 
 def test_several_volumes_do_not_go_to_one_stream(filled: FileSet) -> None:

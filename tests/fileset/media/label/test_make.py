@@ -415,6 +415,12 @@ def test_a_job_is_for_the_image_of_that_medium_and_a_picture_of_its_label(
         (Job(other), "label.png", r"other\.iso is not the image of medium 1"),
         (Job(tmp_path / "disc.iso"), "label.pdf", r"does not print label\.pdf"),
         (Job(tmp_path / "disc.iso", folder="/Bürö/写"), "label.png", "rename the files"),
+        (
+            Job(tmp_path / "disc.iso", folder="/a\nCOPIES=9"),
+            "label.png",
+            r"takes no '\\n' in a path",
+        ),
+        (Job(tmp_path / "disc.iso"), "a\rLABEL=b.png", r"takes no '\\r' in a path"),
     ):
         with pytest.raises(RefusedError, match=why):
             filled.media.label(1, tmp_path / name, job=job)
