@@ -94,6 +94,12 @@ def docs(session: nox.Session) -> None:
     run(session, "mkdocs", "build", "--strict", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
 
 
+@nox.session(python=False)
+def pydicom(session: nox.Session) -> None:
+    """Run pydicom's own tests of its FileSet with ours in its place; pip fetches them."""
+    run(session, "python", "tests/support/pydicoms_tests.py")
+
+
 @nox.session
 def services(session: nox.Session) -> None:
     """Run the tests that start servers, with one that is installed where the system has none."""
