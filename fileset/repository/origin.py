@@ -7,6 +7,10 @@ import os
 import platform
 import sys
 from pathlib import Path
+from typing import Final
+
+WATCHED: Final = "watch:"
+"""How the origin of changes begins that a watched folder brought; its name follows."""
 
 
 def default_actor() -> str:
@@ -15,6 +19,11 @@ def default_actor() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"
+
+
+def is_arrival(origin: str) -> bool:
+    """Whether changes from there came by themselves, and nobody made them by hand."""
+    return origin.startswith(WATCHED)
 
 
 def default_origin() -> str:

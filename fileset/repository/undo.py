@@ -8,12 +8,13 @@ lead to.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Literal, TypeAlias
 
 from attrs import frozen
 
 from fileset.errors import NothingToUndoError, RefusedError, RevertRefusedError
+from fileset.repository.origin import is_arrival
 from ledger.events import ChangeRedone, ChangeReverted, ChangeUndone, Erased, Event, Handle
 from ledger.journal.entries import Change
 from ledger.journal.protocol import Journal
@@ -81,6 +82,54 @@ def undoing(n: int) -> UndoPlan:
         return _step(taken, tuple(ChangeUndone(e.change) for e in taken), effects, back=True)
 
     return plan
+
+
+def undoing_by(journal: Journal, find: Callable[[str], Change], by: str, n: int = 1) -> UndoPlan:
+    """Return the plan to take back the newest `n` changes that `by` made, each found by its id.
+
+    These are the changes with that actor, other than arrivals, or with that origin, but none that
+    was reverted. Where others came later, one is reverted; `RefusedError` for several, and if there
+    are not as many.
+    """
+
+    def plan(state: FileSetState) -> UndoStep:
+        stack = state.history.undo
+        newest_first = (find(entry.change) for entry in reversed(stack))
+        found = (
+            change
+            for change in newest_first
+            if _is_by(change, by) and not _is_reverted(journal, find, state, change)
+        )
+        theirs = list(islice(found, n))
+        if len(theirs) < n:
+            there = f"only {count(len(theirs), 'change')}" if theirs else "no change"
+            raise NothingToUndoError(f"{by} made {there} that can be undone.")
+        if [change.id for change in theirs[::-1]] == newest(state, "undo", n):
+            return undoing(n)(state)
+        if n > 1:
+            raise RefusedError(
+                f"Others have changed something between these {n:,} changes: take them back one "
+                "at a time."
+            )
+        return reverting(journal, theirs[0])(state)
+
+    return plan
+
+
+def _is_reverted(
+    journal: Journal, find: Callable[[str], Change], state: FileSetState, change: Change
+) -> bool:
+    """Whether a revert took back `change`, which then stands in the way of another one."""
+    return any(
+        ChangeReverted(change.id)
+        in (recorded.event for recorded in journal.read(at.first - 1, at.last))
+        for at in map(find, inverse(state, change.id).in_the_way)
+    )
+
+
+def _is_by(change: Change, name: str) -> bool:
+    """Whether somebody called `name` made a change by hand, or it came from there."""
+    return change.origin == name or (change.actor == name and not is_arrival(change.origin))
 
 
 def redoing(n: int) -> UndoPlan:

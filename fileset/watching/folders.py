@@ -11,6 +11,7 @@ from contextlib import suppress
 from attrs import Factory, define, field
 
 from fileset.errors import RefusedError
+from fileset.repository.origin import WATCHED
 from fileset.watching.hints import FolderWatch
 from fileset.watching.locks import WatchedFolderLock
 from fileset.watching.mounts import is_below, mount_point, network_file_system, overlap
@@ -69,7 +70,7 @@ class Folder:
     @property
     def origin(self) -> str:
         """The origin of changes that come from it."""
-        return f"watch:{self.name}"
+        return f"{WATCHED}{self.name}"
 
     @property
     def key(self) -> str:

@@ -58,7 +58,7 @@ def test_the_same_file_that_arrives_again_is_there_already(
 def test_after_an_undo_it_is_withheld(home: House, rules: Path) -> None:
     drop(home.inbox, "first", instance(1)).touch()
     home.drain(coerce=rules)
-    Cli(home.repository)("undo")
+    Cli(home.repository)("undo", "--by", "watch:inbox")
     drop(home.inbox, "again", instance(1))
     status = home.drain(coerce=rules)
     assert (status["ingested"], status["taken_back"]) == (0, 1)

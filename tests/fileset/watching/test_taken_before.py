@@ -92,7 +92,7 @@ def test_an_arrival_that_was_undone_is_added_by_hand(home: House) -> None:
     cli = Cli(home.repository)
     path = drop(home.inbox, "a", CT.read_bytes())
     home.drain()
-    cli("undo")
+    cli("undo", "--by", "watch:inbox")
     cli("add", path)
     assert len(cli.uids()) == 1
 

@@ -59,7 +59,7 @@ def test_what_was_withdrawn_in_any_way_is_withheld_under_any_name(
     path.unlink()
     change = cli.json("log", "--kind", "instance-added")["changes"][0]["id"]
     if how == "undo":
-        cli("undo")
+        cli("undo", "--by", "watch:inbox")
     elif how == "revert":
         cli("revert", change)
     else:
@@ -131,7 +131,7 @@ def test_whoever_wants_it_takes_it(home: House, how: str) -> None:
     cli = Cli(home.repository)
     drop(home.inbox, "first", instance(1))
     home.drain()
-    cli("undo")
+    cli("undo", "--by", "watch:inbox")
     path = drop(home.inbox, "again", instance(1))
     home.drain()
     if how == "add":
@@ -197,23 +197,24 @@ def test_what_was_taken_after_it_was_dropped_and_is_withdrawn_again_is_withheld(
     cli = Cli(home.repository)
     path = drop(home.inbox, "first", instance(1))
     home.drain()
-    cli("undo")
+    cli("undo", "--by", "watch:inbox")
     touch(path)
     home.drain()
     cli("quarantine", "drop", "--all")
     if how == "add":
         cli("add", path)
+        cli("undo")
     else:
         cli("redo")
-    cli("undo")
+        cli("undo", "--by", "watch:inbox")
     touch(path)
     home.drain()
     assert outcomes(home) == {"first": "withheld"}
 
 
 UNRELATED = {
-    "undo": [("undo",)],
-    "undo and redo": [("undo",), ("redo",)],
+    "undo": [("undo", "--by", "watch:inbox")],
+    "undo and redo": [("undo", "--by", "watch:inbox"), ("redo",)],
     "revert": [("revert", "newest")],
     "remove and restore": [("remove", "SOPInstanceUID=2.25.3000000002"), ("undo",)],
     "settings": [("set", "id=OTHER"), ("undo",), ("redo",)],

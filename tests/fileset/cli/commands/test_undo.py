@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from cli_runs import CT, MR, Cli, copy_of_example, leaves
+from pydicom import dcmread
+
+from fileset import FileSet
+from fileset.repository.repository import Repository
 
 
 def test_what_was_written_is_undone_by_staging_its_inverse(cli: Cli, tmp_path: Path) -> None:
@@ -103,3 +108,37 @@ def test_a_dry_run_lists_many_instances_only_when_asked(cli: Cli, tmp_path: Path
     assert len(lines) == 23
     assert len(cli("undo", "--dry-run", "--all").out.splitlines()) == 33
     assert cli.status() == "DICOMDIR creation, 31 additions"
+
+
+def test_what_arrived_by_itself_is_not_taken_back_unseen(cli: Cli) -> None:
+    cli("add", CT)
+    with closing(Repository.open(cli.repository, origin="watch:ward")) as watcher:
+        fs = FileSet(repository=watcher)
+        fs.add(MR)
+    before = cli.status()
+    told = cli("undo", code=3).err
+    assert "arrived by itself (watch:ward)" in told
+    assert "1 instance added: 4MR1" in told
+    assert cli.status() == before
+    assert "watch:ward" in cli("undo", "--dry-run", code=3).err
+
+    me = cli.json("log")["changes"][-1]["actor"]
+    undone = cli.json("undo", "--by", me)["undone"]
+    assert undone[0]["summary"] == "1 instance added: 1CT1"
+    assert cli.uids() == {dcmread(MR).SOPInstanceUID}
+    assert cli.json("undo", "--by", "watch:ward")["undone"][0]["summary"].endswith("4MR1")
+    assert cli.uids() == set()
+
+
+def test_only_somebodys_newest_changes_are_taken_back(cli: Cli) -> None:
+    for number, actor in enumerate(("anna", "bob", "anna")):
+        cli("set", f"id=ID{number}", "--actor", actor)
+    cli("set", "descriptor=README", "--actor", "bob")
+    assert "Others have changed" in cli("undo", 2, "--by", "anna", code=3).err
+    assert "set to 'ID2'" in cli("undo", "--by", "anna").out  # a revert: bob's is newer
+    assert cli.json("status")["id"] == "ID1"
+    assert cli.json("status")["descriptor_file_id"] == "README"
+    assert "Descriptor" in cli("undo", "--by", "bob").out
+    assert "set to 'ID1'" in cli("undo", "--by", "bob").out  # the newest one is reverted already
+    assert cli.json("status")["id"] == "ID0"
+    assert "carl made no change that can be undone" in cli("undo", "--by", "carl", code=3).err
