@@ -424,6 +424,7 @@ class FileSet:
         complete: bool = False,
         reject_mismatched: bool = False,
         coerce: str | os.PathLike[str] | Coercer | None = None,
+        ignore: Iterable[str] | None = None,
         dry_run: bool = False,
         reason: str | None = None,
         progress: Callable[[Result], None] | None = None,
@@ -440,7 +441,9 @@ class FileSet:
         the account tells which. Files that may belong to a different person from others with their
         Patient ID are reported and, with `reject_mismatched`, not added. With `coerce`, the path of
         a file of rules or what `fileset.correcting.coercer` makes of one, what is new is corrected
-        by these rules in the same change; what can't be is not added. With `dry_run` nothing is
+        by these rules in the same change; what can't be is not added. With `ignore`, what has a
+        name in folders or archives that fits one of these patterns (`fnmatch`, in any case), or one
+        that a watcher would pass over, is skipped: `()` for these alone. With `dry_run` nothing is
         recorded, and the account says what would be. `progress` is called with the
         account of each file. `stop` is called before each file, and ends the work if it returns
         true: what was added by then is kept.
@@ -450,6 +453,7 @@ class FileSet:
         """
         from fileset.adding.add import Adder
         from fileset.adding.find import FoundFiles, archives_among, find_files
+        from fileset.adding.ignoring import Ignored
         from fileset.adding.members import room_of
         from fileset.adding.offer import Offers, offer
         from fileset.correcting.coercion import coercer
@@ -471,9 +475,13 @@ class FileSet:
         )
         if reference and (archives := archives_among(given)):
             raise ValueError(f"{some(archives)}: what is in an archive can't be added by reference")
+        ignored = None if ignore is None else Ignored(ignore)
         offered = Offers(
             lambda: offer(
-                find_files(given, recursive=recursive), complete=complete, room=room_of(repository)
+                find_files(given, recursive=recursive, ignored=ignored),
+                complete=complete,
+                room=room_of(repository),
+                ignored=ignored,
             )
         )
         placement = Placement.REFERENCE if reference else Placement.VAULT

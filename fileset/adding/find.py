@@ -8,6 +8,7 @@ from os.path import basename, isdir, islink
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from fileset.adding.ignoring import IGNORED_NAME, Ignored
 from fileset.adding.members import DICOMDIR_FOUND, number_in
 from fileset.adding.paths import Paths
 from fileset.archives.opening import kind_of
@@ -66,7 +67,11 @@ class FoundFiles:
 
 
 def find_files(
-    paths: Iterable[str | os.PathLike[str]], *, recursive: bool, in_place: bool = False
+    paths: Iterable[str | os.PathLike[str]],
+    *,
+    recursive: bool,
+    in_place: bool = False,
+    ignored: Ignored | None = None,
 ) -> Iterator[FoundFile]:
     """Yield the files at `paths`, and with `recursive` those in their folders, in a fixed order.
 
@@ -74,7 +79,8 @@ def find_files(
     that can't be read, a link to a folder (unless it is one of `paths`), and a repository. Only
     archives that are among `paths` are to be looked into, and none in folders. Where
     files are to be listed `in_place`, so are the File-sets that lie in folders of `paths`, and
-    what interrupted writes left.
+    what interrupted writes left. What is `ignored` in folders is yielded as passed over; a path
+    that is named is not.
     """
     for given in paths:
         if isinstance(given, FoundFile):
@@ -87,7 +93,7 @@ def find_files(
             skipped = DICOMDIR_FOUND if is_of_dicomdir(basename(path)) else None
             yield FoundFile(path, skipped, skipped is None and kind_of(path) is not None)
         elif recursive and not _is_repository(path):
-            yield from _walk(path, in_place=in_place)
+            yield from _walk(path, in_place=in_place, ignored=ignored)
         else:
             yield FoundFile(path, _why_not_entered(path))
 
@@ -101,7 +107,7 @@ def archives_among(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
     ]
 
 
-def _walk(top: str, *, in_place: bool) -> Iterator[FoundFile]:
+def _walk(top: str, *, in_place: bool, ignored: Ignored | None) -> Iterator[FoundFile]:
     pending = [top]
     while pending:
         folder = pending.pop()
@@ -118,6 +124,12 @@ def _walk(top: str, *, in_place: bool) -> Iterator[FoundFile]:
             leftovers = [entry for entry in entries if entry.name.startswith(LEFTOVER)]
             yield from (FoundFile(entry.path, _LEFTOVER) for entry in leftovers)
             entries = [entry for entry in entries if entry not in leftovers]
+        if ignored is not None:
+            passed = {entry.path for entry in entries if _is_ignored(entry, top, ignored)}
+            yield from (
+                FoundFile(entry.path, IGNORED_NAME) for entry in entries if entry.path in passed
+            )
+            entries = [entry for entry in entries if entry.path not in passed]
         folders = [entry for entry in entries if _is_folder(entry)]
         skipped = {entry.path: _why_not_entered(entry.path) for entry in folders}
         yield from (FoundFile(path, why) for path, why in skipped.items() if why is not None)
@@ -125,6 +137,10 @@ def _walk(top: str, *, in_place: bool) -> Iterator[FoundFile]:
             if entry.path not in skipped:
                 yield FoundFile(entry.path, DICOMDIR_FOUND if is_of_dicomdir(entry.name) else None)
         pending += reversed([path for path, why in skipped.items() if why is None])
+
+
+def _is_ignored(entry: os.DirEntry[str], top: str, ignored: Ignored) -> bool:
+    return ignored.name(entry.name) or ignored.path(entry.path.removeprefix(top).lstrip("/"))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

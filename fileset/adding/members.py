@@ -10,6 +10,7 @@ from shutil import disk_usage
 from typing import Final, TypeAlias
 
 from fileset.adding.candidate import Candidate, read_opened
+from fileset.adding.ignoring import IGNORED_NAME, Ignored
 from fileset.adding.outcome import Outcome, Result
 from fileset.adding.recorders import Recorder
 from fileset.archives.archive import Archive, Member
@@ -30,6 +31,7 @@ def offer_members(
     room: int | None = None,
     complete: bool = False,
     recorders: Mapping[str, Recorder] | None = None,
+    ignored: Ignored | None = None,
 ) -> Iterator[Offered]:
     """Yield what reading each member of the archive at `path` gives.
 
@@ -42,6 +44,10 @@ def offer_members(
             members = archive.members()
             first = next(members, None)
             for member in chain((first,) if first else (), members):
+                if ignored is not None and ignored.member(member.name):
+                    why = IGNORED_NAME
+                    yield Result(archive.name_of(member), Outcome.SKIPPED, reason=why)
+                    continue
                 yield from _offer(archive, member, complete=complete, recorders=recorders)
             if first is None:
                 yield Result(path, Outcome.NOT_DICOM, reason="is an archive with no file in it")

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from fileset.adding.candidate import Candidate, read_path
 from fileset.adding.find import FoundFile
+from fileset.adding.ignoring import Ignored
 from fileset.adding.members import Offered, offer_members
 from fileset.adding.outcome import Outcome, Result
 from fileset.adding.read_ahead import read_ahead
@@ -24,12 +25,13 @@ def offer(
     contents: bool = True,
     headers: bool = False,
     room: int | None = None,
+    ignored: Ignored | None = None,
 ) -> Iterator[Offered]:
     """Yield what reading each of `files` gives; a bad file is an account, not an exception.
 
     With `complete`, what the directory records must have and an instance lacks is invented.
     Without `contents` or `headers` the candidates may lack them: that makes it faster. Archives
-    that unpack to more than `room` bytes are not looked into.
+    that unpack to more than `room` bytes are not looked into; what is `ignored` is in none.
     """
     recorders = overridden_recorders()
     if recorders or headers:
@@ -44,7 +46,9 @@ def offer(
             yield Result(path, Outcome.SKIPPED, reason=skipped)
             continue
         if is_archive:
-            yield from offer_members(path, room=room, complete=complete, recorders=recorders)
+            yield from offer_members(
+                path, room=room, complete=complete, recorders=recorders, ignored=ignored
+            )
             continue
         try:
             # Values of elements that records don't hold may be asked for.

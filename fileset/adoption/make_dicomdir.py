@@ -16,6 +16,7 @@ from attrs import define, field, frozen
 from fileset.adding.add import Adder, OnResult, below
 from fileset.adding.candidate import Candidate
 from fileset.adding.find import find_files
+from fileset.adding.ignoring import Ignored
 from fileset.adding.offer import Offered, offer
 from fileset.adding.outcome import Outcome, Result
 from fileset.adding.report import AddReport
@@ -64,7 +65,7 @@ class Indexer:
     With `complete`, values that directory records must have and an instance lacks are invented, in
     the DICOMDIR only. With `rename`, files whose names are no File IDs (PS3.10 Section 8.5) get
     names that are; without, they are rejected. With `replace`, a DICOMDIR that is there gives way,
-    whatever form its name has.
+    whatever form its name has. Files whose names are `ignored` are passed over.
     Other File-sets in folders of this one are left alone: their DICOMDIRs name their files. The
     DICOMDIR of an interrupted indexing that was `completed` gives way as well.
     """
@@ -77,6 +78,7 @@ class Indexer:
     rename: bool = False
     replace: bool = False
     completed: CompletedIndex | None = None
+    ignored: Ignored | None = None
 
     def stage(
         self, *, file_set_id: str | None = None, progress: OnResult | None = None
@@ -159,7 +161,7 @@ class Indexer:
         return {series for series, number in counts.items() if number >= self.choice.minimum}
 
     def _read(self) -> Iterator[Offered]:
-        found = find_files([self.root], recursive=True, in_place=True)
+        found = find_files([self.root], recursive=True, in_place=True, ignored=self.ignored)
         files = (file for file in found if not is_index_journal(file.path, self.root))
         kept = self.repository.is_kept  # and so is the digest of each file's content
         chosen = bool(self.choice.include or self.choice.exclude)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 from click.core import ParameterSource
 
 from fileset.cli.running import USAGE, OutputError, run
 from fileset.cli.screen.output import Answer, Shape
-from fileset.cli.session import ENVIRONMENT_VARIABLE, Session
+from fileset.cli.screen.text import did_you_mean
+from fileset.cli.session import COMPLETING, ENVIRONMENT_VARIABLE, Session
 from fileset.python_gc import gc_paused
 from ledger.phrases import storable
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 WARNINGS: Final[Shape] = {"warnings": "a list of texts"}
 """What every document holds besides its own."""
@@ -35,6 +40,18 @@ COMPLETE: Final = click.option(
     "only, and listed in the report.",
 )
 
+IGNORE: Final = click.option(
+    "--ignore",
+    "ignore",
+    metavar="PATTERN",
+    multiple=True,
+    help="Pass over what has such a name in folders and archives, or with a / such a path, besides "
+    "hidden and incomplete files and those of the system, such as Thumbs.db.",
+)
+NO_IGNORE: Final = click.option(
+    "--no-ignore", is_flag=True, help="Pass over nothing because of its name."
+)
+
 REJECT: Final = "reject"
 ON_MISMATCH: Final = click.option(
     "--on-mismatch",
@@ -52,6 +69,13 @@ def text_for_journal(ctx: click.Context, param: click.Parameter, value: str | No
     """Return an option's value as it can be kept in the journal: the option's callback."""
     del ctx, param
     return None if value is None else storable(value)
+
+
+def chosen_patterns(ignore: tuple[str, ...], no_ignore: bool) -> tuple[str, ...] | None:
+    """Return what `IGNORE` and `NO_IGNORE` ask for: patterns, or `None` to pass over nothing."""
+    if ignore and no_ignore:
+        raise click.UsageError("--no-ignore passes over nothing: leave out --ignore.")
+    return None if no_ignore else ignore
 
 
 class PathType(click.Path):
@@ -80,6 +104,49 @@ class WholeNumber(click.IntRange):
     name = "whole number"
 
 
+class OneOf(click.Choice[str]):
+    """One of several words; a message on any other names the nearest."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """Return what is said of a `value` that is none of them."""
+        return super().get_invalid_choice_message(value, ctx) + did_you_mean(
+            str(value), map(str, self.choices)
+        )
+
+
+_COMPLETED: Final = {
+    "MOMENT": "moment",
+    "[MOMENT]": "moment",
+    "[A]": "moment",
+    "[B]": "moment",
+    "CHANGE": "change",
+    "[NAME]": "tag",
+    "KEYWORD...": "keyword",
+    "KEYWORD=VALUE": "criterion",
+    "KEYWORD=VALUE...": "criterion",
+    "[KEYWORD=VALUE]...": "criterion",
+    "PatientID=VALUE": "criterion",
+}
+"""What texts are, by how the help calls them, that a shell completes from the repository."""
+
+
+class Text(click.types.StringParamType):
+    """A text of a kind that `fileset.cli.completing` knows values of."""
+
+    def __init__(self, what: str) -> None:
+        """Take such a text."""
+        self._what = what
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return what the text could be."""
+        from fileset.cli.completing import complete  # noqa: PLC0415 - for Tab alone
+
+        del param
+        return complete(self._what, ctx, incomplete)
+
+
 class Command(click.Command):
     """A command whose function takes a session and returns an `Answer`.
 
@@ -87,9 +154,25 @@ class Command(click.Command):
     ----------
     shape : mapping
         What its JSON document holds, by key.
+    pages : bool
+        Whether its answer is shown a screen at a time on a terminal.
     """
 
     shape: Shape
+    pages: bool
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write examples at the end of the help."""
+        from fileset.cli.examples import EXAMPLES  # noqa: PLC0415 - for the help alone
+
+        examples = EXAMPLES.get(ctx.command_path.partition(" ")[2], {})
+        if examples:
+            with formatter.section("Examples"):
+                for line, what in examples.items():
+                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+                    with formatter.indentation():
+                        formatter.write_text(what)
+        super().format_epilog(ctx, formatter)
 
     def invoke(self, ctx: click.Context) -> int:
         """Run the command, print its answer and return the exit code."""
@@ -97,7 +180,7 @@ class Command(click.Command):
         session = ctx.find_object(Session)
         assert session is not None  # noqa: S101 - the group has made one
         try:
-            session.answer(answer)
+            session.answer(answer, pages=self.pages)
         except OSError as exc:  # no error of what was asked: that was done
             raise OutputError from exc
         return answer.status
@@ -109,17 +192,19 @@ def command(
     *,
     repository: bool = True,
     changes: bool = False,
+    pages: bool = False,
     cls: type[Command] = Command,
 ) -> Callable[[Callable[..., Answer]], Command]:
     """Declare a command; its function's docstring is its help.
 
     It takes `--repo` and `--wait` if it works on a `repository` that is there already, `--reason`
-    and `--actor` if it `changes` it.
+    and `--actor` if it `changes` it, `--utc` and `--no-pager` if its answer `pages`.
     """
 
     def declare(function: Callable[..., Answer]) -> Command:
         made = click.command(name, cls=cls)(function)
         made.shape = shape
+        made.pages = pages
         if changes:
             made.params.append(
                 click.Option(
@@ -129,7 +214,16 @@ def command(
             made.params.append(_actor())
         if repository:
             made.params += [_repo(), _wait()]
-        made.params.append(_json())
+        if pages:
+            made.params += [_flag("utc"), _flag("no_pager")]
+        if not any("--quiet" in param.opts for param in made.params):
+            made.params.append(_flag("quiet"))
+        made.params.append(_flag("as_json"))
+        for param in made.params:
+            if isinstance(param.type, click.Choice):
+                param.type = OneOf(param.type.choices)
+            elif param.type is click.STRING and (what := _COMPLETED.get(param.metavar or "")):
+                param.type = Text(what)
         return made
 
     return declare
@@ -143,6 +237,7 @@ def _store(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
             kept = storable(value) if isinstance(value, str) else value
             session = ctx.ensure_object(Session)
             setattr(session, name, kept)
+            ctx.meta[f"fileset.cli.{name}"] = kept  # for what is worded and drawn without a session
             if name == "path":
                 source = ctx.get_parameter_source(param.name or "")
                 session.is_path_from_environment = source is ParameterSource.ENVIRONMENT
@@ -183,14 +278,18 @@ def _wait() -> click.Option:
     )
 
 
-def _json() -> click.Option:
-    return click.Option(
-        ["--json"],
-        is_flag=True,
-        expose_value=False,
-        callback=_store("as_json"),
-        help="Print one JSON document.",
-    )
+_FLAGS: Final = {
+    "utc": (["--utc"], "Print times in UTC, not in your time zone."),
+    "no_pager": (["--no-pager"], "Print a long answer at once, even on a terminal."),
+    "quiet": (["--quiet", "-q"], "Print only what went wrong; the exit code tells the rest."),
+    "as_json": (["--json"], "Print one JSON document."),
+}
+"""The options that say how to print, by the attribute of the session."""
+
+
+def _flag(name: str) -> click.Option:
+    names, what = _FLAGS[name]
+    return click.Option(names, is_flag=True, expose_value=False, callback=_store(name), help=what)
 
 
 class Group(click.Group):
@@ -217,6 +316,15 @@ class Group(click.Group):
             ctx.exit(USAGE)
         return super().parse_args(ctx, args)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is meant; a usage error naming the nearest if there is none."""
+        name, known = args[0], self.list_commands(ctx)
+        if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
+            raise click.UsageError(f"No such command '{name}'.{did_you_mean(name, known)}", ctx)
+        return super().resolve_command(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands' names, in the order of the sections."""
         del ctx
@@ -230,6 +338,17 @@ class Group(click.Group):
         with gc_paused():
             module = import_module(f"fileset.cli.commands.{name}")
         return cast("click.Command", getattr(module, name))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that begin so, without importing any command."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - for Tab alone
+
+        return [
+            CompletionItem(name, help=what)
+            for section in self.summaries.values()
+            for name, what in section.items()
+            if name.startswith(incomplete)
+        ] + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by section, without importing any."""
@@ -249,7 +368,7 @@ class Commands(Group):
             _repo(envvar=ENVIRONMENT_VARIABLE, show_envvar=True),
             _actor(),
             _wait(),
-            _json(),
+            *map(_flag, _FLAGS),
         ]
 
     def main(
@@ -263,6 +382,9 @@ class Commands(Group):
     ) -> Any:
         """Run the command line and exit with its code, or return it without `standalone_mode`."""
         arguments = list(sys.argv[1:] if args is None else args)
+
+        if COMPLETING in os.environ:
+            import fileset.cli.completing  # noqa: F401, PLC0415 - it knows our shells
 
         def invoke(session: Session) -> Any:
             return super(Commands, self).main(

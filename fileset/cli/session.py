@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
+import sys
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fileset.cli.screen.output import Answer, Span, print_data, print_document, print_lines
+from fileset.cli.screen.output import (
+    Answer,
+    Line,
+    Node,
+    Span,
+    is_terminal,
+    print_data,
+    print_document,
+    print_lines,
+)
+from fileset.cli.screen.text import with_repository
 from ledger.errors import LedgerError
 from ledger.phrases import count
 
@@ -18,6 +31,13 @@ if TYPE_CHECKING:
     from fileset.repository.repository import Repository
 
 ENVIRONMENT_VARIABLE = "FILESET_REPO"
+COMPLETING = "_FILESET_COMPLETE"
+"""The environment variable by which a shell asks for completions, as click has it."""
+
+WITHOUT_REPOSITORY = frozenset(
+    ("init", "index", "import-journal", "keygen", "demo", "help", "completion")
+)
+"""The commands that work on none that is there already."""
 
 
 class Session:
@@ -35,6 +55,12 @@ class Session:
         Seconds to wait for others who are changing the repository; `None` for the usual minute.
     as_json : bool
         Whether the answer is one JSON document.
+    quiet : bool
+        Whether nothing is printed but what went wrong, or the document.
+    no_pager : bool
+        Whether even a long answer goes to the terminal at once.
+    utc : bool
+        Whether times are printed in UTC.
     warnings : list of str
         What was warned about on the way.
     answered : bool
@@ -47,6 +73,9 @@ class Session:
         self.actor: str | None = None
         self.wait: float | None = None
         self.as_json = as_json
+        self.quiet = False
+        self.no_pager = False
+        self.utc = False
         self.warnings: list[str] = []
         self.answered = False
         self._repository: Repository | None = None
@@ -125,38 +154,82 @@ class Session:
 
     # --- printing --------------------------------------------------------------------------------
 
-    def answer(self, answer: Answer) -> None:
-        """Print what a command has to say."""
+    def answer(self, answer: Answer, *, pages: bool = False) -> None:
+        """Print what a command has to say; what `pages`, a screen at a time on a terminal."""
         self.answered = True
         if self.as_json:
-            print_document({**answer.document, "warnings": self.warnings})
+            warnings = list(map(self._named_in, self.warnings))
+            print_document({**answer.document, "warnings": warnings})
             return
+        pager = None
+        if pages and not self.no_pager and not self.quiet and is_terminal(sys.stdout):
+            from fileset.cli.screen.pager import pager_named  # noqa: PLC0415 - as it says
+
+            pager = pager_named(os.environ)
         if answer.ending is not None:
-            self._print(answer)
+            self._print(answer, pager, pages=pages)
             answer.ending()
         self.print_warnings()
-        print_lines(answer.notes, err=True)
+        if not self.quiet or answer.status:
+            print_lines(map(self._with_repository, answer.notes), err=True)
         if answer.ending is None:
-            self._print(answer)
+            self._print(answer, pager, pages=pages)
 
-    def _print(self, answer: Answer) -> None:
-        if answer.data is None:
-            print_lines(answer.lines)
-        else:
+    def _print(self, answer: Answer, pager: str | None, *, pages: bool) -> None:
+        if answer.data is not None:
             print_data(answer.data)
+        elif pager is not None:
+            from fileset.cli.screen.pager import paging  # noqa: PLC0415 - for a person alone
+
+            with paging(pager) as screen:
+                print_lines(answer.lines, pager=screen)
+        elif self.quiet:
+            deque(answer.lines, 0)  # going through them is how some commands find what is wrong
+        else:  # what pages are records, which stay as they are
+            print_lines(answer.lines if pages else map(self._with_repository, answer.lines))
+
+    def tell(self, line: Line) -> None:
+        """Print at once what people have to know before the answer."""
+        if not self.as_json and not self.quiet:
+            print_lines([self._with_repository(line)], err=True)
 
     def error(self, error: dict[str, Any], message: str) -> None:
         """Print why a command failed."""
+        message = self._named_in(message)
         if self.as_json:
-            print_document({"error": error, "warnings": self.warnings})
+            warnings = list(map(self._named_in, self.warnings))
+            print_document({"error": {**error, "message": message}, "warnings": warnings})
             return
         self.print_warnings()
         print_lines([(Span("error: ", "bad"), message)], err=True)
 
     def print_warnings(self) -> None:
         """Print what was warned about, once."""
-        print_lines([(Span("warning: ", "careful"), text) for text in self.warnings], err=True)
+        texts = map(self._named_in, self.warnings)
+        print_lines([(Span("warning: ", "careful"), text) for text in texts], err=True)
         self.warnings.clear()
+
+    def _named_in(self, text: str) -> str:
+        """Return what is said with the repository in the commands that it names.
+
+        That is how they work for whoever named it with an option, and from the same folder.
+        """
+        if self.path is None or self.is_path_from_environment:
+            return text
+        return with_repository(text, shlex.quote(os.fspath(self.path)), WITHOUT_REPOSITORY)
+
+    def _with_repository(self, line: Line | Node) -> Line | Node:
+        """Return a line with the repository in the commands that it names."""
+        if isinstance(line, str):
+            return self._named_in(line)
+        if isinstance(line, Node):
+            return line
+        return tuple(
+            part._replace(text=self._named_in(part.text))
+            if isinstance(part, Span)
+            else self._named_in(part)
+            for part in line
+        )
 
     def interrupted(self) -> str:
         """Return what is so after a command was interrupted."""

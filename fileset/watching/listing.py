@@ -3,43 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Iterator
-from fnmatch import translate
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from fileset.adding.ignoring import Ignored
 from fileset.repository.folder import is_repository
 from fileset.watching.mounts import below
-from fileset.watching.settings import IGNORED
 from ledger.files import FileStamp
 from projections.dicomdir.definitions import DICOMDIR
 
 _TOGETHER: Final = 500  # files that are listed at a time
-_NOTHING: Final = re.compile(r"(?!)")
-
-
-class Ignored:
-    """Says which names are passed over: the usual ones and those that fit `patterns`."""
-
-    def __init__(self, patterns: Iterable[str] = ()) -> None:
-        wanted = [*IGNORED, *patterns]
-        self._names = _any_of(p for p in wanted if "/" not in p)
-        self._paths = _any_of(p.strip("/") for p in wanted if "/" in p)
-        self._by_path = self._paths is not _NOTHING
-
-    def name(self, name: str) -> bool:
-        """Whether a file or folder called `name` is passed over wherever it is."""
-        return self._names.match(name) is not None
-
-    def path(self, below: str) -> bool:
-        """Whether what is at the path `below` the watched folder is passed over."""
-        return self._by_path and self._paths.match(below) is not None
-
-
-def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
-    found = "|".join(translate(pattern) for pattern in patterns)
-    return re.compile(found, re.IGNORECASE) if found else _NOTHING
 
 
 class Listing(NamedTuple):

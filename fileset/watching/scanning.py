@@ -14,6 +14,7 @@ from typing import Final
 
 from attrs import define, field
 
+from fileset.adding.ignoring import Ignored
 from fileset.errors import RefusedError
 from fileset.watching import log
 from fileset.watching.folders import Folder
@@ -21,7 +22,7 @@ from fileset.watching.hints import FolderWatch, Hints
 from fileset.watching.intake import Intake
 from fileset.watching.known_files import KnownFile
 from fileset.watching.leaving import Leaver
-from fileset.watching.listing import Ignored, Listing, Reach, walk
+from fileset.watching.listing import Listing, Reach, walk
 from fileset.watching.settings import POLL, Settings
 from fileset.watching.watcher_status import Status
 from ledger.files import stamp_of

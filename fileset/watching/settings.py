@@ -17,27 +17,6 @@ from attrs.validators import optional as if_given
 from fileset.adding.coercing import Coercer
 from fileset.correcting.coercion import coercer
 
-IGNORED: Final = (
-    ".*",
-    "*~",
-    "*.part",
-    "*.partial",
-    "*.filepart",
-    "*.tmp",
-    "*.temp",
-    "*.crdownload",
-    "*.download",
-    "~$*",
-    "*.swp",
-    "@eaDir",
-    "lost+found",
-    "Thumbs.db",
-    "desktop.ini",
-    "$RECYCLE.BIN",
-    "System Volume Information",
-)
-"""Names that are never added: files that others are still writing, and what is no instance."""
-
 
 class After(Enum):
     """What becomes of a file once the event that adds it is durable."""

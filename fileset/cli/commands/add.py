@@ -8,15 +8,19 @@ from typing import Final
 import click
 
 from fileset.adding.find import FoundFiles, archives_among, find_files
+from fileset.adding.ignoring import Ignored
 from fileset.adding.outcome import Outcome
 from fileset.adding.report import AddReport
 from fileset.cli.coercing import COERCE, COERCED, coerced_document, coerced_lines, read_coercer
 from fileset.cli.command import (
     COMPLETE,
     DRY_RUN,
+    IGNORE,
+    NO_IGNORE,
     ON_MISMATCH,
     REJECT,
     PathType,
+    chosen_patterns,
     command,
     pass_session,
 )
@@ -69,6 +73,8 @@ _OUTCOMES: Final = [outcome for outcome in Outcome if outcome is not Outcome.EXC
 @COMPLETE
 @ON_MISMATCH
 @COERCE
+@IGNORE
+@NO_IGNORE
 @DRY_RUN
 @pass_session
 def add(
@@ -79,6 +85,8 @@ def add(
     complete: bool,
     on_mismatch: str,
     coerce: Path | None,
+    ignore: tuple[str, ...],
+    no_ignore: bool,
     dry_run: bool,
     reason: str | None,
 ) -> Answer:
@@ -89,8 +97,9 @@ def add(
 
     A file that can't be added is reported on standard error and the others are added; the exit code
     is then 1. It is also 1 if a file may belong to a different person from others with its Patient
-    ID. If a PATH doesn't exist, nothing is added. A DICOMDIR found on the way is skipped. Ctrl-C
-    ends it: what was added by then is staged, and the exit code is 130.
+    ID. If a PATH doesn't exist, nothing is added. A DICOMDIR found on the way is skipped, and so is
+    what has a name in folders that a watcher passes over: one line counts these. Ctrl-C ends it:
+    what was added by then is staged, and the exit code is 130.
 
     With --coerce, the instances get your own values in the same change. The files are kept as they
     arrived, and undo takes both back. What can't be coerced is not added. --dry-run shows what
@@ -109,7 +118,9 @@ def add(
         )
     rules = None if coerce is None else read_coercer(coerce)
     fs = session.file_set()
-    files = FoundFiles(find_files(paths, recursive=True))
+    patterns = chosen_patterns(ignore, no_ignore)
+    ignored = None if patterns is None else Ignored(patterns)
+    files = FoundFiles(find_files(paths, recursive=True, ignored=ignored))
     with (
         stop_at_interrupt() as stopped,
         counter("Adding", files.number) as one_more,
@@ -122,6 +133,7 @@ def add(
             complete=complete,
             reject_mismatched=on_mismatch == REJECT,
             coerce=rules,
+            ignore=patterns,
             dry_run=dry_run,
             progress=one_more,
             stop=stopped,

@@ -11,6 +11,7 @@ from typing import Final
 
 import click
 
+from fileset.adding.ignoring import Ignored
 from fileset.adding.outcome import Outcome
 from fileset.adding.report import AddReport
 from fileset.adoption.index_journal import (
@@ -24,10 +25,13 @@ from fileset.adoption.index_journal import (
 from fileset.adoption.make_dicomdir import Choice, Indexer
 from fileset.cli.command import (
     COMPLETE,
+    IGNORE,
+    NO_IGNORE,
     ON_MISMATCH,
     REJECT,
     PathType,
     WholeNumber,
+    chosen_patterns,
     command,
     pass_session,
 )
@@ -94,6 +98,8 @@ _OUTCOMES: Final = list(Outcome)
 )
 @COMPLETE
 @ON_MISMATCH
+@IGNORE
+@NO_IGNORE
 @click.option("--rename", is_flag=True, help="Rename files whose names are not File IDs.")
 @click.option("--replace", is_flag=True, help="Replace an existing DICOMDIR.")
 @click.option(
@@ -112,6 +118,8 @@ def index(
     min_instances: int,
     complete: bool,
     on_mismatch: str,
+    ignore: tuple[str, ...],
+    no_ignore: bool,
     rename: bool,
     replace: bool,
     keep: Path | None,
@@ -126,6 +134,7 @@ def index(
     if keep is not None and is_in(keep, root):
         raise click.UsageError("--keep names a folder within ROOT: it would be indexed itself.")
     _refuse_medium(session, root)
+    patterns = chosen_patterns(ignore, no_ignore)
     choice = Choice(_criteria(include), _criteria(exclude), min_instances)
     with indexing(root):
         with bar("Completing what was interrupted") as advance:
@@ -139,6 +148,7 @@ def index(
             rename=rename,
             replace=replace,
             completed=completed,
+            ignored=None if patterns is None else Ignored(patterns),
         )
         repository = begin_index(root) if rename and keep is None else Repository.ephemeral()
         try:

@@ -25,7 +25,7 @@ from fileset.cli.command import (
     pass_session,
 )
 from fileset.cli.running import INCOMPLETE, OK
-from fileset.cli.screen.output import Answer, Line, Span, is_terminal
+from fileset.cli.screen.output import Answer, Line, Span, is_screen
 from fileset.cli.screen.reports import faulty_line, mismatched_line
 from fileset.cli.screen.text import in_commands, instant
 from fileset.cli.session import Session
@@ -231,7 +231,7 @@ def _shown(session: Session, *, verbose: bool) -> Iterator[Callable[[dict[str, A
     """Log, or show on a terminal, what goes on."""
     from fileset.watching.log import LOGGER, JsonLines, Lines  # noqa: PLC0415
 
-    if is_terminal(sys.stderr) and not session.as_json and not verbose:
+    if is_screen(sys.stderr) and not session.as_json and not verbose:
         from fileset.cli.screen.live_watcher import LiveView  # noqa: PLC0415
 
         with LiveView() as view:

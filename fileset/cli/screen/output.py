@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from shutil import get_terminal_size
-from typing import Any, Final, NamedTuple, TextIO, TypeAlias, TypeVar
+from typing import IO, Any, Final, NamedTuple, TextIO, TypeAlias, TypeVar
 
 import click
 
@@ -34,6 +34,9 @@ STYLES: Final[dict[str, dict[str, Any]]] = {
     "careful": {"fg": "yellow"},
     "faint": {"dim": True},
 }
+
+QUIET: Final = "fileset.cli.quiet"
+"""What says in the context of a command that nothing is printed but what went wrong."""
 
 ALL_LISTS_THEM: Final = "  ... and {:,} more: --all lists them"
 
@@ -109,15 +112,33 @@ def print_document(document: dict[str, Any]) -> None:
     click.echo(json.dumps(document, indent=2, default=list))
 
 
-def print_lines(lines: Iterable[Line | Node], *, err: bool = False) -> None:
-    """Print `lines` on standard output, or standard error, styled where it is a terminal."""
+def print_lines(
+    lines: Iterable[Line | Node], *, err: bool = False, pager: IO[str] | None = None
+) -> None:
+    """Print `lines` on standard output, standard error or a `pager`, styled as `styling` says."""
+    styles = styling()
+    if styles is None and pager is not None:  # which shows them on a terminal
+        styles = True
     each_line = (
         styled(line)
         for each in lines
         for line in (drawn(each) if isinstance(each, Node) else (each,))
     )
     for block in in_blocks(each_line):
-        click.echo("\n".join(block), err=err)
+        click.echo("\n".join(block), file=pager, err=err, color=styles)
+
+
+def styling() -> bool | None:
+    """Whether what is printed has the terminal's codes: `None` where that depends on the stream.
+
+    NO_COLOR takes them out and FORCE_COLOR leaves them in, whatever their values, if these are not
+    empty. Otherwise they are where a terminal is, other than one that calls itself dumb.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return False if os.environ.get("TERM") == "dumb" else None
 
 
 def print_data(data: Iterable[str]) -> None:
@@ -139,11 +160,10 @@ def styled(line: Line) -> str:
     """Return a line with the terminal's codes, which click drops where they don't belong."""
     if isinstance(line, str):
         return clean(line)
-    plain = bool(os.environ.get("NO_COLOR"))
     return "".join(
         click.style(clean(part.text), **STYLES[part.style])
-        if isinstance(part, Span) and not plain
-        else clean(_plain(part))
+        if isinstance(part, Span)
+        else clean(part)
         for part in line
     )
 
@@ -159,6 +179,28 @@ def first(lines: Sequence[Line], limit: int | None, rest: str) -> Iterator[Line]
 def is_terminal(stream: TextIO) -> bool:
     """Whether a person looks at what is printed there."""
     return stream.isatty()
+
+
+def is_screen(stream: TextIO) -> bool:
+    """Whether a person looks there who wants to see progress, which is drawn over."""
+    context = click.get_current_context(silent=True)
+    if context is not None and context.meta.get(QUIET):
+        return False
+    return is_terminal(stream) and os.environ.get("TERM") != "dumb"
+
+
+def fitted(line: Parts) -> Parts:
+    """Return a line that fits the terminal, shortened between words if anybody looks at it."""
+    if not is_terminal(sys.stdout):
+        return line
+    left = get_terminal_size().columns
+    kept: list[str | Span] = []
+    for number, part in enumerate(cleaned := [_cleaned(part) for part in line]):
+        kept.append(_cut(part, left))
+        left -= len(_plain(kept[-1]))
+        if left <= 1 and number + 1 < len(cleaned):
+            break
+    return tuple(kept)
 
 
 def columns(rows: Iterable[Parts]) -> Iterator[Parts]:

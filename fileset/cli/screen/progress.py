@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
-from fileset.cli.screen.output import is_terminal
+from fileset.cli.screen.output import is_screen
 from fileset.progress import PhasedProgress, Progress, no_progress
 
 _INTERVAL: Final = 0.1  # seconds between two looks of the bar: drawing it costs more than a file
@@ -42,7 +42,7 @@ def phases() -> Iterator[PhasedProgress]:
 
     It is drawn when a piece begins and then ten times a second, however much is done in between.
     """
-    if not is_terminal(sys.stderr):
+    if not is_screen(sys.stderr):
         yield no_progress
         return
     from rich import progress as rich  # noqa: PLC0415 - most commands are done before it is loaded
@@ -81,7 +81,7 @@ def phases() -> Iterator[PhasedProgress]:
 @contextmanager
 def spinner(what: str) -> Iterator[None]:
     """Show that work goes on while the block runs."""
-    if not is_terminal(sys.stderr):
+    if not is_screen(sys.stderr):
         yield
         return
     from rich.console import Console  # noqa: PLC0415 - as above

@@ -6,8 +6,10 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
+from fileset.adding.ignoring import IGNORED_NAME
 from fileset.adding.outcome import Outcome, Result
 from fileset.cli.screen.output import Line, Shape, Span
 from fileset.cli.screen.text import in_commands
@@ -91,7 +93,13 @@ def report_notes(report: AddReport) -> list[Line]:
 
     Of many that are told the same, the first ones have one, and the others are counted.
     """
-    told = [(result, style, text) for result in report.remarkable for style, text in _told(result)]
+    ignored: list[str] = []
+    told: list[tuple[Result, str, str]] = []
+    for result in report.remarkable:
+        if result.reason == IGNORED_NAME:
+            ignored.append(PurePath(result.source).name)
+        else:
+            told += [(result, style, text) for style, text in _told(result)]
     counts = Counter(_kind(text) for _, _, text in told)
     shown: Counter[str] = Counter()
     lines: list[Line] = []
@@ -104,6 +112,9 @@ def report_notes(report: AddReport) -> list[Line]:
         if shown[kind] == SHOWN < counts[kind]:
             more = count(counts[kind] - SHOWN, "more file")
             lines.append((Span(f"  ... and {more} like this one", style), ": --json lists them"))
+    if ignored:
+        names = some(list(dict.fromkeys(ignored)))
+        lines.append((Span(f"Passed over {len(ignored):,} by name", "careful"), f": {names}"))
     return lines
 
 

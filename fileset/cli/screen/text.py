@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection, Iterable
+from datetime import datetime
 from typing import Final
+
+import click
+
+IN_UTC: Final = "fileset.cli.utc"
+"""What says in the context of a command that times are printed in UTC."""
 
 _NO_RECORD: Final = re.compile(
     r"Unable to use the default '(?P<type>[^']*)' record creator: (?P<why>.*?)\. "
@@ -14,6 +21,9 @@ _NO_RECORD: Final = re.compile(
 
 _IN_PYTHON: Final = re.compile(r"(--[a-z][a-z-]*) \([a-z_]+=True\)")
 """What an option is called in Python, behind its name on the command line."""
+
+_HINT: Final = re.compile(r"`fileset ([a-z][a-z-]*)\b")
+"""A command that is named in a sentence."""
 
 _OF_SEVERAL: Final = {
     "it is not an image": "they are not images",
@@ -36,8 +46,25 @@ def clean(text: str) -> str:
 
 
 def instant(time: str) -> str:
-    """Return a time of the journal, quarantine or watcher, which is in UTC, to the second."""
+    """Return a time of the journal, quarantine or watcher, which is in UTC, to the second.
+
+    It is local, with the offset, unless the command line asks for UTC.
+    """
+    context = click.get_current_context(silent=True)
+    if context is None or not context.meta.get(IN_UTC):
+        try:
+            return datetime.fromisoformat(time).astimezone().isoformat(timespec="seconds")
+        except (ValueError, OverflowError):  # damaged, or so early that it isn't in all zones
+            pass
     return f"{time[:19]}Z"
+
+
+def did_you_mean(text: str, names: Iterable[str]) -> str:
+    """Return a question after those of `names` that are like `text`, or an empty text."""
+    import difflib  # noqa: PLC0415 - most texts are right
+
+    near = difflib.get_close_matches(text, list(names), n=3)
+    return f" Did you mean {' or '.join(near)}?" if near else ""
 
 
 def _is_harmless(char: str) -> bool:
@@ -63,6 +90,18 @@ def in_commands(text: str) -> str:
     """
     text = _IN_PYTHON.sub(r"\1", _NO_RECORD.sub(_no_record, text))
     return text.replace("Changes staged for write():", "Changes staged for write:")
+
+
+def with_repository(text: str, named: str, others: Collection[str]) -> str:
+    """Return `text` with the repository in the commands that it names, so that they work as such.
+
+    `named` is what names it, for a shell; `others` are the commands that work on no repository.
+    """
+
+    def name_it(found: re.Match[str]) -> str:
+        return found[0] if found[1] in others else f"`fileset --repo {named} {found[1]}"
+
+    return _HINT.sub(name_it, text) if "`fileset " in text else text
 
 
 def of_several(reason: str) -> str:

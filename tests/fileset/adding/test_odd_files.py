@@ -266,7 +266,7 @@ def test_files_with_odd_names_are_taken_and_told_in_one_line_each(
 ) -> None:
     (names / "bad\nname").write_text("no DICOM")
     fileset("init", tmp_path / "repository")
-    told = fileset("--repo", tmp_path / "repository", "add", "--recursive", names)
+    told = fileset("--repo", tmp_path / "repository", "add", "--no-ignore", names)
     assert f"found {len(NAMES) + 2} = {len(NAMES) + 1} added" in told.stdout
     (line,) = told.stderr.splitlines()
     assert "bad\\nname: no DICM prefix" in line
@@ -274,7 +274,7 @@ def test_files_with_odd_names_are_taken_and_told_in_one_line_each(
 
 def test_indexing_with_rename_gives_each_odd_name_a_file_id_and_loses_none(names: Path) -> None:
     before = sorted(p.read_bytes() for p in names.rglob("*") if p.is_file())
-    told = document("index", names, "--rename")
+    told = document("index", names, "--rename", "--no-ignore")
     assert told["added"] == len(NAMES) + 1
     assert set(told["renamed"]) == {*NAMES, DEEP} - {"A", "PT000000"}
     theirs = [Path(instance.path) for instance in PydicomFileSet(names / "DICOMDIR")]

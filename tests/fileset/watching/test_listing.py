@@ -9,7 +9,8 @@ from cli_runs import CT, MR
 from watched import House, added, digests, drop
 
 from fileset import FileSet
-from fileset.watching.listing import Ignored, Reach
+from fileset.adding.ignoring import Ignored
+from fileset.watching.listing import Reach
 
 
 def test_links_devices_ignored_names_and_other_repositories_are_passed_over(home: House) -> None:

@@ -17,10 +17,11 @@ from cli_runs import CT, MR, Cli, run
 from watchdog.events import DirCreatedEvent, FileCreatedEvent, FileMovedEvent
 from watched import House, added, digests, drop, instance, synthetic, until
 
+from fileset.adding.ignoring import Ignored
 from fileset.errors import RefusedError
 from fileset.watching import folders, hints, listing, scanning
 from fileset.watching.hints import Hints
-from fileset.watching.listing import Ignored, Listing, Reach
+from fileset.watching.listing import Listing, Reach
 from ledger.events import InstanceRejected
 
 ARRIVALS = Path(__file__).parents[2] / "support" / "arrivals.py"

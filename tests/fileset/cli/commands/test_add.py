@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from archives import zipped
@@ -217,3 +218,37 @@ def test_names_of_members_reach_no_terminal_as_escapes(cli: Cli, tmp_path: Path)
     told = cli("add", archive, code=1).err
     assert "\x1b" not in told
     assert told.count("\n") == 1
+
+
+def test_what_the_system_leaves_in_folders_is_passed_over_in_one_line(
+    cli: Cli, tmp_path: Path
+) -> None:
+    folder = tmp_path / "stick"
+    (folder / ".Trashes").mkdir(parents=True)
+    shutil.copy(CT, folder / "ct")
+    shutil.copy(MR, folder / "scout.bak")
+    for name in (".DS_Store", "Thumbs.db", "._ct", ".Trashes/ct"):
+        (folder / name).write_bytes(b"no DICOM")
+    told = cli("add", folder, "--ignore", "*.BAK")
+    assert told.err == "Passed over 5 by name: .DS_Store, .Trashes, ._ct, Thumbs.db, scout.bak\n"
+    assert "found 6 = 1 added" in told.out
+    assert "5 skipped" in told.out
+    results = cli.json("add", folder)["results"]
+    assert {each["reason"] for each in results if each["outcome"] == "skipped"} == {
+        "it has a name that is passed over"
+    }
+    assert cli.json("add", folder, "--no-ignore", code=1)["not_dicom"] == 4
+    named = cli("add", folder / "Thumbs.db", code=1).err  # what is named is meant
+    assert "Thumbs.db: " in named
+    assert "leave out --ignore" in cli("add", CT, "--ignore", "x", "--no-ignore", code=2).err
+
+
+def test_what_a_mac_puts_into_a_zip_is_passed_over(cli: Cli, tmp_path: Path) -> None:
+    with ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(CT, "images/ct")
+        archive.write(MR, "old/mr")
+        for name in ("__MACOSX/images/._ct", "images/.DS_Store"):
+            archive.writestr(name, b"no DICOM")
+    told = cli("add", tmp_path / "a.zip", "--ignore", "old/*")
+    assert told.err == "Passed over 3 by name: mr, ._ct, .DS_Store\n"
+    assert cli.json("status")["instances"] == 1

@@ -485,3 +485,17 @@ def test_a_folder_that_can_t_be_written_to_is_refused_with_what_to_do(
     assert told.exit_code == 3
     assert f"{folder} can't be written to" in told.stderr
     assert "`fileset write`" in told.stderr
+
+
+def test_indexing_passes_over_what_the_system_leaves_in_folders(tmp_path: Path) -> None:
+    root = tmp_path / "stick"
+    root.mkdir()
+    shutil.copy(examples.get_path("ct"), root / "CT")
+    for name in (".DS_Store", "Thumbs.db", "NOTES"):
+        (root / name).write_bytes(b"no DICOM")
+    told = run("index", root, "--ignore", "notes")
+    assert told.err == "Passed over 3 by name: .DS_Store, NOTES, Thumbs.db\n"
+    assert [Path(each.path).name for each in PydicomFileSet(root / "DICOMDIR")] == ["CT"]
+    assert (
+        run("index", root, "--replace", "--no-ignore", "--json", code=1).document["not_dicom"] == 3
+    )

@@ -16,7 +16,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Return how much was done whenever a bar was drawn, on a terminal where a call takes 1 ms."""
     found: list[int] = []
     clock = itertools.count()
-    monkeypatch.setattr(progress, "is_terminal", lambda _: True)
+    monkeypatch.setattr(progress, "is_screen", lambda _: True)
     monkeypatch.setattr("fileset.cli.screen.progress.time.monotonic", lambda: next(clock) / 1000)
     real = Progress.refresh
 
