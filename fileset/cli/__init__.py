@@ -57,9 +57,11 @@ SUMMARIES: Final = {
     },
     "Write": {
         "write": "Write the File-set and its DICOMDIR.",
+        "export": "Write a plain copy of the File-set.",
         "index": "Make a DICOMDIR for a folder as it is.",
         "media": "Hand out discs, sticks and ZIP files.",
     },
+    "Get on": {"help": "Show the help of a command.", "completion": "Have a shell complete words."},
 }
 """What each command does in a few words, by section; it is in the module of its name."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from fileset.cli.screen.text import did_you_mean
 from fileset.errors import NoSuchProfileError
 from ledger.instances.values import fault_of_uid
 from projections.dicomdir.definitions import FileSetIdentity
@@ -28,6 +28,9 @@ FIELDS: Final = {
 """The names that a user types, and those of the identity's fields."""
 
 _ALLOWED: Final = "PS3.10 Section 8.5 allows A-Z, 0-9 and _"
+NEW: Final = "new"
+"""What stands for a UID that nothing has yet."""
+
 _ANY_UID: Final = "1.2"
 
 
@@ -44,7 +47,11 @@ def check_id(text: str) -> str | None:
 
 
 def check_uid(text: str) -> str:
-    """Return a UID; a usage error if it can't be one."""
+    """Return a UID, a new one for `new`; a usage error if it can't be one."""
+    if text == NEW:
+        from pydicom.uid import generate_uid  # noqa: PLC0415 - most UIDs are given
+
+        return str(generate_uid())
     if not text:
         raise click.UsageError("A File-set always has a UID; give another one.")
     if (why := fault_of_uid(text)) is not None:
@@ -86,8 +93,7 @@ def check_charset(text: str) -> str | None:
     if not text:
         return None
     if text not in python_encoding:
-        near = difflib.get_close_matches(text, [name for name in python_encoding if name], n=2)
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        hint = did_you_mean(text, filter(None, python_encoding))
         raise click.UsageError(f"'{text}' is not a character set, such as ISO_IR 100.{hint}")
     return text
 
@@ -122,8 +128,9 @@ def parse_settings(arguments: tuple[str, ...]) -> dict[str, Any]:
     for argument in arguments:
         name, equals, value = argument.partition("=")
         if not equals or name not in FIELDS:
+            near = did_you_mean(name, FIELDS) if equals else ""
             raise click.UsageError(
-                f"'{argument}' is not one of {', '.join(f'{known}=...' for known in FIELDS)}."
+                f"'{argument}' is not one of {', '.join(f'{known}=...' for known in FIELDS)}.{near}"
             )
         checked = _CHECKS[name](value)
         if FIELDS[name] in settings:

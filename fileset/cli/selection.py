@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import cache
@@ -12,6 +11,7 @@ import click
 from attrs import frozen
 
 from fileset.cli.moments import usage_of_moments
+from fileset.cli.screen.text import did_you_mean
 from fileset.repository.repository import Repository
 from fileset.timeline.changelog import ChangeEntry
 from fileset.timeline.times import span
@@ -68,11 +68,9 @@ def _types_of(kind: str) -> tuple[str, ...]:
         return (kind,)
     if kind in KINDS:
         return KINDS[kind]
-    near = difflib.get_close_matches(kind, (*KINDS, *EVENT_TYPES), n=3)
-    hint = f" Did you mean {', '.join(near)}?" if near else ""
     raise click.UsageError(
         f"There is no kind of event '{kind}': a kind is an event type or one of {', '.join(KINDS)}."
-        f"{hint}"
+        f"{did_you_mean(kind, (*KINDS, *EVENT_TYPES))}"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -60,8 +61,14 @@ class Cli:
     repository: Path
 
     def __call__(self, *arguments: object, code: int = 0) -> Run:
-        """Run the command, which has to exit with `code`."""
-        return run("--repo", self.repository, *arguments, code=code)
+        """Run the command, which has to exit with `code`.
+
+        Commands that its messages name are given without the repository that is named here.
+        """
+        result = run("--repo", self.repository, *arguments, code=code)
+        named = f"`fileset --repo {shlex.quote(str(self.repository))} "
+        out, err = (text.replace(named, "`fileset ") for text in (result.out, result.err))
+        return Run(result.code, out, err)
 
     def json(self, *arguments: object, code: int = 0) -> dict[str, Any]:
         """Run it with `--json` and return its document."""

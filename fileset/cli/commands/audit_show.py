@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         "messages that tell of this change",
         "more": "whether others follow",
     },
+    pages=True,
 )
 @click.option(
     "--after",

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         'out", still_there how many lie there still, as far as the journal knows, or null for a '
         "copy, a medium that was handed out and one that was left as it was",
     },
+    pages=True,
 )
 @click.argument("query", metavar="KEYWORD=VALUE...", nargs=-1, required=True)
 @click.option("--full", is_flag=True, help="List every event and File ID.")

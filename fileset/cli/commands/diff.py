@@ -56,6 +56,7 @@ from projections.state.state import FileSetState
         "removed": "the instances that only the earlier state has, likewise",
         "changed": "the instances that both have in different forms: [{from, to}], likewise",
     },
+    pages=True,
 )
 @click.argument("earlier", metavar="[A]", required=False)
 @click.argument("later", metavar="[B]", required=False)

@@ -64,6 +64,7 @@ def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> lis
         "those that instances were found of; the last three count what was found",
         **UNREADABLE,
     },
+    pages=True,
 )
 @click.argument("query", metavar="[KEYWORD=VALUE]...", nargs=-1)
 @click.option(

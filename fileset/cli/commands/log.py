@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ import click
 from fileset.cli.command import WholeNumber, command, pass_session
 from fileset.cli.screen.documents import change_document, event_document
 from fileset.cli.screen.graph import Row, draw
-from fileset.cli.screen.output import Answer, Line, Shape, Span
+from fileset.cli.screen.output import Answer, Line, Shape, Span, fitted
 from fileset.cli.screen.wording import DIGITS, Wording, time_of
 from fileset.cli.selection import KINDS, Selection
 from fileset.cli.session import Session
@@ -31,8 +32,11 @@ SHAPE: Final[Shape] = {
 }
 
 
-@command("log", SHAPE)
+@command("log", SHAPE, pages=True)
 @click.option("--events", "with_events", is_flag=True, help="List the events of each change.")
+@click.option(
+    "--oneline", is_flag=True, help="Only the id, what was done and why, cut to fit a terminal."
+)
 @click.option("--graph", is_flag=True, help="Draw what was undone, redone and reverted.")
 @click.option(
     "--limit", "-n", type=WholeNumber(min=0), metavar="N", help="Only the newest N changes."
@@ -52,6 +56,7 @@ SHAPE: Final[Shape] = {
 def log(
     session: Session,
     with_events: bool,
+    oneline: bool,
     graph: bool,
     limit: int | None,
     patient: str | None,
@@ -70,12 +75,15 @@ def log(
     In the graph a line leads from a change to what undid, redid or reverted it. A hollow dot is a
     change that is no longer in force; a small dot is one that undo does not take back.
     """
+    if oneline and with_events:
+        raise click.UsageError("--oneline is a line for each change: leave out --events.")
     repository = session.repository(newer_too=True)
     wording = Wording(repository)
+    tell = partial(_lines, wording, with_events=with_events, oneline=oneline)
     wanted = Selection(patient, actors, kinds, since, until).judge(repository)
     if limit is None and not graph and not session.as_json:
         found = filter(wanted, oldest_first(repository))
-        return Answer({}, _lines(wording, found, with_events))
+        return Answer({}, tell(found))
     matching = filter(wanted, newest_first(repository))
     entries = list(islice(matching, limit))[::-1]
     if session.as_json:
@@ -87,10 +95,10 @@ def log(
             }
         )
     if not graph:
-        return Answer({}, _lines(wording, entries, with_events))
+        return Answer({}, tell(entries))
     rows = [_row(entry) for entry in entries]
     drawn = draw(rows, plain=not _can_draw(rows))
-    return Answer({}, _lines(wording, entries, with_events, drawn))
+    return Answer({}, tell(entries, drawn=drawn))
 
 
 # --- for people ----------------------------------------------------------------------------------
@@ -99,7 +107,9 @@ def log(
 def _lines(
     wording: Wording,
     entries: Iterable[ChangeEntry],
+    *,
     with_events: bool,
+    oneline: bool,
     drawn: list[str] | None = None,
 ) -> Iterator[Line]:
     index = -1
@@ -108,19 +118,18 @@ def _lines(
         parts: list[str | Span] = []
         if drawn is not None:
             parts += [Span(drawn[index], _STYLES.get(entry.stand.standing, "faint")), "  "]
-        parts += [
-            Span(change.id, "command"),
-            f"  {change.last:>{DIGITS}}  ",
-            Span(time_of(change), "faint"),
-            f"  {change.actor}  {wording.tell(change, entry.events)}",
-        ]
+        parts += [Span(change.id, "command"), "  "]
+        if not oneline:
+            when = Span(time_of(change), "faint")
+            parts += [f"{change.last:>{DIGITS}}  ", when, f"  {change.actor}  "]
+        parts.append(wording.tell(change, entry.events))
         if change.reason:
             parts.append(Span(f"  ({change.reason})", "faint"))
-        if entry.back is not None:
+        if entry.back is not None and not oneline:
             parts.append(Span(f"  <- the clock had gone back by {entry.back}", "careful"))
         if drawn is not None and (standing := _standing(entry)):
             parts.append(Span(f"  <- {standing}", "careful"))
-        yield tuple(parts)
+        yield fitted(tuple(parts)) if oneline else tuple(parts)
         if with_events:
             indent = " " * (len(drawn[index]) + 2 if drawn is not None else 0)
             for stored in entry.events:

@@ -40,6 +40,7 @@ _CLOSEST: Final = 3
         "unread": "[{where, reason}] of instances that can't be read",
         "fitting": "the profiles that all instances would fit",
     },
+    pages=True,
 )
 @click.argument("root", type=RootType(), required=False)
 @click.option(

@@ -9,7 +9,7 @@ from fileset.cli.session import Session
 from fileset.media.list import media
 
 
-@command("list", {"media": "the media by number, the oldest first, see below"})
+@command("list", {"media": "the media by number, the oldest first, see below"}, pages=True)
 @pass_session
 def media_list(session: Session) -> Answer:
     """List the media that were made, with their numbers, for whom, and whether they were verified.
@@ -21,5 +21,6 @@ def media_list(session: Session) -> Answer:
     rows = [medium_row(medium) for medium in found]
     return Answer(
         {"media": [medium_document(medium) for medium in found]},
-        columns(rows) if rows else ["No medium was made yet: `fileset media make` makes one."],
+        columns(rows) if rows else (),
+        [] if rows else ["No medium was made yet: `fileset media make` makes one."],
     )

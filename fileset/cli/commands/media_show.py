@@ -33,6 +33,7 @@ from projections.state.nodes import Branch, Leaf
         "size}] in the order of the DICOMDIR, null if some were erased since",
         "files": "what else is on it: [{path, digest, size}]",
     },
+    pages=True,
 )
 @click.argument("number", metavar="MEDIUM", type=WholeNumber(min=1))
 @pass_session

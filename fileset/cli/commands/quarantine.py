@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         "change": "the id of the change, or null if nothing was recorded",
     },
     changes=True,
+    pages=True,
 )
 @click.argument("action", type=click.Choice(["list", "retry", "drop"]))
 @click.argument("ids", metavar="[ID]...", nargs=-1)

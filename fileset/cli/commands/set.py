@@ -42,7 +42,8 @@ def set(  # noqa: A001 - as the command is called
     """Set the File-set ID or UID, the descriptor file's ID or character set, or the profile.
 
     Everything given is one change. An empty value, as in `id=`, clears a field; the UID can't be
-    cleared. A descriptor file in folders is given as DOCS/README.
+    cleared, and uid=new gives the File-set a new one. A descriptor file in folders is given as
+    DOCS/README.
 
     With an application profile of PS3.11, such as STD-GEN-CD, directory records have the keys that
     it asks for. The instances are read for them; those that can't be read are named, and the exit

@@ -21,6 +21,7 @@ from fileset.repository.find_change import change_of
         "change": "the change, see below",
         "events": "[{position, type, version, digest, hash, payload}], the payload as recorded",
     },
+    pages=True,
 )
 @click.argument("id_", metavar="CHANGE")
 @pass_session

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
+
+import click
 
 from fileset.cli.command import command, pass_session
 from fileset.cli.moments import AT, state_at
@@ -53,10 +55,17 @@ _HOW_TO_TAKE: Final = "see `fileset quarantine list`; `fileset quarantine retry 
         "unnamed_roots": UNNAMED_ROOTS,
     },
 )
+@click.option("--short", is_flag=True, help="One line, for scripts and prompts, or nothing.")
 @AT
 @pass_session
-def status(session: Session, moment: str | None) -> Answer:
+def status(session: Session, short: bool, moment: str | None) -> Answer:
     """Show the File-set as it would be written, and what is staged.
+
+    With --short, one line has what there is of the following, in this order: `new` where no
+    DICOMDIR was written yet, `+N` additions, `-N` removals, `~N` corrections, `>N` moves,
+    `set:id,uid` and the like for values that were set, `late:N`, `withheld:N`, `mismatched:N`,
+    `errors:N`, `misfits:N` and `interrupted`. Where there is nothing of it, nothing is printed.
+    Later versions may add words at the end.
 
     The exit code is 1 as long as several persons seem to have one Patient ID and nobody has settled
     that, or if a study belongs to two patients, or a series to two studies.
@@ -92,6 +101,9 @@ def status(session: Session, moment: str | None) -> Answer:
         lines.append((Span(interrupted, "bad"), how))
     if not past:
         lines += map(unnamed_line, unnamed_roots)
+    staged = staged_numbers(summary.staged, summary.written or now, now)
+    if short:
+        lines = _short(summary, staged, 0 if past else len(withheld))
     return Answer(
         {
             "repository": str(repository.path),
@@ -104,7 +116,7 @@ def status(session: Session, moment: str | None) -> Answer:
             "profile": now.profile,
             "misfits": misfits_document(summary.misfits),
             "instances": summary.instances,
-            "staged": staged_numbers(summary.staged, summary.written or now, now),
+            "staged": staged,
             "mismatches": list(map(mismatch_document, summary.mismatches)),
             "errors": list(summary.errors),
             "late": {"instances": summary.late.instances, "studies": summary.late.studies},
@@ -117,6 +129,32 @@ def status(session: Session, moment: str | None) -> Answer:
         lines,
         status=INCOMPLETE if summary.mismatches or summary.errors else OK,
     )
+
+
+def _short(summary: Summary, staged: dict[str, Any], withheld: int) -> list[Line]:
+    """Return what has to be done or looked at as one line, which scripts and prompts rely on."""
+    numbers = {
+        "+": staged["additions"],
+        "-": staged["removals"],
+        "~": staged["corrections"],
+        ">": staged["moves"],
+        "late:": summary.late.instances,
+        "withheld:": withheld,
+        "mismatched:": len(summary.mismatches),
+        "errors:": len(summary.errors),
+        "misfits:": sum(number for _, number in summary.misfits),
+    }
+    words = {sign: f"{sign}{number}" for sign, number in numbers.items() if number}
+    found = ["new"] if staged["creation"] else []
+    found += [words.pop(sign) for sign in "+-~>" if sign in words]
+    if staged["metadata"]:
+        from fileset.cli.identity import FIELDS  # noqa: PLC0415 - it checks values, of which few are set
+
+        names = {field: name for name, field in FIELDS.items()}
+        found.append(f"set:{','.join(names.get(each, each) for each in staged['metadata'])}")
+    found += words.values()
+    found += ["interrupted"] if summary.interrupted else []
+    return [" ".join(found)] if found else []
 
 
 def _summary_at(repository: Repository, moment: str | None) -> Summary:

@@ -28,9 +28,10 @@ from fileset.timeline.tags import delete_tag, set_tag, tag_name
         "the position",
     },
     changes=True,
+    pages=True,
 )
-@click.argument("name", required=False)
-@click.argument("moment", required=False)
+@click.argument("name", metavar="[NAME]", required=False)
+@click.argument("moment", metavar="[MOMENT]", required=False)
 @click.option("--list", "listing", is_flag=True, help="List the tags, as without a NAME.")
 @click.option("--move", is_flag=True, help="Move an existing tag to another position.")
 @click.option("--delete", is_flag=True, help="Delete the tag.")

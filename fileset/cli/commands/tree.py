@@ -23,6 +23,7 @@ from projections.state.state import FileSetState
         "erased": "how many more there were then that were erased since",
         "unnamed_roots": UNNAMED_ROOTS,
     },
+    pages=True,
 )
 @AT
 @pass_session

@@ -23,7 +23,7 @@ from fileset.values import value_text
 from fileset.views.search import Search
 
 
-@command("values", {"values": "by keyword, the list of distinct values", **UNREADABLE})
+@command("values", {"values": "by keyword, the list of distinct values", **UNREADABLE}, pages=True)
 @click.argument("keywords", metavar="KEYWORD...", nargs=-1, required=True)
 @LOAD
 @AT

@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
-from attrs import define, evolve
+from attrs import define
 
 from fileset.cli.command import DRY_RUN, PathType, command, pass_session
-from fileset.cli.moments import AT, state_at
+from fileset.cli.exporting import (
+    SHOW_PATHS,
+    WRITTEN,
+    export_copy,
+    warn_of_descriptor,
+    with_errors,
+    write_document,
+)
+from fileset.cli.moments import AT
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.screen.output import Answer, Line, Span
 from fileset.cli.screen.progress import bar
-from fileset.cli.screen.reports import error_line
 from fileset.cli.screen.writing import (
-    damage_document,
     damage_lines,
     file_ids,
     plan_document,
@@ -26,41 +31,17 @@ from fileset.cli.screen.writing import (
 )
 from fileset.cli.session import Session, absolute
 from fileset.errors import RefusedError
-from fileset.medium.check import missing_descriptor
 from fileset.medium.damage import MediumDamage
-from fileset.medium.export import Exporter
 from fileset.medium.write import Writer
-from fileset.repository.find_change import change_at
 from fileset.repository.repository import Repository
-from ledger.digest import Digest
 from ledger.events import Handle
 from projections.medium.layouts import LAYOUTS, usual_layout
-from projections.medium.pending import staged
+from projections.medium.pending import pending, staged
 from projections.medium.plan import Plan
-from projections.state.namesakes import namesakes
 from projections.state.state import FileSetState
 
 
-@command(
-    "write",
-    {
-        "root": "a path",
-        "written": "whether anything was written",
-        "dry_run": "whether nothing was done, and this only shows what would be",
-        "export": "whether it is a copy of the state at a moment, which leaves what is staged as "
-        "it was",
-        "unwritten": "for a copy, what it has that the medium did not have at that moment, such "
-        "as 1 addition; null if nothing",
-        "completed": "the root of an interrupted write that this one completed first, or null",
-        "abandoned": "the root of an interrupted write that was given up, or null",
-        "dicomdir": "sha256:... of the DICOMDIR that was written, or null",
-        "damage": "with --repair, what was found on the medium, see below; else null",
-        "errors": "what is wrong by the Standard with the patients, studies and series that were "
-        "or would be written, in words",
-        "plan": "what was or would be done, see below; null if nothing is staged",
-    },
-    changes=True,
-)
+@command("write", WRITTEN, changes=True)
 @click.argument("root", required=False, type=PathType(file_okay=False))
 @click.option(
     "--layout",
@@ -88,7 +69,7 @@ from projections.state.state import FileSetState
     help="Repair first what was lost or damaged on the medium since the last write.",
 )
 @DRY_RUN
-@click.option("--all", "show_all", is_flag=True, help="Make a dry run list every path.")
+@SHOW_PATHS
 @pass_session
 def write(
     session: Session,
@@ -126,30 +107,21 @@ def write(
     if repair and (new_medium or moment is not None):
         raise click.UsageError("--repair is for the medium that was written before.")
     if moment is not None:
-        return _export(session, root, layout, moment, dry_run, show_all, reason)
+        if root is None:
+            raise click.UsageError("--at writes a copy: name the ROOT for it.")
+        return export_copy(session, root, layout, moment, dry_run, show_all, reason)
     repository = session.repository()
     wanted = _Wanted(repository, root, layout, new_medium, repair)
+    if not dry_run and (renamed := wanted.renamed()):
+        them = "a file" if renamed == 1 else f"{renamed:,} files"
+        session.tell(
+            f"This renames {them} of the adopted File-set: `--layout existing` would leave their "
+            "names as they are."
+        )
     answer = wanted.foresee(show_all) if dry_run else wanted.write(reason)
     state = repository.refresh()
-    _warn_of_descriptor(session, answer, state)
-    return _with_errors(answer, state)
-
-
-def _warn_of_descriptor(session: Session, answer: Answer, state: FileSetState) -> None:
-    """Warn where the descriptor file that a `state` names is not where that is written to."""
-    if (plan := answer.document["plan"]) is not None:
-        missing = missing_descriptor(Path(plan["root"]), state.identity)
-        session.warnings += [missing] if missing is not None else []
-
-
-def _with_errors(answer: Answer, state: FileSetState) -> Answer:
-    """Tell what of a `state` that was or would be written breaks the Standard."""
-    if answer.document["plan"] is not None:
-        errors = [each.sentence for each in namesakes(state) if each.is_error]
-        answer.document["errors"] = errors
-        answer.notes = [*answer.notes, *map(error_line, errors)]
-        answer.status = INCOMPLETE if errors else answer.status
-    return answer
+    warn_of_descriptor(session, answer, state)
+    return with_errors(answer, state)
 
 
 @define
@@ -168,6 +140,13 @@ class _Wanted:
         writer.name(self.root)
         return writer
 
+    def renamed(self) -> int:
+        """Return how many files of an adopted File-set the first write of it renames."""
+        state = self.repository.refresh()
+        if self.new_medium or self.repair or state.written is None or not state.written.is_adopted:
+            return 0
+        return sum(leaf.is_live for leaf in pending(state, self._layout() or "pydicom").moves)
+
     def foresee(self, show_all: bool) -> Answer:
         """Return what it would do."""
         writer = self.writer
@@ -175,7 +154,7 @@ class _Wanted:
         if resumed is not None:
             plan = plan_document(resumed, file_ids(resumed.placed))
             hint = (Span("A write was interrupted and would be completed first:", "careful"),)
-            return Answer(_document(plan, dry_run=True), [hint, *plan_lines(plan, show_all)])
+            return Answer(write_document(plan, dry_run=True), [hint, *plan_lines(plan, show_all)])
         damage = None
         if self.repair:
             with bar("Reading") as advance:
@@ -185,7 +164,7 @@ class _Wanted:
         lines, status = damage_lines(damage, dry_run=True), _status(damage)
         if not self._has_to_write() and not self.writer.is_untrue(planned):
             return _nothing(planned.root, lines, dry_run=True)
-        document = _document(plan, dry_run=True, damage=damage)
+        document = write_document(plan, dry_run=True, damage=damage)
         return Answer(document, [*lines, *plan_lines(plan, show_all)], status=status)
 
     def write(self, reason: str | None) -> Answer:
@@ -219,7 +198,7 @@ class _Wanted:
             return _nothing(result.root, done, completed=completed, damage=damage)
         plan = plan_document(result.plan, before)
         return Answer(
-            _document(plan, dicomdir=result.dicomdir, completed=completed, damage=damage),
+            write_document(plan, dicomdir=result.dicomdir, completed=completed, damage=damage),
             [*done, *written_lines(plan, result.dicomdir)],
         )
 
@@ -265,7 +244,7 @@ def _left(damage: MediumDamage, done: Sequence[Line], completed: str | None) -> 
     advice = "put these files back or remove their instances, and repair again"
     root = os.fspath(damage.root)
     return Answer(
-        _document(None, root=root, completed=completed, damage=damage),
+        write_document(None, root=root, completed=completed, damage=damage),
         [*done, f"Nothing else was written: {advice}."],
         status=INCOMPLETE,
     )
@@ -282,7 +261,7 @@ def _nothing(
     """Return the answer where there was nothing to write, or nothing more."""
     more = "more " if completed or (damage and damage.repairable) else ""
     return Answer(
-        _document(None, root=root, dry_run=dry_run, completed=completed, damage=damage),
+        write_document(None, root=root, dry_run=dry_run, completed=completed, damage=damage),
         [*done, f"Nothing {more}to write to {root}."],
     )
 
@@ -302,7 +281,7 @@ def _abandon(session: Session, root: Path | None, reason: str | None) -> Answer:
         raise RefusedError("No write was interrupted: there is none to give up.")
     at = interrupted.event.root
     return Answer(
-        _document(None, root=at, abandoned=at),
+        write_document(None, root=at, abandoned=at),
         [
             (Span(f"Gave up the interrupted write to {at}.", "good"),),
             "What was staged is still staged.",
@@ -310,76 +289,6 @@ def _abandon(session: Session, root: Path | None, reason: str | None) -> Answer:
     )
 
 
-def _export(
-    session: Session,
-    root: Path | None,
-    layout: str | None,
-    moment: str,
-    dry_run: bool,
-    show_all: bool,
-    reason: str | None,
-) -> Answer:
-    if root is None:
-        raise click.UsageError("--at writes a copy: name the ROOT for it.")
-    layout = layout or "pydicom"
-    repository = session.repository()
-    exporter = Exporter(repository)
-    state = state_at(repository, moment)
-    change = change_at(repository.journal, state.position)
-    if state.position < change.last:
-        session.warnings.append(
-            f"position {state.position} is within the change {change.id}, positions "
-            f"{change.first} to {change.last}: a copy has the first part of it"
-        )
-    unwritten = ""
-    if state.written is not None:  # a copy has a layout of its own: what would move doesn't count
-        unwritten = evolve(staged(state, layout), moves=0).summary()
-    notes = [f"It has what the medium did not have then: {unwritten}."] if unwritten else []
-    if dry_run:
-        plan = plan_document(exporter.plan(root, state, layout), {})
-        document = _document(plan, dry_run=True, export=True, unwritten=unwritten)
-        answer = Answer(document, [*plan_lines(plan, show_all), *notes])
-        _warn_of_descriptor(session, answer, state)
-        return _with_errors(answer, state)
-    with bar("Writing") as advance:
-        result = exporter.export(root, state, layout, reason=reason, progress=advance)
-    plan = plan_document(result.plan, {})
-    lines = written_lines(plan, result.dicomdir)
-    answer = Answer(
-        _document(plan, dicomdir=result.dicomdir, export=True, unwritten=unwritten),
-        [f"The File-set as of position {state.position}:", *lines, *notes],
-    )
-    _warn_of_descriptor(session, answer, state)
-    return _with_errors(answer, state)
-
-
 def _is_staged(state: FileSetState, layout: str | None) -> bool:
     """Whether a write in `layout` would do anything."""
     return bool(staged(state, layout or "pydicom"))
-
-
-def _document(
-    plan: dict[str, Any] | None,
-    *,
-    root: str | None = None,
-    abandoned: str | None = None,
-    dicomdir: Digest | None = None,
-    dry_run: bool = False,
-    export: bool = False,
-    unwritten: str = "",
-    completed: str | None = None,
-    damage: MediumDamage | None = None,
-) -> dict[str, Any]:
-    return {
-        "root": plan["root"] if plan else root,
-        "written": dicomdir is not None,
-        "dry_run": dry_run,
-        "export": export,
-        "unwritten": unwritten or None,
-        "completed": completed,
-        "abandoned": abandoned,
-        "dicomdir": str(dicomdir) if dicomdir else None,
-        "damage": damage_document(damage) if damage else None,
-        "errors": [],
-        "plan": plan,
-    }

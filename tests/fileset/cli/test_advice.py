@@ -9,9 +9,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from cli_runs import CT, PROJECT, Cli, every_command, run
+from cli_runs import CT, PROJECT, Cli, changed, every_command, run
 
 from fileset.cli import main
+from fileset.cli.session import WITHOUT_REPOSITORY
 
 _COMMAND = re.compile(r"`fileset ([^`]*)`")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
@@ -98,3 +99,29 @@ def test_the_top_of_the_file_system_is_refused_as_what_it_is(cli: Cli, root: str
     cli("add", CT)
     told = cli("write", root, "--dry-run", code=3)  # which writes nothing, come what may
     assert "is the top of the file system" in told.err
+
+
+def test_what_is_advised_works_from_where_the_user_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FILESET_REPO", raising=False)
+    run("init", "of a ward")
+    other = changed(CT, tmp_path / "other", PatientName="Y", SOPInstanceUID="1.2.3")
+    told = run("add", CT, other, "--repo", "of a ward", code=1).out
+    assert "`fileset --repo 'of a ward' status` shows them" in told
+    assert (
+        "`fileset --repo 'of a ward' media make` makes one"
+        in run("--repo", "of a ward", "media", "list").err
+    )
+    monkeypatch.setenv("FILESET_REPO", "of a ward")
+    assert "`fileset media make` makes one" in run("media", "list").err
+
+
+def test_a_repository_is_named_in_all_advice_but_of_commands_without_one() -> None:
+    without = {
+        words.partition(" ")[0]
+        for words, made in every_command().items()
+        if not any("--repo" in param.opts for param in made.params)
+    }
+    assert without == WITHOUT_REPOSITORY

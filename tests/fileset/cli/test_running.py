@@ -337,6 +337,9 @@ def test_every_document_has_the_keys_that_are_documented(
         "blame": ["blame", "PatientID=1CT1"],
         "verify": ["verify"],
         "rebuild": ["rebuild"],
+        "export": ["export", tmp_path / "copy", "--dry-run"],
+        "help": ["help", "add"],
+        "completion": ["completion", "fish"],
     }
     documents = {name: cli.json(*arguments) for name, arguments in runs.items()}
     documents["init"] = document

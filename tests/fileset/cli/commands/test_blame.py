@@ -77,7 +77,7 @@ def test_people_read_a_line_a_change(cli: Cli, tmp_path: Path) -> None:
     cli("undo", "--actor", "anna")
     cli("write", tmp_path / "medium", "--actor", "anna")
     remove = cli.json("log")["changes"][2]["id"]
-    heading, empty, *rest = cli("blame", f"SOPInstanceUID={CT_UID}").out.partition("\n\n")
+    heading, empty, *rest = cli("blame", f"SOPInstanceUID={CT_UID}", "--utc").out.partition("\n\n")
     assert heading.splitlines() == [
         "PATIENT: PatientID='1CT1', PatientName='CompressedSamples^CT1'",
         "STUDY: StudyDate=20040119, StudyTime=072730, StudyDescription='e+1'",

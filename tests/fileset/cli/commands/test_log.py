@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,9 @@ def test_the_log_tells_each_change_in_words(cli: Cli, tmp_path: Path) -> None:
     for line, entry in zip(lines, changes, strict=True):
         id_, position, time, actor = line.split(maxsplit=4)[:4]
         assert (id_, int(position), actor) == (entry["id"], entry["last"], entry["actor"])
-        assert time == entry["recorded_at"][:19] + "Z"
+        assert datetime.fromisoformat(time) == datetime.fromisoformat(
+            entry["recorded_at"][:19] + "Z"
+        )
         assert entry["summary"] in line
     assert lines[3].endswith("(not asked for)")
 

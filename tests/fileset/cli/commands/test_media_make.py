@@ -157,7 +157,7 @@ def test_a_dry_run_tells_the_volumes_with_their_sizes_and_makes_none(
     assert "disc_1OF2.iso: CLINIC_1OF2, 1 instance, 401,408 bytes" in planned
     assert "disc_2OF2.iso: CLINIC_2OF2, 1 instance, " in planned
     assert os.listdir(tmp_path) == ["archive"]  # noqa: PTH208 - hidden files count
-    assert filled("media", "list").out.startswith("No medium was made yet")
+    assert filled("media", "list").err.startswith("No medium was made yet")
     filled("media", "make", out, "--capacity", 443_928)
     assert (tmp_path / "disc_1OF2.iso").stat().st_size == 401_408
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cli_runs import CT, Cli, run
 from pydicom.data import get_testdata_file
+from pydicom.uid import UID
 
 
 def test_all_that_is_set_is_one_change(cli: Cli) -> None:
@@ -132,3 +133,12 @@ def examples_dicomdir(folder: Path) -> Path:
     made("add", CT)
     made("write", folder / "disc")
     return folder / "disc"
+
+
+def test_a_new_uid_is_made_for_uid_new(cli: Cli) -> None:
+    before = cli.json("status")["uid"]
+    changed = cli.json("set", "uid=new", "id=COPY")["changed"]["uid"]
+    assert changed["from"] == before
+    assert UID(changed["to"]).is_valid
+    assert changed["to"] != before
+    assert cli.json("status")["uid"] == changed["to"]

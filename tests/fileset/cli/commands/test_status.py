@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cli_runs import CT, Cli
+from pathlib import Path
+
+from cli_runs import CT, MR, Cli, changed
 
 from fileset import FileSet
 
@@ -34,3 +36,21 @@ def test_status_tells_what_is_staged(cli: Cli) -> None:
         "removals": 0,
         "moves": 0,
     }
+
+
+def test_in_short_it_is_a_line_for_scripts_or_nothing(cli: Cli, tmp_path: Path) -> None:
+    assert cli("status", "--short").out == "new\n"
+    cli("add", CT, MR)
+    assert cli("status", "--short").out == "new +2\n"
+    cli("write", tmp_path / "medium")
+    assert cli("status", "--short").out == ""
+    cli("remove", "PatientID=1CT1")
+    cli("set", "uid=new", "descriptor=README")
+    assert cli("status", "--short").out == "-1 set:uid,descriptor\n"
+    cli("correct", "PatientID=4MR1", "--to", "PatientName=X")
+    assert cli("status", "--short").out == "-1 ~1 set:uid,descriptor\n"
+    assert cli("status", "--short", "--at", "1").out == "new\n"
+    other = changed(CT, tmp_path / "other.dcm", PatientName="Y", SOPInstanceUID="1.2.3")
+    cli("undo", 3)
+    cli("add", other, code=1)
+    assert cli("status", "--short", code=1).out == "+1 late:1 mismatched:1\n"

@@ -511,3 +511,22 @@ def test_that_one_removal_moves_many_files_is_told_with_what_keeps_them(
     )
     assert "move," not in cli("write", "--dry-run", "--layout", "existing").out
     assert "files moved, because the layout pydicom" in cli("write").out
+
+
+def test_before_files_of_an_adopted_file_set_are_renamed_it_is_told_how_many(
+    tmp_path: Path,
+) -> None:
+    run("init", tmp_path / "r", "--from", copy_of_example(tmp_path / "cd"))
+    cli = Cli(tmp_path / "r")
+    cli("remove", "PatientID=77654033")
+    told = cli("write", "--layout", "pydicom").err
+    assert told.startswith("This renames 24 files of the adopted File-set: `--layout existing` ")
+    cli("undo")
+    assert cli("write").err == ""
+
+
+def test_with_the_layout_existing_none_is_renamed(tmp_path: Path) -> None:
+    run("init", tmp_path / "r", "--from", copy_of_example(tmp_path / "cd"))
+    cli = Cli(tmp_path / "r")
+    cli("remove", "PatientID=77654033")
+    assert cli("write", "--layout", "existing").err == ""
