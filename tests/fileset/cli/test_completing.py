@@ -1,0 +1,131 @@
+"""Tab completes words: by the shells themselves, and without loading what nobody asks for."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli_runs import CT, MR, PROJECT, Cli, changed, run
+
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture
+def filled(cli: Cli, tmp_path: Path) -> Cli:
+    cli("add", CT, changed(MR, tmp_path / "other", PatientName="Of a^Ward"))
+    cli("tag", "sent-to-trial")
+    return cli
+
+
+def environment() -> dict[str, str]:
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "PYTHONPATH": os.fspath(PROJECT), "HOME": "/nonexistent"}
+
+
+def by_bash(*lines: str) -> list[list[str]]:
+    """Return what Bash itself makes of each line when Tab is pressed at its end."""
+    script = 'eval "$(fileset completion bash)"\n'
+    for line in lines:
+        quoted = shlex.quote(line)
+        script += (
+            f"COMP_LINE={quoted} COMP_POINT={len(line.encode())}\n"
+            "compopt() { :; }\n"  # which is for a terminal
+            "_fileset_completion fileset\n"
+            'printf "%s\\n" "${COMPREPLY[@]}" --\n'
+        )
+    out = subprocess.run(
+        ["bash", "--norc", "-c", script],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    ).stdout
+    return [part.split("\n")[:-1] for part in out.split("--\n")[:-1]]
+
+
+def test_bash_completes_commands_options_and_what_the_repository_has(filled: Cli) -> None:
+    repo = f"fileset --repo {shlex.quote(str(filled.repository))}"
+    change = filled.json("log")["changes"][1]["id"]
+    assert by_bash(
+        "echo x; fileset media ma",
+        "fileset write --layout e",
+        f"{repo} tree --at sent",
+        f"{repo} show {change[:4]}",
+        f"{repo} find Patient",
+        f"{repo} find PatientID=",
+        f"{repo} find 'PatientName=Of",
+        f"{repo} find PatientName=Of",
+        "fileset --repo /nonexistent tree --at ",
+    ) == [
+        ["make"],
+        ["existing"],
+        ["sent-to-trial"],
+        [change],
+        ["PatientID=", "PatientName="],
+        ["1CT1", "4MR1"],
+        ["PatientName=Of a^Ward"],
+        ["Of\\ a^Ward"],
+        [],
+    ]
+
+
+ASKED = {
+    "zsh": (
+        "autoload -U compinit && compinit -u -D; {script}\n"
+        "words=(fileset {words}); CURRENT=$#words; compdef() {{ :; }}\n"
+        "_describe() {{ print -l -- ${{(P)3}} }}; compadd() {{ print -l -- ${{(P)${{@[-1]}}}} }}\n"
+        "_fileset_completion\n"
+    ),
+    "fish": "{script}\ncomplete --do-complete 'fileset {words}'\n",
+}
+
+
+@pytest.mark.parametrize("shell", ASKED)
+def test_other_shells_complete_too(filled: Cli, shell: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    script = run("completion", shell).out
+    repo = shlex.quote(str(filled.repository))
+    for words, expected in ((f"--repo {repo} tree --at sent", "sent-to-trial"), ("und", "undo")):
+        asked = ASKED[shell].format(script=script, words=words)
+        done = subprocess.run(
+            [shell, *(["-f"] if shell == "zsh" else ["--no-config"]), "-c", asked],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert expected in done.stdout, done.stderr
+
+
+def test_completing_loads_only_what_is_asked_for(filled: Cli) -> None:
+    def loaded(line: str) -> set[str]:
+        code = (
+            "import atexit, sys\n"
+            "atexit.register(lambda: print('\\n', *sys.modules, file=sys.stderr))\n"
+            "from fileset.cli import main\nmain.main([])\n"
+        )
+        variables = {"_FILESET_COMPLETE": "bash_complete", "COMP_LINE": line}
+        variables["COMP_POINT"] = str(len(line))
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**environment(), **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return set(done.stderr.split())
+
+    commands = loaded("fileset un")
+    assert not {"pydicom", "attr", "sqlite3", "rich"} & commands
+    assert not {name for name in commands if name.startswith("fileset.cli.commands")}
+    ids = loaded(f"fileset --repo {filled.repository} show 1")
+    assert "sqlite3" in ids
+    assert "pydicom" not in ids
