@@ -72,6 +72,8 @@ EXAMPLES: Final[Mapping[str, Mapping[str, str]]] = {
         "fileset write": "Write it.",
         "fileset write stick --new-medium": "Write all to another folder, and leave the old one.",
     },
+    "view": {"fileset view": "Look around with the arrow keys; q ends it."},
+    "picture": {"fileset picture Modality=CT sheet.png": "The images of a modality on a sheet."},
     "export": {
         "fileset export copy": "A copy of the present File-set.",
         "fileset export copy-of-then --at sent": "A copy of what it was.",

@@ -21,6 +21,8 @@ ELSEWHERE = {
     "fileset media burn disc.iso --device /dev/sr0": "there is no drive",
     "fileset media label 1 label.pdf": "it needs an extra",
     "fileset watch incoming --after delete": "it goes on until it is stopped",
+    "fileset view": "it needs a terminal, and an extra",
+    "fileset picture Modality=CT sheet.png": "it needs an extra",
     "fileset demo try-it": "that was done",
 }
 """Examples of which only the command line can be looked at, and why."""

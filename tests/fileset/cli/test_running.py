@@ -371,14 +371,16 @@ def test_every_document_has_the_keys_that_are_documented(
     burnt = cli.json("media", "burn", tmp_path / "disc.iso", "--device", "/dev/null", "--dry-run")
     assert set(burnt) == keys("media burn")
     # That of `media label` is looked at in its own tests: it needs an extra.
-    assert {"demo", "index", "media burn", "media label", *documents} == set(known)
+    assert {"demo", "index", "media burn", "media label", "picture", "view", *documents} == set(
+        known
+    )
     for name, each in {**documents, "media burn": burnt}.items():
         for key, what in known[name].shape.items():
             assert each[key] != what, f"{name} {key}: what the reference says of it"
     assert set(documents["media list"]["media"][0]) == set(MEDIUM)
     # The log tells more of a change, in a format of its own (docs/reference/log-format.md).
     assert set(documents["log"]["changes"][0]) > set(CHANGE)
-    assert set(documents["find"]["instances"][0]) == set(INSTANCE)
+    assert set(documents["find"]["instances"][0]) == {*INSTANCE, "elements"}
     assert set(documents["status"]["staged"]) == set(STAGED)
     assert set(documents["write"]["plan"]) == set(PLAN)
     cli("write", medium)
