@@ -12,7 +12,6 @@ from string import Template
 from typing import TYPE_CHECKING, Final
 
 from fileset.pictures.tiles import Tile
-from ledger.phrases import count
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,7 +31,7 @@ def html_sheet(
         "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\n"
         '<meta name="viewport" content="width=device-width">\n'
         f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n"
-        f"<body>\n<h1>{_isolated(title)}</h1>\n<p>{count(len(tiles), 'picture')}</p>\n"
+        f"<body>\n<h1>{_isolated(title)}</h1>\n"
     )
     for patient, of_patient in groupby(tiles, lambda tile: tile.patient):
         yield _text(f"<h2>{_isolated(patient or 'Of no patient')}</h2>\n")

@@ -175,7 +175,10 @@ class _Shown:
         self.done += 1
         try:
             with self.files.place(tile.leaf) as path:
-                return picture(path, longest=self.size)
+                found = picture(path, longest=self.size)
+            factor = self.size / max(found.size)  # small ones are made larger
+            width, height = (max(round(side * factor), 1) for side in found.size)
+            return found if factor == 1 else found.resize((width, height))
         except NoImageError as exc:
             why = str(exc)
         except (PictureError, LedgerError) as exc:

@@ -7,6 +7,7 @@ times.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import sqlite3
@@ -30,6 +31,9 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 import fileset.repository.caches
 from benchmarks.counting import asked_of_system
 from fileset import FileSet, Indexer, Repository
+from fileset.cli.browser import hierarchy as shown_hierarchy
+from fileset.cli.browser.app import Browser, Subject
+from fileset.cli.session import Session
 from fileset.repository import states
 from ledger.events import MediumLeft
 from ledger.files import LARGE
@@ -437,6 +441,31 @@ def test_an_instance_is_looked_up_by_its_uid_without_going_through_the_others(
 
     assert made_of == [2, 2]
     assert read_of[1] <= read_of[0] + 2 * 2  # the steps of two bisections of three times as many
+
+
+def test_looking_around_makes_only_the_instances_that_are_shown(
+    made: dict[int, Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fileset.repository.caches, "_SNAPSHOT_EVERY", 1)
+    monkeypatch.setattr(shown_hierarchy, "PAGE", 5)
+    made_of = []
+    for one in made.values():
+        with one.open() as fs:
+            fs.repository.rebuild()
+        with leaves_made() as leaves, one.open() as fs:
+            session = Session()
+            session.use(fs.repository)
+            browser = Browser(Subject(session, fs))
+
+            async def look(browser: Browser = browser) -> None:
+                async with browser.run_test() as pilot:
+                    await pilot.press("end", "up", "2", "3", "1")
+                    await pilot.pause()
+
+            asyncio.run(look())
+        made_of.append(len(leaves))
+
+    assert made_of == [5, 5]
 
 
 @contextmanager

@@ -55,8 +55,8 @@ Arrows, Page Up and Page Down move; Tab goes from one part to the next.
 
 1, 2, 3    the File-set, what is staged, and the history
 Enter      open or close a record, or show a change
-/          search: KEYWORD=VALUE..., as `fileset find` takes them; nothing shows all
-v, d, p    of what the cursor is at: values of its records, its data set, its picture
+/          search by KEYWORD=VALUE..., as `fileset find` does; Escape shows all
+v, d, p    of what the cursor is at: its values, its data set, its picture
 [ and ]    the frame before, and the next one
 u, r       undo the newest change, or redo what was undone: asks first
 Enter, x   in the history: show a change, and revert it, which asks first
@@ -103,6 +103,7 @@ class Browser(App[None]):
     #title { height: 1; dock: top; padding: 0 1; background: $panel; }
     TabbedContent, ContentSwitcher, TabPane { height: 1fr; }
     TabPane { padding: 0; }
+    Lines, Hierarchy, History { scrollbar-size: 1 1; }
     #left { width: 45%; }
     #query { display: none; border: none; height: 1; padding: 0 1; }
     #query.asked { display: block; }
@@ -310,6 +311,7 @@ class Browser(App[None]):
             self.call_from_thread(self._found, leaves, len(found), told)
 
     def _found(self, leaves: list[Leaf], number: int, told: list[str]) -> None:
+        self.clear_notifications()
         for text in told:
             self._notify(text, "warning")
         if leaves:

@@ -11,7 +11,7 @@ from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
 from fileset.cli.browser.lines import text_of
-from fileset.cli.screen.documents import standing
+from fileset.cli.browser.telling import standings
 from fileset.cli.screen.listing import STANDINGS
 from fileset.cli.screen.output import Span
 from ledger.elements import character_set, find
@@ -87,18 +87,18 @@ class Hierarchy(Tree[Shown]):
         else:
             above = branch if isinstance(branch, Branch) else self._state().hierarchy.root
             below, number = above.some(first, first + PAGE), len(above.children)
+        told = standings(self._state())
         for child in below:
             if isinstance(child, Branch):
                 node.add(_label_of(child.record, child.key), child)
             else:
-                node.add_leaf(self._label(child), child)
+                node.add_leaf(self._label(child, told(child)), child)
         if (left := number - first - len(below)) > 0:
             node.add_leaf(Text(f"... {left:,} more: Enter shows some", "dim"), More(first + PAGE))
 
-    def _label(self, leaf: Leaf) -> Text:
-        state = self._state()
+    def _label(self, leaf: Leaf, staged: str | None) -> Text:
         text = _label_of(leaf.record, leaf.key)
-        if (staged := standing(leaf, state)) is not None:
+        if staged is not None:
             text.append("  ").append(text_of((STANDINGS[staged],)))
         if self._found is not None:
             text.append("  ").append(text_of(whose_instance(leaf)))

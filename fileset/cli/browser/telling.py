@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -53,6 +53,20 @@ def record_lines(node: Branch | Leaf, state: FileSetState) -> Iterator[Line]:
         level = level.home
 
 
+def standings(state: FileSetState) -> Callable[[Leaf], str | None]:
+    """Return what tells what is staged for an instance, as `standing` does.
+
+    It looks at others, whose number decides where they go, only if any are to be moved.
+    """
+    any_moves = bool(usually_staged(state).moves)
+
+    def told(leaf: Leaf) -> str | None:
+        is_plain = leaf.is_live and leaf.file_id is not None and leaf not in state.corrections
+        return None if is_plain and not any_moves else standing(leaf, state)
+
+    return told
+
+
 def _instance_lines(leaf: Leaf, state: FileSetState) -> Iterator[Line]:
     content = leaf.content
     told = {
@@ -62,7 +76,7 @@ def _instance_lines(leaf: Leaf, state: FileSetState) -> Iterator[Line]:
         "File ID": leaf.file_id or "(not on the medium)",
         "Digest": str(content.digest) if content else "(not read)",
         "Size": f"{content.size:,} bytes" if content else "(not read)",
-        "Staged": standing(leaf, state) or "(nothing)",
+        "Staged": standings(state)(leaf) or "(nothing)",
     }
     for name, text in told.items():
         yield (Span(f"{name}: ", "faint"), text)
