@@ -26,7 +26,6 @@ from ledger.events import Content
 from ledger.files import copy_file, file_content
 from ledger.journal.lines import JournalFile
 from ledger.journal.protocol import Journal, decoded
-from ledger.journal.sqlite import SqliteJournal
 from ledger.vault.packs import list_packs
 from ledger.vault.protocol import Batch, Vault
 from ledger.vault.vault import PackVault
@@ -79,21 +78,18 @@ def import_journal(
     if not exported.head.position:
         raise RefusedError(f"{name} holds a journal without an event: there is nothing to import.")
 
-    def make_journal(at: Path) -> Journal:
-        with exported.naming_lines():
-            return SqliteJournal.restore(at, exported.journal_id, exported.events())
-
     done: list[Imported] = []
 
     def fill(repository: Repository) -> None:
         repository.roots.begin()
         repository.roots.keep()
-        with exported.naming_lines():
-            with suppress(UnknownFormatError):  # it can be kept, and only be read
-                fold(repository.journal.read())
-            done.append(_fill(repository, source))
+        with suppress(UnknownFormatError):  # it can be kept, and only be read
+            fold(repository.journal.read())
+        done.append(_fill(repository, source))
 
-    made = Repository.create(path, fill, origin=origin, make_journal=make_journal)
+    restored = exported.journal_id, exported.events()
+    with exported.naming_lines():
+        made = Repository.create(path, fill, origin=origin, restored=restored)
     (imported,) = done
     imported.repository = made
     return imported

@@ -26,14 +26,13 @@ from fileset.errors import NoSuchInstanceError, RefusedError, StaleError
 from fileset.repository.caches import Caches
 from fileset.repository.find_change import change_of
 from fileset.repository.origin import default_actor, default_origin
-from fileset.repository.store import Store, new_store, open_store, store_in_memory
+from fileset.repository.store import Restored, Store, new_store, open_store, store_in_memory
 from ledger.errors import JournalError
 from ledger.events import IDENTITY_EVENTS, Event, FileSetCreated, Handle, InstanceRemoved
 from ledger.journal.clocks import Clock, utc_now
 from ledger.journal.entries import Change, Draft, Recorded
 from ledger.journal.gathering import Gathering
 from ledger.journal.protocol import Journal
-from ledger.journal.sqlite import SqliteJournal
 
 if TYPE_CHECKING:
     from fileset.repository.states import States
@@ -108,16 +107,16 @@ class Repository:
         *,
         clock: Clock = utc_now,
         origin: str | None = None,
-        make_journal: Callable[[Path], Journal] = SqliteJournal.create,
+        restored: Restored | None = None,
     ) -> Repository:
         """Make a new repository in the folder `path`, with what `begin` records in its journal.
 
-        `make_journal` makes the journal at a path. If it or `begin` fails there is no repository.
-        Raises `RepositoryError` if something is at `path` already.
+        Its journal is new, or the one that is to be `restored`. If that or `begin` fails there is
+        no repository. Raises `RepositoryError` if something is at `path` already.
         """
         path = Path(path).absolute()
         with (
-            new_store(path, make_journal) as building,
+            new_store(path, restored) as building,
             closing(cls.open(building, clock=clock, origin=origin)) as repository,
         ):
             begin(repository)

@@ -11,11 +11,11 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from fileset.errors import ClosedError, RepositoryError
 from fileset.repository.blobs import Blobs, FolderBlobs
@@ -36,12 +36,16 @@ from fileset.repository.named_roots import Roots
 from ledger.disk import fsync, make_folders, new_folder
 from ledger.errors import UnknownFormatError
 from ledger.journal.clocks import Clock
+from ledger.journal.entries import Stored
 from ledger.journal.memory import MemoryJournal
 from ledger.journal.protocol import Journal
 from ledger.journal.sqlite import SqliteJournal
 
 if TYPE_CHECKING:
     from ledger.vault.protocol import Vault
+
+Restored: TypeAlias = tuple[str, Iterable[Stored]]
+"""A journal that is to be made again: its id, and all that it had stored."""
 
 
 class Store:
@@ -184,11 +188,11 @@ def open_journal(path: Path) -> Journal:
 
 
 @contextmanager
-def new_store(path: Path, make_journal: Callable[[Path], Journal]) -> Iterator[Path]:
+def new_store(path: Path, restored: Restored | None = None) -> Iterator[Path]:
     """Make a store in the folder `path`; yield where it is until the block ends, to be filled.
 
-    `make_journal` makes the journal at a path. If it or the block fails there is no store. Raises
-    `RepositoryError` if something is at `path` already.
+    Its journal is new, or the one that is to be `restored`. If that or the block fails there is no
+    store. Raises `RepositoryError` if something is at `path` already.
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         what = "is a repository already" if is_repository(path) else "exists and is not empty"
@@ -200,7 +204,9 @@ def new_store(path: Path, make_journal: Callable[[Path], Journal]) -> Iterator[P
         with new_folder(path, 0o700) as building:
             for name in (VAULT, CACHE):
                 (building / name).mkdir(mode=0o700)
-            with closing(make_journal(building / JOURNAL)) as journal:
+            at = building / JOURNAL
+            made = SqliteJournal.restore(at, *restored) if restored else SqliteJournal.create(at)
+            with closing(made) as journal:
                 write_settings(building / SETTINGS, journal.id)
             yield building
             for name in (JOURNAL, SETTINGS, "."):

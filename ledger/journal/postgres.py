@@ -293,7 +293,8 @@ class PostgresJournal(DatabaseJournal):
         head = self._lock_head(connection)
         if head.position != change.first - 1:
             raise ConflictError(change.first - 1, head.position)
-        self._refuse_damaged_end(head)
+        if not self._sound_head:  # what came later, the tables' triggers have let pass
+            self._refuse_damaged_end(head)
         erasing: list[PayloadErased] = []
         link = head.hash
 

@@ -68,11 +68,14 @@ class Database:
         """Return a new connection, in no transaction; `JournalError` if it can't be had."""
         given = self._given()
         try:
-            return psycopg.connect(**{**_DEFAULTS, **given}, autocommit=True)
+            connection = psycopg.connect(**{**_DEFAULTS, **given}, autocommit=True)
         except psycopg.Error as exc:
             raise UnreachableError(
                 f"The server of {self} can't be reached: {in_words(exc)}."
             ) from exc
+        # Whoever waited for a lock has to see what was done meanwhile.
+        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+        return connection
 
     def __str__(self) -> str:
         given = self._given()

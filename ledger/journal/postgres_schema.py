@@ -67,13 +67,16 @@ _PARTITION: Final = SQL(
     " FOR VALUES WITH (MODULUS {modulus}, REMAINDER {remainder});"
 )
 
+# A client's own operators, which its search_path may put first, have no say in them.
 _FUNCTIONS: Final = SQL("""
-CREATE FUNCTION {schema}.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION {schema}.refuse() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RAISE restrict_violation USING MESSAGE = 'the journal is append-only';
 END $$;
 
-CREATE FUNCTION {schema}.head_goes_on() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION {schema}.head_goes_on() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
         IF NEW.position <> 0 OR NEW.epoch <> 0 THEN
@@ -91,7 +94,8 @@ BEGIN
     RETURN NEW;
 END $$;
 
-CREATE FUNCTION {schema}.change_is_next() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION {schema}.change_is_next() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NEW.first <> coalesce((
         SELECT c.first + c.count FROM {schema}.change AS c
@@ -102,7 +106,8 @@ BEGIN
     RETURN NEW;
 END $$;
 
-CREATE FUNCTION {schema}.change_is_whole() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION {schema}.change_is_whole() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NOT EXISTS (
         SELECT FROM {schema}.event AS e
@@ -116,7 +121,8 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE FUNCTION {schema}.events_are_next() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION {schema}.events_are_next() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF EXISTS (
         SELECT FROM (
@@ -135,7 +141,8 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE FUNCTION {schema}.event_is_erased() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION {schema}.event_is_erased() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF octet_length(NEW.payload) > 0
         OR (NEW.sid, NEW.position, NEW.type, NEW.version, NEW.hash)
@@ -150,7 +157,8 @@ BEGIN
     RETURN NEW;
 END $$;
 
-CREATE FUNCTION {schema}.erase() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION {schema}.erase() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     gone bigint;
 BEGIN

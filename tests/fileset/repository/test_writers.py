@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from attrs import define
 from cli_runs import Cli, changed, run
+from journals import STORES
 from pydicom import examples
 from writers import Tally, small_files, soak, start
 
@@ -34,7 +35,6 @@ from ledger.journal.chain import verify_journal
 from ledger.journal.clocks import utc_now
 from ledger.journal.entries import Change, Draft
 from ledger.journal.gathering import Events
-from ledger.journal.memory import MemoryJournal
 from ledger.journal.protocol import Journal
 from ledger.journal.sqlite import SqliteJournal
 
@@ -410,12 +410,10 @@ class Crowded:
         return self.journal.append(events, draft, expected=expected)
 
 
-@pytest.fixture(params=["sqlite", "memory"])
+@pytest.fixture(params=STORES)
 def crowded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Two]:
     """Two File-sets on one journal, of which nobody holds a lock."""
-    journal: Journal = MemoryJournal()
-    if request.param == "sqlite":
-        journal = SqliteJournal.create(tmp_path / "journal")
+    journal: Journal = request.param(tmp_path).create()
     made = []
     for number in range(2):
         store = store_in_memory(utc_now)

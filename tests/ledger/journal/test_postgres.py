@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,21 @@ def test_events_that_are_copied_past_a_gap_are_refused(kept: Database) -> None:
             cursor.copy(copy) as copying,
         ):
             copying.write_row((1, 9, "x", 1, b"", b""))
+
+
+def test_a_client_s_own_operators_do_not_let_it_change_anything(kept: Database) -> None:
+    with closing(kept.connect()) as connection:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS own")
+        connection.execute(
+            "CREATE FUNCTION own.never(bigint, bigint) RETURNS boolean LANGUAGE sql"
+            " RETURN false;"
+            "CREATE OPERATOR own.<> (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = own.never);"
+            "SET search_path = own, pg_catalog"
+        )
+        insert = SQL("INSERT INTO {}.change VALUES (1, 9, 1, 'new', '', '', '')")
+        with pytest.raises(psycopg.errors.RestrictViolation, match="contiguous"):
+            connection.execute(insert.format(Identifier(kept.schema)))
+        connection.execute("DROP SCHEMA own CASCADE")
 
 
 @pytest.mark.parametrize("table", ["event", "change", "journal", "erased"])
@@ -306,6 +322,27 @@ def test_who_waits_in_vain_for_another_writer_is_told(database: Database) -> Non
                 append(journal, *removals(1))
             assert journal.head().position == 0
         append(journal, *removals(1))
+
+
+@pytest.mark.parametrize("level", ["serializable", "repeatable read"])
+def test_a_server_s_own_idea_of_isolation_does_not_matter(database: Database, level: str) -> None:
+    PostgresJournal.create(database, "journal").close()
+    options = f" options='-c default_transaction_isolation={level.replace(' ', chr(92) * 2 + ' ')}'"
+    there = Database(database.conninfo + options, database.schema)
+
+    def write(name: str) -> None:
+        with closing(PostgresJournal(there, "journal")) as journal:
+            for number in range(10):
+                while True:
+                    with suppress(ConflictError):
+                        expected = journal.position
+                        journal.append(removals(1), draft(f"{name}{number}"), expected=expected)
+                        break
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, "abc"))
+    with closing(PostgresJournal(there, "journal")) as journal:
+        assert verify_journal(journal).position == 30
 
 
 def test_who_was_taken_over_from_appends_nothing_more(database: Database) -> None:

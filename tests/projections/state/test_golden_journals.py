@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from golden_journals import FOLDER, GOLDEN, replayed
+from journals import STORES, Store
 
 from ledger.events import EVENT_TYPES
 from ledger.journal.lines import JournalFile, write_journal
-from ledger.journal.sqlite import SqliteJournal
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
@@ -21,13 +22,17 @@ def test_a_golden_journal_comes_to_what_it_came_to_when_it_was_made(
     assert replayed(path, tmp_path) == path.with_suffix(".txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
-def test_a_golden_journal_is_exported_again_byte_for_byte(path: Path, tmp_path: Path) -> None:
+def test_a_golden_journal_is_exported_again_byte_for_byte(
+    path: Path, store: Callable[[Path], Store], tmp_path: Path
+) -> None:
     lines = JournalFile(io.BytesIO(path.read_bytes()), path.name)
     again = io.BytesIO()
-    restored = SqliteJournal.restore(tmp_path / "journal", lines.journal_id, lines.events())
-    with closing(restored) as journal:
+    with closing(store(tmp_path).restore(lines.journal_id, lines.events())) as journal:
         write_journal(journal, again.write)
+        list(journal.read())
+        journal.check()
     assert again.getvalue() == path.read_bytes()
 
 

@@ -1,0 +1,66 @@
+"""What a host remembers of a journal on a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ledger.errors import JournalDamagedError
+from ledger.journal.entries import Head
+from ledger.journal.high_water import HighWater
+
+HASH, OTHER = b"a" * 32, b"b" * 32
+
+
+@pytest.fixture(params=[True, False], ids=["kept", "not kept"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
+    return tmp_path if request.param else None
+
+
+def test_what_was_seen_has_to_be_there(folder: Path | None) -> None:
+    seen = HighWater("id", folder)
+    seen.check("The journal", None)  # nothing was seen yet
+    seen.rise(Head(5, HASH))
+    seen.check("The journal", HASH)
+    for hash_there in (None, OTHER, b""):
+        with pytest.raises(JournalDamagedError, match="has seen its position 5") as caught:
+            seen.check("The journal", hash_there)
+        assert ("delete" in str(caught.value)) == (folder is not None)
+
+
+def test_only_what_is_higher_is_remembered(folder: Path | None) -> None:
+    seen = HighWater("id", folder)
+    for position in (5, 3, 5, 0):
+        seen.rise(Head(position, HASH if position == 5 else OTHER))
+        assert seen.head == Head(5, HASH)
+    seen.rise(Head(6, OTHER))
+    assert seen.head == Head(6, OTHER)
+
+
+def test_each_journal_is_remembered_by_the_next_one_who_looks(tmp_path: Path) -> None:
+    HighWater("one", tmp_path).rise(Head(5, HASH))
+    HighWater("two", tmp_path).rise(Head(7, OTHER))
+    assert HighWater("one", tmp_path).head == Head(5, HASH)
+    assert HighWater("two", tmp_path).head == Head(7, OTHER)
+    assert HighWater("three", tmp_path).head.position == 0
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff", b"[]", b"{}", b'{"position": 5, "hash": 5}', b'{"position": "x"}', b"5"]
+)
+def test_what_can_t_be_read_is_as_if_nothing_was_seen(tmp_path: Path, data: bytes) -> None:
+    HighWater("id", tmp_path).rise(Head(5, HASH))
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(data)
+    seen = HighWater("id", tmp_path)
+    seen.check("The journal", None)
+    seen.rise(Head(1, HASH))
+    assert HighWater("id", tmp_path).head == Head(1, HASH)
+
+
+def test_where_nothing_can_be_kept_it_is_remembered_as_long_as_it_is_used(tmp_path: Path) -> None:
+    seen = HighWater("id", tmp_path / "missing")
+    seen.rise(Head(5, HASH))
+    assert seen.head == Head(5, HASH)
+    assert HighWater("id", tmp_path / "missing").head.position == 0
