@@ -165,7 +165,8 @@ class Adder:
             )
             if self._profile.is_needed:
                 added = (result.handle for result in report if result.outcome is Outcome.ADDED)
-                warn_unread(self._profile.complete(h for h in added if h is not None))
+                unread = self._profile.complete(h for h in added if h is not None)
+                warn_unread(unread, self._profile.unfit)
             return report
 
     def _add_to_vault(

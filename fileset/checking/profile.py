@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,8 @@ from fileset.adoption.places import Level, Place, instances
 from fileset.checking.dicomdir_file import read_dicomdir
 from fileset.errors import RefusedError
 from fileset.medium.file_ids import RootFolder
+from fileset.pictures.icon import icon
+from fileset.pictures.picture import NotInstalledError, PictureError
 from fileset.profiles.facts import FactsReader, facts_of_file
 from fileset.progress import Progress
 from fileset.repository.repository import Repository
@@ -34,10 +37,12 @@ from projections.dicomdir.decoder import decode_dicomdir
 from projections.dicomdir.definitions import DICOMDIR
 from projections.dicomdir.findings import Finding
 from projections.dicomdir.profiles.catalogue import PROFILES
-from projections.dicomdir.profiles.fitting import InstanceFacts, Misfit, fits
+from projections.dicomdir.profiles.fitting import InstanceFacts, Misfit, fits, without_icon
+from projections.dicomdir.profiles.icons import icon_sides, icon_size
 from projections.dicomdir.profiles.profile import Profile
 from projections.dicomdir.profiles.record_keys import keys_of
 from projections.dicomdir.tree import Tree, link
+from projections.state.nodes import Leaf
 
 _SECURE: Final = "-SEC-"
 
@@ -86,6 +91,12 @@ class ProfileReport:
         return tuple(name for name in candidates if not self.not_fitting[name])
 
     @property
+    def counts(self) -> dict[str, int]:
+        """How many instances fit each profile, by identifier, of all profiles but secure ones."""
+        read = self.instances - len(self.unread)
+        return {name: read - self.not_fitting[name] for name in PROFILES if _SECURE not in name}
+
+    @property
     def is_fitting(self) -> bool:
         """Whether everything is known to fit the profile, or without one any of them."""
         if self.unread or self.directory or self.misfits:
@@ -105,7 +116,9 @@ def check_repository(
     for done, leaf in enumerate(leaves, 1):
         where = leaf.file_id or leaf.source or leaf.uid
         try:
-            check.take(leaf.uid, where, reader.read(leaf))
+            check.take(
+                leaf.uid, where, reader.read(leaf), partial(_why_no_icon, repository, reader, leaf)
+            )
         except (OSError, LedgerError) as exc:
             check.unread(where, exc)
         if progress:
@@ -117,6 +130,23 @@ def check_repository(
     ]
     check.as_a_whole(patients)
     return check.report
+
+
+def _why_no_icon(repository: Repository, reader: FactsReader, leaf: Leaf, size: int) -> str | None:
+    """Return why no icon can be made of an instance, `None` if there is one or it can be.
+
+    Raises `NotInstalledError` if that can't be told, and as `FactsReader.read`.
+    """
+    if repository.state.recorded.icon(size, leaf.handle) is not None:
+        return None
+    try:
+        with reader.source(leaf) as source:
+            icon(source, size)
+    except NotInstalledError:
+        raise
+    except PictureError as exc:
+        return str(exc)
+    return None
 
 
 def check_root(
@@ -191,13 +221,30 @@ class _Check:
                 self._alike.setdefault(what, []).append(each)
         self._records: set[tuple[int | None, str]] = set()
 
-    def take(self, uid: str, where: str, facts: InstanceFacts) -> None:
+    def take(
+        self,
+        uid: str,
+        where: str,
+        facts: InstanceFacts,
+        why_no_icon: Callable[[int], str | None] = lambda _: None,
+    ) -> None:
+        """Take down what of an instance does not fit.
+
+        `why_no_icon` is called with the size of the icon that its record needs, and passes on what
+        it raises: then nothing was taken down.
+        """
         report = self.report
+        found: tuple[Misfit, ...] = ()
+        if (profile := report.profile) is not None:
+            found = fits(facts, profile)
+            size = icon_size(profile, facts.record_types[-1], facts.sop_class_uid, asked=False)
+            if not found and size is not None and (why := why_no_icon(size)) is not None:
+                found = (without_icon(profile, why),)
         report.instances += 1
         for alike in self._alike.values():
             if fits(facts, alike[0]):
                 report.not_fitting.update(each.identifier for each in alike)
-        if report.profile is not None and (found := fits(facts, report.profile)):
+        if found:
             report.misfits.append(InstanceMisfit(uid, where, found))
 
     def unread(self, where: str, exc: Exception) -> None:
@@ -226,6 +273,24 @@ class _Check:
                 kind = "" if need is Need.TYPE_1C else f" (type {need.value})"
                 what = f"the {record_type} record of {where} lacks {key.key.name}{kind}"
                 self.report.directory.append(Misfit(what, profile.keys.table))
+        self._take_icon(where, place, facts, profile)
+
+    def _take_icon(self, where: str, place: Place, facts: InstanceFacts, profile: Profile) -> None:
+        """Take down which icon a record lacks, or what is wrong with its own."""
+        record_type, wanted = place.record.type or "", profile.icon
+        if wanted is None:
+            return
+        needs = icon_size(profile, record_type, facts.sop_class_uid, asked=False) is not None
+        sides = icon_sides(place.record.elements)
+        what = None
+        if sides is None:
+            what = "lacks Icon Image Sequence (type 1)" if needs else None
+        elif sides != (wanted.size, wanted.size):
+            rows, columns = sides
+            what = f"has an icon of {rows} by {columns} pixels, not {wanted.size} by {wanted.size}"
+        if what is not None:
+            misfit = Misfit(f"the {record_type} record of {where} {what}", wanted.section)
+            self.report.directory.append(misfit)
 
     def as_a_whole(self, patient_ids: Iterator[str] | list[str]) -> None:
         """Take down what is wrong with the File-set as a whole."""

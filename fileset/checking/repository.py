@@ -21,8 +21,14 @@ from fileset.checking.vault_content import content_on_media, verify_content
 from fileset.checking.written_medium import verify_medium
 from fileset.progress import PhasedProgress, no_progress
 from fileset.repository.repository import Repository
-from ledger.errors import JournalDamagedError, UnknownFormatError
+from ledger.errors import (
+    ContentDamagedError,
+    ContentMissingError,
+    JournalDamagedError,
+    UnknownFormatError,
+)
 from ledger.phrases import count
+from projections.medium.plan import Plan
 from projections.state.state import FileSetState
 
 
@@ -86,12 +92,19 @@ def _examine(
     others = content_on_media(repository.journal) if state is not None else ()
     report.findings += verify_content(repository.vault, state, others)
     if state is not None:
-        plan = repository.written(state.written) if state.written is not None else None
-        report.findings += verify_medium(state, plan, repository.roots, show)
+        report.findings += verify_medium(state, _written(repository, state), repository.roots, show)
         report.findings += _of_profile(state)
         if state.erasing is not None:
             report.findings.append(_interrupted_erasure(state.erasing))
     return report
+
+
+def _written(repository: Repository, state: FileSetState) -> Plan | None:
+    """Return the plan of the last write, `None` if there was none or its icons are lost."""
+    try:
+        return None if state.written is None else repository.written(state.written)
+    except (ContentDamagedError, ContentMissingError):  # of which the check of the vault tells
+        return None
 
 
 _WRONG_SNAPSHOT: Final = RepositoryFinding(

@@ -5,7 +5,7 @@ That is the content of instances, and of other files on media that were handed o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -56,6 +56,7 @@ def verify_content(
                 yield _missing(digest, message, leaf)
             elif digest not in bad:
                 yield from _compare_stored(vault, digest, leaf)
+    yield from _verify_icons(vault, state, bad)
 
 
 def _damaged(
@@ -111,6 +112,19 @@ def _owners(state: FileSetState, digests: set[Digest]) -> Mapping[Digest, Leaf]:
 
 def _missing(where: str, message: str, leaf: Leaf) -> RepositoryFinding:
     return RepositoryFinding(RepositoryFindingKind.CONTENT_MISSING, where, message, leaf.handle)
+
+
+def _verify_icons(
+    vault: Vault, state: FileSetState | None, bad: Container[Digest | None]
+) -> Iterator[RepositoryFinding]:
+    for handle, digest in state.recorded.icons() if state else ():
+        if state and digest not in bad and digest not in vault:
+            leaf = state.leaf(handle)
+            message = (
+                f"The vault has no content {digest}, the icon of the instance {leaf.uid}. To have "
+                "another one made, remove the instance, and add its file again"
+            )
+            yield _missing(digest, message, leaf)
 
 
 def _compare_stored(vault: Vault, digest: Digest, leaf: Leaf) -> Iterator[RepositoryFinding]:

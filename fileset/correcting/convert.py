@@ -72,7 +72,8 @@ class Converter(Corrector):
                 for syntax, handles in done.items():
                     self._emit(InstancesConverted(tuple(handles), syntax))
             made = (each.corrected for each in results)
-            warn_unread(self._profile.complete(handle for handle in made if handle is not None))
+            unread = self._profile.complete(handle for handle in made if handle is not None)
+            warn_unread(unread, self._profile.unfit)
         return ConversionReport(tuple(results), change if done else None)
 
     def _convert_one(self, leaf: Leaf, batch: Batch) -> CorrectionResult:

@@ -177,7 +177,8 @@ class Corrector:
                 if dry_run:
                     raise _ForeseenError
             made = (each.corrected for each in results)
-            warn_unread(self._profile.complete(handle for handle in made if handle is not None))
+            unread = self._profile.complete(handle for handle in made if handle is not None)
+            warn_unread(unread, self._profile.unfit)
         return CorrectionReport(
             tuple(results),
             done.elements(),

@@ -14,8 +14,8 @@ from typing import Final
 from attrs import frozen
 
 from fileset.errors import RefusedError
-from fileset.media.list import media, other_files
-from fileset.media.prepare import prepare
+from fileset.media.list import media
+from fileset.media.prepare import prepare_again
 from fileset.media.xorriso import STDIO, Settings, burn_image, eject, place_of, program
 from fileset.medium.errors import MediumError
 from fileset.progress import PhasedProgress, Progress, no_progress
@@ -163,8 +163,7 @@ class Burner:
 
     def _path_at(self, medium: Medium, at: int) -> str | None:
         """Return which file of a disc has the byte at an offset, `None` if none has it."""
-        files = other_files(self._repository, medium)
-        layout = prepare(self._repository, medium.started, files).layout
+        layout = prepare_again(self._repository, medium).layout
         assert layout is not None  # noqa: S101 - it is an image
         end = 0
         for piece in layout.pieces(lambda _: 0):

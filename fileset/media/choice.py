@@ -13,12 +13,13 @@ from attrs import field, frozen
 from fileset.errors import EndingError, NoSuchInstanceError, RefusedError
 from fileset.media.extras import Extras
 from fileset.media.fitting import Fit
-from fileset.media.prepare import FOLDER, FORMATS
+from fileset.media.prepare import FOLDER, FORMATS, ICONS
 from fileset.repository.repository import Repository
 from ledger.events import Handle, MediumStarted, OtherFile
 from ledger.events.media import KINDS
 from ledger.journal.erasures import runs_of
 from ledger.journal.protocol import Journal
+from projections.dicomdir.profiles.icons import icon_sequence, icon_size
 from projections.dicomdir.profiles.profile import Profile
 from projections.medium.handout import CHANGING_TYPES, derived_uid, volume_id
 from projections.medium.volumes import split
@@ -65,6 +66,8 @@ class Choice:
         Whether instances that don't fit the profile are left out; else nothing is made then.
     convert : bool
         Whether those that need only be in Explicit VR Little Endian are converted first.
+    icons : bool
+        Whether the records of all images get icons, and not only where the profile requires them.
     """
 
     kind: str
@@ -78,6 +81,7 @@ class Choice:
     profile: Profile | None = None
     leave_out: bool = False
     convert: bool = False
+    icons: bool = False
     extras: Extras = field(factory=Extras)
 
 
@@ -154,7 +158,7 @@ def volumes_of(
     if choice.capacity is not None:
         parts = split(
             [leaf for leaf in state.hierarchy.walk_leaves() if leaf.handle in chosen],
-            _sized(sizes, choice.extras),
+            _sized(sizes, choice, fit.profile),
             choice.capacity,
             by=choice.by,
             block=_BLOCKS.get(choice.kind, 2048),
@@ -180,7 +184,7 @@ def volumes_of(
             left_out=runs_of(fit.left_out),
             volume=volume,
             volumes=len(parts),
-            options=choice.extras.options() | _splitting(choice),
+            options=choice.extras.options() | _splitting(choice) | _with_icons(choice),
         )
         for volume, part in enumerate(parts, 1)
     ]
@@ -198,13 +202,22 @@ def _splitting(choice: Choice) -> dict[str, str]:
     return {"capacity": str(choice.capacity), "split": choice.by}
 
 
-def _sized(sizes: Callable[[Handle], int], extras: Extras) -> Callable[[Leaf], int]:
+def _with_icons(choice: Choice) -> dict[str, str]:
+    return {ICONS: "yes"} if choice.icons else {}
+
+
+def _sized(
+    sizes: Callable[[Handle], int], choice: Choice, profile: Profile | None
+) -> Callable[[Leaf], int]:
     """Return what tells how many bytes an instance takes, with what is made of it besides."""
     firsts: dict[Branch, Leaf] = {}
+    extras, asked = choice.extras, choice.icons
 
     def size(leaf: Leaf) -> int:
         own = sizes(leaf.handle)
         is_first = firsts.setdefault(leaf.home, leaf) is leaf
-        return own + extras.beside(leaf, own, is_first=is_first)
+        rows = icon_size(profile, leaf.record_type, leaf.sop_class_uid, asked=asked)
+        icon = 0 if rows is None else len(icon_sequence(rows, bytes(rows**2)).value)
+        return own + icon + extras.beside(leaf, own, is_first=is_first)
 
     return size

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import calendar
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -41,6 +41,8 @@ from fileset.output import (
     refuse_taken,
     refuse_without_room,
 )
+from fileset.pictures.picture import needed
+from fileset.profiles.icons import make_icons
 from fileset.progress import PhasedProgress, Progress, no_progress
 from fileset.repository.repository import Repository
 from ledger.disk import fsync, fsync_all
@@ -48,6 +50,7 @@ from ledger.errors import ContentMissingError
 from ledger.events import Content, Handle, MediumAddressed, MediumFilled, MediumProduced
 from ledger.files import naming, write_all
 from ledger.phrases import count, some
+from projections.dicomdir.profiles.icons import icon_size
 from projections.medium.images.tree import CivilTime
 from projections.past.media import Medium
 from projections.state.nodes import Leaf
@@ -70,6 +73,8 @@ class Maker:
         self._repository = repository
         self.unshown: dict[Leaf, str] = {}
         """The instances that pages and viewers can't show, with the reason."""
+        self.without_icon: dict[Leaf, str] = {}
+        """The instances of which no icon can be made, with the reason, if icons were asked for."""
         self.converted = 0
         """How many instances were converted for it."""
 
@@ -84,7 +89,7 @@ class Maker:
     ) -> list[tuple[Path | BinaryIO, Prepared]]:
         """Return where which volume would go, after checking that it may; nothing is changed.
 
-        Sizes are right, but for values that a profile adds to records and that were never read;
+        Sizes are right, but for values and icons that records get and that were never read or made;
         digests are unknown as far as content was not. Raises as `make`.
         """
         self._repository.refresh()
@@ -119,12 +124,16 @@ class Maker:
             If the bytes of instances are nowhere, or damaged.
         VolumesError, ImageError
             If it can't be split so that it fits, or the format can't hold it (ValueError).
+        NotInstalledError
+            If icons are asked for, and the extra `[pictures]` is missing.
         MediumError
             If `out` can't be written. The medium is not finished.
         """
         repository = self._repository
         repository.outside_changes("Handing out a medium")
         repository.refresh()
+        if choice.icons:
+            needed()
         chosen = sorted(chosen_of(state, choice))
         self._refuse_gone(chosen, "Nothing was made")
         if choice.convert:
@@ -137,6 +146,8 @@ class Maker:
             state, choice = repository.state, evolve(choice, handles=chosen)
         secure(repository, chosen, reason=reason)
         fits = self._fit(state, choice, record=True)
+        if choice.icons:
+            self._make_icons(fits, [handle for handle in chosen if handle not in fits.left_out])
         refuse_persons(state, chosen)
         keeping = Keeping(repository)
         with self._seeing_erasures(chosen, "Nothing was made"):
@@ -165,6 +176,17 @@ class Maker:
             Made(known[position], *planned_)
             for position, planned_ in zip(positions, planned, strict=True)
         ]
+
+    def _make_icons(self, fits: Fit, handles: Iterable[Handle]) -> None:
+        """Make the icons of what is handed out, as a change of its own; take down why not."""
+        leaves = map(self._repository.state.leaf, handles)
+        sizes = (
+            (leaf, icon_size(fits.profile, leaf.record_type, leaf.sop_class_uid, asked=True))
+            for leaf in leaves
+        )
+        wanted = [(leaf, size) for leaf, size in sizes if size is not None]
+        failed = make_icons(self._repository, wanted)
+        self.without_icon = {leaf: str(why) for leaf, why in failed.items()}
 
     def _begin(self, prepared: Prepared, choice: Choice) -> int:
         """Record that a medium is begun; return the position of the event."""

@@ -53,6 +53,7 @@ class HandedOutMedia:
         profile: str | None = None,
         leave_out: bool = False,
         convert: bool = False,
+        icons: bool = False,
         capacity: int | str | None = None,
         split: str = "study",
         extras: Extras | None = None,
@@ -65,7 +66,8 @@ class HandedOutMedia:
         `kind` is "iso", "usb", "zip", "eml" or "folder"; by default what the ending of `out` says,
         which has to be named for a stream. `profile` is that which it conforms to, by default the
         File-set's; what does not fit prevents the medium or, with `leave_out`, is left out; with
-        `convert`, what only has to be in Explicit VR Little Endian is converted before that.
+        `convert`, what only has to be in Explicit VR Little Endian is converted before that. With
+        `icons`, the records of all images get icons, where these can be made.
         `capacity` is in bytes, or a disc: "cd74", "cd80", "dvd"
         or "dvd-dl"; it and `split` tell what goes on which volume. `extras` are pages, a viewer and
         files besides. `progress` is told of instances that are shown by these, and of bytes. Raises
@@ -81,6 +83,7 @@ class HandedOutMedia:
             profile=None if profile is None else profile_named(profile, to_set=True),
             leave_out=leave_out,
             convert=convert,
+            icons=icons,
             capacity=CAPACITIES[capacity] if isinstance(capacity, str) else capacity,
             by=split,
             extras=Extras() if extras is None else extras,

@@ -13,6 +13,7 @@ from typing import Final
 from attrs import frozen
 
 from fileset.errors import RefusedError
+from fileset.media.list import other_files
 from fileset.media.stream import Read
 from fileset.media.times import Times
 from fileset.media.viewer.make import remade
@@ -30,6 +31,7 @@ from projections.medium.images.layout import Layout
 from projections.medium.images.mail import Message, plan_mail
 from projections.medium.images.tree import CivilTime, ImageFile, Volume, tree_of
 from projections.medium.images.zip import plan_zip
+from projections.past.media import Medium
 from projections.state.nodes import Leaf
 
 FOLDER: Final = "folder"
@@ -41,6 +43,9 @@ def _plan_mail(files: Sequence[ImageFile], volume: Volume) -> Layout:
     text = "DICOM.ZIP has a DICOM File-set: unpack it, and open its DICOMDIR with a viewer.\n"
     return plan_mail(plan_zip(files, volume), Message(volume.created, volume.file_set_id, text))
 
+
+ICONS: Final = "icons"
+"""The option of a medium whose images all have icons, as far as these can be made."""
 
 FORMATS: Final[dict[tuple[str, int], Callable[[Sequence[ImageFile], Volume], Layout] | None]] = {
     (FOLDER, 1): None,
@@ -149,18 +154,15 @@ def _chunks(part: Part, vault: Vault) -> Iterator[bytes]:
         yield from view.pieces()
 
 
-def prepare(
-    repository: Repository,
-    started: MediumStarted,
-    files: Collection[OtherFile] = (),
-    *,
-    sizes: Callable[[Handle], int] | None = None,
+def prepare_again(
+    repository: Repository, medium: Medium, *, sizes: Callable[[Handle], int] | None = None
 ) -> Prepared:
-    """Return the medium that `started` tells of, with `files` besides.
+    """Return a medium that was made, as it was.
 
     Arguments and errors are those of `outline` and `Outline.prepared`.
     """
-    return outline(repository, started).prepared(files, sizes=sizes)
+    files = other_files(repository, medium)
+    return outline(repository, medium.started, medium.position).prepared(files, sizes=sizes)
 
 
 @frozen
@@ -171,6 +173,7 @@ class Outline:
     times: Times
     _handout: Handout
     _present: Mapping[Handle, Leaf]
+    _vault: Vault
 
     @property
     def leaves(self) -> Sequence[Leaf]:
@@ -187,7 +190,11 @@ class Outline:
         read, and `ImageError` for what the format can't hold.
         """
         created = self.times.at(self.started.base)
-        dicomdir = self._handout.dicomdir({file.path for file in files})
+        dicomdir = self._handout.dicomdir(
+            {file.path for file in files},
+            icons=self._vault.read,
+            with_icons=ICONS in self.started.options,
+        )
         parts = [_own(DICOMDIR, dicomdir, created)]
         for leaf, path in self._handout.file_ids.items():
             content = self._present[leaf.handle].content
@@ -205,11 +212,11 @@ class Outline:
         return Prepared(self.started, parts, _layout(self.started, parts, created), files)
 
 
-def outline(repository: Repository, started: MediumStarted) -> Outline:
+def outline(repository: Repository, started: MediumStarted, position: int | None = None) -> Outline:
     """Return the File-set of the medium that `started` tells of.
 
-    Raises `RefusedError` if some of the instances were erased since, or this version can't make
-    that format.
+    `position` is where the journal has that event, if it is there. Raises `RefusedError` if some of
+    the instances were erased since, or this version can't make that format.
     """
     if (started.kind, started.format) not in FORMATS:
         raise RefusedError(
@@ -227,15 +234,13 @@ def outline(repository: Repository, started: MediumStarted) -> Outline:
             f"{count(len(gone), 'instance')} of the medium {'was' if len(gone) == 1 else 'were'} "
             "erased since, so it can't be made any more."
         )
+    recorded = present.recorded
+    if position is not None and ICONS in started.options:  # more may have been made since
+        recorded = repository.at(position).recorded
     handout = hand_out(
-        state,
-        handles,
-        uid=started.uid,
-        id=started.id,
-        profile=started.profile,
-        recorded=present.recorded,
+        state, handles, uid=started.uid, id=started.id, profile=started.profile, recorded=recorded
     )
-    return Outline(started, Times(repository.journal), handout, now)
+    return Outline(started, Times(repository.journal), handout, now, repository.vault)
 
 
 def _own(path: str, data: bytes, modified: CivilTime) -> Part:

@@ -7,9 +7,9 @@ from typing import BinaryIO, Final
 
 from fileset.errors import RefusedError
 from fileset.media.choice import medium_kind
-from fileset.media.list import is_listed, medium, other_files
+from fileset.media.list import is_listed, medium
 from fileset.media.make import Maker, writing
-from fileset.media.prepare import prepare
+from fileset.media.prepare import prepare_again
 from fileset.media.securing import secure
 from fileset.output import clear_leftovers
 from fileset.progress import Progress
@@ -43,7 +43,7 @@ def remake(
             "new one with `fileset media make`."
         )
     medium_kind(out, found.started.kind)
-    prepared = prepare(repository, found.started, other_files(repository, found))
+    prepared = prepare_again(repository, found)
     is_whole = is_listed(repository, found)
     if not is_whole and prepared.size != found.produced.image.size:
         raise RefusedError(_LACKING.format(number))

@@ -23,7 +23,7 @@ from fileset.media.comparing import (
 from fileset.media.errors import UnreadableMediumError
 from fileset.media.list import is_listed, media, other_files
 from fileset.media.list import medium as medium_of
-from fileset.media.prepare import FOLDER, prepare
+from fileset.media.prepare import FOLDER, prepare_again
 from fileset.media.reading.medium import MediumFile, ReadMedium
 from fileset.media.reading.read import read_medium
 from fileset.progress import Progress
@@ -183,9 +183,7 @@ class Verifier:
                 left, met.files, met.names, met.digests, progress
             )
         else:
-            prepared = prepare(
-                self._repository, chosen.started, other_files(self._repository, chosen)
-            )
+            prepared = prepare_again(self._repository, chosen)
             problems = differences(prepared, met.files, progress, met.digests)
             missing = sum(problem.what == "missing" for problem in problems)
             compared = len(prepared.parts) - missing

@@ -68,7 +68,14 @@ class Exporter:
         media = filter(self._repository.roots.knows, now.roots())
         refuse_own_media(root, media)
         try:
-            plan = plan_export(state, os.fspath(root), layout, now=now, implicit_vr=implicit_vr)
+            plan = plan_export(
+                state,
+                os.fspath(root),
+                layout,
+                now=now,
+                implicit_vr=implicit_vr,
+                icons=self._repository.vault.read,
+            )
         except KeyError as exc:
             raise ContentMissingError(
                 "An instance of that state has been erased since: open that state again."

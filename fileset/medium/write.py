@@ -137,7 +137,12 @@ class Writer:
         found: set[str] = set()
         for _ in range(_ROUNDS):
             plan = plan_write(
-                state, os.fspath(chosen), layout, occupied=found, implicit_vr=implicit_vr
+                state,
+                os.fspath(chosen),
+                layout,
+                occupied=found,
+                implicit_vr=implicit_vr,
+                icons=self._repository.vault.read,
             )
             clashes = set(collisions(plan))
             if not clashes:
@@ -317,7 +322,7 @@ class Writer:
             return False
         base = self._begun_at(writing.event)
         try:
-            refuse_changed(plan_resumed(base, writing.event), base, self._repository.path)
+            refuse_changed(self._resumed(base, writing.event), base, self._repository.path)
         except (MediumError, OSError):
             return False
         return True
@@ -383,7 +388,7 @@ class Writer:
             self._roots.refuse_unnamed(writing.event.root)
             self._roots.keep()
             base = self._begun_at(writing.event)
-            plan = plan_resumed(base, writing.event)
+            plan = self._resumed(base, writing.event)
             try:
                 refuse_changed(plan, base, repository.path)
             except MediumError:
@@ -417,7 +422,7 @@ class Writer:
             self._roots.refuse_unnamed(writing.event.root)
             self._roots.keep()
             base = self._begun_at(writing.event)
-            plan = plan_resumed(base, writing.event)
+            plan = self._resumed(base, writing.event)
             refuse_changed(plan, base, repository.path)
             owner = self._owner(writing.position)
             Materializer(plan, repository.vault, resume=True, owner=owner).take_back()
@@ -435,7 +440,10 @@ class Writer:
         if writing is None:
             return None
         self._roots.refuse_unnamed(writing.event.root)
-        return plan_resumed(self._begun_at(writing.event), writing.event)
+        return self._resumed(self._begun_at(writing.event), writing.event)
+
+    def _resumed(self, base: FileSetState, started: WriteStarted) -> Plan:
+        return plan_resumed(base, started, icons=self._repository.vault.read)
 
     def _carry_out(
         self,

@@ -10,12 +10,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import BytesIO
+from io import SEEK_CUR, SEEK_END, SEEK_SET, BufferedReader, BytesIO, RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
 from fileset.pictures.frames import described_frame, frame_count, frame_to_show
 from ledger.errors import LedgerError
+from ledger.files import FileView
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,13 +41,21 @@ class NoImageError(PictureError):
     """An instance is none that could be shown: there is nothing wrong with it."""
 
 
-def picture(source: bytes | Path, *, frame: int | None = None, longest: int | None = None) -> Image:
+class NotInstalledError(PictureError):
+    """It can't be shown as long as something is not installed that can be."""
+
+
+Source: TypeAlias = bytes | FileView | Path
+"""A DICOM file, of which only the header and what is shown is read, unless it is at hand."""
+
+
+def picture(source: Source, *, frame: int | None = None, longest: int | None = None) -> Image:
     """Return a frame of the instance in the DICOM file `source` as an 8-bit grey or RGB image.
 
     Parameters
     ----------
-    source : bytes or Path
-        The file. Of one at a path only the header and the frame are read.
+    source : bytes, FileView or Path
+        The file.
     frame : int, optional
         The number of the frame, from 0 on; by default the one that stands for the others.
     longest : int, optional
@@ -55,7 +64,8 @@ def picture(source: bytes | Path, *, frame: int | None = None, longest: int | No
     Raises
     ------
     PictureError
-        If the instance has no pixels, can't be decoded, or an extra is missing.
+        If the instance has no pixels or can't be decoded; `NotInstalledError` if an extra is
+        missing, or a decoder.
     OSError
         If the file can't be read.
     """
@@ -94,12 +104,12 @@ def frames_of(path: Path) -> tuple[int, int]:
 
 
 def needed() -> None:
-    """Raise `PictureError`, with the command that installs it, if an extra is missing."""
+    """Raise `NotInstalledError` without the extra `[pictures]`."""
     try:
         import numpy  # noqa: F401, ICN001 - whether it is there
         import PIL.Image  # noqa: F401
     except ImportError:
-        raise PictureError(INSTALL) from None
+        raise NotInstalledError(INSTALL) from None
 
 
 @contextmanager
@@ -114,7 +124,9 @@ def _explained() -> Iterator[None]:
     except AttributeError as exc:
         raise PictureError("it has no pixels") from exc
     except RuntimeError as exc:
-        raise PictureError(f"its pixels can't be decoded: {_of_pydicom(str(exc))}") from exc
+        what = f"its pixels can't be decoded: {_of_pydicom(str(exc))}"
+        is_lacking = "missing dependencies" in str(exc).partition("\n")[0]
+        raise (NotInstalledError if is_lacking else PictureError)(what) from exc
     except Exception as exc:
         raise PictureError(f"its pixels can't be shown: {type(exc).__name__}: {exc}") from exc
 
@@ -132,19 +144,52 @@ def _of_pydicom(text: str) -> str:
     return first.rstrip(":")
 
 
-def _header(source: bytes | Path) -> Dataset:
+class _File(RawIOBase):
+    """What a view gives, as a file."""
+
+    name = ""  # which pydicom asks for
+
+    def __init__(self, view: FileView) -> None:
+        super().__init__()
+        self._view = view
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        start = {SEEK_SET: 0, SEEK_CUR: self._at, SEEK_END: len(self._view)}[whence]
+        self._at = max(start + offset, 0)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._view[self._at : self._at + len(buffer)]
+        buffer[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
+
+
+def _file(source: Source) -> BinaryIO | Path:
+    if isinstance(source, Path):
+        return source
+    return BytesIO(source) if isinstance(source, bytes) else BufferedReader(_File(source))
+
+
+def _header(source: Source) -> Dataset:
     from pydicom import dcmread
 
-    file = BytesIO(source) if isinstance(source, bytes) else source
-    return dcmread(file, stop_before_pixels=True)
+    return dcmread(_file(source), stop_before_pixels=True)
 
 
-def _values(source: bytes | Path, ds: Dataset, number: int) -> NDArray[Any]:
+def _values(source: Source, ds: Dataset, number: int) -> NDArray[Any]:
     """Return the stored values of a frame."""
     from pydicom import dcmread
     from pydicom.pixels.utils import pixel_array
 
-    file = BytesIO(source) if isinstance(source, bytes) else source
+    file = _file(source)
     if ds.file_meta.TransferSyntaxUID.is_deflated:  # a frame of these can't be read on its own
         return pixel_array(dcmread(file), index=number)
     return pixel_array(file, index=number)

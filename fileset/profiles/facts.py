@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from fileset.repository.contents import Contents
 from fileset.repository.repository import Repository
 from ledger.errors import ContentMissingError
 from ledger.events import Placement
-from ledger.files import FileView, naming, open_regular
+from ledger.files import FileView, viewed
 from ledger.instances.record_keys import SOP_CLASS_UID
 from ledger.instances.scanner import Wanted, scan, scan_file, scan_head
 from projections.dicomdir.profiles.fitting import InstanceFacts
@@ -39,7 +38,7 @@ def facts_of(data: bytes | FileView, record_types: tuple[str, ...]) -> InstanceF
 
 def facts_of_file(path: Path, record_types: tuple[str, ...]) -> InstanceFacts:
     """Return the facts of the DICOM file at `path`; OSError, InstanceError if it can't be read."""
-    with _opened(path) as view:
+    with viewed(path) as view:
         return facts_of(view, record_types)
 
 
@@ -65,11 +64,12 @@ class FactsReader:
 
         OSError or a LedgerError if it can't be read.
         """
-        with self._source(leaf) as source:
+        with self.source(leaf) as source:
             return facts_of(source, types_of(leaf))
 
     @contextmanager
-    def _source(self, leaf: Leaf) -> Iterator[bytes | FileView]:
+    def source(self, leaf: Leaf) -> Iterator[bytes | FileView]:
+        """Give the file of an instance; errors as in `read`."""
         if self._contents.content(leaf).size < _LARGE:
             yield self._contents.read(leaf)
         elif leaf.placement is Placement.VAULT and leaf.content is not None:
@@ -77,17 +77,7 @@ class FactsReader:
                 yield view
         else:
             path = self._contents.path(leaf)
-            with _opened(path) as view:
+            with viewed(path) as view:
                 if leaf.content is not None and len(view) != leaf.content.size:
                     raise ContentMissingError(f"{path} has changed since it was added.")
                 yield view
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[FileView]:
-    with naming(path):
-        fd = open_regular(path)
-        try:
-            yield FileView(fd, os.fstat(fd).st_size)
-        finally:
-            os.close(fd)

@@ -11,13 +11,15 @@ What was recorded stays recorded, whatever becomes of the profile.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeAlias
 
 from attrs import frozen
 
+from fileset.pictures.picture import NotInstalledError, PictureError, needed
 from fileset.profiles.facts import FactsReader, facts_of
+from fileset.profiles.icons import make_icons
 from fileset.progress import Progress
 from fileset.repository.repository import Repository
 from ledger.elements import EMPTY, Elements
@@ -27,7 +29,8 @@ from ledger.files import FileView
 from ledger.journal.erasures import runs_of
 from ledger.phrases import count, some
 from projections.dicomdir.profiles.catalogue import PROFILES
-from projections.dicomdir.profiles.fitting import InstanceFacts, fits
+from projections.dicomdir.profiles.fitting import InstanceFacts, fits, without_icon
+from projections.dicomdir.profiles.icons import icon_size
 from projections.dicomdir.profiles.profile import Profile
 from projections.dicomdir.profiles.record_keys import extra_elements
 from projections.state.nodes import Leaf
@@ -71,12 +74,14 @@ def set_profile(
     What the profile asks of the instances is read from their bytes and recorded, unless it was
     before; those that can't be read are told of, and read when the File-set is written.
     KeyError if there is no such profile: `fileset.profiles.names` checks what people type.
+    `NotInstalledError` if it asks for icons, and the extra `[pictures]` is missing.
     """
     if identifier is not None and identifier not in PROFILES:
         raise KeyError(identifier)
     with repository.change(reason):
         is_changed = repository.set_identity("profile", identifier)
         recorder = ProfileRecorder(repository)
+        recorder.refuse_lacking_extra()
         unread = recorder.complete(progress=progress)
         misfits = repository.state.misfits()
     return ProfileSet(is_changed, recorder.taken, unread, misfits)
@@ -85,7 +90,8 @@ def set_profile(
 class ProfileRecorder:
     """Records for the instances of one change what a profile asks for, by default the File-set's.
 
-    Without a profile it does nothing. `taken` tells of how many instances something was recorded.
+    Without a profile it does nothing. `taken` tells of how many instances something was recorded,
+    and `unfit` which turned out not to fit because no icon can be made of them.
     """
 
     def __init__(self, repository: Repository, profile: Profile | None = None) -> None:
@@ -93,6 +99,9 @@ class ProfileRecorder:
         self._profile = profile or PROFILES.get(repository.state.identity.profile or "")
         self._groups: dict[tuple[str, Elements, tuple[str, ...]], list[Handle]] = {}
         self._taken: set[Handle] = set()
+        # What was taken of instances that need an icon: the elements by record type.
+        self._without_icon: dict[Handle, list[tuple[str, Elements]]] = {}
+        self.unfit: list[Unread] = []
 
     @property
     def is_needed(self) -> bool:
@@ -137,12 +146,23 @@ class ProfileRecorder:
             return ()
         words = tuple(misfit.in_words() for misfit in fits(facts, profile))
         *above, own = facts.record_types
-        for record_type in above:
-            if profile.keys.of(record_type):
-                self._group(handle, record_type, self._elements(facts, record_type), ())
-        self._group(handle, own, self._elements(facts, own), words)
+        wanted = [each for each in above if profile.keys.of(each)]
+        elements = [(each, self._elements(facts, each)) for each in (*wanted, own)]
         self._taken.add(handle)
+        if not words and icon_size(profile, own, facts.sop_class_uid, asked=False) is not None:
+            self._without_icon[handle] = elements
+        else:
+            self._keep(handle, elements, words)
         return words
+
+    def _keep(
+        self, handle: Handle, elements: list[tuple[str, Elements]], words: tuple[str, ...]
+    ) -> None:
+        """Have what was taken of an instance be recorded, `words` with its own record."""
+        *above, (own, of_own) = elements
+        for record_type, of_type in above:
+            self._group(handle, record_type, of_type, ())
+        self._group(handle, own, of_own, words)
 
     def _elements(self, facts: InstanceFacts, record_type: str) -> Elements:
         if self._profile is None:
@@ -184,6 +204,7 @@ class ProfileRecorder:
                 unread.append(Unread(leaf, _why(exc)))
             if progress:
                 progress(done, len(lacking))
+        unread += self._make_icons()
         for (record_type, elements, words), group in self._groups.items():
             self._repository.emit(
                 RecordElementsRecorded(
@@ -192,6 +213,40 @@ class ProfileRecorder:
             )
         self._groups.clear()
         return tuple(unread)
+
+    def _make_icons(self) -> Iterator[Unread]:
+        """Make the icons that what was taken needs; yield those that can be made later at best."""
+        profile, state = self._profile, self._repository.state
+        if profile is None or not self._without_icon:
+            return
+        leaves = list(map(state.leaf, self._without_icon))
+        failed = make_icons(self._repository, self._wanting(leaves))
+        for leaf in leaves:
+            elements, why = self._without_icon.pop(leaf.handle), failed.get(leaf)
+            if why is None:
+                self._keep(leaf.handle, elements, ())
+            elif isinstance(why, PictureError) and not isinstance(why, NotInstalledError):
+                words = without_icon(profile, str(why)).in_words()
+                self._keep(leaf.handle, elements, (words,))
+                self.unfit.append(Unread(leaf, words))
+            else:
+                self._taken.discard(leaf.handle)
+                yield Unread(leaf, f"no icon can be made of it: {_why(why)}")
+
+    def _wanting(self, leaves: Iterable[Leaf]) -> Iterator[tuple[Leaf, int]]:
+        """Yield the instances whose records need icons, each with the rows of its icon."""
+        for leaf in leaves:
+            size = icon_size(self._profile, leaf.record_type, leaf.sop_class_uid, asked=False)
+            if size is not None:
+                yield leaf, size
+
+    def refuse_lacking_extra(self) -> None:
+        """Raise `NotInstalledError` if icons have to be made, and the extra for them is missing."""
+        state = self._repository.state
+        for leaf, size in self._wanting(state.live.values()):
+            if self.lacks(leaf.handle) and state.recorded.icon(size, leaf.handle) is None:
+                needed()
+                return
 
 
 def record_lacking(repository: Repository, state: FileSetState) -> FileSetState:
@@ -208,15 +263,21 @@ def record_lacking(repository: Repository, state: FileSetState) -> FileSetState:
     return repository.state
 
 
-def warn_unread(unread: tuple[Unread, ...], stacklevel: int = 3) -> None:
-    """Warn of instances that can't be read, and whose records lack what the profile asks for."""
-    if unread:
-        named = some([f"{each.leaf.uid} ({each.reason})" for each in unread], 3)
-        warnings.warn(
-            f"{count(len(unread), 'instance')} can't be read, so their records lack what the "
-            f"File-set's application profile asks for: {named}",
-            stacklevel=stacklevel,
-        )
+def warn_unread(
+    unread: Sequence[Unread], unfit: Sequence[Unread] = (), stacklevel: int = 3
+) -> None:
+    """Warn of instances that can't be read, and whose records lack what the profile asks for.
+
+    And of those `unfit` for the profile, as far as nobody was told.
+    """
+    lacking = (
+        "can't be read, so their records lack what the File-set's application profile asks for"
+    )
+    misfit = f"{'does' if len(unfit) == 1 else 'do'} not fit the application profile"
+    for told, what in ((unread, lacking), (unfit, misfit)):
+        if told:
+            named = some([f"{each.leaf.uid} ({each.reason})" for each in told], 3)
+            warnings.warn(f"{count(len(told), 'instance')} {what}: {named}", stacklevel=stacklevel)
 
 
 def _why(exc: Exception) -> str:

@@ -112,7 +112,9 @@ class States:
             return None
         with gc_paused():
             base = fold(self._journal.read(upto=started.base))
-            return None if base.ghosts else plan_resumed(base, started)
+            if base.ghosts:
+                return None
+            return plan_resumed(base, started, icons=self._store.vault.read)
 
     def _event(self, position: int) -> Event:
         return next(iter(self._journal.read(after=position - 1, upto=position))).event

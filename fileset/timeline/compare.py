@@ -36,7 +36,8 @@ def sides(repository: Repository, *positions: int | None, with_medium: bool = Fa
         if not 1 <= position <= last:
             raise ValueError(f"The journal has the positions 1 to {last}, not {position}")
     if with_medium:
-        return [Side.of(as_written(repository.at(position))) for position in wanted]
+        icons = repository.vault.read
+        return [Side.of(as_written(repository.at(position), icons)) for position in wanted]
     if state.hierarchy.varied:
         return [Side.of(repository.at(position)) for position in wanted]
     found = {last: Side.of(state)}

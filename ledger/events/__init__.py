@@ -100,7 +100,7 @@ from ledger.events.notes import (
     RecordMended,
     StrangerKept,
 )
-from ledger.events.record_elements import RecordElementsRecorded
+from ledger.events.record_elements import IconRecorded, RecordElementsRecorded
 
 __all__ = [
     "EVENT_TYPES",
@@ -129,6 +129,7 @@ __all__ = [
     "FileSetImported",
     "FileSetUIDChanged",
     "Handle",
+    "IconRecorded",
     "IdentityChanged",
     "InstanceAdded",
     "InstanceCorrected",

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from attrs import field, frozen
 
 from ledger.elements import EMPTY, Elements
-from ledger.events.event import Event, Handle, Naming
+from ledger.events.event import AboutInstance, Content, Event, Handle, Naming
 from ledger.phrases import count
 
 
@@ -38,3 +38,27 @@ class RecordElementsRecorded(Event):
         of = count(sum(last - first + 1 for first, last in self.runs), "instance")
         line = f"{self.record_type} record elements for {self.profile} recorded of {of}"
         return "; ".join((line, *self.misfits))
+
+
+@frozen
+class IconRecorded(AboutInstance):
+    """The icon for the record that references the instance (PS3.3 Section F.7).
+
+    The vault has it as `icon`: the grey tones of `size` rows of as many pixels, a byte each, from
+    the top left.
+    """
+
+    TYPE = "icon-recorded"
+    GROUP = "note"
+    COUNTED = ("icon", "recorded")
+    ERASED_WITH_INSTANCE = True
+
+    size: int
+    icon: Content
+
+    def in_vault(self) -> tuple[Content, ...]:
+        return (self.icon,)
+
+    def line(self, naming: Naming, position: int) -> str:
+        of = naming.instance(self.instance)
+        return f"icon recorded of {of}: {self.size} by {self.size}, {self.icon.in_words()}"

@@ -2,36 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
 
 from attrs import evolve
 
-from ledger.elements import EMPTY, Elements
+from ledger.digest import Digest
+from ledger.elements import EMPTY, Elements, encode, iterate
 from ledger.events import Record
 from projections.dicomdir.definitions import Reference
 from projections.dicomdir.encoder import DirectoryRecord, encode_dicomdir
 from projections.dicomdir.profiles.catalogue import PROFILES
+from projections.dicomdir.profiles.icons import icon_sequence, icon_size
 from projections.dicomdir.profiles.record_keys import with_extra
 from projections.state.nodes import Branch, Leaf
 from projections.state.state import FileSetState
 
+Icons: TypeAlias = Callable[[Digest], bytes]
+"""Gives the pixels of an icon by its digest."""
+
+
+def no_icons(digest: Digest) -> bytes:
+    """Give the pixels of no icon: for states without any."""
+    raise LookupError(f"There is no icon {digest} at hand.")
+
 
 def encode_directory(
-    state: FileSetState, file_ids: Mapping[Leaf, str], *, implicit_vr: bool = False
+    state: FileSetState,
+    file_ids: Mapping[Leaf, str],
+    *,
+    implicit_vr: bool = False,
+    icons: Icons = no_icons,
+    with_icons: bool = False,
 ) -> bytes:
-    """Return the DICOMDIR of the live instances of `state`, which lie at `file_ids`."""
-    return encode_dicomdir(
-        state.identity, directory_records(state, file_ids), implicit_vr=implicit_vr
-    )
+    """Return the DICOMDIR of the live instances of `state`, which lie at `file_ids`.
+
+    It has those of the recorded icons that the profile requires, or all `with_icons`; `icons` give
+    their pixels, and what they raise is passed on.
+    """
+    extra = _Additional(state, icons, asked=with_icons)
+    records = _directory_records(state, file_ids, extra)
+    return encode_dicomdir(state.identity, records, implicit_vr=implicit_vr)
 
 
-def directory_records(
-    state: FileSetState, file_ids: Mapping[Leaf, str]
+def _directory_records(
+    state: FileSetState, file_ids: Mapping[Leaf, str], extra: _Additional
 ) -> Iterator[DirectoryRecord]:
     """Yield the records in preorder; a record with no live instance below it is left out."""
     above: list[DirectoryRecord] = []
     emitted = 0
-    extra = _Additional(state)
     for depth, node in state.hierarchy.walk():
         record = node.record
         if isinstance(node, Branch):
@@ -50,9 +69,9 @@ def directory_records(
             )
 
 
-def as_written(state: FileSetState) -> FileSetState:
+def as_written(state: FileSetState, icons: Icons) -> FileSetState:
     """Return `state`, changed so that the records of what is live are as its DICOMDIR has them."""
-    extra = _Additional(state)
+    extra = _Additional(state, icons)
     for _, node in state.hierarchy.walk():
         if not node.is_live:
             continue
@@ -66,20 +85,28 @@ def as_written(state: FileSetState) -> FileSetState:
 
 
 class _Additional:
-    """The elements that the File-set's application profile adds to records, if it has one."""
+    """The elements that the File-set's application profile adds to records, and icons."""
 
-    def __init__(self, state: FileSetState) -> None:
+    def __init__(self, state: FileSetState, icons: Icons, *, asked: bool = False) -> None:
         profile = PROFILES.get(state.identity.profile or "")
         self._types = frozenset() if profile is None else frozenset(profile.keys.keys)
-        self._profile = "" if profile is None else profile.identifier
+        self._name = "" if profile is None else profile.identifier
+        self._profile = profile
         self._recorded = state.recorded
+        self._icons = icons
+        self._asked = asked
 
     def of_leaf(self, leaf: Leaf, record: Record) -> Elements:
         """Return the elements of the record that references an instance."""
-        if record.type not in self._types:
-            return record.elements
-        extra = self._recorded.elements(self._profile, record.type, leaf.handle)
-        return with_extra(record.elements, extra or EMPTY)
+        elements = record.elements
+        if record.type in self._types:
+            extra = self._recorded.elements(self._name, record.type, leaf.handle)
+            elements = with_extra(elements, extra or EMPTY)
+        size = icon_size(self._profile, record.type, leaf.sop_class_uid, asked=self._asked)
+        icon = None if size is None else self._recorded.icon(size, leaf.handle)
+        if size is None or icon is None:
+            return elements
+        return encode((*iterate(elements), icon_sequence(size, self._icons(icon))))
 
     def of_branch(self, branch: Branch, record: Record) -> Elements:
         """Return the elements of a record above instances.
@@ -90,7 +117,7 @@ class _Additional:
             return record.elements
         live = sorted((leaf for leaf in branch.leaves() if leaf.rank), key=lambda leaf: leaf.rank)
         for leaf in live:
-            extra = self._recorded.elements(self._profile, record.type, leaf.handle)
+            extra = self._recorded.elements(self._name, record.type, leaf.handle)
             if extra is not None:
                 return with_extra(record.elements, extra)
         return record.elements

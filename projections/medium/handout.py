@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from ledger.digest import Digest
 from ledger.events import EVENT_TYPES, Handle
-from projections.medium.directory import encode_directory
+from projections.medium.directory import Icons, encode_directory, no_icons
 from projections.medium.layouts import pydicom_layout
 from projections.state.nodes import Leaf
 from projections.state.recorded import RecordedElements
@@ -51,16 +51,18 @@ class Handout:
     state: FileSetState
     file_ids: Mapping[Leaf, str]
 
-    def dicomdir(self, files: Collection[str] = ()) -> bytes:
+    def dicomdir(
+        self, files: Collection[str] = (), *, icons: Icons = no_icons, with_icons: bool = False
+    ) -> bytes:
         """Return its DICOMDIR on a medium with other `files`, given by their paths.
 
-        A descriptor file that is none of them is not named.
+        A descriptor file that is none of them is not named. Icons are as in `encode_directory`.
         """
         identity = self.state.identity
         if "/".join(identity.descriptor_file_id or ()) not in files:
             identity = evolve(identity, descriptor_file_id=None, descriptor_character_set=None)
         self.state.identity = identity
-        return encode_directory(self.state, self.file_ids)
+        return encode_directory(self.state, self.file_ids, icons=icons, with_icons=with_icons)
 
 
 def hand_out(

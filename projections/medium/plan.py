@@ -7,13 +7,14 @@ left) and a layout. Carrying it out is `fileset.medium.materializer`'s work.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 
 from attrs import frozen
 
 from ledger.errors import LedgerError
 from ledger.events import Handle, WriteStarted
 from ledger.names import is_conformant, one_name
-from projections.medium.directory import encode_directory
+from projections.medium.directory import Icons, encode_directory, no_icons
 from projections.medium.layouts import ALPHANUMERIC_LIMIT, LAYOUTS
 from projections.medium.pending import in_order
 from projections.state.nodes import Leaf
@@ -83,11 +84,13 @@ def plan_write(
     *,
     occupied: Collection[str] = (),
     implicit_vr: bool = False,
+    icons: Icons = no_icons,
 ) -> Plan:
     """Return the plan that brings the medium at `root` from the last write's state to `state`.
 
     `occupied` names paths below the root that belong to others; additions and the staging folder
-    keep clear of them where the layout leaves a choice.
+    keep clear of them where the layout leaves a choice. `icons` are those of the records, as in
+    `encode_directory`; so it is with all plans.
     """
     check_layout(layout)
     if len(state.live) > ALPHANUMERIC_LIMIT:
@@ -106,6 +109,7 @@ def plan_write(
         placed=placed,
         staging=_free_staging({*occupied, *file_ids.values(), *_held(state)}),
         implicit_vr=implicit_vr,
+        icons=icons,
     )
 
 
@@ -122,6 +126,7 @@ def plan_export(
     *,
     now: FileSetState,
     implicit_vr: bool = False,
+    icons: Icons = no_icons,
 ) -> Plan:
     """Return the plan that writes all of `state` to a new `root`.
 
@@ -141,12 +146,12 @@ def plan_export(
         obsolete=(),
         staging=None,
         interim=None,
-        dicomdir=encode_directory(state, file_ids, implicit_vr=implicit_vr),
+        dicomdir=encode_directory(state, file_ids, implicit_vr=implicit_vr, icons=icons),
         implicit_vr=implicit_vr,
     )
 
 
-def plan_resumed(state: FileSetState, event: WriteStarted) -> Plan:
+def plan_resumed(state: FileSetState, event: WriteStarted, *, icons: Icons = no_icons) -> Plan:
     """Return the plan that `event` announced, `state` being that of its `base`."""
     placed = {state.leaf(handle): path for handle, path in event.file_ids().items()}
     file_ids = {
@@ -162,6 +167,7 @@ def plan_resumed(state: FileSetState, event: WriteStarted) -> Plan:
         placed=placed,
         staging=event.staging,
         implicit_vr=event.implicit_vr,
+        icons=icons,
     )
 
 
@@ -174,7 +180,9 @@ def _plan(
     placed: Mapping[Leaf, str],
     staging: str | None,
     implicit_vr: bool,
+    icons: Icons,
 ) -> Plan:
+    encode = partial(encode_directory, state, implicit_vr=implicit_vr, icons=icons)
     held = _held(state)
     clashing = [leaf for leaf, path in placed.items() if held.get(path, leaf) is not leaf]
     # By handle, so that the same ones lie at the same place when the write is resumed.
@@ -185,7 +193,7 @@ def _plan(
     moved_away = (leaf.file_id for leaf in (*dropped, *placed) if leaf.file_id is not None)
     interim = None
     if contested:
-        interim = encode_directory(state, {**file_ids, **contested}, implicit_vr=implicit_vr)
+        interim = encode({**file_ids, **contested})
     return Plan(
         root=root,
         layout=layout,
@@ -197,7 +205,7 @@ def _plan(
         obsolete=tuple(path for path in moved_away if path not in files),
         staging=staging if contested else None,
         interim=interim,
-        dicomdir=encode_directory(state, file_ids, implicit_vr=implicit_vr),
+        dicomdir=encode(file_ids),
         implicit_vr=implicit_vr,
     )
 

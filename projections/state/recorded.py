@@ -10,10 +10,11 @@ import zlib
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from ledger.elements import EMPTY, Elements
-from ledger.events import Handle, RecordElementsRecorded
+from ledger.digest import Digest, from_raw, to_raw
+from ledger.elements import Elements
+from ledger.events import Handle, IconRecorded, RecordElementsRecorded
 from projections.errors import MisfitError
 from projections.state.handles import runs_of, unrolled
 
@@ -21,9 +22,11 @@ _TOGETHER: Final = 64  # values that are compressed together
 _LATIN: Final = "latin-1"  # maps bytes to text one to one
 _LENGTH: Final = 4  # bytes of a value's length
 
+_K = TypeVar("_K")
+
 
 class RecordedElements:
-    """The facts of `RecordElementsRecorded` events, by profile and type of record.
+    """The facts of `RecordElementsRecorded` events, by profile and type of record, and icons.
 
     `position` is that of the last such event on an instance that was on the medium by then.
     """
@@ -32,6 +35,7 @@ class RecordedElements:
         self.position = 0
         self._columns: dict[tuple[str, str], _Column] = {}
         self._misfits: dict[str, list[tuple[tuple[str, ...], list[int]]]] = {}
+        self._icons: dict[int, _Column] = {}  # digests, by the size of the icon
 
     def copy(self) -> RecordedElements:
         """Return the same as an object of its own."""
@@ -52,7 +56,25 @@ class RecordedElements:
     def elements(self, profile: str, record_type: str, handle: Handle) -> Elements | None:
         """Return what an instance has for a record of a type, `None` where that is not recorded."""
         column = self._columns.get((profile, record_type))
-        return None if column is None else column.get(handle)
+        value = None if column is None else column.get(handle)
+        return None if value is None else Elements(value)
+
+    def take_icon(self, event: IconRecorded) -> None:
+        """Take in an event on a known instance; `MisfitError` if it has such an icon already."""
+        column = self._icons.setdefault(event.size, _Column())
+        column.add([event.instance, 1], to_raw(event.icon.digest))
+
+    def icon(self, size: int, handle: Handle) -> Digest | None:
+        """Return the digest of an instance's icon of `size` rows, `None` if it has none."""
+        column = self._icons.get(size)
+        value = None if column is None else column.get(handle)
+        return None if value is None else from_raw(value)
+
+    def icons(self) -> Iterator[tuple[Handle, Digest]]:
+        """Yield the instances that have icons, with the digests of these."""
+        for column in self._icons.values():
+            for handle, value in column.each():
+                yield handle, from_raw(value)
 
     def misfits(self, profile: str) -> Iterator[tuple[tuple[str, ...], list[Handle]]]:
         """Yield what does not fit a profile, in words, with the instances of which that is so."""
@@ -61,10 +83,8 @@ class RecordedElements:
 
     def forget(self, is_known: Callable[[Handle], bool]) -> None:
         """Forget all but the instances that are known."""
-        for key, column in list(self._columns.items()):
-            left = self._columns[key] = column.of_known(is_known)
-            if not left:
-                del self._columns[key]
+        self._columns = _of_known(self._columns, is_known)
+        self._icons = _of_known(self._icons, is_known)
         for profile, found in list(self._misfits.items()):
             known = [(words, runs_of(filter(is_known, unrolled(runs)))) for words, runs in found]
             self._misfits[profile] = [each for each in known if each[1]]
@@ -80,6 +100,7 @@ class RecordedElements:
                 [profile, [[list(words), list(runs)] for words, runs in found]]
                 for profile, found in self._misfits.items()
             ],
+            "icons": [[size, *column.rows()] for size, column in self._icons.items()],
         }
 
     @classmethod
@@ -91,7 +112,15 @@ class RecordedElements:
             made._columns[profile, record_type] = _Column.of_rows(*column)
         for profile, found in rows["misfits"]:
             made._misfits[profile] = [(tuple(words), list(runs)) for words, runs in found]
+        for size, *column in rows["icons"]:
+            made._icons[size] = _Column.of_rows(*column)
         return made
+
+
+def _of_known(columns: dict[_K, _Column], is_known: Callable[[Handle], bool]) -> dict[_K, _Column]:
+    """Return columns with the known instances alone, those that have any."""
+    known = ((key, column.of_known(is_known)) for key, column in columns.items())
+    return {key: column for key, column in known if column}
 
 
 class _Column:
@@ -105,7 +134,7 @@ class _Column:
     def __bool__(self) -> bool:
         return bool(self._firsts)
 
-    def add(self, runs: list[int], value: Elements) -> None:
+    def add(self, runs: list[int], value: bytes) -> None:
         """Have the instances of `runs` have a value; `MisfitError` if one of them has one."""
         spans = [
             (first, first + count - 1) for first, count in zip(runs[::2], runs[1::2], strict=True)
@@ -121,7 +150,13 @@ class _Column:
             self._lasts.insert(at, last)
             self._numbers.insert(at, number)
 
-    def get(self, handle: Handle) -> Elements | None:
+    def each(self) -> Iterator[tuple[Handle, bytes]]:
+        """Yield the instances in the order of their handles, each with its value."""
+        for first, last, number in zip(self._firsts, self._lasts, self._numbers, strict=True):
+            for handle in range(first, last + 1):
+                yield handle, self._values[number]
+
+    def get(self, handle: Handle) -> bytes | None:
         """Return the value of an instance, `None` if there is none."""
         at = bisect_right(self._firsts, handle) - 1
         if at < 0 or self._lasts[at] < handle:
@@ -159,14 +194,14 @@ class _Column:
 
 
 class _Values:
-    """Elements by number, many of them compressed together."""
+    """Values by number, many of them compressed together."""
 
     def __init__(self) -> None:
         self._packed: list[bytes] = []
-        self._last: list[Elements] = []
-        self._unpacked: tuple[int, list[Elements]] | None = None
+        self._last: list[bytes] = []
+        self._unpacked: tuple[int, list[bytes]] | None = None
 
-    def append(self, value: Elements) -> int:
+    def append(self, value: bytes) -> int:
         """Add a value and return its number."""
         self._last.append(value)
         number = len(self._packed) * _TOGETHER + len(self._last) - 1
@@ -175,7 +210,7 @@ class _Values:
             self._last = []
         return number
 
-    def __getitem__(self, number: int) -> Elements:
+    def __getitem__(self, number: int) -> bytes:
         block, at = divmod(number, _TOGETHER)
         if block == len(self._packed):
             return self._last[at]
@@ -192,18 +227,18 @@ class _Values:
         """Return what `rows` was made of."""
         made = cls()
         made._packed = [each.encode(_LATIN) for each in packed]
-        made._last = [Elements(each.encode(_LATIN)) for each in last]
+        made._last = [each.encode(_LATIN) for each in last]
         return made
 
 
-def _pack(values: Iterable[Elements]) -> bytes:
+def _pack(values: Iterable[bytes]) -> bytes:
     return zlib.compress(b"".join(len(each).to_bytes(_LENGTH) + each for each in values))
 
 
-def _unpack(packed: bytes) -> list[Elements]:
+def _unpack(packed: bytes) -> list[bytes]:
     data, start, values = zlib.decompress(packed), 0, []
     while start < len(data):
         start, size = start + _LENGTH, int.from_bytes(data[start : start + _LENGTH])
-        values.append(Elements(data[start : start + size]) if size else EMPTY)
+        values.append(data[start : start + size])
         start += size
     return values

@@ -12,7 +12,14 @@ from typing import Any
 from attrs import define, evolve, frozen
 
 from ledger.digest import Digest
-from ledger.events import Handle, Record, RecordElementsRecorded, RecordRef, WriteStarted
+from ledger.events import (
+    Handle,
+    IconRecorded,
+    Record,
+    RecordElementsRecorded,
+    RecordRef,
+    WriteStarted,
+)
 from projections.dicomdir.definitions import FileSetIdentity
 from projections.errors import MisfitError
 from projections.state.deferred import AnyDict
@@ -292,10 +299,28 @@ class FileSetState:
         """
         if any(not 0 < first <= last <= self.position for first, last in event.runs):
             raise MisfitError("what is recorded of instances comes after them")
-        leaves, handles = self.hierarchy.leaves, event.handles()
-        if not any(handle in leaves or handle in self.ghosts for handle in handles):
+        handles = event.handles()
+        if not any(handle in self.hierarchy.leaves or handle in self.ghosts for handle in handles):
             raise MisfitError("there are no such instances")
-        self.recorded.take_in(event, leaves.__contains__)
+        self.recorded.take_in(event, self.hierarchy.leaves.__contains__)
+        self._is_recorded(handles)
+
+    def record_icon(self, event: IconRecorded) -> None:
+        """Take in the icon of an instance; `MisfitError` if it can't be.
+
+        Of one that is erased later nothing is known.
+        """
+        if event.size < 1 or event.icon.size != event.size**2:
+            raise MisfitError("an icon has a byte for each pixel")
+        if event.instance in self.ghosts:
+            return
+        self.leaf(event.instance)
+        self.recorded.take_icon(event)
+        self._is_recorded((event.instance,))
+
+    def _is_recorded(self, handles: Iterable[Handle]) -> None:
+        """Note that something was recorded for records that may be on the medium."""
+        leaves = self.hierarchy.leaves
         if any(leaves[handle].file_id is not None for handle in handles if handle in leaves):
             self.recorded.position = self.position + 1
 

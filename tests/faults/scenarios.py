@@ -51,6 +51,7 @@ from fileset.media.extras import Extras
 from fileset.media.xorriso import place_of
 from fileset.medium.export import Exporter
 from fileset.medium.write import Writer
+from fileset.profiles import icons, recording
 from fileset.profiles.recording import set_profile
 from fileset.recovery.import_journal import import_journal, source_of
 from fileset.repository.contents import Contents
@@ -72,6 +73,7 @@ from ledger.events import (
 from ledger.files import naming
 from ledger.journal.entries import Draft, Recorded
 from ledger.journal.lines import write_journal
+from tests.support.angiography import PROFILE, angiogram
 
 REPOSITORY: Final = "repository"
 MEDIUM: Final = "medium"
@@ -416,6 +418,25 @@ def _set_profile(folder: Path) -> None:
     with opened(folder) as fs:
         if unread := set_profile(fs.repository, "STD-GEN-DVD-J2K").unread:
             raise PartlyError("; ".join(each.reason for each in unread))
+
+
+def _prepare_icons(folder: Path) -> None:
+    with _written(folder) as fs:
+        fs.add_many([angiogram(folder / f"{INPUTS}-{number}.dcm") for number in range(2)])
+        fs.write()
+
+
+def _set_profile_with_icons(folder: Path) -> None:
+    """Set a profile that asks for icons; how these are made is no part of what is tested."""
+    made = mock.patch.object(icons, "icon", lambda _, size: bytes([size]) * size**2)
+    with opened(folder) as fs, made, mock.patch.object(recording, "needed"):
+        if unread := set_profile(fs.repository, PROFILE).unread:
+            raise PartlyError("; ".join(each.reason for each in unread))
+
+
+def _prepare_write_icons(folder: Path) -> None:
+    _prepare_icons(folder)
+    _set_profile_with_icons(folder)
 
 
 def _convert(folder: Path) -> None:
@@ -927,6 +948,7 @@ def _burn(folder: Path) -> None:
 
 _FINDS: Final = {
     "set-profile": frozenset({RepositoryFindingKind.PROFILE}),
+    "set-profile-icons": frozenset({RepositoryFindingKind.PROFILE}),
     "convert": frozenset({RepositoryFindingKind.PROFILE}),
     "repair": frozenset((RepositoryFindingKind.FILE_CHANGED,)),
 }
@@ -946,6 +968,8 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ("redo", _prepare_redo, _redo),
         ("settle", _prepare_settle, _settle),
         ("set-profile", _prepare_remove, _set_profile),
+        ("set-profile-icons", _prepare_icons, _set_profile_with_icons),
+        ("write-icons", _prepare_write_icons, _write),
         ("convert", _prepare_convert, _convert),
         ("correct", _prepare_remove, _correct),
         ("move", _prepare_move, _move),

@@ -16,15 +16,20 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from zipfile import ZIP_DEFLATED, ZipFile
 
+from angiography import angiogram
 from pydicom import dcmread, examples
 from pydicom.data import get_testdata_file
 
 from fileset import FileSet
 from fileset.correcting.convert import Converter
 from fileset.erasure.erase import Eraser
+from fileset.media import make as making
 from fileset.media.extras import Extras
+from fileset.pictures.picture import PictureError
+from fileset.profiles import icons, recording
 from fileset.recovery.recover import recover
 from fileset.repository.contents import Contents
 from fileset.repository.repository import Repository
@@ -69,7 +74,8 @@ def replayed(exported: Path, folder: Path) -> str:
 
 
 def _dicomdir(state: FileSetState) -> str:
-    return digest_of(plan_export(state, "", now=state).dicomdir)
+    plan = plan_export(state, "", now=state, icons=lambda digest: digest.encode("ascii"))
+    return digest_of(plan.dicomdir)
 
 
 def _told(state: FileSetState, head: Head) -> Iterator[str]:
@@ -285,6 +291,35 @@ def profiled(folder: Path) -> Repository:
     return fs.repository
 
 
+def pictured(folder: Path) -> Repository:
+    """A File-set whose profile asks for icons, of which one can't be made, and one was erased."""
+
+    def icon(source: Any, size: int) -> bytes:
+        if b"UNDECODABLE" in bytes(source[: len(source)]):
+            raise PictureError("its pixels can't be decoded: they are damaged")
+        return bytes([1]) * size**2
+
+    fs = FileSet(repository=folder / "repository")
+    fs.repository.actor = "anna"
+    fs.add(angiogram(folder / "1", PatientID="1", PatientName="One"))
+    needed = [mock.patch.object(module, "needed") for module in (recording, making)]
+    with mock.patch.object(icons, "icon", icon), needed[0], needed[1]:
+        fs.profile = "STD-XABC-CD"
+        fs.add_many(
+            [
+                angiogram(folder / "2", PatientID="2", PatientName="Two"),
+                angiogram(folder / "3", ImageComments="UNDECODABLE"),
+            ]
+        )
+        fs.media.make(folder / "disc", leave_out=True, icons=True)
+        fs.profile = None
+        fs.profile = "STD-XA1K-CD"
+    Eraser(fs.repository, Contents(fs.repository)).erase(
+        {"PatientID": "1"}, reason="asked for", take_off=True
+    )
+    return fs.repository
+
+
 def recovered(folder: Path) -> Repository:
     """A File-set whose journal was damaged, and recovered up to there."""
     fs = FileSet(repository=folder / "repository")
@@ -362,6 +397,7 @@ BUILDERS: dict[str, Callable[[Path], Repository]] = {
     "recovered": recovered,
     "righted": righted,
     "profiled": profiled,
+    "pictured": pictured,
     "handed-out": handed_out,
     "filled": filled,
 }

@@ -29,6 +29,7 @@ from ledger.events import (
     ElementCorrected,
     Event,
     FileSetCreated,
+    IconRecorded,
     InstanceAdded,
     InstanceCorrected,
     InstanceRejected,
@@ -190,6 +191,8 @@ class Model:
     tags: dict[str, int] = field(factory=dict)
     recorded: dict[tuple[str, str, int], bytes] = field(factory=dict)
     """What was recorded for profiles, by profile, type of record and instance."""
+    icons: dict[int, Content] = field(factory=dict)
+    """The icons of instances."""
     steads: dict[tuple[int, ...], int] = field(factory=dict)
     """Whose place among its siblings takes what a correction brought."""
 
@@ -561,6 +564,10 @@ class Author:
             RecordElementsRecorded(profile, kind, runs_of(handles), elements.Elements(value))
             for (kind, value), handles in groups.items()
         )
+        for handle in lacking if profile else ():
+            if handle % 2 and handle not in self.model.icons:
+                icon = self.model.icons[handle] = Content(digest_of(b"%d" % handle), 16)
+                self.commit([IconRecorded(handle, 4, icon)])
 
     def _settle(self, who: int) -> None:
         branch = self.state.hierarchy.root.find("PATIENT", f"P{who}")

@@ -18,12 +18,11 @@ from fileset.cli.screen.output import ALL_LISTS_THEM, Answer, Line, Span, first
 from fileset.cli.screen.profiles import misfit_document
 from fileset.cli.screen.progress import bar
 from fileset.cli.session import Session, absolute
-from ledger.phrases import count
+from ledger.phrases import count, some
 from projections.dicomdir.profiles.catalogue import PROFILES
 from projections.dicomdir.profiles.profile import Profile
 
 _SHOWN: Final = 10
-_CLOSEST: Final = 3
 
 
 @command(
@@ -39,6 +38,7 @@ _CLOSEST: Final = 3
         "directory": "what of the File-set as a whole, or its records, does not fit: as misfits",
         "unread": "[{where, reason}] of instances that can't be read",
         "fitting": "the profiles that all instances would fit",
+        "counts": "how many instances would fit each profile, by its identifier",
     },
     pages=True,
 )
@@ -83,6 +83,7 @@ def media_check(session: Session, root: Path | None, profile: str | None, show_a
             "directory": list(map(misfit_document, report.directory)),
             "unread": [{"where": where, "reason": why} for where, why in report.unread],
             "fitting": list(report.fitting),
+            "counts": report.counts,
         },
         _lines(report, show_all),
         status=OK if is_fitting else INCOMPLETE,
@@ -96,7 +97,7 @@ def _lines(report: ProfileReport, show_all: bool) -> Iterator[Line]:
         yield (Span("Can't be read: ", "bad"), f"{where}: {why}")
     if profile is not None:
         yield from _of_profile(report, profile, limit)
-    yield from _would_fit(report)
+    yield from _would_fit(report, limit)
 
 
 def _of_profile(report: ProfileReport, profile: Profile, limit: int | None) -> Iterator[Line]:
@@ -125,15 +126,19 @@ def _causes(report: ProfileReport) -> Counter[str]:
     return Counter(misfit.in_words() for each in report.misfits for misfit in each.misfits)
 
 
-def _would_fit(report: ProfileReport) -> Iterator[Line]:
+def _would_fit(report: ProfileReport, limit: int | None) -> Iterator[Line]:
     fitting = report.fitting
     offered = [name for name in fitting if not PROFILES[name].not_offered]
     if offered:
         yield f"All of them would fit {', '.join(offered)}."
-        return
-    if report.instances:
-        left = report.not_fitting
-        names = [name for name in left if not PROFILES[name].not_offered]
-        closest = sorted(names, key=lambda name: left[name])[:_CLOSEST]
-        some = ", ".join(f"{name} ({left[name]:,} would not)" for name in closest)
-        yield (Span("No profile fits all of them", "careful"), f"; the closest are {some}.")
+        if report.profile is not None:
+            return
+    elif report.instances:
+        yield (Span("No profile fits all of them", "careful"), ".")
+    by_number: dict[int, list[str]] = {}
+    for name, number in report.counts.items():
+        if 0 < number < report.instances and not PROFILES[name].not_offered:
+            by_number.setdefault(number, []).append(name)
+    for number in sorted(by_number, reverse=True):
+        names = by_number[number]
+        yield f"  {number:,} would fit {some(names, limit or len(names))}"

@@ -45,6 +45,7 @@ from projections.medium.volumes import CAPACITIES, SPLITS
 from projections.state.nodes import Leaf
 
 STDOUT: Final = Path("-")
+_UNSHOWN: Final = "can't be shown"
 
 
 def _capacity(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
@@ -69,6 +70,7 @@ def _capacity(ctx: click.Context, param: click.Parameter, value: str | None) -> 
         "dry_run": "whether nothing was done, and this only shows what would be",
         **UNREADABLE,
         **MATCHED,
+        "without_icon": "of what no icon can be made, if icons were asked for: [{uid, reason}]",
         "unshown": "what the pages and the viewer can't show: [{uid, reason}]",
     },
     changes=True,
@@ -98,6 +100,7 @@ def _capacity(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     is_flag=True,
     help="Convert those that only have to be in Explicit VR Little Endian.",
 )
+@click.option("--icons", is_flag=True, help="Put icons of all images into the DICOMDIR.")
 @click.option("--recipient", metavar="TEXT", callback=text_for_journal, help="For whom it is.")
 @click.option("--label", metavar="TEXT", callback=text_for_journal, help="What is written on it.")
 @click.option(
@@ -148,6 +151,7 @@ def media_make(
     profile: str | None,
     leave_out: bool,
     convert: bool,
+    icons: bool,
     recipient: str | None,
     label: str | None,
     capacity: int | None,
@@ -178,6 +182,9 @@ def media_make(
     makes it without them; `fileset media check` tells which these are, and why. With --convert,
     those in Implicit VR, Big Endian or deflated become Explicit VR Little Endian first: that loses
     nothing, is a change of the File-set of its own, and can be undone.
+
+    --icons makes a small picture of every image for viewers to list; with a profile that requires
+    them (STD-XABC-CD, STD-XA1K), it is not needed. Icons need the extra `fileset-ledger[pictures]`.
 
     --pdi adds README.TXT, INDEX.HTM and IHE_PDI with a page for each study and previews. --viewer
     adds VIEWER: its INDEX.HTM shows the images in a web browser, with nothing to install. Previews,
@@ -231,6 +238,7 @@ def media_make(
         profile=None if profile is None else named_profile(profile, to_set=True),
         leave_out=leave_out,
         convert=convert,
+        icons=icons,
     )
     maker = Maker(session.repository())
     place = _place(out)
@@ -260,6 +268,7 @@ def _nothing(search: Search, fs: FileSet, wanted: Query, *, dry_run: bool) -> An
         "unreadable": unreadable_document(search),
         "unshown": [],
         "matched": [],
+        "without_icon": [],
     }
     notes = [*unreadable_notes(search), nothing(search, fs, wanted)]
     return Answer(document, notes=notes, status=INCOMPLETE)
@@ -284,19 +293,19 @@ def _place(out: Path) -> Path | BinaryIO:
     return sys.stdout.buffer if out == STDOUT else absolute(out)
 
 
-def _unshown_document(unshown: Mapping[Leaf, str]) -> list[dict[str, str]]:
-    return [{"uid": leaf.uid, "reason": why} for leaf, why in unshown.items()]
+def _reasons_document(reasons: Mapping[Leaf, str]) -> list[dict[str, str]]:
+    return [{"uid": leaf.uid, "reason": why} for leaf, why in reasons.items()]
 
 
-def _unshown_notes(unshown: Mapping[Leaf, str]) -> Iterator[Line]:
-    """Yield which instances the pages and the viewer can't show, by the reason."""
+def _notes(reasons: Mapping[Leaf, str], what: str) -> Iterator[Line]:
+    """Yield of which instances `what` is so, by the reason."""
     by_reason: dict[str, list[str]] = {}
-    for leaf, why in unshown.items():
+    for leaf, why in reasons.items():
         by_reason.setdefault(why, []).append(leaf.uid)
     for why, uids in by_reason.items():
-        what = count(len(uids), "instance")
         reason = why if len(uids) == 1 else of_several(why)
-        yield (Span(f"{what} can't be shown: {reason} ({some(uids)})", "careful"),)
+        number = count(len(uids), "instance")
+        yield (Span(f"{number} {what}: {reason} ({some(uids)})", "careful"),)
 
 
 def _foreseen(
@@ -314,10 +323,11 @@ def _foreseen(
             "converted": 0,
             "dry_run": True,
             "unreadable": unreadable_document(search),
-            "unshown": _unshown_document(unshown),
+            "unshown": _reasons_document(unshown),
+            "without_icon": [],
         },
         [*lines, "Nothing was made: this was a dry run."],
-        [*unreadable_notes(search), *_left_out(planned[0][1]), *_unshown_notes(unshown)],
+        [*unreadable_notes(search), *_left_out(planned[0][1]), *_notes(unshown, _UNSHOWN)],
         status=_status(search, unshown),
     )
 
@@ -375,13 +385,15 @@ def _made(made: list[Made], search: Search, maker: Maker) -> Answer:
             "converted": maker.converted,
             "dry_run": False,
             "unreadable": unreadable_document(search),
-            "unshown": _unshown_document(maker.unshown),
+            "unshown": _reasons_document(maker.unshown),
+            "without_icon": _reasons_document(maker.without_icon),
         },
         [] if is_stream else lines,
         [
             *unreadable_notes(search),
             *_left_out(made[0].prepared),
-            *_unshown_notes(maker.unshown),
+            *_notes(maker.unshown, _UNSHOWN),
+            *_notes(maker.without_icon, "without an icon"),
             *(lines if is_stream else []),
         ],
         status=_status(search, maker.unshown),

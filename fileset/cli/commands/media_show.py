@@ -15,7 +15,7 @@ from fileset.cli.screen.output import Answer, Line, columns
 from fileset.cli.session import Session
 from fileset.errors import RefusedError
 from fileset.media.list import medium, other_files
-from fileset.media.prepare import Part, prepare
+from fileset.media.prepare import Part, prepare_again
 from fileset.timeline.naming import sop_class_name
 from ledger.events import OtherFile
 from ledger.phrases import count
@@ -55,7 +55,7 @@ def media_show(session: Session, number: int) -> Answer:
         ],
     }
     try:
-        parts = prepare(repository, found.started, files, sizes=lambda _: 0).parts
+        parts = prepare_again(repository, found, sizes=lambda _: 0).parts
     except RefusedError as exc:
         return Answer(document, [*medium_lines(found), "", str(exc)])
     instances = [(part, part.leaf) for part in parts if part.leaf is not None]

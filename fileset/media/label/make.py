@@ -14,9 +14,9 @@ from fileset.media.label.arrange import HOLES, arrange
 from fileset.media.label.drawing import Pen, refuse_lacking
 from fileset.media.label.jobs import ENDING, Job, epson_job
 from fileset.media.label.text import Label, label_of
-from fileset.media.list import is_described, medium, other_files
+from fileset.media.list import is_described, medium
 from fileset.media.pdi.pages import INDEX
-from fileset.media.prepare import prepare
+from fileset.media.prepare import prepare_again
 from fileset.output import is_direct, refuse_taken, write_together
 from fileset.repository.folder import whose_folder
 from fileset.repository.repository import Repository
@@ -104,9 +104,8 @@ def make_label(
         raise RefusedError(
             f"What was said of medium {number} was erased since, so it gets no label any more."
         )
-    files = other_files(repository, found)
-    parts = prepare(repository, found.started, files, sizes=lambda _: 0).parts
-    of_leaves = {part.leaf: part.content for part in parts if part.leaf is not None}
+    prepared = prepare_again(repository, found, sizes=lambda _: 0)
+    of_leaves = {part.leaf: part.content for part in prepared.parts if part.leaf is not None}
     contents = contents_of(of_leaves)
     institution = _told_by_instances(repository, contents, of_leaves)
     if found.addressed is not None and found.addressed.institution is not None:
@@ -120,7 +119,7 @@ def make_label(
             contents,
             institution,
             language,
-            has_pages=any(file.path == INDEX for file in files),
+            has_pages=any(file.path == INDEX for file in prepared.files),
             shows=lambda text: not pen.lacks([text]),
         )
         page = arrange(label, style.form, pen.width, style.hole)

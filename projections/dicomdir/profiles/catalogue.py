@@ -204,7 +204,6 @@ _COMPONENTS: Final[tuple[Rule, ...]] = (
 
 _UDF: Final = "BD media have UDF 2.5 or 2.6 (PS3.12 Annex X), which is not written here"
 _SECURE: Final = "its files are enveloped in CMS (PS3.15 Section D), which is not made here"
-_NO_ICONS: Final = "records of images need icons, which are not made here"
 _ALL_PLAIN: Final = (Takes(None, _PLAIN),)
 _SMALL_ICON: Final = Icon(64, IconNeed.OPTIONAL, "E.3.3.3", _CT | _MR | _SC)
 
@@ -309,7 +308,6 @@ def _of_modalities() -> list[Profile]:
             A_3_2,
             _A_RULES,
             Icon(128, IconNeed.REQUIRED, "A.3.3.2", _XA),
-            not_offered=_NO_ICONS,
         )
     )
     found += [
@@ -322,7 +320,6 @@ def _of_modalities() -> list[Profile]:
             B_3_2,
             _B_RULES,
             Icon(128, IconNeed.REQUIRED, "B.3.3.2", _XA | _SC),
-            not_offered=_NO_ICONS,
         )
         for name, media, syntaxes in (
             ("CD", MediaKind.CD, _LOSSLESS_JPEG),

@@ -77,15 +77,16 @@ class Misfit:
 def fits(instance: InstanceFacts, profile: Profile) -> tuple[Misfit, ...]:
     """Return what of `instance` does not fit `profile`: nothing if it fits.
 
-    Icons that have to be there are told of only if all else fits.
+    Whether an icon that its record needs can be made is another question (`without_icon`).
     """
-    found = [*_encoding(instance, profile), *_attributes(instance, profile)]
-    found += _keys(instance, profile)
-    icon = profile.icon
-    if not found and icon is not None and icon.is_required_of(instance.sop_class_uid):
-        what = "its record needs an Icon Image Sequence, which is not made here"
-        found.append(Misfit(what, icon.section))
-    return tuple(found)
+    found = (_encoding, _attributes, _keys)
+    return tuple(misfit for each in found for misfit in each(instance, profile))
+
+
+def without_icon(profile: Profile, why: str) -> Misfit:
+    """Return what is said of an instance of whose record's icon only is known why it has none."""
+    section = "" if profile.icon is None else profile.icon.section
+    return Misfit(f"its record needs an icon, and {why}", section)
 
 
 def _encoding(instance: InstanceFacts, profile: Profile) -> Iterator[Misfit]:

@@ -19,6 +19,7 @@ from ledger.events import (
     ConflictNoted,
     Event,
     Handle,
+    IconRecorded,
     InstanceAdded,
     InstanceCorrected,
     InstanceRemoved,
@@ -62,7 +63,7 @@ def concerns(event: Event, position: int, gone: set[Handle], left: RecordsLeft) 
     match event:
         case InstanceAdded():
             return position in gone
-        case ConflictNoted() | InstancesCorrected():
+        case ConflictNoted() | InstancesCorrected() | IconRecorded():
             return bool(gone.intersection(event.handles()))
         case RecordElementsRecorded():
             return gone.issuperset(event.handles())

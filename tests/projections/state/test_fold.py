@@ -186,6 +186,7 @@ def test_the_state_is_what_the_plainest_model_says(program: list[Command]) -> No
         assert {name: identity[name] for name in model.now.identity} == model.now.identity
         for (profile, kind, handle), value in model.recorded.items():
             assert author.state.recorded.elements(profile, kind, handle) == value
+        assert dict(state.recorded.icons()) == {h: c.digest for h, c in model.icons.items()}
         assert len(state.history.undo) == len(model.undo)
         assert len(state.history.redo) == len(model.redo)
         assert state.tags == model.tags
