@@ -111,12 +111,13 @@ def services(session: nox.Session) -> None:
 
 @nox.session
 def browser(session: nox.Session) -> None:
-    """Run the tests that need a browser: Debian's Chromium, which is installed if that can be."""
-    if shutil.which("chromium") is None and hasattr(os, "geteuid") and os.geteuid() == 0:
+    """Run the tests that need a browser: Debian's Chromium and Firefox, installed if need be."""
+    lacking = [name for name in ("chromium", "firefox-esr") if shutil.which(name) is None]
+    if lacking and hasattr(os, "geteuid") and os.geteuid() == 0:
         any_code = range(256)  # without it, the tests are skipped and say so
         session.run("apt-get", "update", external=True, silent=True, success_codes=any_code)
         session.run(
-            "apt-get", "install", "--yes", "chromium", external=True, silent=True,
+            "apt-get", "install", "--yes", *lacking, external=True, silent=True,
             success_codes=any_code,
         )  # fmt: skip
     session.install(".[dev,pictures]", "playwright>=1.50")

@@ -16,6 +16,14 @@ def some(items: Sequence[str], limit: int = 5) -> str:
     return ", ".join(items[:limit]) + more
 
 
+def needs(what: str, packages: str, extra: str) -> str:
+    """Return the sentence for `what` needs packages that are not there: those of an extra."""
+    return (
+        f"{what} the extra [{extra}] ({packages}): in the folder of fileset-ledger, "
+        f"`pip install '.[{extra}]'` installs it."
+    )
+
+
 def storable(text: str) -> str:
     """Return text that a database takes: bytes of an argument that are no text as `\\udcXX`."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

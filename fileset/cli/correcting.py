@@ -74,7 +74,7 @@ ORIGINAL_ATTRIBUTES: Final = click.option(
     "must not name another. The journal records them either way.",
 )
 FULL: Final = click.option(
-    "--full", is_flag=True, help="With --dry-run: list every record and instance."
+    "--all", "full", is_flag=True, help="With --dry-run: list every record and instance."
 )
 
 _FAILED: Final = 3  # instances that are named of those that fail alike

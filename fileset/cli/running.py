@@ -80,6 +80,17 @@ def _guarded(invoke: Callable[[Session], Any], session: Session) -> int:
         return _fail(session, "refused", type(exc).__name__, _os_message(exc), REFUSED)
 
 
+@contextmanager
+def piped(*, is_stream: bool) -> Iterator[None]:
+    """End quietly, with 141, if nobody reads any more what goes to standard output."""
+    try:
+        yield
+    except LedgerError as exc:
+        if is_stream and isinstance(exc.__cause__, BrokenPipeError):
+            raise OutputError from exc.__cause__
+        raise
+
+
 def _usage(session: Session, exc: click.ClickException) -> int:
     ctx = exc.ctx if isinstance(exc, click.UsageError) else None
     if ctx is not None and not session.as_json:
@@ -146,4 +157,4 @@ def _silence(stream: Any) -> None:
         return  # not a real file
 
 
-__all__ = ["INCOMPLETE", "INTERRUPTED", "OK", "USAGE", "OutputError", "run"]
+__all__ = ["INCOMPLETE", "INTERRUPTED", "OK", "USAGE", "OutputError", "piped", "run"]

@@ -22,7 +22,7 @@ from fileset.progress import PhasedProgress, Progress, no_progress
 from fileset.repository.repository import Repository
 from ledger.events import Handle, OtherFile
 from ledger.files import StrPath
-from projections.medium.volumes import CAPACITIES
+from projections.medium.volumes import capacity_of
 from projections.past.media import Medium
 from projections.state.state import FileSetState
 
@@ -68,10 +68,10 @@ class HandedOutMedia:
         File-set's; what does not fit prevents the medium or, with `leave_out`, is left out; with
         `convert`, what only has to be in Explicit VR Little Endian is converted before that. With
         `icons`, the records of all images get icons, where these can be made.
-        `capacity` is in bytes, or a disc: "cd74", "cd80", "dvd"
-        or "dvd-dl"; it and `split` tell what goes on which volume. `extras` are pages, a viewer and
-        files besides. `progress` is told of instances that are shown by these, and of bytes. Raises
-        as `fileset.media.make.Maker.make`.
+        `capacity` is in bytes, or a text such as "4.7GB" or "cd80" (`capacity_of`); it and `split`
+        tell what goes on which volume. `extras` are pages, a viewer and files besides. `progress`
+        is told of instances that are shown by these, and of bytes. Raises as
+        `fileset.media.make.Maker.make`.
         """
         place = _place(out)
         handles = None if instances is None else [each.handle for each in instances]
@@ -84,7 +84,7 @@ class HandedOutMedia:
             leave_out=leave_out,
             convert=convert,
             icons=icons,
-            capacity=CAPACITIES[capacity] if isinstance(capacity, str) else capacity,
+            capacity=capacity_of(capacity) if isinstance(capacity, str) else capacity,
             by=split,
             extras=Extras() if extras is None else extras,
         )

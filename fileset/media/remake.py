@@ -11,7 +11,7 @@ from fileset.media.list import is_listed, medium
 from fileset.media.make import Maker, writing
 from fileset.media.prepare import prepare_again
 from fileset.media.securing import secure
-from fileset.output import clear_leftovers
+from fileset.output import clear_leftovers, refuse_without_room
 from fileset.progress import Progress
 from fileset.repository.repository import Repository
 from projections.past.media import Medium
@@ -50,6 +50,8 @@ def remake(
     secure(repository, found.started.handles())
     clear_leftovers(out)
     Maker(repository).refuse_place(out, prepared, replace=replace)
+    if isinstance(out, Path):
+        refuse_without_room(out, prepared.size)
     with writing(out, prepared, repository, replace=replace, progress=progress) as (image, keep):
         if image != found.produced.image:
             if not is_whole:

@@ -17,16 +17,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 from fileset.pictures.frames import described_frame, frame_count, frame_to_show
 from ledger.errors import LedgerError
 from ledger.files import FileView
+from ledger.phrases import needs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
     from pydicom.dataset import Dataset
 
-INSTALL: Final = (
-    "Pictures need the packages 'numpy' and 'Pillow': install them with "
-    "`pip install 'fileset-ledger[pictures]'`."
-)
+INSTALL: Final = needs("Pictures need", "numpy, Pillow and decoders", "pictures")
 _MOST: Final = 1 << 28  # pixels of a frame: Rows and Columns are at most 65,535 each
 _AT_ONCE: Final = 1 << 20  # pixels that become tones together: on the way each takes many bytes
 _GREY: Final = frozenset(("MONOCHROME1", "MONOCHROME2"))

@@ -14,6 +14,7 @@ from attrs import field, frozen
 
 from ledger.errors import JournalDamagedError, JournalError
 from ledger.owner import Owner
+from ledger.phrases import needs
 
 try:
     import psycopg
@@ -21,10 +22,7 @@ try:
     from psycopg.pq import TransactionStatus
     from psycopg.sql import Composed
 except ImportError:
-    raise JournalError(
-        "PostgreSQL needs the package 'psycopg': install it with "
-        "`pip install 'fileset-ledger[cloud]'`."
-    ) from None
+    raise JournalError(needs("PostgreSQL needs", "psycopg", "cloud")) from None
 
 errors: Final = psycopg.errors
 Query: TypeAlias = Composed

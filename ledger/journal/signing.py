@@ -13,6 +13,7 @@ from attrs import frozen
 
 from ledger.digest import Digest, from_raw
 from ledger.errors import SigningError
+from ledger.phrases import needs
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -122,10 +123,7 @@ def _cryptography() -> _Cryptography:
         from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
         from cryptography.hazmat.primitives.asymmetric import ed25519  # noqa: PLC0415
     except ImportError:
-        raise SigningError(
-            "Signing needs the package 'cryptography': install it with "
-            "`pip install 'fileset-ledger[signing]'`."
-        ) from None
+        raise SigningError(needs("Signing needs", "cryptography", "signing")) from None
     return _Cryptography(
         serialization, ed25519, InvalidSignature, (ValueError, UnsupportedAlgorithm)
     )

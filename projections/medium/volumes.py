@@ -6,7 +6,9 @@ taken in the order of the DICOMDIR, and each goes on the first volume that has r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from fractions import Fraction
 from itertools import groupby
 from typing import Final, TypeAlias
 
@@ -23,6 +25,9 @@ CAPACITIES: Final[Mapping[str, int]] = {
 }
 """Bytes that discs have at least, by what they are called: CDs by PS3.12 Annex F."""
 
+_SIZE: Final = re.compile(r"(\d{1,18}(?:\.\d{1,9})?) ?(?:([KMGT])(I?)B)?", re.ASCII | re.IGNORECASE)
+_UNITS: Final = ("", "K", "M", "G", "T")
+
 SPLITS: Final = ("patient", "study", "series")
 """What may be put on a volume without the rest; a series only where its study fits on none."""
 
@@ -33,6 +38,25 @@ _ALWAYS: Final = 1 << 19  # bytes of a disc or a stick for everything that is th
 
 class VolumesError(LedgerError, ValueError):
     """The instances can't be split so that they fit."""
+
+
+def capacity_of(text: str) -> int:
+    """Return how many bytes a capacity is: a disc of `CAPACITIES`, or a number as in `4.7GB`.
+
+    KB, MB, GB and TB are powers of 1,000, KiB and so on of 1,024. `VolumesError` for all else.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if text.lower() in CAPACITIES:
+        return CAPACITIES[text.lower()]
+    if found is not None:
+        number, unit, binary = found.groups(default="")
+        size = int(Fraction(number) * (1024 if binary else 1000) ** _UNITS.index(unit.upper()))
+        if size and (unit or "." not in number):
+            return size
+    raise VolumesError(
+        f"{text!r} is neither a number of bytes, such as 4.7GB or 650MiB, nor "
+        f"{', '.join(CAPACITIES)}."
+    )
 
 
 def split(

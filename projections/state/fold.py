@@ -2,6 +2,8 @@
 
 Nothing else changes a state, and it looks at nothing but the state and the event: no clock, no
 random number, no file system. A handler checks its event before it changes anything.
+
+What makes this one long is how many types of events there are: each has its handler here.
 """
 
 from __future__ import annotations

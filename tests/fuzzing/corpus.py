@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import warnings
 from functools import cache
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pydicom.data
 from archives import imaged, zipped
+from media_trees import image
 
 from ledger.events import EVENT_TYPES
 from ledger.journal import codec
@@ -90,9 +92,32 @@ def archives() -> list[bytes]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "zip"
         found = [zipped(path, _packed(), stored=each).read_bytes() for each in (False, True)]
-    for number, image in enumerate(images()):
-        found += [bytes((number, *(image[at] for at in telling(number))))]
+    for number, data in enumerate(images()):
+        found += [bytes((number, *(data[at] for at in telling(number))))]
     return found
+
+
+KINDS = ("iso", "usb", "zip")
+
+
+@cache
+def medium(kind: int) -> bytes:
+    """Return an image of a medium whose files have nothing but zeros in them."""
+    return image(KINDS[kind], {"DICOMDIR": bytes(100), "A/B/C": bytes(5000), "A/D": bytes(600)})
+
+
+@cache
+def saying(kind: int) -> list[int]:
+    """Return where the image of a medium has bytes that are not zero, and what follows each."""
+    data = medium(kind)
+    found = [each.start() for each in re.finditer(rb"[^\0]", data)]
+    return sorted({min(at + by, len(data) - 1) for at in found for by in (0, 1)})
+
+
+@cache
+def media() -> list[bytes]:
+    """Return of images of media which kind it is, and the bytes that say something."""
+    return [bytes((kind, *(medium(kind)[at] for at in saying(kind)))) for kind in range(len(KINDS))]
 
 
 @cache

@@ -17,6 +17,7 @@ from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
 
 from fileset.archives.opening import kind_of, open_archive
+from fileset.media.reading.read import read_medium
 from fuzzing import corpus
 from ledger.dicom_json import from_json, to_json
 from ledger.elements import is_canonical
@@ -227,6 +228,38 @@ def _read_members(path: Path) -> None:
                 assert found[128:132] != b"DICM" or len(found) == member.size
 
 
+# --- media ---------------------------------------------------------------------------------------
+
+
+def medium(data: bytes) -> None:
+    """A medium gives files below its root, as long as it says, or tells why it can't be read."""
+    kind = data[0] % len(corpus.KINDS) if data else 0
+    image = bytearray(corpus.medium(kind))
+    for at, byte in zip(corpus.saying(kind), data[1:], strict=False):
+        image[at] = byte
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "medium"
+        path.write_bytes(image)
+        found = attempt(lambda: _read_files(path))
+        assert found[0] in {"", "UnreadableMediumError"}
+        assert attempt(lambda: _read_files(path)) == found
+
+
+def _read_files(path: Path) -> list[tuple[str, int, str]]:
+    """Return the files of a medium, each with its size and how reading it ends."""
+    found = []
+    with read_medium(path) as medium:
+        for file in medium.files:
+            assert not {"", ".", ".."} & set(file.path.split("/"))
+            error, size = attempt(lambda file=file: sum(map(len, file.chunks())))
+            assert error == "UnreadableMediumError" or size == file.size
+            found.append((file.path, file.size, error))
+        assert medium.content is not None
+        assert medium.content(None).size == path.stat().st_size
+    assert len({name for name, _, _ in found}) == len(found)
+    return found
+
+
 @frozen
 class Target:
     """Something that is fuzzed: `check` is given mutations of the `seeds`."""
@@ -241,5 +274,6 @@ TARGETS = {
     "payload": Target(payload, corpus.payloads),
     "journal": Target(journal, corpus.journals),
     "archive": Target(archive, corpus.archives),
+    "medium": Target(medium, corpus.media),
 }
 assert issubclass(InstanceError, LedgerError)

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     pages=True,
 )
 @click.argument("query", metavar="KEYWORD=VALUE...", nargs=-1, required=True)
-@click.option("--full", is_flag=True, help="List every event and File ID.")
+@click.option("--all", "full", is_flag=True, help="List every event and File ID.")
 @pass_session
 def blame(session: Session, query: tuple[str, ...], full: bool) -> Answer:
     """Show who added, removed and wrote what, when and why.
@@ -331,7 +331,7 @@ def _media_lines(
             line.append(Span(f"  {what}", "careful"))
         yield tuple(line)
         lines = [("  ", Span(path, "command")) for path in paths]
-        yield from first(lines, None if full else 1, "  and {:,} more: --full lists them")
+        yield from first(lines, None if full else 1, "  and {:,} more: --all lists them")
     here = sum(leaf.file_id is not None for leaf in leaves)
     if state.written is not None and here and state.written.root not in {t.root for t in media}:
         yield f"{state.written.root}  where the medium is now  {count(here, 'instance')}"

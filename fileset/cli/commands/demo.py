@@ -23,6 +23,7 @@ from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.screen.output import Answer, Line, Span, print_lines
 from fileset.cli.session import ENVIRONMENT_VARIABLE, Session, absolute
 from fileset.errors import RefusedError
+from fileset.output import in_words
 
 _WIDTH: Final = 78
 _INCOMING: Final = ("ct", "mr", "overlay", "rt_dose", "rt_ss")
@@ -116,8 +117,11 @@ def demo(session: Session, out: Path) -> Answer:
     incoming, adopted = folder / "incoming", folder / "cd"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pydicom, about what its own examples hold
-        _copy_instances(incoming)
-        _copy_file_set(adopted)
+        try:
+            _copy_instances(incoming)
+            _copy_file_set(adopted)
+        except OSError as exc:
+            raise RefusedError(in_words(exc, str(folder))) from exc
         with _working_in(folder):
             stage.tell(
                 f"Everything here is done for real, and stays in {folder}: real instances, that "

@@ -66,7 +66,7 @@ from projections.state.state import FileSetState
     metavar="FOLDER",
     help="Compare with what the DICOMDIR of a medium lists, instead of B.",
 )
-@click.option("--full", is_flag=True, help="List every record and instance.")
+@click.option("--all", "full", is_flag=True, help="List every record and instance.")
 @pass_session
 def diff(
     session: Session, earlier: str | None, later: str | None, root: Path | None, full: bool

@@ -23,7 +23,7 @@ from fileset.cli.matching import (
     unreadable_notes,
 )
 from fileset.cli.moments import AT, file_set_at
-from fileset.cli.running import INCOMPLETE, OK
+from fileset.cli.running import INCOMPLETE, OK, piped
 from fileset.cli.screen.media import medium_document
 from fileset.cli.screen.output import Answer, Line, Span
 from fileset.cli.screen.progress import phases
@@ -41,7 +41,7 @@ from fileset.views.search import Search
 from ledger.digest import short
 from ledger.events.media import KINDS
 from ledger.phrases import count, some
-from projections.medium.volumes import CAPACITIES, SPLITS
+from projections.medium.volumes import CAPACITIES, SPLITS, VolumesError, capacity_of
 from projections.state.nodes import Leaf
 
 STDOUT: Final = Path("-")
@@ -49,15 +49,12 @@ _UNSHOWN: Final = "can't be shown"
 
 
 def _capacity(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    """Return how many bytes a number or the name of a disc stands for: the option's callback."""
+    """Return how many bytes a capacity is: the option's callback."""
     del ctx, param
-    if value is None:
-        return None
-    if value in CAPACITIES:
-        return CAPACITIES[value]
-    if value.isascii() and value.isdecimal() and 0 < len(value) < 19 and int(value):
-        return int(value)
-    raise click.BadParameter(f"{value!r} is neither a number of bytes nor {', '.join(CAPACITIES)}.")
+    try:
+        return None if value is None else capacity_of(value)
+    except VolumesError as exc:
+        raise click.BadParameter(str(exc)) from exc
 
 
 @command(
@@ -106,8 +103,8 @@ def _capacity(ctx: click.Context, param: click.Parameter, value: str | None) -> 
 @click.option(
     "--capacity",
     callback=_capacity,
-    metavar="|".join([*CAPACITIES, "BYTES"]),
-    help="Make as many volumes of at most that size as it takes.",
+    metavar="|".join([*CAPACITIES, "SIZE"]),
+    help="Make as many volumes of at most that size as it takes: bytes, 4.7GB or 650MiB.",
 )
 @click.option(
     "--split",
@@ -130,7 +127,7 @@ def _capacity(ctx: click.Context, param: click.Parameter, value: str | None) -> 
 @click.option(
     "--templates",
     type=PathType(exists=True, file_okay=False),
-    help="A folder with your own README.TXT, INDEX.HTM, STUDY.HTM or STYLE.CSS.",
+    help="A folder with your own README.TXT, INDEX.HTM, STUDY.HTM, HEAD.HTM or STYLE.CSS.",
 )
 @click.option(
     "--include",
@@ -246,7 +243,7 @@ def media_make(
         with phases() as show:
             planned = maker.plan(place, fs.state, choice, replace=replace, progress=show)
         return _telling(told, _foreseen(planned, search, maker.unshown))
-    with phases() as show:
+    with piped(is_stream=out == STDOUT), phases() as show:
         made = maker.make(place, fs.state, choice, replace=replace, reason=reason, progress=show)
     return _telling(told, _made(made, search, maker))
 

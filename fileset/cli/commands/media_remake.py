@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from fileset.cli.command import PathType, WholeNumber, command, pass_session
+from fileset.cli.running import piped
 from fileset.cli.screen.media import medium_document
 from fileset.cli.screen.output import Answer, Span
 from fileset.cli.screen.progress import bar
@@ -32,7 +33,7 @@ def media_remake(session: Session, number: int, out: Path, replace: bool) -> Ans
     if is_stream and session.as_json:
         raise click.UsageError("Standard output can't take both the medium and --json.")
     place = sys.stdout.buffer if is_stream else absolute(out)
-    with bar("Writing") as advance:
+    with piped(is_stream=is_stream), bar("Writing") as advance:
         medium = remake(session.repository(), number, place, replace=replace, progress=advance)
     assert medium.produced is not None  # noqa: S101 - others are refused
     image = medium.produced.image

@@ -20,10 +20,9 @@ from fileset.cli.stepping import change_line
 from fileset.errors import MissingExtraError, RefusedError
 from fileset.fileset import FileSet
 from fileset.repository.folder import is_repository
+from ledger.phrases import needs
 
-INSTALL: Final = (
-    "The browser needs the package 'textual': install it with `pip install 'fileset-ledger[view]'`."
-)
+INSTALL: Final = needs("The browser needs", "textual", "view")
 
 
 @command(

@@ -22,7 +22,7 @@ from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
 _FEW: Final = 5
-"""Instances of a kind in one record that are listed, rather than counted, without `--full`."""
+"""Instances of a kind in one record that are listed, rather than counted, without `--all`."""
 
 _SIGNS: Final[dict[str | None, Span]] = {
     "added": Span("+ ", "good"),

@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING, Final, Self
 from fileset.errors import RefusedError
 from fileset.media.label.arrange import Line, Page, Square
 from fileset.pictures.fonts import USUAL
-from ledger.phrases import some
+from ledger.phrases import needs, some
 
 if TYPE_CHECKING:
     from fpdf import FPDF
     from PIL.ImageFont import FreeTypeFont
 
-_INSTALL: Final = (
-    "Labels need the packages 'fpdf2', 'segno' and 'uharfbuzz': install them with "
-    "`pip install 'fileset-ledger[media]'`."
-)
+_INSTALL: Final = needs("Labels need", "fpdf2, segno and uharfbuzz", "media")
 _FONTS: Final = (".ttf", ".ttc", ".otf", ".otc")
 _BUILT_IN: Final = "helvetica"  # that every PDF reader has
 _LATIN_1: Final = frozenset((*range(0x20, 0x7F), *range(0xA0, 0x100)))

@@ -27,6 +27,7 @@ from projections.state.nodes import Leaf
 README: Final = "README.TXT"
 INDEX: Final = "INDEX.HTM"
 _STUDY: Final = "STUDY.HTM"
+_HEAD: Final = "HEAD.HTM"
 _STYLE: Final = "STYLE.CSS"
 FOLDER: Final = "IHE_PDI"
 
@@ -206,11 +207,15 @@ class _Maker:
     # --- templates
 
     def _page(self, template: str, title: str, contents: str, *, about: str) -> bytes:
+        values = {
+            "language": self._words.language,
+            "title": escape(title),
+            "style": f"\n{self._style}",
+        }
         return self._filled(
             template,
-            language=self._words.language,
-            title=escape(title),
-            style=f"\n{self._style}",
+            **values,
+            head=self._filled(_HEAD, **values),
             contents=contents,
             purpose=escape(self._words.purpose),
             about=about,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from ledger.instances.record_keys import Key
+from ledger.instances.record_keys import KEYS, Key
+
+_OF_RECORDS: Final = (0x00080008, 0x00080060, 0x00280008, 0x00280010, 0x00280011)
+"""Image Type, Modality, Number of Frames, Rows and Columns: some directory records have them."""
 
 ATTRIBUTES: Final[dict[str, Key]] = {
     key.keyword: key
     for key in (
+        *(KEYS[tag] for tag in _OF_RECORDS),
         Key("TransferSyntaxUID", 0x00020010, "UI", "Transfer Syntax UID"),
-        Key("ImageType", 0x00080008, "CS", "Image Type"),
         Key("AcquisitionDateTime", 0x0008002A, "DT", "Acquisition DateTime"),
-        Key("Modality", 0x00080060, "CS", "Modality"),
         Key("InstitutionName", 0x00080080, "LO", "Institution Name"),
         Key("InstitutionAddress", 0x00080081, "ST", "Institution Address"),
         Key("PerformingPhysicianName", 0x00081050, "PN", "Performing Physician's Name"),
@@ -43,9 +45,6 @@ ATTRIBUTES: Final[dict[str, Key]] = {
         ),
         Key("SamplesPerPixel", 0x00280002, "US", "Samples per Pixel"),
         Key("PhotometricInterpretation", 0x00280004, "CS", "Photometric Interpretation"),
-        Key("NumberOfFrames", 0x00280008, "IS", "Number of Frames"),
-        Key("Rows", 0x00280010, "US", "Rows"),
-        Key("Columns", 0x00280011, "US", "Columns"),
         Key("PixelSpacing", 0x00280030, "DS", "Pixel Spacing"),
         Key("BitsAllocated", 0x00280100, "US", "Bits Allocated"),
         Key("BitsStored", 0x00280101, "US", "Bits Stored"),

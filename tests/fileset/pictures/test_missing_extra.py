@@ -14,5 +14,5 @@ def test_what_is_missing_is_one_sentence_with_the_command_that_installs_it(
     package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(PictureError, match=r"pip install 'fileset-ledger\[pictures\]'"):
+    with pytest.raises(PictureError, match=r"pip install '\.\[pictures\]'"):
         picture(b"")

@@ -129,9 +129,9 @@ def test_without_the_extra_one_sentence_says_what_to_install(fs: FileSet, tmp_pa
         pytest.skip("the extra is installed")
     fs.add(angiogram(tmp_path / "1"))
     before = fs.repository.state.position
-    with pytest.raises(NotInstalledError, match=r"fileset-ledger\[pictures\]"):
+    with pytest.raises(NotInstalledError, match=r"pip install '\.\[pictures\]'"):
         fs.profile = PROFILE
-    with pytest.raises(NotInstalledError, match=r"fileset-ledger\[pictures\]"):
+    with pytest.raises(NotInstalledError, match=r"pip install '\.\[pictures\]'"):
         fs.media.make(tmp_path / "disc.iso", icons=True)
     assert (fs.profile, fs.repository.state.position) == (None, before)
 

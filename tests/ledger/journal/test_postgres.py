@@ -280,8 +280,8 @@ def test_without_psycopg_it_is_told_how_to_get_it() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout == (
-        "PostgreSQL needs the package 'psycopg': install it with "
-        "`pip install 'fileset-ledger[cloud]'`.\n"
+        "PostgreSQL needs the extra [cloud] (psycopg): in the folder of fileset-ledger, "
+        "`pip install '.[cloud]'` installs it.\n"
     )
 
 

@@ -13,7 +13,7 @@ from ledger.events import Handle
 from projections.medium.handout import hand_out
 from projections.medium.images.iso9660 import plan_iso
 from projections.medium.images.tree import CivilTime, ImageFile, Volume
-from projections.medium.volumes import CAPACITIES, SPLITS, VolumesError, split
+from projections.medium.volumes import CAPACITIES, SPLITS, VolumesError, capacity_of, split
 from projections.state.fold import fold
 from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
@@ -96,3 +96,26 @@ def test_series_are_put_on_several_volumes_only_of_a_study_that_fits_on_none() -
 
 def test_discs_have_what_the_standard_says_at_least() -> None:
     assert CAPACITIES["cd74"] < CAPACITIES["cd80"] < CAPACITIES["dvd"] < CAPACITIES["dvd-dl"]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("CD80", 700_000_000),
+        ("4700372992", 4_700_372_992),
+        ("4.7GB", 4_700_000_000),
+        ("650 mb", 650_000_000),
+        ("700MiB", 700 << 20),
+        ("0.5kib", 512),
+    ],
+)
+def test_a_capacity_is_a_disc_or_a_number_with_a_unit(text: str, size: int) -> None:
+    assert capacity_of(text) == size
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "0.0001KB", "-1", "4.7", "4,7GB", "dvd9", "1e9", "\u0661MB"]
+)
+def test_what_is_no_capacity_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(VolumesError, match=r"such as 4\.7GB"):
+        capacity_of(text)

@@ -112,8 +112,8 @@ def test_several_instances_are_counted_and_listed_one_by_one_when_asked(
     assert "2 instances in the File-set, 1 no longer" in out
     assert f"3 instances added from {folder}" in out
     assert f"2 instances written to {tmp_path / 'medium'}" in out
-    assert "  and 1 more: --full lists them" in out
-    full = cli("blame", "PatientID=1CT1", "--full").out
+    assert "  and 1 more: --all lists them" in out
+    full = cli("blame", "PatientID=1CT1", "--all").out
     assert full.count("1 instance added from") == 3
     assert full.count("  PT000000/") == 2
 

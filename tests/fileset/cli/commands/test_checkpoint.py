@@ -285,7 +285,7 @@ def test_without_the_extra_only_signing_is_refused(
         return real(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", importing)
-    assert "pip install 'fileset-ledger[signing]'" in run("keygen", tmp_path / "k", code=3).err
+    assert "pip install '.[signing]'" in run("keygen", tmp_path / "k", code=3).err
     assert list(tmp_path.glob("k*")) == []
     assert "all is well" in written("verify").out
 

@@ -69,7 +69,7 @@ def test_a_new_series_is_one_line_and_so_are_many_instances_unless_all_are_asked
         "+ IMAGE: 6 instances",
         "+ SERIES: Modality=CT, SeriesNumber=7: 8 instances",
     ]
-    full = cli("diff", 2, "--full").out
+    full = cli("diff", 2, "--all").out
     assert full.count("+ IMAGE: InstanceNumber=") == 14
 
 

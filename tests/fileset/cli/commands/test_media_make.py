@@ -133,7 +133,7 @@ def test_standard_output_gets_the_medium_and_nothing_else(
         (["-"], "Standard output needs a --format."),
         (["-", "--format", "iso", "--json"], "Standard output can't take both"),
         (["OUT", "--split", "study"], "--split needs a --capacity."),
-        (["OUT", "--capacity", "floppy"], "'floppy' is neither a number of bytes nor cd74"),
+        (["OUT", "--capacity", "floppy"], "'floppy' is neither a number of bytes, such as"),
         (["OUT", "--capacity", "0"], "'0' is neither"),
         (["OUT", "PatientId=1"], "PatientId"),
         (["OUT", "--at", "never"], "never"),

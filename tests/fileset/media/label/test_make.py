@@ -385,7 +385,7 @@ def test_what_is_missing_is_one_sentence_with_the_command_that_installs_it(
 ) -> None:
     filled.media.make(tmp_path / "disc.iso")
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(RefusedError, match=r"pip install 'fileset-ledger\[media\]'"):
+    with pytest.raises(RefusedError, match=r"pip install '\.\[media\]'"):
         filled.media.label(1, tmp_path / "label.pdf")
 
 
