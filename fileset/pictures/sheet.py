@@ -23,6 +23,7 @@ from fileset.repository.folder import whose_folder
 from ledger.errors import LedgerError
 from ledger.events import Handle
 from projections.state.contents import contents_of
+from projections.state.search import in_order
 from projections.state.state import FileSetState
 
 if TYPE_CHECKING:
@@ -133,13 +134,11 @@ def _chosen(
     state: FileSetState, handles: Collection[Handle] | None, style: SheetStyle
 ) -> list[Tile]:
     """Return the tiles; `RefusedError` if they are too many."""
-    wanted = None if handles is None else set(handles)
-    contents = contents_of(
-        leaf
-        for leaf in state.hierarchy.walk_leaves()
-        if leaf.is_live and (wanted is None or leaf.handle in wanted)
-    )
-    found = list(tiles(contents, style.each))
+    if handles is None:
+        leaves = [leaf for leaf in state.hierarchy.walk_leaves() if leaf.is_live]
+    else:
+        leaves = in_order(state, map(state.leaf, handles))
+    found = list(tiles(contents_of(leaves), style.each))
     if len(found) > MOST:
         raise RefusedError(
             f"A contact sheet has up to {MOST:,} tiles, and this would have {len(found):,}: choose "

@@ -24,7 +24,13 @@ from fileset.cli.browser.hierarchy import Hierarchy
 from fileset.cli.browser.history import History
 from fileset.cli.browser.lines import Lines, text_of
 from fileset.cli.browser.screens import Listing, Question
-from fileset.cli.browser.telling import change_lines, data_set_lines, pending_lines, record_lines
+from fileset.cli.browser.telling import (
+    change_lines,
+    data_set_lines,
+    pending_lines,
+    record_lines,
+    whose_lines,
+)
 from fileset.cli.matching import advice, nothing, parse_query
 from fileset.cli.screen.documents import staged_line
 from fileset.cli.screen.output import Span
@@ -437,7 +443,9 @@ class Browser(App[None]):
         """Show what would be done, and do it if that is wanted."""
         with self._told(), self._alone():
             foreseen = step(self._subject.session, verb, plan, True, False, None)
-            question = Question(verb, [*foreseen.lines], self._reason)
+            (told, *_) = foreseen.document.values()  # the changes
+            whose = [line for each in told for line in whose_lines(each)]
+            question = Question(verb, [*foreseen.lines, "", *whose], self._reason)
             self.push_screen(question, partial(self._answered, verb, do))
 
     def _answered(self, verb: str, do: Callable[[str | None], object], reason: str | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final
 
@@ -15,7 +15,9 @@ from fileset.cli.screen.differences import correction_lines, counted, nodes
 from fileset.cli.screen.documents import identity_difference, identity_lines, staged_line, standing
 from fileset.cli.screen.listing import instance_lines
 from fileset.cli.screen.output import Line, Node, Span
+from fileset.cli.screen.text import instant
 from fileset.cli.screen.wording import DIGITS, Wording, time_of
+from fileset.repository.origin import is_arrival
 from fileset.repository.repository import Repository
 from fileset.timeline.compare import sides
 from fileset.timeline.corrections import corrected_between
@@ -176,6 +178,13 @@ def change_lines(repository: Repository, change: Change, wording: Wording) -> It
         yield (Span(f"{each.position:>{DIGITS}}", "faint"), f"  {wording.event(each)}")
     if change.count > len(stored):
         yield f"  ... and {change.count - len(stored):,} more: `fileset show {change.id}`"
+
+
+def whose_lines(change: Mapping[str, Any]) -> Iterator[Line]:
+    """Yield who made a change, given as its document, and whether it arrived by itself."""
+    yield f"Change {change['id']}: {instant(change['recorded_at'])} by {change['actor']}"
+    if is_arrival(change["origin"]):
+        yield (Span(f"  It arrived by itself: {change['origin']}", "careful"),)
 
 
 def _difference(repository: Repository, change: Change) -> Iterator[Line | Node]:

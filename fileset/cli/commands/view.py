@@ -14,6 +14,7 @@ from fileset.cli.moments import AT, file_set_at
 from fileset.cli.roots import dicomdir_at
 from fileset.cli.screen.documents import change_document
 from fileset.cli.screen.output import Answer
+from fileset.cli.screen.progress import bar
 from fileset.cli.screen.wording import Wording
 from fileset.cli.session import Session, absolute
 from fileset.cli.stepping import change_line
@@ -36,9 +37,9 @@ INSTALL: Final = needs("The browser needs", "textual", "view")
 def view(session: Session, root: Path | None, moment: str | None, reason: str | None) -> Answer:
     """Look around in the File-set: its hierarchy, values, pictures, what is staged, its history.
 
-    ROOT is a repository, or the folder of any File-set, which is only looked at. Undo, redo and
-    revert ask first, and show what they would do. The keys are at the bottom, and ? explains them.
-    --reason is proposed as the reason of changes.
+    ROOT is a repository; or any File-set, which is only looked at: its folder, its DICOMDIR, a ZIP
+    file or a disc image. Undo, redo and revert ask first, and show what they would do. The keys are
+    at the bottom, and ? explains them. --reason is proposed as the reason of changes.
 
     It needs the extra [view], and for pictures [pictures]. What others record meanwhile is told,
     and shown when it is asked for; nobody has to wait for somebody who looks.
@@ -54,7 +55,9 @@ def view(session: Session, root: Path | None, moment: str | None, reason: str | 
     if root is not None and not is_repository(root):
         if moment is not None:
             raise click.UsageError("--at is a moment of a repository, and ROOT is none.")
-        fs, fixed = FileSet(dicomdir_at(absolute(root))), "Only to look at"
+        path, fixed = dicomdir_at(absolute(root)), "Only to look at"
+        with bar("Reading") as advance:
+            fs = FileSet(path, progress=advance)
         session.use(fs.repository)
     else:
         if root is not None:

@@ -18,6 +18,7 @@ from fileset.cli.browser.lines import Lines
 from fileset.cli.browser.screens import Listing, Question
 from fileset.cli.session import Session
 from fileset.fileset import FileSet
+from fileset.repository.repository import Repository
 
 Play = Callable[[Browser, "Pilot[None]"], Awaitable[None]]
 
@@ -218,6 +219,18 @@ def test_a_search_shows_what_find_finds(adopted: Cli) -> None:
         assert tree_lines(browser) == before
 
     played(adopted.repository, play)
+
+
+def test_what_arrived_by_itself_is_said_to_before_it_is_undone(cli: Cli) -> None:
+    fs = FileSet(repository=Repository.open(cli.repository, origin="watch:ward"))
+    fs.add(CT)
+    fs.close()
+
+    async def play(browser: Browser, pilot: Pilot[None]) -> None:
+        await press(browser, pilot, "u")
+        assert "It arrived by itself: watch:ward" in lines(browser, "#foreseen")
+
+    played(cli.repository, play)
 
 
 def test_what_others_record_is_told_and_shown_when_asked_for(cli: Cli) -> None:

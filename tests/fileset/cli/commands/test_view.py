@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import pty
 import select
+import shutil
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from cli_runs import CT, Cli, command_line, copy_of_example
+from cli_runs import CT, Cli, command_line, copy_of_example, run
 
 
 def test_without_a_terminal_it_says_so(cli: Cli) -> None:
@@ -41,6 +42,32 @@ def test_a_folder_is_of_no_moment_and_needs_a_dicomdir(cli: Cli, tmp_path: Path)
     assert "fileset index" in cli("view", tmp_path / "folder", code=2).err
     dicomdir = copy_of_example(tmp_path / "cd")
     assert "--at" in cli("view", dicomdir.parent, "--at", "1", code=2).err
+
+
+@pytest.mark.usefixtures("terminal")
+def test_what_is_named_is_what_is_looked_at(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fileset.cli.browser.app import Browser
+
+    looked_at: list[tuple[int, str]] = []
+
+    def run_it(self: Browser) -> None:
+        subject = self._subject
+        looked_at.append((len(subject.fs), subject.fixed))
+
+    monkeypatch.setattr(Browser, "run", run_it)
+    cli("add", CT)
+    cli("view")
+    cli("view", "--at", "1")
+    run("view", cli.repository)
+    dicomdir = copy_of_example(tmp_path / "cd")
+    shutil.make_archive(str(tmp_path / "disc"), "zip", dicomdir.parent)
+    for root in (dicomdir, dicomdir.parent, tmp_path / "disc.zip"):
+        run("view", root)
+    only = "Only to look at"
+    past = f"As of position 1, {only.lower()}"
+    assert looked_at == [(1, ""), (0, past), (1, ""), *[(31, only)] * 3]
 
 
 def on_a_terminal(cli: Cli, keys: list[str], *arguments: object, **variables: str) -> str:
