@@ -7,6 +7,7 @@ more, and each time something else.
 from __future__ import annotations
 
 import atexit
+import json
 import math
 import os
 import random
@@ -14,7 +15,9 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soak_time
@@ -46,6 +49,24 @@ settings.register_profile(
     "thorough", max_examples=3000, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile(os.environ.get("FILESET_TEST_PROFILE", "fast"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def documents_as_described() -> Iterator[None]:
+    """Compare every JSON document that a command prints in this process with its schema."""
+    from documents import check
+
+    from fileset.cli import session
+    from fileset.cli.screen.output import print_document
+
+    def checked(document: dict[str, Any]) -> None:
+        document = json.loads(json.dumps(document, default=list))  # iterators, gone through once
+        check(document)
+        print_document(document)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(session, "print_document", checked)
+        yield
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:

@@ -22,7 +22,11 @@ from ledger.phrases import storable
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-WARNINGS: Final[Shape] = {"warnings": "a list of texts"}
+COMMON: Final[Shape] = {
+    "format": "what the document is of: the words of the command, such as `fileset media make`",
+    "version": "the version of that format, which rises when a key is taken away or changes",
+    "warnings": "a list of texts",
+}
 """What every document holds besides its own."""
 
 ERROR: Final[Shape] = {
@@ -156,10 +160,13 @@ class Command(click.Command):
         What its JSON document holds, by key.
     pages : bool
         Whether its answer is shown a screen at a time on a terminal.
+    version : int
+        The version of that document.
     """
 
     shape: Shape
     pages: bool
+    version: int
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write examples at the end of the help."""
@@ -180,7 +187,7 @@ class Command(click.Command):
         session = ctx.find_object(Session)
         assert session is not None  # noqa: S101 - the group has made one
         try:
-            session.answer(answer, pages=self.pages)
+            session.answer(answer, ctx.command_path, self.version, pages=self.pages)
         except OSError as exc:  # no error of what was asked: that was done
             raise OutputError from exc
         return answer.status
@@ -193,6 +200,7 @@ def command(
     repository: bool = True,
     changes: bool = False,
     pages: bool = False,
+    version: int = 1,
     cls: type[Command] = Command,
 ) -> Callable[[Callable[..., Answer]], Command]:
     """Declare a command; its function's docstring is its help.
@@ -203,8 +211,7 @@ def command(
 
     def declare(function: Callable[..., Answer]) -> Command:
         made = click.command(name, cls=cls)(function)
-        made.shape = shape
-        made.pages = pages
+        made.shape, made.pages, made.version = shape, pages, version
         if changes:
             made.params.append(
                 click.Option(

@@ -1,13 +1,15 @@
-"""`--at`: the option of every command that can look at the past."""
+"""`--at` and `--from`: options of commands that can look at the past, and at any disc."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from fileset.cli.command import PathType
 from fileset.cli.session import Session
 from fileset.errors import NoSuchMomentError
 
@@ -24,6 +26,27 @@ AT: Final = click.option(
     "or now.",
 )
 """Gives a command the parameter `moment`, `None` for now."""
+
+
+def _disc(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
+    """Have the session look at a disc: the option's callback."""
+    del param
+    if value is not None:
+        from fileset.cli.roots import dicomdir_at  # noqa: PLC0415 - most look at a repository
+
+        ctx.ensure_object(Session).disc = dicomdir_at(value)
+
+
+FROM: Final = click.option(
+    "--from",
+    type=PathType(),
+    metavar="DICOMDIR",
+    expose_value=False,
+    callback=_disc,
+    help="Look at the File-set of this DICOMDIR, folder, ZIP file or disc image; no repository is "
+    "needed.",
+)
+"""Makes a command look at a disc."""
 
 
 def state_at(repository: Repository, moment: str | None) -> FileSetState:

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from fileset.cli import main
-from fileset.cli.command import ERROR, WARNINGS, Command, Group
+from fileset.cli.command import COMMON, ERROR, Command, Group
 from fileset.cli.screen.documents import CHANGE, INSTANCE, STAGED, WATCHER
 from fileset.cli.screen.findings import FINDING
 from fileset.cli.screen.media import MEDIUM
@@ -46,12 +46,14 @@ values are printed escaped.
 ## JSON
 
 With `--json`, before or after the command's name, standard output is one JSON object and nothing
-else. Its keys are listed with each command; keys may be added by later versions, but none is taken
-away or changes its meaning. Every document has:
+else. Its keys are listed with each command, and described as [JSON
+Schema](documents.schema.json). Later versions may add keys, but under the same `version` none is
+taken away or changes its meaning. Every document has:
 """
 
 _AFTER_ERROR = """\
-A command that fails prints a document with `error` in the place of its own keys:
+A command that fails prints a document of the format `fileset error`, with `error` in the place of
+its own keys:
 """
 
 _PARTS: tuple[tuple[str, Shape], ...] = (
@@ -73,7 +75,7 @@ def reference() -> str:
 
 def _lines() -> Iterator[str]:
     yield _INTRODUCTION
-    yield from _table(WARNINGS)
+    yield from _table(COMMON)
     yield _AFTER_ERROR
     yield from _table({f"error.{key}": what for key, what in ERROR.items()})
     context = click.Context(main, info_name="fileset")

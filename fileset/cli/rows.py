@@ -12,12 +12,12 @@ from attrs import define, field, frozen
 from pydicom.dataelem import DataElement
 
 from fileset.cli.matching import check_keyword
-from fileset.cli.screen.documents import instance_document, standing
+from fileset.cli.screen.documents import records_above, standing
+from fileset.cli.screen.listing import described_instance, record_document
 from fileset.criteria import element_of, path_named
 from fileset.timeline.naming import sop_class_name
 from fileset.values import value_text
 from fileset.views.instance import FileInstance
-from ledger.dicom_json import to_json
 from projections.state.nodes import Branch, Leaf
 from projections.state.state import FileSetState
 
@@ -148,7 +148,7 @@ class Rows:
         """Return the row of the record above an instance, which is told what is between them."""
         keys: tuple[str, ...] = ()
         row = None
-        for branch in _above(leaf):
+        for branch in records_above(leaf):
             keys += (branch.record.type, branch.key)
             if branch.record.type == LEVELS[self.level]:
                 row = groups.get(keys)
@@ -171,15 +171,6 @@ class Rows:
                 self._last[at] = element, value_text(element)
             if text := self._last[at][1]:
                 row.cells[at][text] = None
-
-
-def _above(leaf: Leaf) -> list[Branch]:
-    found = []
-    branch: Branch | None = leaf.parent or leaf.home
-    while branch is not None and branch.record.type:
-        found.append(branch)
-        branch = branch.parent or branch.home
-    return found[::-1]
 
 
 def sorted_rows(rows: Iterable[Row], names: Sequence[str], columns: Sequence[Column]) -> list[Row]:
@@ -231,15 +222,10 @@ def filled(template: str, names: Sequence[str], texts: Sequence[str]) -> str:
 def row_document(row: Row, state: FileSetState, columns: Sequence[Column] | None) -> dict[str, Any]:
     """Return a row as JSON, with the values of `columns` if they were asked for."""
     if isinstance(row.node, Leaf):
-        document = {
-            **instance_document(row.node, state),
-            "elements": to_json(row.node.record.elements),
-        }
+        document = described_instance(row.node, state)
     else:
         document = {
-            "record_type": row.node.record.type,
-            "key": row.node.key,
-            "elements": to_json(row.node.record.elements),
+            **record_document(row.node),
             "studies": len(row.below.get("STUDY", ())),
             "series": len(row.below.get("SERIES", ())),
             "instances": row.instances,

@@ -65,6 +65,8 @@ class Session:
         What was warned about on the way.
     answered : bool
         Whether the command is done and its answer is being printed.
+    disc : Path or None
+        The DICOMDIR of a File-set that is looked at without a repository.
     """
 
     def __init__(self, *, as_json: bool = False) -> None:
@@ -78,6 +80,8 @@ class Session:
         self.utc = False
         self.warnings: list[str] = []
         self.answered = False
+        self.disc: Path | None = None
+        self._file_set: FileSet | None = None  # of that disc
         self._repository: Repository | None = None
         self._opened_at = 0
 
@@ -86,7 +90,9 @@ class Session:
 
         With `newer_too` also one of a newer version, whose events alone can be read.
         """
-        if self._repository is None:
+        if self.disc is not None:
+            self.file_set()
+        elif self._repository is None:
             from fileset.repository.repository import Repository  # noqa: PLC0415 - --help can do without
 
             with self.telling_who_named_it():
@@ -118,6 +124,11 @@ class Session:
         """Open the repository and return its File-set."""
         from fileset.fileset import FileSet  # noqa: PLC0415 - it needs pydicom, others don't
 
+        if self.disc is not None:
+            if self._file_set is None:
+                self._file_set = FileSet(self.disc)
+                self.use(self._file_set.repository)
+            return self._file_set
         return FileSet(repository=self.repository())
 
     def home(self) -> tuple[Path, Path] | None:
@@ -154,12 +165,14 @@ class Session:
 
     # --- printing --------------------------------------------------------------------------------
 
-    def answer(self, answer: Answer, *, pages: bool = False) -> None:
-        """Print what a command has to say; what `pages`, a screen at a time on a terminal."""
+    def answer(self, answer: Answer, name: str, version: int, *, pages: bool = False) -> None:
+        """Print what the command `name` has to say, in that version of its document.
+
+        What `pages` is shown a screen at a time on a terminal.
+        """
         self.answered = True
         if self.as_json:
-            warnings = list(map(self._named_in, self.warnings))
-            print_document({**answer.document, "warnings": warnings})
+            self._print_document(name, version, answer.document)
             return
         pager = None
         if pages and not self.no_pager and not self.quiet and is_terminal(sys.stdout):
@@ -197,11 +210,15 @@ class Session:
         """Print why a command failed."""
         message = self._named_in(message)
         if self.as_json:
-            warnings = list(map(self._named_in, self.warnings))
-            print_document({"error": {**error, "message": message}, "warnings": warnings})
+            self._print_document("fileset error", 1, {"error": {**error, "message": message}})
             return
         self.print_warnings()
         print_lines([(Span("error: ", "bad"), message)], err=True)
+
+    def _print_document(self, name: str, version: int, document: dict[str, Any]) -> None:
+        warnings = list(map(self._named_in, self.warnings))
+        common = {"format": name, "version": version}
+        print_document({**common, **document, "warnings": warnings})
 
     def print_warnings(self) -> None:
         """Print what was warned about, once."""

@@ -1,7 +1,8 @@
 """Dates and times as people type them, in ISO 8601: a date stands for the whole day.
 
 `2026-11-22` is that day, `2026-11-22T14:30` that minute, local unless it has a time zone. So the
-times that `fileset log` prints, which leave out fractions, find their changes.
+times that `fileset log` prints, which leave out fractions, find their changes. `today`, `yesterday`
+and `tuesday`, the last one there was, are days as well.
 """
 
 from __future__ import annotations
@@ -19,12 +20,17 @@ _TIME: Final = re.compile(
     re.ASCII,
 )
 
+_DAYS: Final = ("today", "yesterday")
+_WEEK: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
 
 def span(text: str) -> tuple[datetime, datetime] | None:
     """Return when `text` begins and ends (UTC), `None` if it is not written as a date or time.
 
     NoSuchMomentError for one that there is not, such as 2026-02-30.
     """
+    if (back := _days_back(text.lower())) is not None:
+        return day_span(_today() - timedelta(days=back))
     parts = _TIME.fullmatch(text)
     if parts is None:
         return None
@@ -46,6 +52,17 @@ def span(text: str) -> tuple[datetime, datetime] | None:
         return begin, begin + width
     except (ValueError, OverflowError, OSError) as exc:
         raise NoSuchMomentError(f"'{text}' is not a date or time: {exc}.") from exc
+
+
+def _today() -> date:
+    return datetime.now().astimezone().date()
+
+
+def _days_back(word: str) -> int | None:
+    """Return how many days ago the day was that is called so, `None` if none is."""
+    if word in _DAYS:
+        return _DAYS.index(word)
+    return (_today().weekday() - _WEEK.index(word)) % 7 if word in _WEEK else None
 
 
 def day_span(day: date) -> tuple[datetime, datetime]:

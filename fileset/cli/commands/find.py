@@ -18,7 +18,7 @@ from fileset.cli.matching import (
     unreadable_document,
     unreadable_notes,
 )
-from fileset.cli.moments import AT, file_set_at
+from fileset.cli.moments import AT, FROM, file_set_at
 from fileset.cli.rows import (
     DEFAULT_COLUMNS,
     LEVELS,
@@ -92,6 +92,7 @@ def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> lis
     "--template", metavar="TEXT", help="Print a line for each, such as '{PatientID} {StudyDate}'."
 )
 @LOAD
+@FROM
 @AT
 @pass_session
 def find(

@@ -22,12 +22,9 @@ from ledger.events import ChangeRedone, ChangeReverted, ChangeUndone
 from ledger.journal.entries import Stored
 from projections.past.standing import Standing
 
-FORMAT: Final = 1
-"""The version of the document that `--json` prints: docs/reference/log-format.md."""
-
 SHAPE: Final[Shape] = {
-    "format": "the version of this document's format, [described apart](log-format.md): 1",
-    "changes": "oldest first; with --events each has its events, as in `show`",
+    "changes": "oldest first, [described apart](log-format.md); with --events each has its events, "
+    "as in `show`",
     "earlier": "whether --limit left out earlier ones",
 }
 
@@ -89,7 +86,6 @@ def log(
     if session.as_json:
         return Answer(
             {
-                "format": FORMAT,
                 "changes": [_document(wording, entry, with_events) for entry in entries],
                 "earlier": limit is not None and next(matching, None) is not None,
             }

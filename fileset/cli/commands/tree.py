@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fileset.cli.command import command, pass_session
-from fileset.cli.moments import AT, state_at
+from fileset.cli.moments import AT, FROM, state_at
 from fileset.cli.screen.listing import whole
 from fileset.cli.screen.output import Answer, Line, Node, Span
 from fileset.cli.screen.reports import UNNAMED_ROOTS, unnamed_line
@@ -18,13 +18,15 @@ from projections.state.state import FileSetState
     "tree",
     {
         "position": "the position of the journal that this shows",
-        "records": "nested: {record_type, key, records}, with instances as leaves, see below",
+        "records": "nested: {record_type, key, elements, records}, with instances as leaves, see "
+        "below, which have `elements` as well: those of the record in the DICOM JSON model",
         "instances": "how many the File-set has, with what is staged",
         "erased": "how many more there were then that were erased since",
         "unnamed_roots": UNNAMED_ROOTS,
     },
     pages=True,
 )
+@FROM
 @AT
 @pass_session
 def tree(session: Session, moment: str | None) -> Answer:

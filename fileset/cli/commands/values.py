@@ -14,7 +14,7 @@ from fileset.cli.matching import (
     unreadable_notes,
     value_json,
 )
-from fileset.cli.moments import AT, file_set_at
+from fileset.cli.moments import AT, FROM, file_set_at
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.screen.output import Answer
 from fileset.cli.session import Session
@@ -26,6 +26,7 @@ from fileset.views.search import Search
 @command("values", {"values": "by keyword, the list of distinct values", **UNREADABLE}, pages=True)
 @click.argument("keywords", metavar="KEYWORD...", nargs=-1, required=True)
 @LOAD
+@FROM
 @AT
 @pass_session
 def values(session: Session, keywords: tuple[str, ...], load: bool, moment: str | None) -> Answer:

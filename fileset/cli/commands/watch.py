@@ -197,7 +197,7 @@ def watch(
         went_well = watcher.run()
     document = {**watcher.status, "running": False, "wrong": None}
     status = INCOMPLETE if settings.once and not went_well else OK
-    return Answer({"watchers": [document]}, [_sum(document)], status=status)
+    return Answer({"watchers": [_without_format(document)]}, [_sum(document)], status=status)
 
 
 def _settings(options: dict[str, Any]) -> Settings:
@@ -281,6 +281,11 @@ def _stopped_by_signals(watcher: Watcher) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _without_format(status: dict[str, Any]) -> dict[str, Any]:
+    """Return a status without the format of the file that it is kept in."""
+    return {key: value for key, value in status.items() if key != "format"}
+
+
 def _status(session: Session) -> Answer:
     from fileset.watching.host import HostState  # noqa: PLC0415
 
@@ -313,14 +318,22 @@ def _status(session: Session) -> Answer:
             )
     status = INCOMPLETE if any(document["wrong"] for document in found) else OK
     return Answer(
-        {"watchers": found}, lines or ["No watcher has ever been started here."], status=status
+        {"watchers": [*map(_without_format, found)]},
+        lines or ["No watcher has ever been started here."],
+        status=status,
     )
 
 
 def _sum(document: dict[str, Any]) -> str:
-    return (
-        f"seen {document['seen']:,} = {document['ingested']:,} ingested + "
-        f"{document['duplicates']:,} duplicates + {document['taken_back']:,} taken back before + "
-        f"{document['quarantined']:,} quarantined + {document['vanished']:,} vanished + "
-        f"{document['pending']:,} pending"
-    )
+    parts = [f"{number:,} {words}" for key, words in _COUNTED.items() if (number := document[key])]
+    return f"seen {document['seen']:,}{' = ' if parts else ''}{' + '.join(parts)}"
+
+
+_COUNTED = {
+    "ingested": "ingested",
+    "duplicates": "duplicates",
+    "taken_back": "taken back before",
+    "quarantined": "quarantined",
+    "vanished": "vanished",
+    "pending": "pending",
+}

@@ -17,7 +17,7 @@ from projections.dicomdir.definitions import FileSetIdentity
 from projections.medium.staged import Staged
 
 if TYPE_CHECKING:
-    from projections.state.nodes import Leaf
+    from projections.state.nodes import Branch, Leaf
     from projections.state.state import FileSetState
 
 CHANGE: Final[Shape] = {
@@ -31,12 +31,21 @@ CHANGE: Final[Shape] = {
     "summary": "what it did, in words",
 }
 
+_KEYS: Final = {
+    "PATIENT": "patient_id",
+    "STUDY": "study_instance_uid",
+    "SERIES": "series_instance_uid",
+}
+
 INSTANCE: Final[Shape] = {
     "sop_instance_uid": "a UID",
     "sop_class_uid": "a UID",
     "sop_class": "its name, or the UID again",
     "transfer_syntax_uid": "a UID",
     "record_type": "such as IMAGE",
+    "patient_id": "the key of the PATIENT record above it, or null",
+    "study_instance_uid": "that of the STUDY record, or null",
+    "series_instance_uid": "that of the SERIES record, or null",
     "file_id": "where it is on the medium, or null",
     "digest": "sha256:... of the file, or null",
     "size": "in bytes, or null",
@@ -119,18 +128,30 @@ def instance_document(leaf: Leaf, state: FileSetState) -> dict[str, Any]:
     """Return an instance of `state`."""
     from fileset.timeline.naming import sop_class_name  # noqa: PLC0415 - status names no instance
 
+    keys = {branch.record.type: branch.key for branch in records_above(leaf)}
     return {
         "sop_instance_uid": leaf.uid,
         "sop_class_uid": leaf.sop_class_uid,
         "sop_class": sop_class_name(leaf.sop_class_uid),
         "transfer_syntax_uid": leaf.transfer_syntax_uid,
         "record_type": leaf.record_type,
+        **{name: keys.get(kind) for kind, name in _KEYS.items()},
         "file_id": leaf.file_id,
         "digest": str(leaf.content.digest) if leaf.content else None,
         "size": leaf.content.size if leaf.content else None,
         "staged": standing(leaf, state),
         "handle": leaf.handle,
     }
+
+
+def records_above(leaf: Leaf) -> list[Branch]:
+    """Return the records above an instance, from the top down."""
+    found = []
+    branch: Branch | None = leaf.parent or leaf.home
+    while branch is not None and branch.record.type:
+        found.append(branch)
+        branch = branch.parent or branch.home
+    return found[::-1]
 
 
 def standing(leaf: Leaf, state: FileSetState) -> str | None:

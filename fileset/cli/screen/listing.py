@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from fileset.cli.screen.documents import instance_document, standing
+from fileset.cli.screen.documents import instance_document, records_above, standing
 from fileset.cli.screen.output import Node, Parts, Span, columns
 from fileset.timeline.naming import sop_class_name
+from ledger.dicom_json import to_json
 from ledger.digest import short
 from projections.medium.layouts import file_id
 from projections.state.nodes import Branch, Leaf
@@ -66,7 +67,7 @@ class Forest:
         """Add an instance below its records."""
         level: dict[tuple[str, str], Any] = self.roots
         record: _Record | None = None
-        for branch in _above(leaf):
+        for branch in records_above(leaf):
             key = (branch.record.type, branch.key)
             record = level.get(key) or _Record(branch)
             level[key] = record
@@ -91,10 +92,9 @@ class Forest:
 
     def _document(self, found: _Record | Leaf) -> dict[str, Any]:
         if not isinstance(found, _Record):
-            return instance_document(found, self.state)
+            return described_instance(found, self.state)
         return {
-            "record_type": found.branch.record.type,
-            "key": found.branch.key,
+            **record_document(found.branch),
             "records": list(map(self._document, found.below())),
         }
 
@@ -110,20 +110,24 @@ class _Record:
         yield from self.leaves
 
 
+def record_document(branch: Branch) -> dict[str, Any]:
+    """Return a directory record with its elements, in the DICOM JSON model (PS3.18 Annex F)."""
+    return {
+        "record_type": branch.record.type,
+        "key": branch.key,
+        "elements": to_json(branch.record.elements),
+    }
+
+
+def described_instance(leaf: Leaf, state: FileSetState) -> dict[str, Any]:
+    """Return an instance with the elements of its directory record."""
+    return {**instance_document(leaf, state), "elements": to_json(leaf.record.elements)}
+
+
 def record_label(branch: Branch) -> Parts:
     """Return a directory record as a branch of the tree."""
     name, colon, values = record_line(branch.record, branch.key).partition(":")
     return (Span(name, "title"), f"{colon}{values}")
-
-
-def _above(leaf: Leaf) -> list[Branch]:
-    """Return the records above an instance, from the top down."""
-    found = []
-    branch: Branch | None = leaf.parent or leaf.home
-    while branch is not None and branch.record.type:
-        found.append(branch)
-        branch = branch.parent or branch.home
-    return found[::-1]
 
 
 def leaf_line(leaf: Leaf, state: FileSetState, *, staged: bool = True) -> Parts:

@@ -17,7 +17,7 @@ from projections.past.media import Medium
 MEDIUM: Final[Shape] = {
     "number": "what it is known by: the first one is 1",
     "kind": '"iso", "usb", "zip", "eml" or "folder"',
-    "format": "the version of the format of that kind",
+    "kind_version": "the version of the format of that kind",
     "position": "the position of the journal whose File-set it has",
     "uid": "its File-set UID",
     "id": "its File-set ID, or null",
@@ -51,7 +51,7 @@ def medium_document(medium: Medium) -> dict[str, Any]:
     return {
         "number": medium.number,
         "kind": started.kind,
-        "format": started.format,
+        "kind_version": started.format,
         "position": started.base,
         "uid": started.uid,
         "id": started.id,

@@ -199,14 +199,12 @@ def error_line(sentence: str) -> Line:
 
 
 def _sum(report: AddReport, outcomes: Sequence[Outcome]) -> Line:
-    parts: list[str | Span] = [Span(f"found {len(report.results):,}", "title"), " = "]
+    parts: list[str | Span] = [Span(f"found {len(report.results):,}", "title")]
     counts = report.counts
-    for index, outcome in enumerate(outcomes):
-        number = counts[outcome]
-        text = f"{number:,} {outcome.value}"
+    for outcome in filter(counts.__getitem__, outcomes):
         style = "bad" if outcome.is_failure else "good" if outcome is Outcome.ADDED else "careful"
-        parts += [" + "] if index else []
-        parts.append(Span(text, style) if number else text)
+        parts.append(" = " if len(parts) == 1 else " + ")
+        parts.append(Span(f"{counts[outcome]:,} {outcome.value}", style))
     return tuple(parts)
 
 

@@ -100,10 +100,11 @@ def _hint(plan: dict[str, Any], verb: str) -> list[Line]:
 
 
 def _figures(plan: dict[str, Any]) -> str:
-    return (
-        f"{count(len(plan['placed']), 'file')} placed, {len(plan['moved']):,} moved, "
-        f"{len(plan['removed']):,} removed; DICOMDIR of {count(plan['dicomdir_size'], 'byte')}"
-    )
+    numbers = {what: len(plan[what]) for what in ("placed", "moved", "removed") if plan[what]}
+    (first, number), *others = numbers.items() or [("", 0)]
+    files = [f"{count(number, 'file')} {first}", *(f"{n:,} {what}" for what, n in others)]
+    size = f"DICOMDIR of {count(plan['dicomdir_size'], 'byte')}"
+    return f"{', '.join(files)}; {size}" if number else size
 
 
 def damage_document(damage: MediumDamage) -> dict[str, Any]:

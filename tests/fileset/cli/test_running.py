@@ -25,7 +25,7 @@ from pydicom import examples
 
 from fileset.adding import candidate as ingest
 from fileset.cli import commands, main
-from fileset.cli.command import ERROR, Command
+from fileset.cli.command import COMMON, ERROR, Command
 from fileset.cli.commands.audit import audit
 from fileset.cli.commands.media import media
 from fileset.cli.reference import reference
@@ -303,7 +303,7 @@ def test_every_document_has_the_keys_that_are_documented(
     known = every_command()
 
     def keys(name: str) -> set[str]:
-        return {*known[name].shape, "warnings"}
+        return {*known[name].shape, *COMMON}
 
     document = run("init", tmp_path / "another", "--json").document
     assert set(document) == keys("init")

@@ -30,7 +30,8 @@ def test_messages_go_to_a_receiver_once_and_the_status_tells_how_far_it_is(
         assert written("audit", "send", *options).out == f"2 messages sent to {to}.\n"
         document = written.json("audit", "send", *options)
     assert document == {
-        "destination": to, "sent": 0, "position": 7, "backlog": 0, "error": None, "warnings": []
+        "format": "fileset audit send", "version": 1, "destination": to, "sent": 0, "position": 7,
+        "backlog": 0, "error": None, "warnings": [],
     }  # fmt: skip
     assert len(receiver.messages) == 2
     (status,) = written.json("audit", "status")["destinations"]

@@ -17,7 +17,7 @@ def test_the_demo_goes_through_all_of_it_and_every_check_passes(tmp_path: Path) 
     assert "\x1b" not in done.stdout
     for told in (
         "$ fileset add incoming",
-        "found 6 = 3 added + 1 already there + 0 conflicting + 1 rejected + 1 not DICOM + 0 skipp",
+        "found 6 = 3 added + 1 already there + 1 rejected + 1 not DICOM",
         "'Instance Number' element cannot be empty",
         "each file byte for byte its source",
         "nothing was moved: 24 files are untouched, 7 gone",

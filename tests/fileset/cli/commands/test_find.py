@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_runs import CT, MR, Cli, changed
+from cli_runs import CT, DICOMDIR, MR, Cli, changed, run
 
 from fileset.views.instance import FileInstance
 
@@ -232,3 +232,18 @@ def test_a_keyword_that_only_other_records_have_is_not_said_to_be_in_none(adopte
     uid = adopted.json("find", "Modality=CT")["instances"][0]["sop_instance_uid"]
     assert adopted.json("find", f"SOPInstanceUID={uid}", "KVP=120")["warnings"] != []
     assert adopted.json("find", "SOPInstanceUID=1.2.3", "Modality=CT")["warnings"] == []
+
+
+@pytest.mark.parametrize("place", ["folder", "DICOMDIR"])
+def test_a_disc_is_looked_at_without_a_repository(place: str) -> None:
+    path = DICOMDIR.parent if place == "folder" else DICOMDIR
+    assert len(run("find", "--from", path, "--level", "patient").out.splitlines()) == 3
+    assert run("values", "Modality", "--from", path).out.splitlines()[0] == "Modality=CR"
+    assert "31 instances" in run("tree", "--from", path).out.splitlines()[0]
+
+
+def test_what_is_no_disc_is_refused(tmp_path: Path) -> None:
+    assert "`fileset index" in run("find", "--from", tmp_path, code=2).err
+    (tmp_path / "DICOMDIR").write_bytes(b"none")
+    assert "not a DICOM file" in run("find", "--from", tmp_path, code=3).err
+    assert [each.name for each in tmp_path.iterdir()] == ["DICOMDIR"]

@@ -13,6 +13,8 @@ from pydicom import config, dcmread
 def test_init_makes_a_repository_for_its_owner_alone(tmp_path: Path) -> None:
     document = run("init", tmp_path / "new", "--id", "DISC", "--uid", "1.2.3.4", "--json").document
     assert document == {
+        "format": "fileset init",
+        "version": 1,
         "repository": str(tmp_path / "new"),
         "id": "DISC",
         "uid": "1.2.3.4",

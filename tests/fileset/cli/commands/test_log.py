@@ -151,7 +151,7 @@ def test_changes_are_chosen_by_when_they_were_recorded(history: Cli) -> None:
         "log"
     )
     assert history.json("log", "--until", "2000-01-01")["changes"] == []
-    for wrong in ("yesterday", "2026-13-01", "2026-1-1", "12:30"):
+    for wrong in ("someday", "2026-13-01", "2026-1-1", "12:30"):
         assert "is not a date or time" in history("log", "--since", wrong, code=2).err
 
 

@@ -75,7 +75,8 @@ def test_everything_but_ids_times_hosts_and_hashes_is_as_it_was_released(cli: Cl
         assert change.pop("clock_back") is None
         change["names"] = [ids.index(name) for name in change["names"]]
     assert document == {
-        "format": 1,
+        "format": "fileset log",
+        "version": 1,
         "changes": [
             {
                 "first": 1,

@@ -8,6 +8,8 @@ import pytest
 from cli_runs import CT, Cli, every_command
 from persons import file
 
+from fileset.cli.command import COMMON
+
 pytest.importorskip("fpdf", reason="needs the extra [media]")
 pytest.importorskip("segno", reason="needs the extra [media]")
 pytest.importorskip("uharfbuzz", reason="needs the extra [media]")
@@ -25,7 +27,7 @@ def test_a_label_is_made_and_its_text_told(made: Cli, tmp_path: Path) -> None:
     assert made("media", "label", 1, label).out == f"Medium 1: {label}\n"
     assert label.read_bytes().startswith(b"%PDF")
     told = made.json("media", "label", 1, label, "--replace", "--form", "card", "--language", "de")
-    assert set(told) == {*every_command()["media label"].shape, "warnings"}
+    assert set(told) == {*every_command()["media label"].shape, *COMMON}
     assert told["files"] == [str(label)]
     assert told["kind"] == "DICOM ONLY"
     assert "und 1 weiterer Patient" in told["text"]

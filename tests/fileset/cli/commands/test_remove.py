@@ -35,3 +35,24 @@ def test_an_unknown_keyword_is_a_usage_error_that_names_near_ones(cli: Cli) -> N
         assert "PatientName" in result.err
     assert "is not KEYWORD=VALUE" in cli("remove", "PatientID", code=2).err
     assert cli.json("values", "patientid", code=2)["error"]["kind"] == "usage"
+
+
+def test_what_a_pattern_stood_for_is_told_and_undo_takes_it_back(cli: Cli) -> None:
+    cli("add", CT, MR, OVERLAY)
+    result = cli("remove", "PatientID=*", "Modality=CT,MR")
+    *_, patients, modalities, _ = result.out.splitlines()
+    assert patients == "PatientID=* is '1CT1', '4MR1', '021234567'."
+    assert modalities == "Modality=CT,MR is 'CT', 'MR'."
+    cli("undo")
+    assert cli.json("remove", "PatientID=1*")["matched"] == [
+        {"asked": "PatientID=1*", "values": ["1CT1"]}
+    ]
+    assert cli.json("remove", "PatientID=4MR1")["matched"] == []
+    assert cli("remove", "StudyDate=soon", code=2).err.endswith("2026-03-01..2026-03-31.\n")
+    assert cli.json("values", "PatientID")["values"] == {"PatientID": ["021234567"]}
+
+
+def test_no_value_is_not_any_value(cli: Cli) -> None:
+    cli("add", CT, MR)
+    assert cli.json("remove", "PatientID=", code=1)["removed"] == []
+    assert len(cli.json("find")["instances"]) == 2
