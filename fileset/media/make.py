@@ -147,7 +147,8 @@ class Maker:
         secure(repository, chosen, reason=reason)
         fits = self._fit(state, choice, record=True)
         if choice.icons:
-            self._make_icons(fits, [handle for handle in chosen if handle not in fits.left_out])
+            handles = [handle for handle in chosen if handle not in fits.left_out]
+            self._make_icons(fits, handles, partial(progress, "Making icons"))
         refuse_persons(state, chosen)
         keeping = Keeping(repository)
         with self._seeing_erasures(chosen, "Nothing was made"):
@@ -177,7 +178,7 @@ class Maker:
             for position, planned_ in zip(positions, planned, strict=True)
         ]
 
-    def _make_icons(self, fits: Fit, handles: Iterable[Handle]) -> None:
+    def _make_icons(self, fits: Fit, handles: Iterable[Handle], progress: Progress) -> None:
         """Make the icons of what is handed out, as a change of its own; take down why not."""
         leaves = map(self._repository.state.leaf, handles)
         sizes = (
@@ -185,7 +186,7 @@ class Maker:
             for leaf in leaves
         )
         wanted = [(leaf, size) for leaf, size in sizes if size is not None]
-        failed = make_icons(self._repository, wanted)
+        failed = make_icons(self._repository, wanted, progress=progress)
         self.without_icon = {leaf: str(why) for leaf, why in failed.items()}
 
     def _begin(self, prepared: Prepared, choice: Choice) -> int:

@@ -5,10 +5,11 @@ What was recorded stays: a later version of a library makes no other icon of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from fileset.pictures.icon import icon
 from fileset.profiles.facts import FactsReader
+from fileset.progress import Progress
 from fileset.repository.repository import Repository
 from ledger.errors import LedgerError
 from ledger.events import IconRecorded
@@ -17,9 +18,9 @@ from projections.state.nodes import Leaf
 
 def make_icons(
     repository: Repository,
-    wanted: Iterable[tuple[Leaf, int]],
+    wanted: Collection[tuple[Leaf, int]],
     *,
-    advance: Callable[[], None] = lambda: None,
+    progress: Progress | None = None,
 ) -> Mapping[Leaf, OSError | LedgerError]:
     """Make and record the icons of instances that have none of that size; return why not.
 
@@ -29,7 +30,7 @@ def make_icons(
     recorded, reader = repository.state.recorded, FactsReader(repository)
     failed: dict[Leaf, OSError | LedgerError] = {}
     with repository.change(), repository.vault.batch() as batch:
-        for leaf, size in wanted:
+        for done, (leaf, size) in enumerate(wanted, 1):
             if recorded.icon(size, leaf.handle) is None:
                 try:
                     with reader.source(leaf) as source:
@@ -38,5 +39,6 @@ def make_icons(
                     failed[leaf] = exc
                 else:
                     repository.emit(IconRecorded(leaf.handle, size, batch.add(pixels)))
-            advance()
+            if progress:
+                progress(done, len(wanted))
     return failed

@@ -204,7 +204,7 @@ class ProfileRecorder:
                 unread.append(Unread(leaf, _why(exc)))
             if progress:
                 progress(done, len(lacking))
-        unread += self._make_icons()
+        unread += self._make_icons(progress)
         for (record_type, elements, words), group in self._groups.items():
             self._repository.emit(
                 RecordElementsRecorded(
@@ -214,13 +214,14 @@ class ProfileRecorder:
         self._groups.clear()
         return tuple(unread)
 
-    def _make_icons(self) -> Iterator[Unread]:
+    def _make_icons(self, progress: Progress | None) -> Iterator[Unread]:
         """Make the icons that what was taken needs; yield those that can be made later at best."""
         profile, state = self._profile, self._repository.state
         if profile is None or not self._without_icon:
             return
         leaves = list(map(state.leaf, self._without_icon))
-        failed = make_icons(self._repository, self._wanting(leaves))
+        wanted = list(self._wanting(leaves))
+        failed = make_icons(self._repository, wanted, progress=progress)
         for leaf in leaves:
             elements, why = self._without_icon.pop(leaf.handle), failed.get(leaf)
             if why is None:

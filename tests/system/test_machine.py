@@ -10,9 +10,10 @@ import copy
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
@@ -39,8 +40,10 @@ from fileset.correcting import coercion
 from fileset.correcting.correction import Correction
 from fileset.correcting.merging import merged
 from fileset.errors import NothingToUndoError, RefusedError, RevertRefusedError
+from fileset.media import make as making
 from fileset.medium.errors import WriteFailedError
 from fileset.medium.materializer import Materializer
+from fileset.profiles import icons as module_of_icons
 from fileset.repository import caches as module
 from fileset.views.preview import Preview
 from ledger import elements
@@ -58,6 +61,22 @@ FIELDS: Final = (
 ATTRIBUTES: Final = {"id": "ID", "uid": "UID"}
 
 numbers = st.integers(0, 3)
+
+
+_ICONS: Final = count(1)
+
+
+@contextmanager
+def with_icons() -> Iterator[None]:
+    """Have icons be made without the extra, each one different from all before."""
+
+    def icon(source: object, size: int) -> bytes:
+        return next(_ICONS).to_bytes(8).ljust(size**2, b".")
+
+    with mock.patch.object(module_of_icons, "icon", icon), mock.patch.object(making, "needed"):
+        yield
+
+
 homes = st.integers(0, 3)
 variants = st.integers(0, 1)
 adds = st.tuples(st.just("add"), numbers, homes, variants)
@@ -434,8 +453,10 @@ class OnDisk(RuleBasedStateMachine):
         self.root = Path(self.fs.path)
 
     @precondition(lambda self: self.model.now.ranks)
-    @rule(kind=st.sampled_from(["iso", "usb", "zip", "folder"]), data=st.data())
-    def hand_out(self, kind: str, data: st.DataObject) -> None:
+    @rule(
+        kind=st.sampled_from(["iso", "usb", "zip", "folder"]), icons=st.booleans(), data=st.data()
+    )
+    def hand_out(self, kind: str, icons: bool, data: st.DataObject) -> None:
         """Hand out all of it, or a choice, as it is or was: nothing changes but what is told."""
         position = data.draw(st.sampled_from(sorted(self.past)))
         past = self.fs.at(position)
@@ -450,7 +471,8 @@ class OnDisk(RuleBasedStateMachine):
             with pytest.raises(RefusedError, match="Several persons"):
                 past.media.make(out, wanted, kind=kind)
             return
-        (medium,) = past.media.make(out, wanted, kind=kind)
+        with with_icons():
+            (medium,) = past.media.make(out, wanted, kind=kind, icons=icons)
         self.fs.refresh()
         found = self.fs.media.verify(out)
         assert found.medium is not None

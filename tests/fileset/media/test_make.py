@@ -425,11 +425,14 @@ def test_no_medium_is_made_in_the_repository_or_on_the_file_set_s_own(
 def test_a_disk_with_too_little_room_is_told_of_beforehand(
     filled: FileSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    filled.media.make(tmp_path / "first.iso")
     small = os.statvfs_result((4096, 4096, 100, 50, 10, 0, 0, 0, 0, 255))
     monkeypatch.setattr(output.os, "statvfs", lambda _: small)
     with pytest.raises(RefusedError, match=r"takes 417,792 bytes, .* has 40,960 free"):
         filled.media.make(tmp_path / "disc.iso")
-    assert filled.media.list() == []
+    with pytest.raises(RefusedError, match=r"takes 417,792 bytes, .* has 40,960 free"):
+        filled.media.remake(1, tmp_path / "disc.iso")
+    assert len(filled.media.list()) == 1
 
 
 def test_there_is_room_on_a_disk_that_does_not_say(tmp_path: Path) -> None:

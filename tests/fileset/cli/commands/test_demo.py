@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,14 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert "is not empty" in run("demo", tmp_path, code=3).err
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_is_told_by_the_name_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(source))
+
+    monkeypatch.setattr(shutil, "copy", full)
+    said = run("demo", tmp_path / "out", code=3).err
+    assert f"{tmp_path / 'out'} can't be written, as its disk or device is full: make room" in said
