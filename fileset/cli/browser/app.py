@@ -179,6 +179,7 @@ class Browser(App[None]):
     def _show(self) -> None:
         """Show all of it as it is now."""
         self._news = ""
+        self._detail = evolve(self._detail, node=None)  # what is staged for it may have changed
         self._tell_title()
         self._stale = {"files", "staged", "history"}
         self._freshen()
@@ -207,11 +208,10 @@ class Browser(App[None]):
         fixed = f"{self._subject.fixed}  " if self._subject.fixed else ""
         parts: list[str | Span] = [
             Span(name, "title"),
+            Span(f"  {self._news}" if self._news else "", "careful"),  # first: there is little room
             f"  {count(len(state.live), 'instance')}  {fixed}",
             staged_line(state) if not fixed else "",
         ]
-        if self._news:
-            parts.append(Span(f"  {self._news}", "careful"))
         self.query_one("#title", Static).update(text_of(tuple(parts)))
 
     def _look_for_news(self) -> None:

@@ -68,12 +68,14 @@ class Hierarchy(Tree[Shown]):
         self.call_after_refresh(self._move_to, 0)
 
     def _begin(self) -> None:
+        self.unselect()
         self.clear()
         self._fill(self.root, 0)
         if len(self.root.children) == 1:
             self._open_node(self.root.children[0])
 
     def _move_to(self, line: int) -> None:
+        self.unselect()  # so that what is there now is told, on whatever line it is
         self.cursor_line = max(min(line, self.last_line), 0)
 
     # --- filling ---------------------------------------------------------------------------------

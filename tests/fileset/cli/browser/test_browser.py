@@ -194,6 +194,10 @@ def test_what_is_staged_is_listed(cli: Cli, tmp_path: Path) -> None:
         assert "-> 'NEW'" in shown
         await press(browser, pilot, "1", "enter")
         assert any("to be removed" in line for line in tree_lines(browser))
+        await press(browser, pilot, "down", "down", "down")
+        assert "Staged: removal" in lines(browser, "#details")
+        await press(browser, pilot, "u", "y", "u", "y", "u", "y")  # also the removal
+        assert "Staged: (nothing)" in lines(browser, "#details")
 
     played(cli.repository, play)
 
