@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -837,7 +837,7 @@ class FileSet:
         load(repository, found, include_orphans=include_orphans)
         self._become(repository)
 
-    def write(
+    def write(  # noqa: PLR0913 - all but the first three are named
         self,
         path: str | os.PathLike[str] | None = None,
         use_existing: bool = False,
@@ -845,6 +845,7 @@ class FileSet:
         *,
         layout: str | None = None,
         new_medium: bool = False,
+        replace: bool = False,
         repair: bool = False,
         reason: str | None = None,
         progress: Progress | None = None,
@@ -866,6 +867,10 @@ class FileSet:
             also renames files whose names are not File IDs.
         new_medium : bool, optional
             Leave the medium at the root as it is, and write everything to `path`.
+        replace : bool, optional
+            If anything lies at a `path` that the File-set was never written to, such as another
+            File-set, rename that folder to `path` with `.replaced-1` or another number behind it;
+            a warning says so. Nothing in it is deleted.
         repair : bool, optional
             First repair what was lost or damaged on the medium, and move nothing. A warning names
             each file whose bytes are lost; then nothing is written.
@@ -875,6 +880,7 @@ class FileSet:
         from pydicom.uid import ImplicitVRLittleEndian
 
         from fileset.adoption.existing import warn_of_syntax
+        from fileset.medium.set_aside import set_aside
         from projections.medium.plan import check_layout
 
         repository = self._writable()
@@ -888,15 +894,22 @@ class FileSet:
             is_moved = self._writer.is_moved(Path(path) if path else None)
             if not (self.is_staged or new_medium or repair or is_moved):
                 return
-            result = self._writer.write(
-                Path(path) if path else None,
-                layout or ("existing" if use_existing and not repair else None),
-                implicit_vr=force_implicit,
-                new_medium=new_medium,
-                repair=repair,
-                reason=reason,
-                progress=progress,
+            is_new = self.state.writing is None and (new_medium or self.path is None)
+            aside = (
+                set_aside(Path(path), repository) if path and replace and is_new else nullcontext()
             )
+            with aside as moved:
+                result = self._writer.write(
+                    Path(path) if path else None,
+                    layout or ("existing" if use_existing and not repair else None),
+                    implicit_vr=force_implicit,
+                    new_medium=new_medium,
+                    repair=repair,
+                    reason=reason,
+                    progress=progress,
+                )
+        if moved is not None:
+            warnings.warn(f"What was at {path} is at {moved} now.", stacklevel=2)
         left = result.damage.unrepairable if result.damage is not None else []
         for each in left:
             warnings.warn(f"{each.path} was not repaired: {each.why}", stacklevel=2)

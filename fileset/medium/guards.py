@@ -285,7 +285,7 @@ def refuse_another(root: Path, state: FileSetState) -> None:
     if is_ours:
         raise MediumError(
             f"{root} holds a copy of this File-set that is not the same, such as an earlier one: "
-            "write to another folder, or delete that copy first."
+            "write to another folder, or rename or delete that copy first."
         )
     raise MediumError(
         f"{root} holds another File-set: write to another folder, or adopt that one with "

@@ -128,6 +128,9 @@ class Scenario:
     finds: frozenset[RepositoryFindingKind] = frozenset()
     """What `verify` finds before, and the operation mends."""
 
+    moves: bool = False
+    """Whether it moves a folder of somebody else's, as a whole."""
+
     tries_again: bool = False
     """Whether what fails is tried again: changes come in any order then, or once more."""
 
@@ -275,6 +278,11 @@ def _repair(folder: Path) -> None:
 
 def _write_new(folder: Path) -> None:
     _write(folder, root=folder / MEDIUM)
+
+
+def _write_replace(folder: Path) -> None:
+    with opened(folder) as fs, warnings.catch_warnings(action="ignore"):  # of what was moved
+        fs.write(None if fs.path else folder / MEDIUM, replace=True)
 
 
 def _write_onto(folder: Path) -> None:
@@ -516,6 +524,15 @@ def _prepare_write_onto(folder: Path) -> None:
     # Where a file would go: the layout has to find another name.
     (folder / MEDIUM / "PT000000/ST000000/SE000000").mkdir(parents=True, exist_ok=True)
     (folder / MEDIUM / "PT000000/ST000000/SE000000/IM000000").write_bytes(b"was here first")
+
+
+def _prepare_write_replace(folder: Path) -> None:
+    _prepare_write_new(folder)
+    with FileSet() as other:
+        for name in _MR:
+            other.add(_TREE / name)
+        other.write(folder / MEDIUM)
+    (folder / MEDIUM / "README.TXT").write_bytes(b"not ours")
 
 
 def _prepare_write_large(folder: Path) -> None:
@@ -954,7 +971,14 @@ _FINDS: Final = {
 }
 
 SCENARIOS: Final[dict[str, Scenario]] = {
-    name: Scenario(name, prepare, act, _FINDS.get(name, frozenset()), name.startswith("watch"))
+    name: Scenario(
+        name,
+        prepare,
+        act,
+        _FINDS.get(name, frozenset()),
+        moves=name == "write-replace",
+        tries_again=name.startswith("watch"),
+    )
     for name, prepare, act in (
         ("init", _prepare_empty, _init),
         ("add", _prepare_add, _add),
@@ -980,6 +1004,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ("import-journal", _prepare_import, _import),
         ("write-new", _prepare_write_new, _write_new),
         ("write-onto", _prepare_write_onto, _write_onto),
+        ("write-replace", _prepare_write_replace, _write_replace),
         ("write-large", _prepare_write_large, _write_new),
         ("write-changed", _prepare_write_changed, _write),
         ("write-id", _prepare_write_id, _write),
