@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from fileset.fileset import FileSet
     from fileset.media.errors import SourceChangedError, UnreadableMediumError
     from fileset.medium.errors import DicomdirReplacedError, MediumError, WriteFailedError
-    from fileset.pictures.picture import NoImageError, PictureError
+    from fileset.pictures.picture import NoImageError, NotInstalledError, PictureError
     from fileset.repository.repository import Repository
     from fileset.views.filenames import generate_filename, is_conformant_file_id
     from fileset.views.instance import FileInstance
@@ -66,6 +66,8 @@ if TYPE_CHECKING:
         TemporaryFolderError,
         TruncatedError,
         UnknownFormatError,
+        UnknownOutcomeError,
+        UnreachableError,
         VaultError,
     )
     from projections.dicomdir.definitions import DicomdirError, NotDicomdirError
@@ -111,6 +113,7 @@ __all__ = [
     "NoSuchProfileError",
     "NotDicomError",
     "NotDicomdirError",
+    "NotInstalledError",
     "NothingToUndoError",
     "PictureError",
     "PlanError",
@@ -128,6 +131,8 @@ __all__ = [
     "TemporaryFolderError",
     "TruncatedError",
     "UnknownFormatError",
+    "UnknownOutcomeError",
+    "UnreachableError",
     "UnreadableMediumError",
     "VaultError",
     "VolumesError",
@@ -154,7 +159,7 @@ _NAMES: Final = {
     "fileset.fileset": "FileSet",
     "fileset.media.errors": "SourceChangedError UnreadableMediumError",
     "fileset.medium.errors": "DicomdirReplacedError MediumError WriteFailedError",
-    "fileset.pictures.picture": "NoImageError PictureError",
+    "fileset.pictures.picture": "NoImageError NotInstalledError PictureError",
     "fileset.repository.repository": "Repository",
     "fileset.views.filenames": "generate_filename is_conformant_file_id _PREFIXES",
     "fileset.views.instance": "FileInstance",
@@ -164,7 +169,7 @@ _NAMES: Final = {
         "ConflictError ContentDamagedError ContentMissingError CorrectionError ElementsError "
         "InstanceError JournalDamagedError JournalError JournalFileError LedgerError "
         "NotDicomError RecordError SigningError TemporaryFolderError TruncatedError "
-        "UnknownFormatError VaultError"
+        "UnknownFormatError UnknownOutcomeError UnreachableError VaultError"
     ),
     "projections.dicomdir.definitions": "DicomdirError NotDicomdirError",
     "projections.medium.images.tree": "ImageError",

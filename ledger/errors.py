@@ -66,6 +66,10 @@ class ConflictError(JournalError):
         self.actual = actual
 
 
+class UnreachableError(JournalError):
+    """There is no connection to the server that has the journal."""
+
+
 class UnknownOutcomeError(JournalError):
     """Whether a change was recorded is not known: the same one can be appended again."""
 

@@ -19,8 +19,8 @@ def set_aside(root: Path, repository: Repository) -> Iterator[Path | None]:
     """Have nothing at `root` in the block; yield where what was there is, `None` if nothing was.
 
     That is beside it, under a name of its own, and nothing of it is looked at or changed. If the
-    block fails, and no write that it began can be completed, it is put back. Raises `MediumError` if it can't be
-    moved, or has the medium of this File-set in it.
+    block fails, and no write that it began can be completed, it is put back. Raises `MediumError`
+    if it can't be moved, or has the medium of this File-set in it.
     """
     root = whole(root)
     refuse_place(root, repository.path)

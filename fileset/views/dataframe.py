@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from fileset.errors import MissingExtraError
 from fileset.views.columns import Column, Kind
+from ledger.phrases import needs
 
 LIBRARIES: Final = ("pandas", "polars")
 
@@ -36,9 +37,9 @@ def library_named(name: str | None) -> str:
     for each in LIBRARIES if name is None else (name,):
         if find_spec(each) is not None:
             return each
-    raise MissingExtraError(
-        f"A data frame needs {name or 'pandas or polars'}: `pip install {name or 'pandas'}`."
-    )
+    if name == "polars":
+        raise MissingExtraError("polars is not installed: `pip install polars` installs it.")
+    raise MissingExtraError(needs("A data frame needs", "pandas, or polars", "dataframe"))
 
 
 def data_frame(columns: Iterable[Column], library: str) -> Any:

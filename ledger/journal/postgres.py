@@ -16,7 +16,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from ledger.errors import ConflictError, JournalDamagedError, JournalError, UnknownOutcomeError
+from ledger.errors import (
+    ConflictError,
+    JournalDamagedError,
+    JournalError,
+    UnknownOutcomeError,
+    UnreachableError,
+)
 from ledger.events import PayloadErased
 from ledger.journal import codec
 from ledger.journal.chain import checked, genesis
@@ -40,7 +46,6 @@ from ledger.journal.postgres_connection import (
     Query,
     Rows,
     Session,
-    UnreachableError,
     errors,
     in_words,
 )

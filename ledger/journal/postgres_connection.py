@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from attrs import field, frozen
 
-from ledger.errors import JournalDamagedError, JournalError
+from ledger.errors import JournalDamagedError, JournalError, UnreachableError
 from ledger.owner import Owner
 from ledger.phrases import needs
 
@@ -34,10 +34,6 @@ _DEFAULTS: Final[Mapping[str, str | int]] = {
     "application_name": "fileset-ledger", "connect_timeout": 10, "keepalives_idle": 30,
     "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000,
 }  # fmt: skip
-
-
-class UnreachableError(JournalError):
-    """There is no connection to the server."""
 
 
 class LostError(Exception):

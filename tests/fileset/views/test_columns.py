@@ -103,7 +103,7 @@ def test_without_a_library_the_command_that_installs_one_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(dataframe, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"needs pandas or polars: `pip install pandas`"):
+    with pytest.raises(MissingExtraError, match=r"needs the extra \[dataframe\] \("):
         FileSet().to_dataframe()
     with pytest.raises(ImportError, match="`pip install polars`"):
         FileSet().to_dataframe(library="polars")
