@@ -299,6 +299,10 @@ def _flag(name: str) -> click.Option:
     return click.Option(names, is_flag=True, expose_value=False, callback=_store(name), help=what)
 
 
+_ALIASES: Final = {"search": "find"}
+"""Other names of commands: in Python `find` is pydicom's, and `search` what the command does."""
+
+
 class Group(click.Group):
     """Commands, each imported when it is needed, from the module of its name.
 
@@ -327,6 +331,7 @@ class Group(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that is meant; a usage error naming the nearest if there is none."""
+        args = [_ALIASES.get(args[0], args[0]), *args[1:]]
         name, known = args[0], self.list_commands(ctx)
         if name not in known and not name.startswith("-") and not ctx.resilient_parsing:
             raise click.UsageError(f"No such command '{name}'.{did_you_mean(name, known)}", ctx)

@@ -177,13 +177,14 @@ class Search:
 
         return look_up
 
-    def values(self, within: Searched, names: Iterable[str]) -> dict[str, list[DataElement]]:
+    def values(
+        self, within: Searched, names: Iterable[str], query: Query | None = None
+    ) -> dict[str, list[DataElement]]:
         """Return elements with the distinct values of what is called so, as they are met."""
         found: dict[str, dict[str, DataElement]] = {name: {} for name in names}
         tags = {name: path_named(name)[0] for name in found}
-        for leaf in all_in_order(within.state):
-            elements = self.elements_of(within.instance(leaf.handle))
-            for name, values in found.items() if elements is not None else ():
+        for _, elements in self.matching(within, query or Query()):
+            for name, values in found.items():
                 if (element := element_of(elements, tags[name])) is not None:
                     self.met.add(tags[name])
                     values.setdefault(value_text(element), element)

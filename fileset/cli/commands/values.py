@@ -10,6 +10,7 @@ from fileset.cli.matching import (
     UNREADABLE,
     advice,
     check_keyword,
+    parse_query,
     unreadable_document,
     unreadable_notes,
     value_json,
@@ -24,17 +25,23 @@ from fileset.views.search import Search
 
 
 @command("values", {"values": "by keyword, the list of distinct values", **UNREADABLE}, pages=True)
-@click.argument("keywords", metavar="KEYWORD...", nargs=-1, required=True)
+@click.argument("keywords", metavar="KEYWORD... [KEYWORD=VALUE]...", nargs=-1, required=True)
 @LOAD
 @FROM
 @AT
 @pass_session
 def values(session: Session, keywords: tuple[str, ...], load: bool, moment: str | None) -> Answer:
-    """List the distinct values of elements, as KEYWORD=VALUE, as `fileset find` takes them."""
+    """List the distinct values of elements, as KEYWORD=VALUE, as `fileset find` takes them.
+
+    With KEYWORD=VALUE among the arguments, those of instances that match.
+    """
     fs = file_set_at(session, moment)
-    wanted = [check_keyword(keyword) for keyword in keywords]
+    asked = [each for each in keywords if not {"=", "<", ">"}.isdisjoint(each)]
+    wanted = [check_keyword(keyword) for keyword in keywords if keyword not in asked]
+    if not wanted:
+        raise click.UsageError("Name the elements whose values are listed, as in PatientID.")
     search = Search(load)
-    found = search.values(fs, wanted)
+    found = search.values(fs, wanted, parse_query(asked))
     session.warnings += advice(search, Query.of(dict.fromkeys(wanted)))
     return Answer(
         {

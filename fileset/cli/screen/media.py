@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from fileset.cli.screen.output import Line, Shape, Span
@@ -45,6 +45,14 @@ MEDIUM: Final[Shape] = {
 }
 
 
+def _asked_values(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return how instances were chosen; of one element several things can be asked."""
+    asked: dict[str, list[str]] = {}
+    for keyword, value in pairs:
+        asked.setdefault(keyword, []).append(value)
+    return {keyword: " and ".join(values) for keyword, values in asked.items()}
+
+
 def medium_document(medium: Medium) -> dict[str, Any]:
     """Return a medium as `MEDIUM` says."""
     started, addressed, produced = medium.started, medium.addressed, medium.produced
@@ -64,7 +72,7 @@ def medium_document(medium: Medium) -> dict[str, Any]:
         "recipient": medium.recipient,
         "label": addressed.label if addressed else None,
         "institution": addressed.institution if addressed else None,
-        "asked": dict(addressed.asked) if addressed else {},
+        "asked": _asked_values(addressed.asked) if addressed else {},
         "options": started.options,
         "writer": started.writer,
         "started_at": medium.change.recorded_at,

@@ -247,3 +247,7 @@ def test_what_is_no_disc_is_refused(tmp_path: Path) -> None:
     (tmp_path / "DICOMDIR").write_bytes(b"none")
     assert "not a DICOM file" in run("find", "--from", tmp_path, code=3).err
     assert [each.name for each in tmp_path.iterdir()] == ["DICOMDIR"]
+
+
+def test_search_is_another_name_for_it(adopted: Cli) -> None:
+    assert adopted.json("search", "Modality=CT") == adopted.json("find", "Modality=CT")

@@ -51,3 +51,15 @@ def test_the_tree_tells_where_files_would_be_moved(adopted: Cli, tmp_path: Path)
     run("init", tmp_path / "r", "--from", dicomdir)
     (line,) = (line for line in Cli(tmp_path / "r")("tree").out.splitlines() if "46.8" in line)
     assert "to be moved to " in line
+
+
+def test_only_what_matches_is_shown_where_values_are_given(adopted: Cli) -> None:
+    asked = ("StudyDescription=*MRA*", "InstanceNumber=1")
+    shown = adopted("tree", *asked).out
+    assert shown.count("IMAGE:") == len(adopted("find", *asked).out.splitlines())
+    assert "Doe^Archibald" not in shown
+    assert len(adopted.json("tree", "PatientID=7*")["records"]) == 1
+    nothing = adopted("tree", "Modality=mr")
+    assert (nothing.out, nothing.err) == (
+        "", "No instance matches. Did you mean Modality=MR: 17 instances?\n"
+    )  # fmt: skip

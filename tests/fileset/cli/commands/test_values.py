@@ -24,3 +24,9 @@ def test_values_of_a_keyword_that_no_record_has_are_none_and_told(adopted: Cli) 
     result = adopted("values", "KVP")
     assert result.out == ""
     assert "no directory record has KVP" in result.err
+
+
+def test_values_are_those_of_instances_that_match(adopted: Cli) -> None:
+    assert adopted("values", "PatientID", "Modality=CR").out == "PatientID=77654033\n"
+    assert adopted("values", "Modality", "StudyDate=2003").out == "Modality=MR\n"
+    assert "Name the elements" in adopted("values", "Modality=CR", code=2).err
