@@ -54,7 +54,7 @@ from ledger.journal.postgres_rows import (
     Statements,
     change_of_row,
     change_row,
-    copy_events,
+    insert_events,
     stored_row,
     to_bytes,
 )
@@ -311,7 +311,7 @@ class PostgresJournal(DatabaseJournal):
 
         try:
             connection.execute(self._sql.new_change, change_row(self._sid, change))
-            copy_events(connection, self._sql.new_events, self._sid, rows())
+            insert_events(connection, self._sql.new_events, self._sid, rows())
             for each in erasing:
                 self._erase(connection, each, change)
             connection.execute(self._sql.move_head, (change.last, link, self._sid))
@@ -412,7 +412,7 @@ def _restore(connection: Connection, sql: Statements, sid: int, events: Iterable
             _refuse_taken(connection, sql, sid, changes)
             with connection.cursor() as cursor:
                 cursor.executemany(sql.new_change, [change_row(sid, each) for each in changes])
-            copy_events(connection, sql.new_events, sid, map(stored_row, batch))
+            insert_events(connection, sql.new_events, sid, map(stored_row, batch))
         except (errors.DataError, errors.ProgramLimitExceeded) as exc:
             raise JournalDamagedError(
                 f"The journal is damaged: what begins at position {first} can't be events: "

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any, Final
 
 from psycopg.sql import SQL, Composed, Identifier
 
-from ledger.journal.database import EventRow
+from ledger.journal.database import BATCH, EventRow
 from ledger.journal.entries import Change, Stored
 from ledger.journal.erasures import TYPES
 from ledger.journal.postgres_connection import Connection
@@ -29,7 +30,6 @@ _CHANGES_OVER: Final = """
         SELECT max(c.first) FROM {schema}.change AS c WHERE c.sid = %s AND c.first <= %s)
     ORDER BY first
 """
-_COPIED: Final = ("int8", "int8", "text", "int8", "bytea", "bytea")
 
 
 class Statements:
@@ -60,8 +60,9 @@ class Statements:
         )
         self.taken_ids = made("SELECT id FROM {schema}.change WHERE sid = %s AND id = ANY(%s)")
         self.new_events = made(
-            "COPY {schema}.event (sid, position, type, version, payload, hash)"
-            " FROM STDIN (FORMAT BINARY)"
+            "INSERT INTO {schema}.event (sid, position, type, version, payload, hash)"
+            " SELECT %b, * FROM unnest("
+            "%b::bigint[], %b::text[], %b::bigint[], %b::bytea[], %b::bytea[])"
         )
         self.erase = made(
             "INSERT INTO {schema}.erased SELECT e.sid, e.position, sha256(e.payload)"
@@ -122,14 +123,18 @@ def stored_row(stored: Stored) -> EventRow:
     return stored.position, stored.type, stored.version, stored.payload, stored.hash
 
 
-def copy_events(
+def insert_events(
     connection: Connection, statement: Composed, sid: int, rows: Iterable[EventRow]
 ) -> None:
-    """Insert events, each as soon as it is there."""
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.set_types(_COPIED)
-        for row in rows:
-            copy.write_row((sid, *row))
+    """Insert events, some at a time.
+
+    COPY takes less time, but while it waits for a client that stands still, no timeout of the
+    server's ends it: all other writers would have to wait, too.
+    """
+    rows = iter(rows)
+    while some := list(islice(rows, BATCH)):
+        # Prepared, it is one message: what comes after a first one has no timeout either.
+        connection.execute(statement, (sid, *map(list, zip(*some, strict=True))), prepare=True)
 
 
 def to_bytes(text: str) -> bytes:

@@ -19,7 +19,7 @@ collect_ignore = [] if find_spec("psycopg") else ["test_postgres.py"]
 def small_batches(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have journals read few rows at a time."""
     on_server = request.node.get_closest_marker("services") is not None
-    for module in ("database", "postgres" if on_server else "sqlite"):
+    for module in ("database", *(("postgres", "postgres_rows") if on_server else ("sqlite",))):
         monkeypatch.setattr(f"ledger.journal.{module}.BATCH", BATCH)
 
 

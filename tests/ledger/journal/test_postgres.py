@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from ledger.errors import (
     UnknownOutcomeError,
 )
 from ledger.events import InstanceRejected, InstanceRemoved, PayloadErased
-from ledger.journal import postgres_schema
+from ledger.journal import postgres, postgres_schema
 from ledger.journal.chain import verify_journal
 from ledger.journal.postgres import PostgresJournal, set_up
 from ledger.journal.postgres_connection import Connection, Database
@@ -361,6 +361,75 @@ def test_who_was_taken_over_from_appends_nothing_more(database: Database) -> Non
             append(again, *removals(1))
 
 
+HELD_UP = """
+import sys
+from journals import draft, removals
+from ledger.errors import ConflictError
+from ledger.journal import postgres
+from ledger.journal.postgres_connection import Database
+
+def held_up(connection, statement, sid, rows):
+    rows = list(rows)
+    insert(connection, statement, sid, rows[:5])
+    print("in the middle", flush=True)
+    sys.stdin.readline()
+    insert(connection, statement, sid, rows[5:])
+
+insert, postgres.insert_events, postgres._IDLE = postgres.insert_events, held_up, 1
+journal = postgres.PostgresJournal(Database(*sys.argv[1:]), "journal")
+try:
+    journal.append(removals(10), draft("held up"), expected=1)
+except ConflictError as exc:
+    print("conflict", exc.actual, flush=True)
+"""
+"""A writer that stands still within a change, and goes on when it reads a line."""
+
+
+@contextmanager
+def held_up(database: Database) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", HELD_UP, database.conninfo, database.schema]
+    tests = Path(__file__).parents[2]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{tests.parent}{os.pathsep}{tests / 'support'}"},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "in the middle\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_writer_that_is_killed_leaves_nothing_and_holds_up_nobody(database: Database) -> None:
+    with closing(PostgresJournal.create(database, "journal")) as journal:
+        append(journal, *removals(1))
+        with held_up(database) as writer:
+            journal.patience = 0.05
+            with pytest.raises(JournalError, match="by another writer"):
+                append(journal, *removals(1))
+            writer.kill()
+            writer.wait()
+            journal.patience = 60
+            append(journal, *removals(2))
+        assert [change.count for change in journal.changes()] == [1, 2]
+        assert verify_journal(journal).position == 3
+
+
+def test_a_writer_that_stands_still_within_a_change_is_overtaken(database: Database) -> None:
+    with closing(PostgresJournal.create(database, "journal")) as journal:
+        append(journal, *removals(1))
+        with held_up(database) as writer:
+            append(journal, *removals(2))  # after a second, when the server has had enough
+            told, _ = writer.communicate("go on\n", timeout=60)
+        assert told == "conflict 3\n"
+        assert [change.count for change in journal.changes()] == [1, 2]
+        assert verify_journal(journal).position == 3
+
+
 # --- a server that loses commits -----------------------------------------------------------------
 
 
@@ -462,6 +531,21 @@ def test_reading_goes_on_after_the_connection_was_lost(server: Server) -> None:
         server.start()
         assert positions(reading) == list(range(2, 51))
         append(journal, *removals(1))
+
+
+def test_a_connection_that_stands_still_within_a_message_is_given_up(
+    server: Server, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "_IDLE", 1)
+    database = new_database(server.conninfo)
+    PostgresJournal.create(database, "journal").close()
+    with closing(PostgresJournal(Database(relay.conninfo, database.schema), "journal")) as journal:
+        append(journal, *removals(1))
+        relay.stalls = True
+        append(journal, *removals(500))
+        assert not relay.stalls
+        assert [change.count for change in journal.changes()] == [1, 500]
+        verify_journal(journal)
 
 
 def test_a_session_that_the_server_ended_is_begun_anew(server: Server) -> None:
