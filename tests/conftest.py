@@ -37,6 +37,11 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - what is made there has names that nobo
 if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2 << 30:
     tempfile.tempdir = os.environ["TMPDIR"] = os.fspath(MEMORY)
 
+# What whoever runs the tests has configured is not to count.
+os.environ["XDG_CONFIG_HOME"] = "/nonexistent"
+for variable in ("FILESET_REPO", "FILESET_ACTOR", "FILESET_PAGER"):
+    os.environ.pop(variable, None)
+
 # Where bytecode is not to be kept, each process that is started would compile all modules anew.
 if sys.dont_write_bytecode:
     del os.environ["PYTHONDONTWRITEBYTECODE"]

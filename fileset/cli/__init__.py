@@ -61,7 +61,11 @@ SUMMARIES: Final = {
         "index": "Make a DICOMDIR for a folder as it is.",
         "media": "Hand out discs, sticks and ZIP files.",
     },
-    "Get on": {"help": "Show the help of a command.", "completion": "Have a shell complete words."},
+    "Get on": {
+        "help": "Show the help of a command.",
+        "config": "Set what is to be so each time.",
+        "completion": "Have a shell complete words.",
+    },
 }
 """What each command does in a few words, by section; it is in the module of its name."""
 

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from fileset.cli.running import USAGE, OutputError, run
 from fileset.cli.screen.output import Answer, Shape
-from fileset.cli.screen.text import did_you_mean
+from fileset.cli.screen.text import IN_UTC, did_you_mean
 from fileset.cli.session import COMPLETING, ENVIRONMENT_VARIABLE, Session
 from fileset.python_gc import gc_paused
 from ledger.phrases import storable
@@ -96,6 +96,16 @@ class PathType(click.Path):
         return super().convert(value, param, ctx)
 
 
+class RepositoryType(PathType):
+    """A repository on the command line: its path, or a short name that is configured."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path of the repository."""
+        if ctx is not None and isinstance(value, str) and value:
+            value = os.fspath(ctx.ensure_object(Session).named(value))
+        return super().convert(value, param, ctx)
+
+
 class Number(click.FloatRange):
     """A number in a range; messages call it so."""
 
@@ -162,11 +172,14 @@ class Command(click.Command):
         Whether its answer is shown a screen at a time on a terminal.
     version : int
         The version of that document.
+    configured : bool
+        Whether what is configured counts for it, or it works whatever that is.
     """
 
     shape: Shape
     pages: bool
     version: int
+    configured: bool
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write examples at the end of the help."""
@@ -183,9 +196,12 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> int:
         """Run the command, print its answer and return the exit code."""
-        answer: Answer = super().invoke(ctx)
         session = ctx.find_object(Session)
         assert session is not None  # noqa: S101 - the group has made one
+        if self.configured:
+            session.configure()
+            ctx.meta[IN_UTC] = session.utc
+        answer: Answer = super().invoke(ctx)
         try:
             session.answer(answer, ctx.command_path, self.version, pages=self.pages)
         except OSError as exc:  # no error of what was asked: that was done
@@ -201,6 +217,7 @@ def command(
     changes: bool = False,
     pages: bool = False,
     version: int = 1,
+    configured: bool = True,
     cls: type[Command] = Command,
 ) -> Callable[[Callable[..., Answer]], Command]:
     """Declare a command; its function's docstring is its help.
@@ -212,6 +229,7 @@ def command(
     def declare(function: Callable[..., Answer]) -> Command:
         made = click.command(name, cls=cls)(function)
         made.shape, made.pages, made.version = shape, pages, version
+        made.configured = configured
         if changes:
             made.params.append(
                 click.Option(
@@ -255,7 +273,7 @@ def _store(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
 def _repo(**extra: Any) -> click.Option:
     return click.Option(
         ["--repo"],
-        type=PathType(readable=False),  # whoever opens it says if it can't be read
+        type=RepositoryType(readable=False),  # whoever opens it says if it can't be read
         metavar="DIR",
         expose_value=False,
         callback=_store("path"),
@@ -264,13 +282,14 @@ def _repo(**extra: Any) -> click.Option:
     )
 
 
-def _actor() -> click.Option:
+def _actor(**extra: Any) -> click.Option:
     return click.Option(
         ["--actor"],
         metavar="NAME",
         expose_value=False,
         callback=_store("actor"),
         help="Who makes the change.  [default: the login name]",
+        **extra,
     )
 
 
@@ -378,7 +397,7 @@ class Commands(Group):
         super().__init__(summaries, **attributes)
         self.params += [
             _repo(envvar=ENVIRONMENT_VARIABLE, show_envvar=True),
-            _actor(),
+            _actor(envvar="FILESET_ACTOR", show_envvar=True),
             _wait(),
             *map(_flag, _FLAGS),
         ]

@@ -122,6 +122,12 @@ EXAMPLES: Final[Mapping[str, Mapping[str, str]]] = {
     "recover": {"fileset recover": "Make a damaged journal anew, and keep what it was."},
     "erase": {"fileset erase PatientID=4MR1 --dry-run": "What would go, and what would stay."},
     "gc": {"fileset gc": "Free what no event names."},
+    "config": {
+        "fileset config set actor anna": "Who makes your changes.",
+        "fileset config set --local institution 'St. Elsewhere'": "Of this repository alone.",
+        "fileset config set repos.main archive": "From now on, --repo main is enough.",
+        "fileset config": "All that is set.",
+    },
     "help": {"fileset help media make": "The help of a command."},
     "completion": {"fileset completion bash": "What Bash has to run."},
     "demo": {"fileset demo try-it": "Everything, before your eyes, in a new folder."},

@@ -57,7 +57,7 @@ def export_copy(
     reason: str | None,
 ) -> Answer:
     """Write a copy of the File-set as of `moment` to `root`, or show what it would be."""
-    layout = layout or "pydicom"
+    layout = layout or session.setting("layout") or "pydicom"
     repository = session.repository()
     exporter = Exporter(repository)
     state = state_at(repository, moment)

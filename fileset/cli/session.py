@@ -27,10 +27,14 @@ from ledger.errors import LedgerError
 from ledger.phrases import count
 
 if TYPE_CHECKING:
+    from fileset.cli.configuration import Configuration
     from fileset.fileset import FileSet
     from fileset.repository.repository import Repository
 
 ENVIRONMENT_VARIABLE = "FILESET_REPO"
+CONFIGURATION = "config.toml"
+"""The name of a configuration file, of the user or in a repository."""
+
 COMPLETING = "_FILESET_COMPLETE"
 """The environment variable by which a shell asks for completions, as click has it."""
 
@@ -61,6 +65,8 @@ class Session:
         Whether even a long answer goes to the terminal at once.
     utc : bool
         Whether times are printed in UTC.
+    color : str or None
+        What is configured of colours: auto, always or never.
     warnings : list of str
         What was warned about on the way.
     answered : bool
@@ -78,12 +84,15 @@ class Session:
         self.quiet = False
         self.no_pager = False
         self.utc = False
+        self.color: str | None = None
         self.warnings: list[str] = []
         self.answered = False
         self.disc: Path | None = None
         self._file_set: FileSet | None = None  # of that disc
         self._repository: Repository | None = None
         self._opened_at = 0
+        self._configured: tuple[Configuration, ...] | None = None
+        self._own: Configuration | None = None
 
     def repository(self, *, newer_too: bool = False) -> Repository:
         """Open the repository; `RepositoryError` if there is none.
@@ -96,7 +105,7 @@ class Session:
             from fileset.repository.repository import Repository  # noqa: PLC0415 - --help can do without
 
             with self.telling_who_named_it():
-                self.use(Repository.open(self._find(), origin=origin(), newer_too=newer_too))
+                self.use(Repository.open(self.place(), origin=origin(), newer_too=newer_too))
         assert self._repository is not None  # noqa: S101 - use() has set it
         return self._repository
 
@@ -133,9 +142,7 @@ class Session:
 
     def home(self) -> tuple[Path, Path] | None:
         """Return the repository that is named or around, and where its medium is, if it has one."""
-        from fileset.repository.folder import find_repository  # noqa: PLC0415 - as above
-
-        path = self.path or find_repository(Path.cwd())
+        path = self._nearest()
         try:
             opened = self.repository() if path is not None else None
         except (LedgerError, OSError):  # it has no say in what is no business of it
@@ -145,17 +152,73 @@ class Session:
             return None
         return (path, Path(written.root)) if opened.roots.knows(written.root) else None
 
-    def _find(self) -> Path:
-        from fileset.errors import RepositoryError  # noqa: PLC0415 - as above
-        from fileset.repository.folder import find_repository  # noqa: PLC0415
+    def place(self) -> Path:
+        """Return the repository that is named or around, else the one that is configured.
 
-        path = self.path or find_repository(Path.cwd())
+        `RepositoryError` if there is none.
+        """
+        from fileset.errors import RepositoryError  # noqa: PLC0415 - as above
+
+        path = self._nearest()
+        if path is None and (configured := self.setting("repo")) is not None:
+            path = self.named(configured)
         if path is None:
             raise RepositoryError(
                 f"There is no repository in {Path.cwd()} or above it: name one with --repo or "
                 f"{ENVIRONMENT_VARIABLE}, or make one with `fileset init REPO`."
             )
         return path
+
+    def _nearest(self) -> Path | None:
+        from fileset.repository.folder import find_repository  # noqa: PLC0415 - as above
+
+        return self.path or find_repository(Path.cwd())
+
+    # --- configuration ---------------------------------------------------------------------------
+
+    def configure(self) -> None:
+        """Take over what is configured where the command line says nothing.
+
+        A usage error if a configuration file is wrong.
+        """
+        self.actor = self.actor or self.setting("actor")
+        self.wait = self.wait or self.setting("wait")
+        self.utc = self.utc or bool(self.setting("utc"))
+        self.color = self.setting("color")
+        for each in self._configurations():
+            self.warnings += each.warnings
+
+    def setting(self, name: str) -> Any:
+        """Return what is configured as `name`: by the repository, else by the user, or `None`."""
+        found = (each.values[name] for each in self._configurations() if name in each.values)
+        return next(found, None)
+
+    def settings(self) -> list[tuple[str, Any, Path]]:
+        """Return all that is configured and counts: each key, its value, and the file with it."""
+        found: dict[str, tuple[str, Any, Path]] = {}
+        for each in self._configurations():
+            for name, value in each.values.items():
+                found.setdefault(name, (name, value, each.path))
+        return [found[name] for name in sorted(found)]
+
+    def named(self, text: str) -> Path:
+        """Return the repository with that short name, if one is configured so; else the path."""
+        own = self._read_own() if "/" not in text else None
+        return Path(text if own is None else own.values.get(f"repos.{text}", text)).expanduser()
+
+    def _configurations(self) -> tuple[Configuration, ...]:
+        if self._configured is None:
+            own, near = self._read_own(), self._nearest()
+            theirs = None if near is None else _read(near / CONFIGURATION, own=False)
+            self._configured = tuple(each for each in (theirs, own) if each is not None)
+        return self._configured
+
+    def _read_own(self) -> Configuration | None:
+        if self._own is None:
+            self._own = _read(user_configuration(), own=True)
+        return self._own
+
+    # --- ending ----------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Close the repository."""
@@ -178,13 +241,14 @@ class Session:
         if pages and not self.no_pager and not self.quiet and is_terminal(sys.stdout):
             from fileset.cli.screen.pager import pager_named  # noqa: PLC0415 - as it says
 
-            pager = pager_named(os.environ)
+            pager = pager_named(os.environ, self.setting("pager"))
         if answer.ending is not None:
             self._print(answer, pager, pages=pages)
             answer.ending()
         self.print_warnings()
         if not self.quiet or answer.status:
-            print_lines(map(self._with_repository, answer.notes), err=True)
+            notes = map(self._with_repository, answer.notes)
+            print_lines(notes, err=True, color=self.color)
         if answer.ending is None:
             self._print(answer, pager, pages=pages)
 
@@ -195,11 +259,12 @@ class Session:
             from fileset.cli.screen.pager import paging  # noqa: PLC0415 - for a person alone
 
             with paging(pager) as screen:
-                print_lines(answer.lines, pager=screen)
+                print_lines(answer.lines, pager=screen, color=self.color)
         elif self.quiet:
             deque(answer.lines, 0)  # going through them is how some commands find what is wrong
         else:  # what pages are records, which stay as they are
-            print_lines(answer.lines if pages else map(self._with_repository, answer.lines))
+            lines = answer.lines if pages else map(self._with_repository, answer.lines)
+            print_lines(lines, color=self.color)
 
     def tell(self, line: Line) -> None:
         """Print at once what people have to know before the answer."""
@@ -213,7 +278,7 @@ class Session:
             self._print_document("fileset error", 1, {"error": {**error, "message": message}})
             return
         self.print_warnings()
-        print_lines([(Span("error: ", "bad"), message)], err=True)
+        print_lines([(Span("error: ", "bad"), message)], err=True, color=self.color)
 
     def _print_document(self, name: str, version: int, document: dict[str, Any]) -> None:
         warnings = list(map(self._named_in, self.warnings))
@@ -223,7 +288,8 @@ class Session:
     def print_warnings(self) -> None:
         """Print what was warned about, once."""
         texts = map(self._named_in, self.warnings)
-        print_lines([(Span("warning: ", "careful"), text) for text in texts], err=True)
+        lines = [(Span("warning: ", "careful"), text) for text in texts]
+        print_lines(lines, err=True, color=self.color)
         self.warnings.clear()
 
     def _named_in(self, text: str) -> str:
@@ -306,6 +372,22 @@ class Recording:
         if self._repository.state.position == self._position:
             self.id = None
         return self._change.__exit__(*exc)
+
+
+def user_configuration() -> Path:
+    """Return where the user's own configuration is, whether there is one or not."""
+    base = os.environ.get("XDG_CONFIG_HOME", "")
+    folder = Path(base) if os.path.isabs(base) else Path("~/.config").expanduser()  # noqa: PTH117
+    return folder / "fileset" / CONFIGURATION
+
+
+def _read(path: Path, *, own: bool) -> Configuration | None:
+    """Return what a configuration file sets, `None` if there is none."""
+    if not os.path.lexists(path):
+        return None
+    from fileset.cli.configuration import read_configuration  # noqa: PLC0415 - few have one
+
+    return read_configuration(path, own=own)
 
 
 def origin() -> str:

@@ -175,14 +175,17 @@ def test_the_commands_of_a_page_print_what_it_shows(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FILESET_REPO", raising=False)
     monkeypatch.setenv("PATH", os.fspath(Path(sys.executable).parent), prepend=os.pathsep)
-    settings = {"HOME": os.fspath(tmp_path), "COLUMNS": "100", "USER": "anna", "LOGNAME": "anna"}
+    home = os.fspath(tmp_path)
+    settings = {"HOME": home, "XDG_CONFIG_HOME": f"{home}/.config", "COLUMNS": "100"}
+    settings |= {"USER": "anna", "LOGNAME": "anna"}
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     for block in blocks(page, "console"):
         for command, shown in sessions(block):
             if command.startswith("export "):
                 setting, _, rest = command.removeprefix("export ").partition("; ")
-                monkeypatch.setenv(*setting.split("=", 1))
+                name, _, value = setting.partition("=")
+                monkeypatch.setenv(name, value.replace("$PWD", os.fspath(tmp_path)))
                 command = rest  # noqa: PLW2901 - the setting is taken off it
             output = printed(command)
             assert matches(shown, output), f"$ {command}\n{output}"

@@ -50,6 +50,7 @@ def test_the_examples_work_one_after_the_other(
     run("demo", tmp_path / "demo")
     monkeypatch.chdir(tmp_path / "demo")
     monkeypatch.setenv("FILESET_REPO", "archive")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     run("set", "id=OF_ANNA", "--actor", "anna")
     known, wrong = every_command(), []
     for name, line in ((name, line) for name, lines in EXAMPLES.items() for line in lines):

@@ -8,7 +8,12 @@ from fileset.cli.command import command
 from fileset.cli.screen.output import Answer
 
 
-@command("completion", {"shell": "its name", "script": "what it has to run"}, repository=False)
+@command(
+    "completion",
+    {"shell": "its name", "script": "what it has to run"},
+    repository=False,
+    configured=False,
+)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> Answer:
     """Print what a shell has to run so that Tab completes words of this command.

@@ -141,7 +141,7 @@ def _stage_and_write(stage: Stage, folder: Path) -> None:
     incoming, medium = folder / "incoming", folder / "medium"
     stage.heading("1  A repository, and instances staged in it")
     stage.run("init", "archive", "--id", "DEMO")
-    stage.shell(f"export {ENVIRONMENT_VARIABLE}=archive")
+    stage.shell(f"export {ENVIRONMENT_VARIABLE}=$PWD/archive")
     os.environ[ENVIRONMENT_VARIABLE] = "archive"
     stage.run("add", "incoming", expected=INCOMPLETE)
     stage.tell(
@@ -194,7 +194,7 @@ def _edit_existing(stage: Stage, folder: Path) -> None:
         "and nothing else is touched."
     )
     stage.run("init", "archive-cd", "--from", "cd/DICOMDIR")
-    stage.shell(f"export {ENVIRONMENT_VARIABLE}=archive-cd")
+    stage.shell(f"export {ENVIRONMENT_VARIABLE}=$PWD/archive-cd")
     os.environ[ENVIRONMENT_VARIABLE] = "archive-cd"
     before = {path: path.stat() for path in disc.rglob("*") if path.is_file()}
     stage.run("remove", "PatientID=77654033", "--reason", "wrong disc")

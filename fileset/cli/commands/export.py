@@ -19,9 +19,7 @@ from projections.medium.layouts import LAYOUTS
 @click.option(
     "--layout",
     type=click.Choice(list(LAYOUTS)),
-    default="pydicom",
-    show_default=True,
-    help="Where the files go, as `fileset write` takes it.",
+    help="Where the files go, as `fileset write` takes it.  [default: pydicom]",
 )
 @AT
 @DRY_RUN
@@ -30,7 +28,7 @@ from projections.medium.layouts import LAYOUTS
 def export(
     session: Session,
     folder: Path,
-    layout: str,
+    layout: str | None,
     moment: str | None,
     dry_run: bool,
     show_all: bool,

@@ -12,6 +12,7 @@ from fileset.cli.screen.output import Answer
     "help",
     {"command": "its words, such as media make; empty for the whole", "text": "the help"},
     repository=False,
+    configured=False,
     pages=True,
 )
 @click.argument("words", metavar="[COMMAND]...", nargs=-1)

@@ -216,8 +216,8 @@ def media_make(
     extras = Extras(
         pdi,
         viewer,
-        language or "en",
-        institution or "",
+        language or session.setting("language") or "en",
+        institution or (session.setting("institution") if pdi else None) or "",
         contact,
         templates,
         include,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 from attrs import define
@@ -39,6 +40,9 @@ from projections.medium.layouts import LAYOUTS, usual_layout
 from projections.medium.pending import pending, staged
 from projections.medium.plan import Plan
 from projections.state.state import FileSetState
+
+_FIRST: Final = "pydicom"
+"""The layout of a first write, unless one is configured."""
 
 
 @command("write", WRITTEN, changes=True)
@@ -111,7 +115,8 @@ def write(
             raise click.UsageError("--at writes a copy: name the ROOT for it.")
         return export_copy(session, root, layout, moment, dry_run, show_all, reason)
     repository = session.repository()
-    wanted = _Wanted(repository, root, layout, new_medium, repair)
+    configured = session.setting("layout")
+    wanted = _Wanted(repository, root, layout, new_medium, repair, configured)
     if not dry_run and (renamed := wanted.renamed()):
         them = "a file" if renamed == 1 else f"{renamed:,} files"
         session.tell(
@@ -133,6 +138,8 @@ class _Wanted:
     layout: str | None
     new_medium: bool
     repair: bool
+    configured: str | None
+    """The layout of a first write, if one is configured."""
 
     @property
     def writer(self) -> Writer:
@@ -223,7 +230,9 @@ class _Wanted:
         """Return the layout asked for, else that of the last write; a repair has its own."""
         if self.layout is not None or self.repair:
             return self.layout
-        return usual_layout(self.repository.refresh())
+        state = self.repository.refresh()
+        usual = usual_layout(state)
+        return self.configured or usual if state.written is None and usual == _FIRST else usual
 
     def _resumed(self, writer: Writer) -> Plan | None:
         """Return the plan of an interrupted write that has to be completed first.

@@ -40,6 +40,7 @@ QUIET: Final = "fileset.cli.quiet"
 
 ALL_LISTS_THEM: Final = "  ... and {:,} more: --all lists them"
 
+_COLORS: Final = {"always": True, "never": False}
 _BLOCK: Final = 1000  # lines printed at once: click flushes each time, which a long log would feel
 _FIRST_BLOCK: Final = 25
 _NARROWEST: Final = 8  # characters of a column that is shortened
@@ -113,10 +114,14 @@ def print_document(document: dict[str, Any]) -> None:
 
 
 def print_lines(
-    lines: Iterable[Line | Node], *, err: bool = False, pager: IO[str] | None = None
+    lines: Iterable[Line | Node],
+    *,
+    err: bool = False,
+    pager: IO[str] | None = None,
+    color: str | None = None,
 ) -> None:
     """Print `lines` on standard output, standard error or a `pager`, styled as `styling` says."""
-    styles = styling()
+    styles = styling(color)
     if styles is None and pager is not None:  # which shows them on a terminal
         styles = True
     each_line = (
@@ -128,16 +133,19 @@ def print_lines(
         click.echo("\n".join(block), file=pager, err=err, color=styles)
 
 
-def styling() -> bool | None:
+def styling(configured: str | None = None) -> bool | None:
     """Whether what is printed has the terminal's codes: `None` where that depends on the stream.
 
     NO_COLOR takes them out and FORCE_COLOR leaves them in, whatever their values, if these are not
-    empty. Otherwise they are where a terminal is, other than one that calls itself dumb.
+    empty. Otherwise it is as `configured`, always or never, or they are where a terminal is, other
+    than one that calls itself dumb.
     """
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):
         return True
+    if configured in _COLORS:
+        return _COLORS[configured]
     return False if os.environ.get("TERM") == "dumb" else None
 
 

@@ -340,6 +340,7 @@ def test_every_document_has_the_keys_that_are_documented(
         "export": ["export", tmp_path / "copy", "--dry-run"],
         "help": ["help", "add"],
         "completion": ["completion", "fish"],
+        "config": ["config"],
     }
     documents = {name: cli.json(*arguments) for name, arguments in runs.items()}
     documents["init"] = document
