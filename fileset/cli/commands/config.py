@@ -15,7 +15,8 @@ from fileset.errors import RefusedError
 @command(
     "config",
     {
-        "settings": "what is set, and counts: [{key, value, file}]; after `get`, that key alone",
+        "settings": "what is set, and counts: [{key, value, file}], all as texts; after `get`, "
+        "that key alone",
         "changed": "whether something was set or unset",
         "file": "the file that was or would be changed",
     },
@@ -81,7 +82,7 @@ def config(
     ]
     return Answer(
         {
-            "settings": [{"key": n, "value": v, "file": str(f)} for n, v, f in found],
+            "settings": [{"key": n, "value": _shown(v), "file": str(f)} for n, v, f in found],
             "changed": False,
             "file": str(path),
         },

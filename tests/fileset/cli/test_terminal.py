@@ -17,7 +17,7 @@ ENDLESS = """
 from itertools import count
 from fileset.cli.screen.output import Answer
 from fileset.cli.session import Session
-Session().answer(Answer({}, (f"line {n}" for n in count())), pages=True)
+Session().answer(Answer({}, (f"line {n}" for n in count())), "fileset log", 1, pages=True)
 print("and on")
 """
 """A program with an answer of which somebody has to see enough."""

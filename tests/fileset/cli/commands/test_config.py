@@ -54,7 +54,7 @@ def test_what_is_set_is_shown_with_where_it_is_set_and_can_be_unset(cli: Cli, mi
         "repos": {"main": "/srv/archive"},
     }
     assert cli.json("config", "get", "wait")["settings"] == [
-        {"key": "wait", "value": 5.0, "file": str(mine)}
+        {"key": "wait", "value": "5.0", "file": str(mine)}
     ]
     assert cli("config", "get", "utc").out == "true\n"
     assert cli("log").out.split()[2].endswith("Z")
