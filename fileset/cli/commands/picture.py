@@ -17,7 +17,7 @@ from fileset.cli.matching import (
     unreadable_document,
     unreadable_notes,
 )
-from fileset.cli.moments import AT, file_set_at
+from fileset.cli.moments import AT, FROM, file_set_at
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.screen.output import Answer, Line, Span
 from fileset.cli.screen.progress import bar
@@ -59,6 +59,7 @@ from ledger.phrases import count
 )  # fmt: skip
 @LOAD
 @AT
+@FROM
 @click.option("--replace", is_flag=True, help="Replace a file that is there.")
 @pass_session
 def picture(

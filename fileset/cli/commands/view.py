@@ -14,12 +14,10 @@ from fileset.cli.moments import AT, file_set_at
 from fileset.cli.roots import dicomdir_at
 from fileset.cli.screen.documents import change_document
 from fileset.cli.screen.output import Answer
-from fileset.cli.screen.progress import bar
 from fileset.cli.screen.wording import Wording
 from fileset.cli.session import Session, absolute
 from fileset.cli.stepping import change_line
 from fileset.errors import MissingExtraError, RefusedError
-from fileset.fileset import FileSet
 from fileset.repository.folder import is_repository
 from ledger.phrases import needs
 
@@ -55,16 +53,12 @@ def view(session: Session, root: Path | None, moment: str | None, reason: str | 
     if root is not None and not is_repository(root):
         if moment is not None:
             raise click.UsageError("--at is a moment of a repository, and ROOT is none.")
-        path, fixed = dicomdir_at(absolute(root)), "Only to look at"
-        with bar("Reading") as advance:
-            fs = FileSet(path, progress=advance)
-        session.use(fs.repository)
-    else:
-        if root is not None:
-            session.path = root
-        fs = file_set_at(session, moment)
-        if moment is not None:
-            fixed = f"As of position {fs.state.position}, only to look at"
+        session.disc, fixed = dicomdir_at(absolute(root)), "Only to look at"
+    elif root is not None:
+        session.path = root
+    fs = file_set_at(session, moment)
+    if moment is not None:
+        fixed = f"As of position {fs.state.position}, only to look at"
     browser = Browser(Subject(session, fs, fixed), reason or "")
     browser.run()
     if browser.return_code:

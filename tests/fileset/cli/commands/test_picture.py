@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cli_runs import CT, MR, Cli, changed, run
+from cli_runs import CT, MR, Cli, changed, copy_of_example, run
 from pydicom.data import get_testdata_file
 
 SR = get_testdata_file("reportsi.dcm")
@@ -52,6 +52,16 @@ def test_a_sheet_has_what_matches(cli: Cli, tmp_path: Path) -> None:
     assert document["files"] == [str(tmp_path / "b.html")]
     assert "there already" in cli("picture", tmp_path / "b.html", code=3).err
     cli("picture", tmp_path / "b.html", "--replace")
+
+
+def test_a_disc_needs_no_repository(tmp_path: Path) -> None:
+    needs_pictures()
+    dicomdir = copy_of_example(tmp_path / "cd")
+    out = run("picture", "--from", dicomdir.parent, "Modality=CT", tmp_path / "a.html").out
+    assert out.splitlines()[-1] == "3 pictures."
+    assert "the File-set at" in run(
+        "picture", "--from", dicomdir, dicomdir.parent / "a.html", code=3
+    ).err  # fmt: skip
 
 
 def test_what_is_no_image_is_told_and_what_is_damaged_is_the_exit_code(
