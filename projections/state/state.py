@@ -299,11 +299,12 @@ class FileSetState:
         """
         if any(not 0 < first <= last <= self.position for first, last in event.runs):
             raise MisfitError("what is recorded of instances comes after them")
-        handles = event.handles()
-        if not any(handle in self.hierarchy.leaves or handle in self.ghosts for handle in handles):
+        leaves, handles = self.hierarchy.leaves, event.handles()
+        if not any(handle in leaves or handle in self.ghosts for handle in handles):
             raise MisfitError("there are no such instances")
-        self.recorded.take_in(event, self.hierarchy.leaves.__contains__)
-        self._is_recorded(handles)
+        self.recorded.take_in(event, leaves.__contains__)
+        if any(leaves[handle].file_id is not None for handle in handles if handle in leaves):
+            self.recorded.position = self.position + 1
 
     def record_icon(self, event: IconRecorded) -> None:
         """Take in the icon of an instance; `MisfitError` if it can't be.
@@ -316,13 +317,6 @@ class FileSetState:
             return
         self.leaf(event.instance)
         self.recorded.take_icon(event)
-        self._is_recorded((event.instance,))
-
-    def _is_recorded(self, handles: Iterable[Handle]) -> None:
-        """Note that something was recorded for records that may be on the medium."""
-        leaves = self.hierarchy.leaves
-        if any(leaves[handle].file_id is not None for handle in handles if handle in leaves):
-            self.recorded.position = self.position + 1
 
     def settle(self, record: RecordRef, position: int) -> None:
         """Accept the persons of a PATIENT record up to `position`, 0 for not."""

@@ -20,6 +20,7 @@ from fileset.checking.profile import check_repository, check_root
 from fileset.errors import RefusedError
 from fileset.pictures.picture import INSTALL, NotInstalledError, PictureError
 from fileset.profiles import icons
+from fileset.profiles.recording import set_profile
 from fileset.repository.repository import Repository
 from ledger.errors import ContentMissingError
 from ledger.events import IconRecorded, RecordElementsRecorded
@@ -191,6 +192,31 @@ def test_on_request_all_images_get_icons_and_what_has_none_is_told(
         assert fs.media.verify(tmp_path / name).is_sound
     fs.write(tmp_path / "written")
     assert [pixels(record) for record in images(tmp_path / "written")] == [None]
+
+
+@pytest.mark.usefixtures("tone")
+def test_icons_for_a_medium_stage_nothing_for_the_file_set_s_own(
+    fs: FileSet, tmp_path: Path
+) -> None:
+    fs.add(CT)
+    fs.profile = "STD-CTMR-CD"
+    fs.write(tmp_path / "disc")
+    fs.media.make(tmp_path / "handed-out", icons=True)
+    assert len(recorded(fs)) == 1
+    assert not fs.is_staged
+
+
+@pytest.mark.usefixtures("tone")
+def test_the_account_of_setting_a_profile_tells_instances_without_an_icon_apart(
+    fs: FileSet, tmp_path: Path
+) -> None:
+    def lacking(*_: object) -> bytes:
+        raise NotInstalledError(INSTALL)
+
+    fs.add(angiogram(tmp_path / "1"))
+    with mock.patch.object(icons, "icon", lacking):
+        account = set_profile(fs.repository, PROFILE)
+    assert (account.recorded, [each.leaf.uid for each in account.unread]) == (0, ["1.2.3.1"])
 
 
 @pytest.mark.usefixtures("tone")
