@@ -49,8 +49,8 @@ def browsed(subject: Subject, play: Play) -> Browser:
 async def settled(browser: Browser, pilot: Pilot[None]) -> None:
     """Wait until all that goes on has been shown."""
     await pilot.pause()
-    if browser._due is not None:
-        await pilot.pause(0.2)
+    while browser._due is not None:
+        await pilot.pause(0.05)
     await browser.workers.wait_for_complete()
     await pilot.pause()
 

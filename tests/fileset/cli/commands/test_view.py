@@ -6,8 +6,8 @@ import os
 import pty
 import select
 import shutil
+import signal
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -70,23 +70,25 @@ def test_what_is_named_is_what_is_looked_at(
     assert looked_at == [(1, ""), (0, past), (1, ""), *[(31, only)] * 3]
 
 
-def on_a_terminal(cli: Cli, keys: list[str], *arguments: object, **variables: str) -> str:
-    """Run `view` on a terminal of 80x24, press keys once it is drawn, and return what it wrote."""
+def on_a_terminal(cli: Cli, *steps: tuple[str, str], **variables: str) -> str:
+    """Run `view` on a terminal of 80x24, and return what it wrote.
+
+    Each of `steps` is a text that has to be seen, and the key that is pressed then.
+    """
     pid, fd = pty.fork()
     if pid == 0:
         os.environ.update({"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", **variables})
-        command = command_line("--repo", cli.repository, "view", *arguments)
+        command = command_line("--repo", cli.repository, "view")
         os.execv(command[0], command)  # noqa: S606 - it is to have this terminal
-    written = b""
-    waiting = list(keys)
-    end = time.monotonic() + 60
+    written, seen = b"", 0
+    waiting = list(steps)
     with suppress(OSError):  # Linux's way to say that nobody has it open any more
-        while time.monotonic() < end:
-            ready, _, _ = select.select([fd], [], [], 0.5)
-            if ready:
-                written += os.read(fd, 1 << 16)
-            elif waiting and b"1 File-set" in written:
-                os.write(fd, waiting.pop(0).encode())
+        while select.select([fd], [], [], 120)[0]:
+            written += os.read(fd, 1 << 16)
+            if waiting and (found := written.find(waiting[0][0].encode(), seen)) >= 0:
+                seen = found
+                os.write(fd, waiting.pop(0)[1].encode())
+        os.kill(pid, signal.SIGKILL)  # it has written nothing for long
     _, status = os.waitpid(pid, 0)
     os.close(fd)
     assert os.waitstatus_to_exitcode(status) == 0, written
@@ -95,6 +97,7 @@ def on_a_terminal(cli: Cli, keys: list[str], *arguments: object, **variables: st
 
 def test_what_was_undone_is_told_at_the_end(cli: Cli) -> None:
     cli("add", CT)
-    written = on_a_terminal(cli, ["u", "y", "q"], NO_COLOR="1")
+    steps = ("1 File-set", "u"), ("Would undo", "y"), ("Done: undo", "q")
+    written = on_a_terminal(cli, *steps, NO_COLOR="1")
     assert "Recorded " in written.splitlines()[-1]
     assert cli.json("tree")["instances"] == 0
