@@ -8,8 +8,9 @@ from os.path import basename, isdir, islink
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from fileset.adding.ignoring import IGNORED_NAME, Ignored
+from fileset.adding.ignoring import Ignored
 from fileset.adding.members import DICOMDIR_FOUND, number_in
+from fileset.adding.outcome import IGNORED_NAME
 from fileset.adding.paths import Paths
 from fileset.archives.opening import kind_of
 from fileset.repository.folder import is_repository

@@ -29,9 +29,6 @@ IGNORED: Final = (
 )
 """Patterns of names that are passed over: files that others are still writing, and no instances."""
 
-IGNORED_NAME: Final = "it has a name that is passed over"
-"""Why a file is skipped that has such a name."""
-
 _NOTHING: Final = re.compile(r"(?!)")
 
 

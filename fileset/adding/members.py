@@ -10,8 +10,8 @@ from shutil import disk_usage
 from typing import Final, TypeAlias
 
 from fileset.adding.candidate import Candidate, read_opened
-from fileset.adding.ignoring import IGNORED_NAME, Ignored
-from fileset.adding.outcome import Outcome, Result
+from fileset.adding.ignoring import Ignored
+from fileset.adding.outcome import IGNORED_NAME, Outcome, Result
 from fileset.adding.recorders import Recorder
 from fileset.archives.archive import Archive, Member
 from fileset.archives.opening import open_archive

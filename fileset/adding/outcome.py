@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from typing import Final
 
 from attrs import Factory, frozen
 
 from ledger.errors import InstanceError, NotDicomError, RecordError
 from ledger.events import Handle
+
+IGNORED_NAME: Final = "it has a name that is passed over"
+"""Why a file is skipped whose name is one of `fileset.adding.ignoring`."""
 
 
 class Outcome(Enum):

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
-from fileset.adding.ignoring import IGNORED_NAME
-from fileset.adding.outcome import Outcome, Result
+from fileset.adding.outcome import IGNORED_NAME, Outcome, Result
 from fileset.cli.screen.output import Line, Shape, Span
 from fileset.cli.screen.text import in_commands
 from fileset.repository.named_roots import unnamed
