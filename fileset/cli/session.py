@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shlex
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -299,6 +298,8 @@ class Session:
         """
         if self.path is None or self.is_path_from_environment:
             return text
+        import shlex  # noqa: PLC0415 - most people name no repository
+
         return with_repository(text, shlex.quote(os.fspath(self.path)), WITHOUT_REPOSITORY)
 
     def _with_repository(self, line: Line | Node) -> Line | Node:

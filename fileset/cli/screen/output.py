@@ -11,7 +11,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from shutil import get_terminal_size
 from typing import IO, Any, Final, NamedTuple, TextIO, TypeAlias, TypeVar
 
 import click
@@ -201,7 +200,7 @@ def fitted(line: Parts) -> Parts:
     """Return a line that fits the terminal, shortened between words if anybody looks at it."""
     if not is_terminal(sys.stdout):
         return line
-    left = get_terminal_size().columns
+    left = _width()
     kept: list[str | Span] = []
     for number, part in enumerate(cleaned := [_cleaned(part) for part in line]):
         kept.append(_cut(part, left))
@@ -211,13 +210,20 @@ def fitted(line: Parts) -> Parts:
     return tuple(kept)
 
 
+def _width() -> int:
+    """Return how many characters a line of the terminal has."""
+    from shutil import get_terminal_size  # noqa: PLC0415 - most output goes elsewhere
+
+    return get_terminal_size().columns
+
+
 def columns(rows: Iterable[Parts]) -> Iterator[Parts]:
     """Yield `rows`, all as long, as lines with their columns aligned.
 
     They come block by block, and a column is as wide as it has been so far. On a terminal, what is
     longer than a line is shortened in its widest columns.
     """
-    room = get_terminal_size().columns if is_terminal(sys.stdout) else None
+    room = _width() if is_terminal(sys.stdout) else None
     widths: list[int] = []
     for block in in_blocks(rows):
         cleaned = [tuple(map(_cleaned, row)) for row in block]
