@@ -1023,6 +1023,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
         ("gc", _prepare_gc, _gc),
         ("erase", _prepare_erase, _erase),
         ("erase-moved", _prepare_erase_moved, _erase),
+        ("erase-handed-out", _prepare_made, _erase),
         ("rebuild", _prepare_remove, _rebuild),
         ("snapshot", _prepare_snapshot, _snapshot),
         ("audit-spool", _prepare_audit, _spool),

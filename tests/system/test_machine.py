@@ -41,6 +41,7 @@ from fileset.correcting.correction import Correction
 from fileset.correcting.merging import merged
 from fileset.errors import NothingToUndoError, RefusedError, RevertRefusedError
 from fileset.media import make as making
+from fileset.media.extras import Extras
 from fileset.medium.errors import WriteFailedError
 from fileset.medium.materializer import Materializer
 from fileset.profiles import icons as module_of_icons
@@ -471,8 +472,9 @@ class OnDisk(RuleBasedStateMachine):
             with pytest.raises(RefusedError, match="Several persons"):
                 past.media.make(out, wanted, kind=kind)
             return
+        extras = Extras(pages=data.draw(st.booleans()), institution="Clinic")
         with with_icons():
-            (medium,) = past.media.make(out, wanted, kind=kind, icons=icons)
+            (medium,) = past.media.make(out, wanted, kind=kind, icons=icons, extras=extras)
         self.fs.refresh()
         found = self.fs.media.verify(out)
         assert found.medium is not None

@@ -258,6 +258,13 @@ def test_files_that_the_vault_has_lost_are_named(filled: FileSet, tmp_path: Path
     (finding,) = filled.verify()
     assert finding.kind is RepositoryFindingKind.CONTENT_MISSING
     assert "that of LOST.HTM on medium 2, which can't be made again without" in finding.message
+    assert filled.repository.path is not None
+    (pack,) = (filled.repository.path / "vault").glob("*.pack*")
+    pack.write_bytes(pack.read_bytes().replace(b"a page", b"a pagE"))
+    damaged, _ = filled.verify()
+    assert damaged.kind is RepositoryFindingKind.VAULT
+    assert damaged.where == content.digest
+    assert "PAGE.HTM on medium 2" in damaged.message
 
 
 def test_an_erasure_tells_which_media_have_the_person_s_data(
