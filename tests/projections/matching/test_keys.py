@@ -144,10 +144,13 @@ def test_numbers_are_in_a_range_by_their_value(held: Decimal, one: Decimal, two:
         ("CS", "BR*", ["BRAIN"], True),
         ("CS", "br*", ["BRAIN"], False),
         ("LO", "A*B", ["A*B"], True),
+        ("LO", "[AB]*", ["A1"], False),
+        ("LO", "[AB]*", ["[AB]1"], True),
         ("LO", "x**", [""], False),
         # C.2.2.2.5: ranges
         ("DA", "20260301-20260331", ["20260331"], True),
         ("DA", "-20260301", ["2026.03.01"], True),
+        ("DA", "2000-02-29", ["20000229"], True),
         ("TM", "1000-1800", ["180000"], True),
         ("TM", "10", ["1059"], True),
         ("DT", "20260301-0500", ["202603011200-0500"], True),
@@ -191,6 +194,7 @@ def test_backslashes_stand_between_all_values_of_what_may_have_several(
     [
         ("DA", "03/01/2026", "'03/01/2026' is not a date, such as 2026-03-01"),
         ("DA", "2026-02-30", "there is no date 2026-02-30"),
+        ("DA", "1900-02-29", "there is no date 1900-02-29"),
         ("DA", "2026-00", "there is no date 2026-00"),
         ("DA", "202603*", "'202603*' is not a date"),
         ("DA", "..", ".. has neither a beginning nor an end"),
