@@ -160,7 +160,7 @@ class Session:
 
         path = self._nearest()
         if path is None and (configured := self.setting("repo")) is not None:
-            path = self.named(configured)
+            path = self.named(os.path.expanduser(configured))  # noqa: PTH111 - as below
         if path is None:
             raise RepositoryError(
                 f"There is no repository in {Path.cwd()} or above it: name one with --repo or "
@@ -203,7 +203,8 @@ class Session:
     def named(self, text: str) -> Path:
         """Return the repository with that short name, if one is configured so; else the path."""
         own = self._read_own() if "/" not in text else None
-        return Path(text if own is None else own.values.get(f"repos.{text}", text)).expanduser()
+        configured = None if own is None else own.values.get(f"repos.{text}")
+        return Path(text if configured is None else os.path.expanduser(configured))  # noqa: PTH111 - some have no home
 
     def _configurations(self) -> tuple[Configuration, ...]:
         if self._configured is None:
@@ -214,7 +215,8 @@ class Session:
 
     def _read_own(self) -> Configuration | None:
         if self._own is None:
-            self._own = _read(user_configuration(), own=True)
+            path = user_configuration()
+            self._own = None if path is None else _read(path, own=True)
         return self._own
 
     # --- ending ----------------------------------------------------------------------------------
@@ -375,11 +377,11 @@ class Recording:
         return self._change.__exit__(*exc)
 
 
-def user_configuration() -> Path:
-    """Return where the user's own configuration is, whether there is one or not."""
-    base = os.environ.get("XDG_CONFIG_HOME", "")
-    folder = Path(base) if os.path.isabs(base) else Path("~/.config").expanduser()  # noqa: PTH117
-    return folder / "fileset" / CONFIGURATION
+def user_configuration() -> Path | None:
+    """Return where the user's own configuration is or would be; `None` for one without a home."""
+    named = Path(os.environ.get("XDG_CONFIG_HOME", ""))  # which has to be absolute to count
+    folder = named if named.is_absolute() else Path(os.path.expanduser("~/.config"))  # noqa: PTH111
+    return folder / "fileset" / CONFIGURATION if folder.is_absolute() else None
 
 
 def _read(path: Path, *, own: bool) -> Configuration | None:

@@ -56,6 +56,8 @@ def config(
     elif key is None or (value is None) == (action == "set"):
         raise click.UsageError(f"{action} takes a KEY{' and a VALUE' * (action == 'set')}.")
     path = session.place() / CONFIGURATION if local else user_configuration()
+    if path is None:
+        raise RefusedError("You have no home folder: name one in XDG_CONFIG_HOME.")
     changed = False
     if action in {"set", "unset"}:
         assert key is not None  # noqa: S101 - looked at above

@@ -187,6 +187,24 @@ def test_what_is_written_in_a_way_of_its_own_is_left_alone(cli: Cli, mine: Path)
     assert mine.read_text() == 'repos = {main = "/a"}\n'
 
 
+def test_who_has_no_home_has_no_configuration_and_all_else_works(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def unknown(_: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    planted = tmp_path / "~" / ".config" / "fileset"
+    planted.mkdir(parents=True)
+    (planted / "config.toml").write_text("actr = 1")
+    cli("status")
+    run("--repo", "~nobody", "status", code=3)
+    assert "XDG_CONFIG_HOME" in cli("config", "set", "actor", "x", code=3).err
+
+
 TEXTS = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1)
 
 
