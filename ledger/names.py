@@ -30,7 +30,7 @@ def one_name(path: str) -> str:
     else:
         folded = unicodedata.normalize("NFC", unicodedata.normalize("NFD", path).casefold()).upper()
     if not folded.endswith((".", " ")) and "./" not in folded and " /" not in folded:
-        return folded
+        return path if folded == path else folded  # one object, as most paths are in capitals
     return "/".join(name.rstrip(". ") or name for name in folded.split("/"))
 
 

@@ -14,10 +14,10 @@ from typing import Final
 
 from fileset.medium.file_ids import RootFolder
 from fileset.medium.paths import mode_of
-from ledger.digest import digest_of
+from ledger.digest import Digest, digest_of
 from ledger.disk import abandoned_folder, fsync
 from ledger.errors import LedgerError
-from ledger.files import dicomdirs, read_file
+from ledger.files import dicomdirs, file_content, read_file
 from ledger.names import is_of_dicomdir
 from projections.dicomdir.decoder import decode_dicomdir
 from projections.dicomdir.definitions import DICOMDIR, DicomdirError, NotDicomdirError
@@ -35,6 +35,14 @@ def read_dicomdir(root: Path) -> bytes | None:
     """Return the DICOMDIR at `root`, `None` if there is none."""
     try:
         return read_file(root / DICOMDIR)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def dicomdir_digest(root: Path) -> Digest | None:
+    """Return the digest of the DICOMDIR at `root`, which is not held in memory; `None` for none."""
+    try:
+        return file_content(root / DICOMDIR).digest
     except (FileNotFoundError, NotADirectoryError):
         return None
 

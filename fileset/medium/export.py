@@ -10,7 +10,7 @@ from typing import Final
 from attrs import frozen
 
 from fileset.errors import RefusedError
-from fileset.medium.dicomdir import copy_owner, killed_copies, read_dicomdir
+from fileset.medium.dicomdir import copy_owner, dicomdir_digest, killed_copies
 from fileset.medium.errors import MediumError
 from fileset.medium.guards import (
     collisions,
@@ -127,7 +127,7 @@ class Exporter:
         now = repository.state
 
         new = Path(plan.root)
-        there = read_dicomdir(new)
+        there = dicomdir_digest(new)
         medium = Path(now.written.root) if now.written else None
         if medium is not None and not repository.roots.knows(medium):
             medium = _NO_FILES

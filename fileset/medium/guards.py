@@ -17,10 +17,11 @@ from fileset.medium.check import (
     not_loaded,
     owner_of,
 )
-from fileset.medium.dicomdir import leads_out, read_dicomdir
+from fileset.medium.dicomdir import dicomdir_digest, leads_out, read_dicomdir
 from fileset.medium.errors import DicomdirReplacedError, MediumError
 from fileset.medium.paths import is_in, is_in_place, isdir, lexists, link_above
 from fileset.repository.folder import find_repository
+from ledger.digest import Digest, digest_of
 from ledger.errors import LedgerError
 from ledger.names import one_name
 from ledger.uids import EXPLICIT_VR_LITTLE_ENDIAN
@@ -201,12 +202,13 @@ def _led_out(path: str, root: str) -> str:
     )
 
 
-def refuse_replaced(root: Path, expected: bytes | None, new: bytes) -> None:
-    """Refuse the `new` DICOMDIR unless `expected` is in place; `None` stands for no DICOMDIR.
+def refuse_replaced(root: Path, expected: Digest | None, new: bytes) -> None:
+    """Refuse the `new` DICOMDIR unless that of `expected` is in place; `None` stands for none.
 
     One that is equal to `new`, from another writer, is accepted.
     """
-    if read_dicomdir(root) not in (expected, new):
+    there = dicomdir_digest(root)
+    if there != expected and there != digest_of(new):
         raise DicomdirReplacedError(
             f"someone else has put another DICOMDIR at {root}, or taken it away, since the write "
             "began"

@@ -32,6 +32,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cached_property
 from os.path import dirname, join
 from pathlib import Path
 from typing import Final
@@ -118,11 +119,15 @@ class Materializer:
         self._made = MadeFiles(self._root, self._tree, durable=durable, resume=resume)
         self._freed = FreedFiles(self._root, join(self._private, "freed"), vault)
         self._sources = Sources(vault, self._medium, self._moves, resume, twins(self._held()))
-        self._named = {one_name(path): path for path in plan.files}
         self._committed = False
         self._at_work = ExitStack()
         self._holds_private = False
         self.rolled_back = False
+
+    @cached_property
+    def _named(self) -> dict[str, str]:
+        """What belongs on the medium, by the one name of all that some system takes for it."""
+        return {one_name(path): path for path in self._plan.files}
 
     def run(self) -> Digest:
         """Carry the plan out and return the digest of the DICOMDIR that is now in place.
@@ -356,7 +361,7 @@ class Materializer:
         if not self._committed:
             self._check(dicomdir)
         elif self._plan.interim is not None:
-            refuse_replaced(Path(self._root), self._plan.interim, dicomdir)
+            refuse_replaced(Path(self._root), digest_of(self._plan.interim), dicomdir)
         before, self._committed = self._committed, True
         try:
             os.replace(temporary, join(self._root, DICOMDIR))
@@ -403,8 +408,8 @@ class Materializer:
 
     def _in_private(self) -> list[str]:
         """Return the files in the private folder that are ours."""
-        ours = {path for _, path in self._private_paths()}
-        there = (join(path, name) for path, _, names in walk(self._private) for name in names)
+        there = [join(path, name) for path, _, names in walk(self._private) for name in names]
+        ours = {path for _, path in self._private_paths()} if there else set()
         return [path for path in there if path in ours]
 
     def _private_paths(self) -> Iterator[tuple[Leaf, str]]:

@@ -14,7 +14,7 @@ from fileset.errors import RefusedError
 from fileset.interrupts import deferred_interrupts
 from fileset.medium.check import is_as_written
 from fileset.medium.damage import MediumDamage
-from fileset.medium.dicomdir import read_dicomdir
+from fileset.medium.dicomdir import dicomdir_digest, read_dicomdir
 from fileset.medium.errors import MediumError, WriteFailedError
 from fileset.medium.guards import (
     changed_since,
@@ -256,7 +256,7 @@ class Writer:
                 afresh = afresh or (damage is not None and damage.of_dicomdir)
                 if not afresh and self._is_done(plan):
                     return WriteResult(plan.root, damage=damage)
-                there = read_dicomdir(Path(plan.root))
+                there = dicomdir_digest(Path(plan.root))
                 refuse_altered(plan)
                 keep_dropped(repository, plan)
                 record_unread(repository, plan)
@@ -395,7 +395,7 @@ class Writer:
                 if not repair or base.written is None:
                     raise
                 Repairer(repository).look(Path(plan.root), base)  # which refuses another one
-            there = read_dicomdir(Path(plan.root))
+            there = dicomdir_digest(Path(plan.root))
             self._carry_out(
                 plan,
                 writing.position,
@@ -449,13 +449,13 @@ class Writer:
         self,
         plan: Plan,
         started: int,
-        there: bytes | None,
+        there: Digest | None,
         *,
         leaving: str | None,
         resume: bool = False,
         progress: Progress | None,
     ) -> Digest:
-        """Write `plan` to the medium whose DICOMDIR is the one `there`, until the end."""
+        """Write `plan` to the medium whose DICOMDIR is that of `there`, until the end."""
         repository = self._repository
         with deferred_interrupts() as let_through:
 

@@ -35,6 +35,12 @@ _REFERENCED: Final = {
     0x00020010: BaseTag(0x00041512),  # Transfer Syntax UID
 }
 
+
+def is_of_reference(tag: int) -> bool:
+    """Whether an element is answered by what a record has besides its instance's elements."""
+    return tag in _REFERENCED or tag >> 16 == DIRECTORY_GROUP
+
+
 LARGE_VALUE: Final = 1 << 20
 """Bytes of a value above which a search leaves it in its file, unless it is asked for."""
 

@@ -18,11 +18,11 @@ from pydicom.multival import MultiValue
 from fileset.criteria import Criterion, LookUp, Query, element_of, path_named
 from fileset.errors import MatchingError
 from fileset.values import value_text
-from fileset.views.instance import LARGE_VALUE, FileInstance
+from fileset.views.instance import LARGE_VALUE, FileInstance, is_of_reference
 from ledger.errors import LedgerError
 from ledger.events import Handle
 from ledger.phrases import count
-from projections.state.search import all_in_order, candidates, one_by_one
+from projections.state.search import all_in_order, candidates, one_by_one, telling
 from projections.state.state import FileSetState
 
 _LOOKED_THROUGH: Final = 10_000  # instances whose values are compared with what nothing matched
@@ -183,11 +183,21 @@ class Search:
         """Return elements with the distinct values of what is called so, as they are met."""
         found: dict[str, dict[str, DataElement]] = {name: {} for name in names}
         tags = {name: path_named(name)[0] for name in found}
-        for _, elements in self.matching(within, query or Query()):
-            for name, values in found.items():
+
+        def look(elements: Dataset | FileInstance, names: Iterable[str]) -> None:
+            for name in names:
                 if (element := element_of(elements, tags[name])) is not None:
                     self.met.add(tags[name])
-                    values.setdefault(value_text(element), element)
+                    found[name].setdefault(value_text(element), element)
+
+        if query or self.load:
+            for _, elements in self.matching(within, query or Query()):
+                look(elements, found)
+        else:
+            leaves = list(all_in_order(within.state))
+            for name, tag in tags.items():
+                for leaf in leaves if is_of_reference(tag) else telling(leaves, tag):
+                    look(within.instance(leaf.handle), (name,))
         return {name: list(values.values()) for name, values in found.items()}
 
     def unmet(self, query: Query) -> list[str]:

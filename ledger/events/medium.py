@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from attrs import Factory, frozen
 
@@ -37,11 +37,13 @@ class WriteStarted(Event):
 
     def file_ids(self) -> dict[Handle, str]:
         """Return the File IDs that change, by instance."""
-        return {
-            handle: f"{folder}/{name}" if folder else name
-            for folder, names in self.placed.items()
-            for name, handle in names.items()
-        }
+        return dict(self.placements())
+
+    def placements(self) -> Iterator[tuple[Handle, str]]:
+        """Yield the same, an instance at a time."""
+        for folder, names in self.placed.items():
+            for name, handle in names.items():
+                yield handle, f"{folder}/{name}" if folder else name
 
     def handles(self) -> Collection[Handle]:
         return (*self.file_ids(), *self.dropped)

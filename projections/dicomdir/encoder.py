@@ -1,15 +1,17 @@
 """From a File-set's identity and records to the bytes of its DICOMDIR.
 
 The encoding is that of PS3.10 Section 7 with the content of PS3.3 Annex F, lengths defined
-throughout. Record offsets are patched in as soon as the record that they lead to has its place, so
-one pass over the records does, however deep or many they are.
+throughout. Record offsets are patched in once all records have their places, so one pass over these
+does, however deep or many they are.
 """
 
 from __future__ import annotations
 
 import struct
+from array import array
 from collections.abc import Iterable
 from functools import lru_cache
+from io import BytesIO
 from typing import Final, NamedTuple
 
 from ledger.elements import (
@@ -91,19 +93,23 @@ def encode_dicomdir(
     Raises `DicomdirError` if a record is more than one
     level below the one before it, if a text isn't ASCII, or if there is more than 4 GiB to address.
     """
-    out = bytearray(_file_meta(identity, implicit_vr=implicit_vr))
+    out = BytesIO()  # which gives its bytes without a copy
+    size = out.write(_file_meta(identity, implicit_vr=implicit_vr))
     ahead, behind = _top_level(identity)
-    at_first = len(out) + _value_start(ahead, FIRST_ROOT_OFFSET, implicit_vr=implicit_vr)
-    at_last = len(out) + _value_start(ahead, LAST_ROOT_OFFSET, implicit_vr=implicit_vr)
-    out += to_implicit(ahead) if implicit_vr else ahead
-    out += to_implicit(_SEQUENCE) if implicit_vr else _SEQUENCE
-    start = len(out)
-    last = _append_records(out, records, at_first, implicit_vr=implicit_vr)
-    _UL.pack_into(out, at_last, last)
-    _UL.pack_into(out, start - 4, len(out) - start)
-    out += to_implicit(behind) if implicit_vr else behind
-    _check_size(out)
-    return bytes(out)
+    at_first = size + _value_start(ahead, FIRST_ROOT_OFFSET, implicit_vr=implicit_vr)
+    at_last = size + _value_start(ahead, LAST_ROOT_OFFSET, implicit_vr=implicit_vr)
+    out.write(to_implicit(ahead) if implicit_vr else ahead)
+    out.write(to_implicit(_SEQUENCE) if implicit_vr else _SEQUENCE)
+    start = out.tell()
+    places, offsets = _append_records(out, records, at_first, at_last, implicit_vr=implicit_vr)
+    end = out.tell()
+    out.write(to_implicit(behind) if implicit_vr else behind)
+    _check_size(out.tell())
+    with out.getbuffer() as whole:
+        _UL.pack_into(whole, start - 4, end - start)
+        for place, offset in zip(places, offsets, strict=True):
+            _UL.pack_into(whole, place, offset)
+    return out.getvalue()
 
 
 def to_implicit(elements: bytes, depth: int = 0) -> bytes:
@@ -121,29 +127,31 @@ def to_implicit(elements: bytes, depth: int = 0) -> bytes:
 
 
 def _append_records(
-    out: bytearray,
+    out: BytesIO,
     records: Iterable[tuple[int, str, Elements, Reference | None]],
     at_first: int,
+    at_last: int,
     *,
     implicit_vr: bool,
-) -> int:
-    """Append an item for each of `records`; return the offset of the last root record, or 0.
+) -> tuple[array[int], array[int]]:
+    """Append an item for each of `records`; return where offsets belong, and what they are.
 
-    An offset that becomes known is written where it belongs: the first root record's at `at_first`.
+    The offset of the first root record belongs at `at_first`, that of the last one at `at_last`.
     """
-    last_root = 0
+    places, offsets = array("I"), array("I")
+    offset, last_root = out.tell(), 0
     # For each open level, where its newest record keeps its next offset, and its lower offset.
     at_next: list[int] = []
     at_lower = [at_first]
     for depth, record_type, elements, reference in records:
-        offset = len(out)
         if depth > len(at_next) or depth < 0:
             raise DicomdirError(f"A {record_type} record has no record above it")
         if depth == len(at_next):
-            _UL.pack_into(out, at_lower[depth], offset)
+            places.append(at_lower[depth])
         else:
-            _UL.pack_into(out, at_next[depth], offset)
+            places.append(at_next[depth])
             del at_next[depth:], at_lower[depth + 1 :]
+        offsets.append(offset)
         if not depth:
             last_root = offset
         item: bytes
@@ -157,17 +165,19 @@ def _append_records(
             next_start, lower_start = _NEXT_START, _LOWER_START
         if implicit_vr:
             item = to_implicit(item)
-        out += _ITEM
-        out += _UL.pack(len(item))
-        out += item
-        _check_size(out)
+        out.write(_ITEM + _UL.pack(len(item)))
+        out.write(item)
         at_next.append(offset + 8 + next_start)
         at_lower.append(offset + 8 + lower_start)
-    return last_root
+        offset += 8 + len(item)
+        _check_size(offset)
+    places.append(at_last)
+    offsets.append(last_root)
+    return places, offsets
 
 
-def _check_size(out: bytearray) -> None:
-    if len(out) > MAX_SIZE:
+def _check_size(size: int) -> None:
+    if size > MAX_SIZE:
         raise DicomdirError(
             "The DICOMDIR would take more than 4 GiB, which its 32-bit offsets can't address: "
             "split the File-set"

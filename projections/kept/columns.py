@@ -20,6 +20,8 @@ import orjson
 _DIGEST: Final = 32
 _LENGTH: Final = 8
 _PIECE: Final = 1 << 20
+_FEW: Final = 8
+_BLOCK: Final = 1024  # rows that are read together
 
 Numbers: TypeAlias = "memoryview[int] | array[int]"
 """A column of numbers; `itemsize` is 8 if any is negative or has more than 32 bits."""
@@ -42,18 +44,30 @@ class Texts(Sequence[str | None]):
     def __getitem__(self, row: slice) -> list[str | None]: ...
     def __getitem__(self, row: int | slice) -> str | list[str | None] | None:
         if isinstance(row, slice):
-            return [self[each] for each in range(*row.indices(len(self)))]
+            return self._block(range(*row.indices(len(self))))
         return None if self._missing[row] else _text(self.raw(row))
 
+    def _block(self, rows: range) -> list[str | None]:
+        if not rows or rows.step != 1:
+            return [self[row] for row in rows]
+        before = self._ends[rows.start - 1] if rows.start else 0
+        ends = self._ends[rows.start : rows.stop]
+        data = bytes(self._text[before : ends[-1]])
+        if not data.isascii():
+            return [self[row] for row in rows]
+        text, texts, start = data.decode("ascii"), [], 0  # a place in the bytes is one in the text
+        for end, missing in zip(ends, self._missing[rows.start : rows.stop], strict=True):
+            texts.append(None if missing else text[start : end - before])
+            start = end - before
+        return texts
+
     def __iter__(self) -> Iterator[str | None]:
-        data = bytes(self._text)
-        if data.isascii():  # then a place in the bytes is one in the text
-            text, start = data.decode("ascii"), 0
-            for end, missing in zip(self._ends, self._missing, strict=True):
-                yield None if missing else text[start:end]
-                start = end
-        else:
-            yield from map(self.__getitem__, range(len(self)))
+        return self.between(0, len(self))
+
+    def between(self, first: int, end: int) -> Iterator[str | None]:
+        """Yield the texts of the rows from `first` to before `end`, of which few are held."""
+        for start in range(first, end, _BLOCK):
+            yield from self._block(range(start, min(start + _BLOCK, end)))
 
     def is_missing(self, row: int) -> bool:
         """Whether there is no text in a row."""
@@ -80,6 +94,35 @@ class Texts(Sequence[str | None]):
 
 
 Column: TypeAlias = "Numbers | Texts"
+
+
+class Rows:
+    """The rows of several columns: those that are asked for one after the other are read together.
+
+    Of very many rows only a few are held as objects. How many are read goes up with each that
+    follows on what was read, so that little is read in vain if that comes to an end.
+    """
+
+    def __init__(self, *columns: Column) -> None:
+        self._columns = columns
+        self._next = -1
+        self._read: tuple[int, list[tuple[Any, ...]]] = 0, []  # replaced at once, for threads
+
+    def __len__(self) -> int:
+        return min(map(len, self._columns))
+
+    def __getitem__(self, row: int) -> tuple[Any, ...]:
+        first, rows = self._read
+        if first <= row < first + len(rows):
+            return rows[row - first]
+        goes_on = row == first + len(rows)
+        if row != self._next and not goes_on:
+            self._next = row + 1
+            return tuple([column[row] for column in self._columns])
+        end = row + min(_BLOCK, 2 * len(rows) if rows and goes_on else _FEW)
+        rows = list(zip(*(column[row:end] for column in self._columns), strict=True))
+        self._read = row, rows
+        return rows[0]
 
 
 def _text(data: bytes) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from functools import partial
+from operator import attrgetter
 from typing import Any, Final
 
 from ledger.elements import Elements
 from ledger.events import Content, Handle, Placement, Record
-from projections.kept.columns import Column, Texts
+from projections.kept.columns import Column, Rows, Texts
 from projections.kept.plain import LATIN
 from projections.state.deferred import Deferred
 from projections.state.facts import kind as kind_of
@@ -17,8 +17,6 @@ from projections.state.facts import pack, split
 from projections.state.handles import Handles
 from projections.state.nodes import Branch, Leaf
 
-_MANY: Final = 1000
-"""Instances from which reading whole columns costs less than reading each row."""
 _NUMBERS: Final = frozenset({"home", "record", "kind", "size"})
 RECORD_COLUMNS: Final = ("record_type", "elements", "unwritten")
 LEAF_COLUMNS: Final = (
@@ -87,9 +85,9 @@ class ByUid:
 
     def items(self) -> Iterator[tuple[str, int]]:
         """Yield the UIDs with their rows."""
-        few = len(self) * _SHARE < len(self._uids)
-        uids = self._uids if few else list(self._uids)
-        return ((str(uids[row]), row) for rows in self._rows() for row in rows)
+        for rows in self._rows():
+            for uid, row in zip(self._uids.between(rows.start, rows.stop), rows, strict=True):
+                yield str(uid), row
 
     def __reversed__(self) -> Iterator[str]:
         rows = (row for rows in reversed(list(self._rows())) for row in reversed(rows))
@@ -104,25 +102,24 @@ class Records:
     """The records of a snapshot by their numbers: one object for all that refer to one."""
 
     def __init__(self, *columns: Column) -> None:
-        self._columns: Sequence[Sequence[Any]] = columns
+        self._rows = Rows(*columns)
         self._made: dict[int, Record] = {}
 
     def made(self) -> Mapping[int, Record]:
-        """Return the records that were made, by their numbers."""
+        """Return the records that were made and are kept, by their numbers."""
         return self._made
 
     def __len__(self) -> int:
-        return min(map(len, self._columns))
+        return len(self._rows)
 
-    def unpack(self) -> None:
-        """Make reading rows faster, at the price of reading all once."""
-        self._columns = [list(column) for column in self._columns]
+    def once(self, number: int) -> Record:
+        """Return a record for one who doesn't keep it: most of instances are of one alone."""
+        return self._made.get(number) or record_of(*self._rows[number])
 
     def __getitem__(self, number: int) -> Record:
         made = self._made.get(number)
         if made is None:
-            row: list[Any] = [column[number] for column in self._columns]
-            made = self._made[number] = record_of(*row)
+            made = self._made[number] = record_of(*self._rows[number])
         return made
 
 
@@ -147,13 +144,14 @@ class LeafRows:
         self.columns, self.records, self.erasures = columns, records, document["erasures"]
         self.handles = Handles(columns["handle"])
         self.ranks: dict[Handle, int] = dict(document["ranks"])
-        self._columns: list[Sequence[Any]] = [columns[name] for name in LEAF_COLUMNS]
+        self._columns: list[Column] = [columns[name] for name in LEAF_COLUMNS]
+        self._rows = Rows(*self._columns)
         self._uids, self._file_ids = columns["uid"], columns["file_id"]
         self._order: Sequence[int] = columns["by_uid"]
         self.kinds: list[tuple[str, str, str]] = list(map(tuple, document["kinds"]))
         self._kinds = [(cls, syntax, Placement(placement)) for cls, syntax, placement in self.kinds]
         self._branches = branches
-        self._made: dict[int, Leaf] = {}
+        self.leaves = Deferred(self, self._leaf)
         self._check(homes=branches, records=records, kinds=self._kinds)
 
     def _check(self, **tables: Sized) -> None:
@@ -182,28 +180,17 @@ class LeafRows:
     def __len__(self) -> int:
         return len(self.handles)
 
-    def made(self) -> Mapping[int, Leaf]:
-        """Return the instances that were made, by their rows."""
-        return self._made
+    def made(self) -> Iterator[tuple[int, Leaf]]:
+        """Yield the instances that were made, with their rows."""
+        apart = self.leaves.apart()
+        for handle, leaf in apart.held.items() if apart else ():
+            if (row := self.number(handle)) is not None:
+                yield row, leaf
 
-    def leaf(self, row: int) -> Leaf:
-        """Return the instance of a row."""
-        made = self._made.get(row)
-        if made is None:
-            # Atomic: two threads that look at a state at once get the same instance.
-            made = self._made.setdefault(row, self._leaf(row))
-        return made
-
-    def _leaf(self, row: int) -> Leaf:
-        if len(self._made) == _MANY:
-            self._columns = [list(column) for column in self._columns]
-            self.records.unpack()
-        handle = self.handles[row]
-        home, record, kind, uid, digest, size, source, adopted_as, file_id = [
-            column[row] for column in self._columns
-        ]
+    def _leaf(self, handle: Handle, row: int) -> Leaf:
+        home, record, kind, uid, digest, size, source, adopted_as, file_id = self._rows[row]
         sop_class, syntax, placement = self._kinds[kind]
-        said = self.records[record]
+        said = self.records.once(record)
         folder, name = (None, "") if source is None else split(source)
         branch, rank = self._branches[home], self.ranks.get(handle, handle)
         return Leaf(
@@ -222,7 +209,7 @@ class LeafRows:
     def home(self, handle: Handle) -> Branch | None:
         """Return the record that an instance is directly below, `None` if it isn't known."""
         row = self.handles.number(handle)
-        return None if row is None else self._branches[self._columns[0][row]]
+        return None if row is None else self._branches[self.columns["home"][row]]
 
     def below(
         self, rows: list[list[int]], all_runs: Sequence[int]
@@ -234,14 +221,13 @@ class LeafRows:
             start += size
             if not self.handles.has(runs):
                 raise ValueError("there are no such handles")
-            handles = Handles(runs)
-            make = partial(self._child, handles)
-            yield self._branches[number], Deferred(handles, make), live
+            yield self._branches[number], Deferred(Handles(runs), self._child), live
 
-    def _child(self, handles: Handles, number: int) -> Leaf:
-        row = self.handles.number(handles[number])
-        assert row is not None  # noqa: S101 - they have all of them
-        return self.leaf(row)
+    def _child(self, handle: Handle, _: int) -> Leaf:
+        return self.leaves[handle]
+
+    def _of_row(self, _: str, row: int) -> Leaf:
+        return self.leaves[self.handles[row]]
 
     def is_live(self, row: int) -> bool:
         """Whether the instance of a row is part of the File-set."""
@@ -258,7 +244,8 @@ class LeafRows:
 
     def by_uid(self, runs: list[int], holds: Callable[[int], bool]) -> Deferred[str, Leaf]:
         """Return instances by their UIDs: those given as `runs`, which are all that it `holds`."""
-        return Deferred(ByUid(self.handles, runs, self._uids, self._order, holds), self.leaf)
+        known = ByUid(self.handles, runs, self._uids, self._order, holds)
+        return Deferred(known, self._of_row, attrgetter("uid"))
 
 
 def _check_numbers(numbers: Any, table: Sized) -> None:

@@ -23,7 +23,6 @@ from projections.kept.plain import frozen_value, identity_of, plain
 from projections.kept.rows import RECORD_COLUMNS, LeafRows, Records, record_of
 from projections.kept.tree import basis, tree_columns
 from projections.medium.pending import staged
-from projections.state.deferred import Deferred
 from projections.state.hierarchy import Hierarchy
 from projections.state.nodes import Branch
 from projections.state.recorded import RecordedElements
@@ -192,7 +191,7 @@ def _fill_hierarchy(
     for order, stead, *ref in document["steads"]:
         hierarchy.branches.get(RecordRef(*ref), hierarchy.root).steads[order] = stead
     hierarchy.take_in(
-        Deferred(leaves, leaves.leaf),
+        leaves.leaves,
         leaves.below(document["below"], columns["below"]),
         (handle for handle, rank in leaves.ranks.items() if not rank),
         document["strays"],

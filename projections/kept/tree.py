@@ -83,7 +83,7 @@ def tree_columns(
     below, columns["below"] = _below(hierarchy)
     columns.update(records.columns())
     ranks = {} if base is None else dict(base.ranks)
-    for leaf in (*(base.made() if base else {}).values(), *new):
+    for leaf in (*(leaf for _, leaf in base.made()), *new) if base else new:
         ranks.pop(leaf.handle, None)
         if leaf.rank != leaf.handle:
             ranks[leaf.handle] = leaf.rank
@@ -125,7 +125,7 @@ def _column(
         return list(map(value, new)) if name in _NUMBERING else map(value, new)
     column: Column = base.columns[name]
     changed: dict[int, Any] = {}
-    for row, leaf in base.made().items() if name not in _LASTING else ():
+    for row, leaf in base.made() if name not in _LASTING else ():
         now = value(leaf)
         if column[row] != now:
             changed[row] = now

@@ -131,7 +131,8 @@ def pydicom_layout(state: FileSetState, occupied: Collection[str]) -> dict[Leaf,
             for branch in above[len(folders) - 1 :]:
                 folders.append(f"{next_name(branch.record.type)}/")
                 counts.append(0)
-            placed[node] = next_name(node.record.type)
+            name = next_name(node.record_type)
+            placed[node] = node.file_id if name == node.file_id else name  # which is held anyway
     return placed
 
 

@@ -53,17 +53,20 @@ class Apart(NamedTuple, Generic[K, V]):
 
 
 class Deferred(MutableMapping[K, V]):
-    """A dict that begins as the keys of `known`, whose values `make` makes of their numbers.
+    """A dict that begins as the keys of `known`, whose values `make` makes of them.
 
-    A value is kept once it was made; two threads that ask at once get the same one. None is `None`.
-    What was put in and taken out is kept beside `known` until somebody goes through the values:
-    from then on all of it is in one dict.
+    It is given a key and its number. A value is kept once it was made; two threads that ask at once
+    get the same one. None is `None`. What was put in and taken out is kept beside `known` until
+    somebody goes through the values: from then on all of it is in one dict, under the very keys
+    that `key` finds in the values, where it is given: an equal one would take memory beside it.
     """
 
-    __slots__ = ("_behind", "_gone", "_held", "_is_whole", "_known", "_make")
+    __slots__ = ("_behind", "_gone", "_held", "_is_whole", "_key", "_known", "_make")
 
-    def __init__(self, known: Numbered[K], make: Callable[[int], V]) -> None:
-        self._known, self._make = known, make
+    def __init__(
+        self, known: Numbered[K], make: Callable[[K, int], V], key: Callable[[V], K] | None = None
+    ) -> None:
+        self._known, self._make, self._key = known, make, key
         self._held: dict[K, V] = {}  # the values that were made or put in
         self._gone: set[K] = set()  # the keys of `known` that were taken out
         self._behind: dict[K, None] = {}  # those that were put in behind the rest of `known`
@@ -78,17 +81,22 @@ class Deferred(MutableMapping[K, V]):
         number = None if self._is_whole else self._number(key)
         if number is None:
             raise KeyError(key)
-        return self._held.setdefault(key, self._make(number))
+        return self._held.setdefault(key, self._make(key, number))
 
     def _whole(self) -> dict[K, V]:
         """Return the dict that holds it all from now on."""
         if not self._is_whole:
             held, gone, make = self._held, self._gone, self._make
-            whole = {
-                key: held[key] if key in held else held.setdefault(key, make(number))
-                for key, number in self._known.items()
-                if key not in gone
-            }
+            own = self._key
+            whole: dict[K, V] = {}
+            for key, number in self._known.items():
+                if key in gone:
+                    continue
+                value = held.get(key)
+                if value is None:
+                    value = make(key, number)
+                    value = held.setdefault(own(value) if own else key, value)
+                whole[own(value) if own else key] = value
             whole.update((key, held[key]) for key in self._behind)
             self._held, self._is_whole = whole, True
         return self._held

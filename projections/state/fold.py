@@ -353,8 +353,10 @@ def _write_completed(state: FileSetState, event: WriteCompleted, _: str) -> None
     writing = _end_writing(state, event.started)
     for handle in writing.event.dropped:
         state.set_file_id(handle, None)
-    for handle, file_id in writing.event.file_ids().items():
+    for handle, file_id in writing.event.placements():
         state.set_file_id(handle, file_id)
+    if not state.additions:
+        state.additions = {}  # the old one has room for all that they were
     state.hierarchy.set_on_medium(dict(writing.records))
     state.written = Written(
         root=writing.event.root,

@@ -174,7 +174,7 @@ class Listed(Sequence[InstanceAdded]):
             branches.append(Branch(level.record, self._ref(level), branches[level.above]))
         hierarchy.branches.update((branch.ref, branch) for branch in branches[1:])
 
-        def leaf(handle: Handle) -> Leaf:
+        def leaf(handle: Handle, _: int) -> Leaf:
             home = branches[self._homes[handle - self.first]]
             made = leaf_of(handle, self[handle - self.first], home)
             made.rank, made.parent = handle, home
@@ -188,15 +188,15 @@ class Listed(Sequence[InstanceAdded]):
         if may_stray(Elements(b"".join(row.elements for row in self.rows))):
             each = zip(handles, self.rows, strict=True)
             strays = [handle for handle, row in each if may_stray(row.elements)]
-        leaves = Deferred(handles, lambda row: leaf(handles[row]))
+        leaves = Deferred(handles, leaf)
 
         def those(among: list[Handle]) -> Deferred[Handle, Leaf]:
-            return Deferred(Handles(runs_of(among)), lambda number: leaves[among[number]])
+            return Deferred(Handles(runs_of(among)), lambda handle, _: leaves[handle])
 
         each_below = ((branch, those(among), len(among)) for branch, among in below.items())
         hierarchy.take_in(leaves, each_below, (), strays)
         uids = _Numbers(zip((row.uid for row in self.rows), handles, strict=True))
-        return Deferred(uids, leaves.__getitem__)
+        return Deferred(uids, lambda _, handle: leaves[handle])
 
 
 class _Numbers(dict[str, int]):

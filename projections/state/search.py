@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import Final
 
+from ledger.elements import tag_bytes
 from projections.state.nodes import Branch, Leaf
 from projections.state.state import FileSetState
 
@@ -91,6 +92,22 @@ def all_in_order(state: FileSetState) -> Iterator[Leaf]:
         elif leaf.is_live:
             yield leaf
     yield from sorted(later, key=attrgetter("rank"))
+
+
+def telling(leaves: Iterable[Leaf], tag: int) -> Iterator[Leaf]:
+    """Yield those of `leaves` that tell all values of an element which their records hold.
+
+    Those are each with one of its own, and of the others the first below each record: what that
+    one has of the records above it, so have the rest. A few may have no such element at all.
+    """
+    header, met = tag_bytes(tag), set()
+    for leaf in leaves:
+        if header not in leaf.packed:
+            home = leaf.parent or leaf.home
+            if home in met:
+                continue
+            met.add(home)
+        yield leaf
 
 
 def one_by_one(state: FileSetState) -> Iterator[Leaf]:

@@ -505,9 +505,9 @@ def leaves_made() -> Iterator[list[int]]:
     """Give the rows of the snapshot of which the block makes instances."""
     numbers, make = [], rows.LeafRows._leaf
 
-    def counted_leaf(self: rows.LeafRows, row: int) -> Leaf:
+    def counted_leaf(self: rows.LeafRows, handle: int, row: int) -> Leaf:
         numbers.append(row)
-        return make(self, row)
+        return make(self, handle, row)
 
     with mock.patch.object(rows.LeafRows, "_leaf", counted_leaf):
         yield numbers

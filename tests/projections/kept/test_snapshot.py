@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import Any
@@ -17,10 +18,10 @@ from models import Author, Command, added, spec, standings, tree
 from ledger.digest import digest_of
 from ledger.elements import Element, encode
 from ledger.events import FileSetImported, InstanceRemoved, Placement
-from projections.kept import rows
-from projections.kept.columns import extended, seal, unseal
+from projections.kept.columns import Rows, Texts, extended, seal, unseal
 from projections.kept.snapshot import dump, load, to_plain
 from projections.state import version
+from projections.state.fold import apply
 from projections.state.nodes import Leaf
 from projections.state.state import FileSetState
 
@@ -39,9 +40,7 @@ EVENTFUL: list[Command] = [
 ]
 
 
-@pytest.mark.parametrize("many", [1, 3, 1000])
-def test_a_state_comes_back_with_its_chain_hash(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "_MANY", many)
+def test_a_state_comes_back_with_its_chain_hash() -> None:
     state = Author().run(EVENTFUL).state
 
     kept = load(dump(state, "c0ffee"))
@@ -223,6 +222,60 @@ def test_a_column_with_other_rows_and_more_of_them_is_as_if_it_were_made_anew(
         list(renewed["it"]) == [changed.get(row, value) for row, value in enumerate(before)] + more
     )
     assert list(columns["it"]) == before
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=30), st.data())
+def test_rows_that_are_read_together_are_those_that_are_read_alone(
+    texts: list[str | None], data: st.DataObject
+) -> None:
+    runs = data.draw(st.lists(st.tuples(st.integers(0, len(texts)), st.integers(0, 30))))
+    asked = [row for first, end in runs for row in range(first, min(end, len(texts)))]
+    _, columns = unseal(b"".join(seal({}, {"texts": texts, "numbers": range(len(texts))})))
+
+    rows = Rows(columns["texts"], columns["numbers"])
+
+    assert [rows[row] for row in asked] == [(texts[row], row) for row in asked]
+    assert len(rows) == len(texts)
+
+
+def test_of_very_many_rows_few_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    block = Texts._block
+    monkeypatch.setattr(
+        Texts, "_block", lambda self, rows: read.append(len(rows)) or block(self, rows)
+    )
+    _, columns = unseal(b"".join(seal({}, {"texts": list(map(str, range(10_000)))})))
+
+    rows = Rows(columns["texts"])
+    in_order = [rows[row][0] for row in range(10_000)]
+    read_in_order, read[:] = read[:], []
+    scattered = [rows[row][0] for row in range(9_999, -1, -7)]
+
+    assert in_order == list(map(str, range(10_000)))
+    assert scattered == list(map(str, range(9_999, -1, -7)))
+    assert max(read_in_order) <= 1024
+    assert len(read_in_order) < 20
+    assert len(read) <= 1
+
+
+def test_instances_of_a_snapshot_are_held_once_when_all_are_looked_at() -> None:
+    many = 2000
+    state = FileSetState()
+    for number in range(many):
+        apply(state, added(state, spec(number, 0, 0)), "one change")
+    data = dump(state, "x")
+    tracemalloc.start()
+    try:
+        kept = load(data)
+        assert kept is not None
+        live, hierarchy = kept.state.live, kept.state.hierarchy
+        assert len(list(live.values())) == len(list(hierarchy.walk_leaves())) == many
+        held, at_peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert held < 800 * many
+    assert at_peak < 1000 * many
 
 
 @pytest.mark.parametrize("data", [b"", b"null", b"[]", b"1", b"\xff", b"{}"])

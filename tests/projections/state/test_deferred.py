@@ -39,7 +39,9 @@ class Keys:
 
 def deferred(size: int) -> tuple[Deferred[str, str], Values]:
     keys = [f"key {number}" for number in range(size)]
-    return Deferred(Keys(*keys), made), {key: made(number) for number, key in enumerate(keys)}
+    return Deferred(Keys(*keys), lambda _, number: made(number)), {
+        key: made(number) for number, key in enumerate(keys)
+    }
 
 
 OPERATIONS: list[Callable[[Values, str], Any]] = [
@@ -89,7 +91,7 @@ def test_a_value_is_made_when_it_is_asked_for() -> None:
     asked = []
     kept: dict[int, list[int]] = {}
     one: Deferred[str, list[int]] = Deferred(
-        Keys("a", "b"), lambda number: asked.append(number) or kept.setdefault(number, [number])
+        Keys("a", "b"), lambda _, number: asked.append(number) or kept.setdefault(number, [number])
     )
 
     assert len(one) == 2
@@ -100,6 +102,22 @@ def test_a_value_is_made_when_it_is_asked_for() -> None:
     assert asked == []
     assert one["b"] is kept[1]
     assert asked == [1]
+
+
+def test_once_whole_it_holds_the_keys_that_its_values_have_anyway() -> None:
+    texts = [f"{number} of them" for number in range(3)]
+    one: Deferred[str, list[str]] = Deferred(
+        Keys(*(str(number) for number in range(3))), lambda _, n: [texts[n]], lambda made: made[0]
+    )
+    other = "other"
+    one[other] = [other]
+
+    values = list(one.values())
+
+    assert [key for key, value in zip(one, values, strict=True) if key is value[0]] == [
+        *texts,
+        "other",
+    ]
 
 
 def test_a_key_that_is_not_there_is_an_error_as_of_any_dict() -> None:

@@ -16,10 +16,11 @@ from ledger import elements
 from ledger.elements import Element, find, plain_text
 from ledger.events import InstanceAdded, Record
 from projections.state.nodes import Branch, Leaf
-from projections.state.search import candidates, in_order
+from projections.state.search import all_in_order, candidates, in_order, telling
 from projections.state.state import FileSetState
 
 TAGS = {"PatientID": 0x00100020, "StudyInstanceUID": 0x0020000D, "SeriesInstanceUID": 0x0020000E}
+NUMBER = {"InstanceNumber": 0x00200013}
 
 
 def value(leaf: Leaf, keyword: str) -> str | None:
@@ -28,7 +29,7 @@ def value(leaf: Leaf, keyword: str) -> str | None:
         return leaf.uid
     node: Branch | Leaf | None = leaf
     while node is not None:
-        if (element := find(node.record.elements, TAGS[keyword])) is not None:
+        if (element := find(node.record.elements, {**TAGS, **NUMBER}[keyword])) is not None:
             return plain_text(element)
         node = node.parent
     return None
@@ -56,6 +57,17 @@ def test_instances_are_put_in_the_order_in_which_a_file_set_yields_them(
     state = Author().run(program).state
     shuffled = sorted(state.live.values(), key=lambda leaf: leaf.uid)
     assert [leaf.handle for leaf in in_order(state, shuffled)] == iteration(state)
+
+
+@given(programs())
+def test_those_that_tell_all_values_tell_what_all_instances_have(program: list[Command]) -> None:
+    state = Author().run(program).state
+    leaves = list(all_in_order(state))
+    assert [leaf.handle for leaf in leaves] == iteration(state)
+    for keyword, tag in {**TAGS, **NUMBER}.items():
+        of_all = dict.fromkeys(value(leaf, keyword) for leaf in leaves)
+        told = dict.fromkeys(value(leaf, keyword) for leaf in telling(leaves, tag))
+        assert list(told) == list(of_all)
 
 
 def test_all_values_of_a_query_narrow_it() -> None:
