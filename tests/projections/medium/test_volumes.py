@@ -68,7 +68,7 @@ def test_every_instance_is_on_one_volume_with_what_belongs_to_it_and_each_image_
 
 def image_size(author: Author, handles: list[Handle], sizes: dict[Handle, int]) -> int:
     made = hand_out(fold(author.events), set(handles), uid="1.2.3", id="X")
-    files = [ImageFile("DICOMDIR", len(made.dicomdir), WHEN)]
+    files = [ImageFile("DICOMDIR", len(made.dicomdir()), WHEN)]
     files += [ImageFile(path, sizes[leaf.handle], WHEN) for leaf, path in made.file_ids.items()]
     files.append(ImageFile("SHA256.TXT", 102 * len(files), WHEN))
     return plan_iso(files, Volume("X", WHEN)).size
