@@ -6,7 +6,7 @@ and undoing what was written stages its inverse.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from attrs import fields, frozen
 
@@ -115,14 +115,31 @@ def usually_staged(state: FileSetState) -> Staged:
     return staged(state, usual_layout(state))
 
 
-def is_usually_moved(leaf: Leaf, state: FileSetState) -> bool:
-    """Whether an instance on the medium is among the moves of a write in the usual layout."""
+def usually_moved(state: FileSetState) -> Callable[[Leaf], bool]:
+    """Return what tells whether an instance is among the moves of a write in the usual layout.
+
+    That is of the tree as it stands now: what is the same of many is found once.
+    """
     layout = usual_layout(state)
-    if layout == "existing" or leaf.file_id is None:
-        return False
-    if layout == "conformant":
-        return not is_conformant(leaf.file_id)
-    return leaf.file_id != file_id(leaf, state)
+    if layout != "pydicom":
+        keeps = layout == "existing"
+        return lambda leaf: not (keeps or leaf.file_id is None or is_conformant(leaf.file_id))
+    alphanumeric = is_alphanumeric(state)
+    folders: dict[Branch, tuple[str, int]] = {}
+
+    def is_moved(leaf: Leaf) -> bool:
+        above = leaf.parent
+        if leaf.file_id is None or above is None:
+            return False
+        if above not in folders:
+            above.renumber()
+            folder = f"{path}/" if (path := file_id(above, state)) else ""
+            folders[above] = folder, folder.count("/")
+        folder, depth = folders[above]
+        name = component(leaf.record_type, depth, leaf.index, alphanumeric=alphanumeric)
+        return leaf.file_id != folder + name
+
+    return is_moved
 
 
 def changed_records(state: FileSetState) -> tuple[Branch, ...]:

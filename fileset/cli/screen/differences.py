@@ -124,7 +124,7 @@ def _element_lines(node: DiffNode) -> list[str]:
 
 
 def _instance_node(found: InstanceDifference, state: FileSetState) -> Node:
-    parts = leaf_line(found.leaf, state, staged=False)
+    parts = leaf_line(found.leaf, state)
     below: list[Node] = []
     if found.before is not None and found.after is not None:
         below = [Node(line) for line in _changes_of(found.before, found.after)]

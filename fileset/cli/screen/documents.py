@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import fields
@@ -154,9 +154,11 @@ def records_above(leaf: Leaf) -> list[Branch]:
     return found[::-1]
 
 
-def standing(leaf: Leaf, state: FileSetState) -> str | None:
-    """Return what is staged for an instance."""
-    from projections.medium.pending import is_usually_moved  # noqa: PLC0415 - status has no state
+def standing(
+    leaf: Leaf, state: FileSetState, is_moved: Callable[[Leaf], bool] | None = None
+) -> str | None:
+    """Return what is staged for an instance; who asks of many gives what `usually_moved` does."""
+    from projections.medium.pending import usually_moved  # noqa: PLC0415 - status has no state
 
     if leaf in state.corrections:
         return "correction"
@@ -164,7 +166,7 @@ def standing(leaf: Leaf, state: FileSetState) -> str | None:
         return "addition"
     if leaf.is_removal:
         return "removal"
-    if leaf.is_live and leaf.parent is not None and is_usually_moved(leaf, state):
+    if leaf.is_live and (is_moved or usually_moved(state))(leaf):
         return "move"
     return None
 

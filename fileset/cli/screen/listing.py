@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from attrs import define, field
@@ -13,6 +13,7 @@ from fileset.timeline.naming import sop_class_name
 from ledger.dicom_json import to_json
 from ledger.digest import short
 from projections.medium.layouts import file_id
+from projections.medium.pending import usually_moved
 from projections.state.nodes import Branch, Leaf
 from projections.state.outline import record_line
 from projections.state.state import FileSetState
@@ -27,20 +28,23 @@ STANDINGS: Final = {
 
 def instance_lines(leaves: Iterable[Leaf], state: FileSetState) -> Iterator[Parts]:
     """Yield a line for each instance: File ID, SOP Instance UID, SOP class, what is staged."""
+    is_moved = usually_moved(state)
     return columns(
         (
             leaf.file_id or "(not on the medium)",
             leaf.uid,
             sop_class_name(leaf.sop_class_uid),
-            STANDINGS.get(standing(leaf, state) or "", ""),
+            STANDINGS.get(standing(leaf, state, is_moved) or "", ""),
         )
         for leaf in leaves
     )
 
 
-def _standing_label(leaf: Leaf, state: FileSetState) -> Span | None:
+def _standing_label(
+    leaf: Leaf, state: FileSetState, is_moved: Callable[[Leaf], bool]
+) -> Span | None:
     """Return what is staged for an instance, in words."""
-    staged = standing(leaf, state)
+    staged = standing(leaf, state, is_moved)
     if staged is None:
         return None
     label = STANDINGS[staged]
@@ -62,6 +66,11 @@ class Forest:
 
     state: FileSetState
     roots: dict[tuple[str, str], _Record | Leaf] = field(factory=dict)
+    _is_moved: Callable[[Leaf], bool] = field(init=False)
+
+    @_is_moved.default
+    def _usually_moved(self) -> Callable[[Leaf], bool]:
+        return usually_moved(self.state)
 
     def add(self, leaf: Leaf) -> None:
         """Add an instance below its records."""
@@ -84,7 +93,7 @@ class Forest:
     def _node(self, found: _Record | Leaf) -> Node:
         if isinstance(found, _Record):
             return Node(record_label(found.branch), map(self._node, found.below()))
-        return Node(leaf_line(found, self.state))
+        return Node(leaf_line(found, self.state, self._is_moved))
 
     def document(self) -> list[dict[str, Any]]:
         """Return it for `--json`."""
@@ -130,15 +139,20 @@ def record_label(branch: Branch) -> Parts:
     return (Span(name, "title"), f"{colon}{values}")
 
 
-def leaf_line(leaf: Leaf, state: FileSetState, *, staged: bool = True) -> Parts:
-    """Return an instance as a leaf of the tree, with what is staged for it unless left out."""
-    parts: list[str | Span] = [record_line(leaf.record, leaf.key)]
+def leaf_line(
+    leaf: Leaf, state: FileSetState, is_moved: Callable[[Leaf], bool] | None = None
+) -> Parts:
+    """Return an instance as a leaf of the tree, with what is staged for it given `is_moved`."""
+    record = leaf.record
+    # The key, which takes long to find, isn't in the line of an image.
+    line = record_line(record, "" if record.type == "IMAGE" else leaf.key)
+    parts: list[str | Span] = [line]
     if leaf.file_id:
         parts += ["  ", Span(leaf.file_id, "command")]
     parts += ["  ", sop_class_name(leaf.sop_class_uid)]
-    if leaf.content:
-        parts += ["  ", Span(short(leaf.content.digest), "faint")]
-    if staged and (label := _standing_label(leaf, state)) is not None:
+    if content := leaf.content:
+        parts += ["  ", Span(short(content.digest), "faint")]
+    if is_moved and (label := _standing_label(leaf, state, is_moved)) is not None:
         parts += ["  ", label]
     return tuple(parts)
 

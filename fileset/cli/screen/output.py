@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import islice
 from typing import IO, Any, Final, NamedTuple, TextIO, TypeAlias, TypeVar
 
@@ -167,12 +168,21 @@ def styled(line: Line) -> str:
     """Return a line with the terminal's codes, which click drops where they don't belong."""
     if isinstance(line, str):
         return clean(line)
-    return "".join(
-        click.style(clean(part.text), **STYLES[part.style])
-        if isinstance(part, Span)
-        else clean(part)
-        for part in line
-    )
+    pieces: list[str] = []
+    for part in line:
+        if isinstance(part, Span):
+            begin, end = _codes(part.style)
+            pieces += (begin, clean(part.text), end)
+        else:
+            pieces.append(clean(part))
+    return "".join(pieces)
+
+
+@cache
+def _codes(style: str) -> tuple[str, str]:
+    """Return the terminal's codes before and behind text of a style."""
+    begin, _, end = click.style("|", **STYLES[style]).partition("|")
+    return begin, end
 
 
 def first(lines: Sequence[Line], limit: int | None, rest: str) -> Iterator[Line]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from models import Author, Command
+from hypothesis import given
+from models import Author, Command, programs
 
-from projections.medium.pending import changed_metadata, moves, pending
+from projections.medium.layouts import usual_layout
+from projections.medium.pending import changed_metadata, moves, pending, usually_moved
 
 
 def summary(*commands: Command) -> str:
@@ -80,3 +82,13 @@ def test_only_the_fields_of_the_identity_that_differ_are_metadata() -> None:
 
 def test_no_metadata_differ_from_a_medium_that_is_not_there() -> None:
     assert changed_metadata(Author().run([("set", "id", "A")]).state) == ()
+
+
+@given(programs())
+def test_an_instance_is_told_to_be_moved_if_a_write_in_the_usual_layout_moves_it(
+    program: list[Command],
+) -> None:
+    state = Author().run(program).state
+    is_moved = usually_moved(state)
+    moved = [leaf for leaf in state.live.values() if is_moved(leaf)]
+    assert set(moved) == {leaf for leaf in moves(state, usual_layout(state)) if leaf.is_live}
