@@ -38,7 +38,8 @@ if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).
     tempfile.tempdir = os.environ["TMPDIR"] = os.fspath(MEMORY)
 
 # What whoever runs the tests has configured is not to count.
-os.environ["XDG_CONFIG_HOME"] = "/nonexistent"
+os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="config-")
+atexit.register(shutil.rmtree, os.environ["XDG_CONFIG_HOME"], ignore_errors=True)
 for variable in ("FILESET_REPO", "FILESET_ACTOR", "FILESET_PAGER"):
     os.environ.pop(variable, None)
 

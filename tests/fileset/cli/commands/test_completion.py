@@ -22,12 +22,12 @@ def filled(cli: Cli, tmp_path: Path) -> Cli:
     return cli
 
 
-def environment() -> dict[str, str]:
+def environment(home: Path) -> dict[str, str]:
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "PYTHONPATH": os.fspath(PROJECT), "HOME": "/nonexistent"}
+    return {**os.environ, "PATH": path, "PYTHONPATH": os.fspath(PROJECT), "HOME": os.fspath(home)}
 
 
-def by_bash(*lines: str) -> list[list[str]]:
+def by_bash(home: Path, *lines: str) -> list[list[str]]:
     """Return what Bash itself makes of each line when Tab is pressed at its end."""
     script = 'eval "$(fileset completion bash)"\n'
     for line in lines:
@@ -40,7 +40,7 @@ def by_bash(*lines: str) -> list[list[str]]:
         )
     out = subprocess.run(
         ["bash", "--norc", "-c", script],
-        env=environment(),
+        env=environment(home),
         capture_output=True,
         text=True,
         check=True,
@@ -53,6 +53,7 @@ def test_bash_completes_commands_options_and_what_the_repository_has(filled: Cli
     repo = f"fileset --repo {shlex.quote(str(filled.repository))}"
     change = filled.json("log")["changes"][1]["id"]
     assert by_bash(
+        filled.repository.parent,
         "echo x; fileset media ma",
         "fileset write --layout e",
         f"{repo} tree --at sent",
@@ -96,7 +97,7 @@ def test_other_shells_complete_too(filled: Cli, shell: str) -> None:
         asked = ASKED[shell].format(script=script, words=words)
         done = subprocess.run(
             [shell, *(["-f"] if shell == "zsh" else ["--no-config"]), "-c", asked],
-            env=environment(),
+            env=environment(filled.repository.parent),
             capture_output=True,
             text=True,
             check=False,
@@ -116,7 +117,7 @@ def test_completing_loads_only_what_is_asked_for(filled: Cli) -> None:
         variables["COMP_POINT"] = str(len(line))
         done = subprocess.run(
             [sys.executable, "-c", code],
-            env={**environment(), **variables},
+            env={**environment(filled.repository.parent), **variables},
             capture_output=True,
             text=True,
             check=False,
