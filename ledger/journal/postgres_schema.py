@@ -263,7 +263,7 @@ def lay_out(connection: Connection, schema: str, partitions: int) -> None:
     if (encoding := connection.info.parameter_status("server_encoding")) != "UTF8":
         raise JournalError(
             f"Journals need a database in the encoding UTF8, and this one is in {encoding}: make "
-            "one with `createdb --encoding UTF8 --template template0`."
+            "one with createdb, from template0 and in that encoding."
         )
     where = Identifier(schema)
     with connection.transaction():

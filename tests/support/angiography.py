@@ -20,7 +20,9 @@ def angiogram(path: Path, *, frames: bytes | None = None, **values: Any) -> Path
     """
     ds = dcmread(examples.get_path("ct"))
     ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = XRayAngiographicImageStorage
-    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{path.stem}"
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = "1.2.3." + "".join(
+        filter(str.isdigit, path.stem)
+    )
     ds.Modality, ds.ImageType = "XA", ["ORIGINAL", "PRIMARY", "SINGLE PLANE"]
     ds.BitsAllocated = ds.BitsStored = 8
     ds.HighBit, ds.PixelRepresentation = 7, 0

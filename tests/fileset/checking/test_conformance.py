@@ -361,6 +361,8 @@ def test_the_command_needs_no_repository(whole: Medium, monkeypatch: pytest.Monk
     assert run("verify", ".").out == "52 records and 31 referenced files checked: all is well.\n"
     document = run("verify", whole.root, "--json").document
     assert document == {
+        "format": "fileset verify",
+        "version": 1,
         "root": str(whole.root),
         "records": 52,
         "files": 31,
@@ -420,7 +422,9 @@ def test_where_there_is_a_repository_it_says_what_was_not_checked(
 ) -> None:
     run("init", tmp_path / "repository", "--from", whole.dicomdir)
     told = run("--repo", tmp_path / "repository", "verify", whole.root)
-    assert f"`fileset verify` without ROOT checks it by {tmp_path / 'repository'}" in told.err
+    repository = tmp_path / "repository"
+    command = f"`fileset --repo {repository} verify`"
+    assert f"{command} without ROOT checks it by {repository}" in told.err
     ours(tmp_path / "other")
     assert run("--repo", tmp_path / "repository", "verify", tmp_path / "other").err == ""
 

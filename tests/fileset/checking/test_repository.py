@@ -294,7 +294,7 @@ def test_a_clock_that_ran_backwards_is_told_of_and_is_no_error(tmp_path: Path) -
     told = [change["clock_back"] for change in written.json("log")["changes"]]
     assert told == [None, None, 5400.0, None]
     for options in ((), ("--graph",), ("--limit", 2)):
-        lines = written("log", *options).out.splitlines()
+        lines = written("log", "--utc", *options).out.splitlines()
         marked = [line for line in lines if "the clock had gone back by 1:30:00" in line]
         assert len(marked) == 1
         assert "11:30:00Z" in marked[0]

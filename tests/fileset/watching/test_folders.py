@@ -55,8 +55,8 @@ def test_folders_that_the_watcher_itself_writes_to_are_refused(home: House) -> N
         ):
             with pytest.raises(RefusedError, match="overlaps"):
                 Watcher(fs, folder, settings)
-    with pytest.raises(RefusedError, match="is not a folder"):
-        Watcher(fs, home.path / "none")
+        with pytest.raises(RefusedError, match="is not a folder"):
+            Watcher(fs, home.path / "none")
 
 
 @pytest.mark.parametrize(
