@@ -258,8 +258,8 @@ class PostgresJournal(DatabaseJournal):
     def append(self, events: Events, draft: Draft, *, expected: int) -> Change:
         """Append `events` as one change, as the protocol says.
 
-        `UnknownOutcomeError` if the server went away before it answered, and stayed away: the
-        same draft, appended again, is recorded once.
+        `UnknownOutcomeError` if the server went away before it answered, and then stayed away or
+        could not be asked, for whatever reason: the same draft, appended again, is recorded once.
         """
         if not len(events):
             raise ValueError("A change has at least one event")
@@ -269,14 +269,19 @@ class PostgresJournal(DatabaseJournal):
         while True:
             try:
                 return self._append_once(events, change, draft)
-            except (LostError, UnreachableError, _BusyError) as exc:
+            except ConflictError:  # it was looked for, and it is not there
+                raise
+            except Exception as exc:
                 may_be_there = may_be_there or (isinstance(exc, LostError) and exc.committing)
+                may_pass = isinstance(exc, LostError | UnreachableError | _BusyError)
                 is_over = isinstance(exc, _BusyError) or time.monotonic() >= end
-                if may_be_there and is_over:
+                if may_be_there and (is_over or not may_pass):
                     raise UnknownOutcomeError(
                         f"Whether the change {change.id} was recorded is not known: {self.name} "
                         f"was lost meanwhile ({exc}). See `fileset log` before you try again."
                     ) from exc
+                if not may_pass:
+                    raise
                 if is_over or (was_tried and not may_be_there):
                     raise JournalError(f"{exc} Nothing was recorded.") from exc
             time.sleep(pause)

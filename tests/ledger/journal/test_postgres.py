@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import psycopg
 import pytest
@@ -517,6 +518,34 @@ def test_a_change_of_which_nothing_is_known_can_be_appended_again(
         assert list(journal.changes()) == [change]
         with pytest.raises(ConflictError):
             journal.append(removals(2), draft("two"), expected=0)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        JournalError("Its disk is full. Nothing was recorded."),
+        JournalDamagedError("It has lost changes"),
+        OSError("The events can't be read again"),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_nothing_that_fails_later_says_that_a_change_of_which_nothing_is_known_is_not_there(
+    server: Server, relay: Relay, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    database = new_database(server.conninfo)
+    PostgresJournal.create(database, "journal").close()
+    with closing(PostgresJournal(Database(relay.conninfo, database.schema), "journal")) as journal:
+        with monkeypatch.context() as patch:
+            turns = Mock(side_effect=[journal.head(), failure])
+            patch.setattr(journal, "_lock_head", turns)
+            relay.cuts = "after"
+            with pytest.raises(UnknownOutcomeError, match="Whether the change one was recorded is"):
+                journal.append(removals(2), draft("one"), expected=0)
+        change = journal.append(removals(2), draft("one"), expected=0)
+        assert list(journal.changes()) == [change]
+        monkeypatch.setattr(journal, "_lock_head", Mock(side_effect=failure))
+        with pytest.raises(type(failure), match=str(failure)):  # of which all is known
+            journal.append(removals(2), draft("two"), expected=2)
 
 
 def test_reading_goes_on_after_the_connection_was_lost(server: Server) -> None:
