@@ -20,6 +20,7 @@ from click.shell_completion import (
     add_completion_class,
 )
 
+from fileset.cli.screen.text import clean
 from fileset.cli.session import COMPLETING, Session
 from fileset.errors import NoSuchMomentError
 from ledger.errors import LedgerError
@@ -27,6 +28,7 @@ from ledger.errors import LedgerError
 _PROGRAM: Final = "fileset"
 _RECENT: Final = 100  # changes whose ids are offered
 _MANY: Final = 300  # values that are offered
+_ACTS_IN_QUOTES: Final = frozenset("$`\"\\!'")  # in either kind: Bash's may be open within others
 
 _USUAL: Final = (
     "PatientID",
@@ -48,11 +50,17 @@ _USUAL: Final = (
 
 
 def complete(what: str, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-    """Return what a word that names a `what` could be; nothing where that can't be told."""
+    """Return what a word that names a `what` could be; nothing where that can't be told.
+
+    Neither has line breaks, which would make several of one, or other control characters.
+    """
     try:
-        return list(_SOURCES[what](ctx, incomplete))
+        found = [item for item in _SOURCES[what](ctx, incomplete) if item.value.isprintable()]
     except (LedgerError, OSError, click.ClickException, NoSuchMomentError):
         return []
+    for item in found:
+        item.help = item.help and clean(item.help)
+    return found
 
 
 def _moments(ctx: click.Context, incomplete: str) -> Iterator[CompletionItem]:
@@ -97,7 +105,7 @@ def _criteria(ctx: click.Context, incomplete: str) -> Iterator[CompletionItem]:
     from fileset.values import text_of  # noqa: PLC0415 - it needs pydicom
 
     texts = map(text_of, _session(ctx).file_set().find_values(keyword))
-    wanted = (text for text in texts if text.startswith(value) and text.isprintable())
+    wanted = (text for text in texts if text.startswith(value))
     yield from (CompletionItem(f"{keyword}={text}") for text in islice(wanted, _MANY))
 
 
@@ -138,7 +146,7 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 """
 
     _typed = ""
-    _is_quoted = False
+    _is_open = _is_escaping = False
 
     def source(self) -> str:
         """Return the script; it needs Bash 4.4, which is not looked for."""
@@ -147,14 +155,30 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
     def get_completion_args(self) -> tuple[list[str], str]:
         """Return the words before the one that is typed, and the beginning of that one."""
         line = os.environ["COMP_LINE"].encode()[: int(os.environ["COMP_POINT"])].decode()
-        words, self._is_quoted = _words_of(line)
+        words, self._is_open = _words_of(line)
+        self._is_escaping = self._is_open and line.endswith("\\")
         self._typed = words.pop()
         return words, self._typed
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
+        """Return what the word could be, without what Bash would take for more than a word.
+
+        Within open quotes nothing can be escaped, and the values are other people's: a name with a
+        command in it must not become a command here.
+        """
+        if self._is_escaping:  # which would take the escape from what is put behind it
+            return []
+        found = super().get_completions(args, incomplete)
+        return [
+            item
+            for item in found
+            if not self._is_open or item.type != "plain" or _ACTS_IN_QUOTES.isdisjoint(item.value)
+        ]
 
     def format_completion(self, item: CompletionItem) -> str:
         """Return a word as Bash puts it in the place of the part that it takes for the word."""
         value = str(item.value)
-        if not self._is_quoted:
+        if not self._is_open:
             breaks = set(os.environ.get("COMP_WORDBREAKS", "")) & set("=:")
             kept = max((self._typed.rfind(char) for char in breaks), default=-1)
             value = re.sub(r"([^\w@%+=:,./^-])", r"\\\1", value[kept + 1 :])
@@ -162,7 +186,7 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 
 
 def _words_of(line: str) -> tuple[list[str], bool]:
-    """Return the words of the last command in `line` and whether the last is in open quotes.
+    """Return the words of the last command in `line` and whether a quote or backslash is open.
 
     The last may be empty. The program's name is not among them.
     """
@@ -180,7 +204,7 @@ def _words_of(line: str) -> tuple[list[str], bool]:
         words.append("")
     names = [PurePath(word).name for word in words]
     begun = names.index(_PROGRAM) + 1 if _PROGRAM in names else 1
-    return words[begun:] or [""], is_open and not line.endswith("\\")
+    return words[begun:] or [""], is_open
 
 
 add_completion_class(Bash)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import shlex
 import shutil
 import subprocess
@@ -74,6 +75,71 @@ def test_bash_completes_commands_options_and_what_the_repository_has(filled: Cli
         ["Of\\ a^Ward"],
         [],
     ]
+
+
+def by_tab(home: Path, *typed: str) -> list[str]:
+    """Return what a Bash at a terminal has in its line after each text was typed, and Tab."""
+    setup = home / "bashrc"
+    setup.write_text(
+        'eval "$(fileset completion bash)"\n'
+        """bind -x '"\\C-g": printf "%s\\n" "$READLINE_LINE" >>lines; READLINE_LINE='\n"""
+    )
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(home)
+        os.execvpe("bash", ["bash", "--rcfile", str(setup), "-i"], environment(home))  # noqa: S606
+    os.write(terminal, "".join(f"{text}\t\a" for text in typed).encode() + b"exit\n")
+    try:
+        while os.read(terminal, 4096):
+            pass
+    except OSError:  # it has ended
+        os.close(terminal)
+    os.waitpid(pid, 0)
+    return (home / "lines").read_text().splitlines()
+
+
+def test_tab_puts_nothing_into_a_line_of_bash_that_is_more_than_a_word(
+    cli: Cli, tmp_path: Path
+) -> None:
+    names = ("EVIL$(touch run)", "Quote' ; touch run '", "Tick`touch run`", "Good^Name")
+    files = []
+    for number, name in enumerate(names):
+        uids = {f"{level}InstanceUID": f"1.9.{number}" for level in ("Study", "Series", "SOP")}
+        path = tmp_path / f"{number}.dcm"
+        files.append(changed(MR, path, PatientID=str(number), PatientName=name, **uids))
+    cli("add", *files)
+    find = f"fileset find --repo {shlex.quote(str(cli.repository))} "
+    assert by_tab(
+        tmp_path,
+        *(f"{find}{word}" for word in (
+            '"PatientName=EV', '"PatientName=EV\\', "'PatientName=Qu", '"PatientName=Ti',
+            '"PatientName=Go', "PatientName=EV",
+        ))
+    ) == [
+        f"{find}{word}" for word in (
+            '"PatientName=EV', '"PatientName=EV\\', "'PatientName=Qu", '"PatientName=Ti',
+            '"PatientName=Good^Name" ', r"PatientName=EVIL\$\(touch\ run\) ",
+        )
+    ]  # fmt: skip
+
+
+def test_what_is_said_beside_a_word_can_t_add_words(cli: Cli) -> None:
+    cli("set", "id=A", "--reason", "one\nplain\nevil\n\x1b[2J")
+    done = subprocess.run(
+        [sys.executable, "-m", "fileset"],
+        env={
+            **environment(cli.repository.parent),
+            "_FILESET_COMPLETE": "zsh_complete",
+            "COMP_WORDS": f"fileset --repo {cli.repository} show ",
+            "COMP_CWORD": "4",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3 * len(cli.json("log")["changes"])
+    assert r"one\nplain\nevil\n\x1b[2J" in done.stdout
 
 
 ASKED = {
