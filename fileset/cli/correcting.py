@@ -9,7 +9,15 @@ from typing import Any, Final
 import click
 
 from fileset.cli.command import Command
-from fileset.cli.matching import MATCHED, advice, matched, matched_lines, none_matches, nothing
+from fileset.cli.matching import (
+    MATCHED,
+    advice,
+    matched,
+    matched_lines,
+    none_matches,
+    nothing,
+    refuse_ambiguous,
+)
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.screen.differences import (
     CORRECTED,
@@ -278,6 +286,7 @@ def to_patient(
         instances = search.find(fs, wanted_by)
         if not instances:
             return nothing_matches(session, search, fs, wanted_by, dry_run=dry_run)
+        refuse_ambiguous(fs, wanted_by, instances)
         leaves = [fs.state.leaf(instance.handle) for instance in instances]
         wanted = corrections_of(Corrector(fs.repository), fs.state, leaves, values, how)
         told = matched(wanted_by, instances)

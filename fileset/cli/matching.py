@@ -6,15 +6,17 @@ import math
 import re
 import shlex
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final
 
 import click
+from attrs import evolve
 from pydicom.dataelem import DataElement
 from pydicom.multival import MultiValue
 
 from fileset.cli.screen.output import Line, Shape, Span
 from fileset.criteria import Criterion, Query, element_of, path_named
-from fileset.errors import NoSuchKeywordError
+from fileset.errors import NoSuchKeywordError, RefusedError
 from fileset.fileset import FileSet
 from fileset.values import value_text
 from fileset.views.instance import FileInstance
@@ -25,6 +27,10 @@ from projections.matching.keys import MOMENTS, NUMBERS
 LOAD: Final = click.option(
     "--load", is_flag=True, help="Search all elements of the instances, not only their records."
 )
+LITERAL: Final = click.option(
+    "--literal", is_flag=True,
+    help="Take each value as it is: no character stands for others. For scripts.",
+)  # fmt: skip
 UNREADABLE: Final[Shape] = {
     "unreadable": "[{sop_instance_uid, reason}] of files that --load could not read"
 }
@@ -37,17 +43,22 @@ _SHOWN: Final = 10
 """How many of the values that something stands for are told."""
 
 
-def parse_query(arguments: Iterable[str]) -> Query:
-    """Return what `KEYWORD=VALUE` arguments ask for; a usage error if one is none."""
+def parse_query(arguments: Iterable[str], *, literal: bool = False) -> Query:
+    """Return what `KEYWORD=VALUE` arguments ask for; a usage error if one is none.
+
+    With `literal`, nothing in a value stands for anything else.
+    """
     criteria: list[Criterion] = []
     for argument in arguments:
         name, sign, text = _parts(argument)
         try:
-            criterion = Criterion(name, path_named(name), (f"{sign}{text}",))
+            criterion = Criterion(name, path_named(name), (f"{sign}{text}",), literal)
         except NoSuchKeywordError as exc:
             raise click.UsageError(str(exc)) from exc
         if sign and criterion.vr not in MOMENTS | NUMBERS:
             raise click.UsageError(f"{name} is no date, time or number: nothing is {sign} it.")
+        if sign and literal:
+            raise click.UsageError(f"With --literal, nothing is {sign} a value: give {name}=VALUE.")
         _check_repeated(criterion, criteria)
         criteria.append(criterion)
     return Query(tuple(criteria))
@@ -141,6 +152,27 @@ def none_matches(keywords: Iterable[str], *, load: bool = False) -> str:
     command = " ".join(["fileset values", *met, *(["--load"] if load else [])])
     listing = f": `{command}` lists the values that there are"
     return f"No instance matches{listing if met else ''}."
+
+
+def refuse_ambiguous(fs: FileSet, query: Query, found: Iterable[FileInstance]) -> None:
+    """Refuse to change what a pattern `found` if it is a value of the File-set itself.
+
+    Whoever has a patient called `A*`, and a script that names it, means no other. Only the
+    directory records are looked at.
+    """
+    instances = list(found)
+    for criterion in query.criteria:
+        if criterion.is_single:
+            continue
+        exactly = Query((evolve(criterion, is_literal=True),))
+        others = sum(not exactly.matches(partial(element_of, each)) for each in instances)
+        if others and next(Search().matching(fs, exactly), None) is not None:
+            typed = shlex.quote(f"{criterion.name}={criterion.text}")
+            raise RefusedError(
+                f"{typed} is a value that is there, and as a pattern it finds "
+                f"{count(others, 'instance')} with others. With --literal it is that value alone; "
+                "for the others, use a pattern that is no value."
+            )
 
 
 def unreadable_document(search: Search) -> list[dict[str, str]]:

@@ -20,7 +20,7 @@ from fileset.cli.correcting import (
     nothing_matches,
 )
 from fileset.cli.correcting import correct as correct_all
-from fileset.cli.matching import matched, parse_query
+from fileset.cli.matching import LITERAL, matched, parse_query, refuse_ambiguous
 from fileset.cli.running import INCOMPLETE
 from fileset.cli.screen.output import Answer
 from fileset.cli.session import Session
@@ -61,6 +61,7 @@ from projections.state.nodes import Leaf
     help="Correct many at once: each line chooses instances by columns named KEYWORD, and gives "
     "new values in columns named `new KEYWORD`.",
 )
+@LITERAL
 @COERCE
 @ORIGINAL_ATTRIBUTES
 @REMOVE_SIGNATURES
@@ -74,6 +75,7 @@ def correct(
     removed: tuple[str, ...],
     new_uids: bool,
     table: Path | None,
+    literal: bool,
     coerce: bool,
     original_attributes: str | None,
     drop_signatures: bool,
@@ -111,7 +113,7 @@ def correct(
         rows = (
             [(Query.of(row.query, literal=True), row) for row in read_table(table)]
             if table is not None
-            else [(parse_query(query), _row(values, removed))]
+            else [(parse_query(query, literal=literal), _row(values, removed))]
         )
         with held(session) as fs:
             search = Search()
@@ -147,6 +149,7 @@ def _wanted(
     found, missed, told = [], [], []
     for query, row in rows:
         instances = search.find(fs, query)
+        refuse_ambiguous(fs, query, instances)
         told += matched(query, instances)
         if not instances:
             missed.append(row)

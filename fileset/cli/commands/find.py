@@ -10,6 +10,7 @@ import click
 
 from fileset.cli.command import command, pass_session
 from fileset.cli.matching import (
+    LITERAL,
     LOAD,
     UNREADABLE,
     advice,
@@ -91,6 +92,7 @@ def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> lis
 @click.option(
     "--template", metavar="TEXT", help="Print a line for each, such as '{PatientID} {StudyDate}'."
 )
+@LITERAL
 @LOAD
 @FROM
 @AT
@@ -103,6 +105,7 @@ def find(
     order: list[str] | None,
     form: str | None,
     template: str | None,
+    literal: bool,
     load: bool,
     moment: str | None,
 ) -> Answer:
@@ -124,7 +127,7 @@ def find(
     if (form is not None) + (template is not None) + session.as_json > 1 or (names and template):
         raise click.UsageError("Choose one of --csv, --tsv, --template and --json.")
     fs = file_set_at(session, moment)
-    wanted = parse_query(query)
+    wanted = parse_query(query, literal=literal)
     shown = template_fields(template) if template is not None else names
     is_plain = shown is None and form is None and order is None and level == "instance"
     shown = list(DEFAULT_COLUMNS[level]) if shown is None else shown

@@ -12,6 +12,7 @@ import click
 from fileset.cli.command import DRY_RUN, PathType, command, pass_session, text_for_journal
 from fileset.cli.identity import named_profile
 from fileset.cli.matching import (
+    LITERAL,
     MATCHED,
     UNREADABLE,
     advice,
@@ -19,6 +20,7 @@ from fileset.cli.matching import (
     matched_lines,
     nothing,
     parse_query,
+    refuse_ambiguous,
     unreadable_document,
     unreadable_notes,
 )
@@ -82,6 +84,7 @@ def _capacity(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     "a folder without one]",
 )
 @AT
+@LITERAL
 @click.option(
     "--load", is_flag=True, help="Look for values in the instances, not only in their records."
 )
@@ -144,6 +147,7 @@ def media_make(
     query: tuple[str, ...],
     kind: str | None,
     moment: str | None,
+    literal: bool,
     load: bool,
     profile: str | None,
     leave_out: bool,
@@ -200,7 +204,7 @@ def media_make(
         raise click.UsageError("Standard output can't take both the medium and --json.")
     fs = file_set_at(session, moment)
     search = Search(load)
-    wanted = parse_query(query)
+    wanted = parse_query(query, literal=literal)
     found = search.find(fs, wanted) if wanted else None
     session.warnings += advice(search, wanted) if wanted else []
     _refuse_idle(
@@ -212,6 +216,7 @@ def media_make(
     _refuse_idle({"--include-programs": include_programs}, "--include", is_there=bool(include))
     if found is not None and not found:
         return _nothing(search, fs, wanted, dry_run=dry_run)
+    refuse_ambiguous(fs, wanted, found or ())
     told = matched(wanted, found or ())
     extras = Extras(
         pdi,

@@ -56,3 +56,14 @@ def test_no_value_is_not_any_value(cli: Cli) -> None:
     cli("add", CT, MR)
     assert cli.json("remove", "PatientID=", code=1)["removed"] == []
     assert len(cli.json("find")["instances"]) == 2
+
+
+def test_what_would_be_removed_is_shown_and_stays(cli: Cli) -> None:
+    cli("add", CT, MR)
+    result = cli("remove", "PatientID=*", "--dry-run")
+    assert result.out.startswith("Would remove 2 instances:")
+    document = cli.json("remove", "PatientID=1*", "--dry-run")
+    assert (document["dry_run"], document["change"]) == (True, None)
+    assert document["staged"]["summary"] == "DICOMDIR creation, 1 addition"
+    assert cli.status() == "DICOMDIR creation, 2 additions"
+    assert cli.json("remove", "PatientID=1*")["removed"] == document["removed"]
