@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cached_property
 from html import unescape
 from itertools import pairwise
@@ -17,6 +18,8 @@ from urllib.parse import unquote_to_bytes
 
 from attrs import define, frozen
 
+from fileset.criteria import path_named
+from fileset.errors import NoSuchKeywordError
 from projections.state.erasing import Identifiers
 
 CHARSETS: Final = (
@@ -68,6 +71,17 @@ class Mentions:
     def of_any(self, text: str) -> bool:
         """Whether the Patient ID, the name, or a UID of the person's data is in `text`."""
         return self._has_uid(text) or self.of_person(text)
+
+    def asked_for(self, asked: Iterable[tuple[str, str]]) -> bool:
+        """Whether what was asked of instances, pairs of keyword and value, describes the person.
+
+        Patterns and ranges do so that match the person and nobody who stays.
+        """
+        for name, text in asked:
+            with suppress(NoSuchKeywordError):  # pydicom's dictionary changes, a journal doesn't
+                if self.identifiers.are_meant(path_named(name)[-1], text):
+                    return True
+        return False
 
     def is_of_person(self, value: str) -> bool:
         """Whether `value` is the very Patient ID or a UID of the person's data."""

@@ -216,5 +216,7 @@ def _telling(state: FileSetState, found: Traces, mentions: Mentions) -> Iterator
         beside = isinstance(event, InstanceRejected) and (
             event.source in found.sources or folder_of(event.source) in own
         )
-        if beside or any(mentions.of_any(text) for text in event.told() if text):
+        asked = event.asked if isinstance(event, MediumAddressed) else ()
+        told = any(mentions.of_any(text) for text in event.told() if text)
+        if beside or told or mentions.asked_for(asked):
             yield position, event

@@ -116,6 +116,11 @@ def _same(vr: str, shown: str, text: str) -> bool:
     return None not in mine and mine == theirs
 
 
+def parts_of(vr: str, text: str) -> list[str]:
+    """Return the values in `text` of which one would do, between backslashes or commas."""
+    return [each for part in text.split("\\") for each in _listed(vr, part)]
+
+
 # --- several -------------------------------------------------------------------------------------
 
 
@@ -128,7 +133,7 @@ def _asked(vr: str, text: str, *, several: bool) -> tuple[Kind, Matcher, tuple[s
         kind = kinds.pop() if kinds else Kind.SINGLE
         tests = [test for _, test in asked]
         return kind, partial(_all_values, tests), () if kinds else (text,)
-    texts = [each for part in parts for each in _listed(vr, part)]
+    texts = parts_of(vr, text)
     kind, test = _any_of(vr, texts)
     are_literal = all(_one(vr, each)[0] is Kind.SINGLE for each in texts)
     return (

@@ -6,7 +6,7 @@ Pure, as all projections: what is done with it is `fileset.erasure.erase`'s busi
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from typing import Final
 
 from attrs import field, frozen
@@ -15,6 +15,7 @@ from ledger import elements
 from ledger.events import Handle, Record, RecordRef, RecordsKept
 from ledger.tags import PATIENT_ID, PATIENT_NAME, SERIES_INSTANCE_UID, STUDY_INSTANCE_UID
 from projections.dicomdir.text import text_of
+from projections.matching.keys import Kind, key_of, parts_of
 from projections.state.nodes import Branch, Leaf
 from projections.state.state import FileSetState
 
@@ -149,7 +150,7 @@ class Identifiers:
     """What tells who a person is, where it stands in a text: Patient IDs, names, and UIDs.
 
     `others` are the IDs and names of those who stay, `shared` the names of the person that one of
-    them has, too.
+    them has, too. `records` are the PATIENT records of the person, `records_that_stay` the others.
     """
 
     patients: frozenset[str]
@@ -157,6 +158,34 @@ class Identifiers:
     uids: frozenset[str] = field(repr=False)
     shared: frozenset[str] = frozenset()
     others: frozenset[str] = field(default=frozenset(), repr=False)
+    records: tuple[Record, ...] = field(default=(), repr=False)
+    records_that_stay: tuple[Record, ...] = field(default=(), repr=False)
+
+    def are_meant(self, tag: int, text: str) -> bool:
+        """Whether `text`, which was asked of the element `tag`, is a description of the person.
+
+        It is if one of the values, or patterns, in it matches the person and nobody who stays. What
+        asks for any value, or for none, describes nobody.
+        """
+        mine = list(_said(self.records, tag))
+        theirs = list(_said(self.records_that_stay, tag)) if mine else []
+        for vr in {vr for vr, _ in mine}:
+            for key in (key_of(vr, part) for part in parts_of(vr, text)):
+                if key.kind in {Kind.EMPTY, Kind.PRESENT}:
+                    continue
+                if any(key.matches(values) for _, values in mine) and not any(
+                    key.matches(values) for _, values in theirs
+                ):
+                    return True
+        return False
+
+
+def _said(records: Iterable[Record], tag: int) -> Iterator[tuple[str, list[str]]]:
+    """Yield the VR and the values of an element in records, be it written to media or not."""
+    for record in records:
+        for held in (record.elements, record.unwritten):
+            if (element := elements.find(held, tag)) is not None:
+                yield element.vr, text_of(element, held).split("\\")
 
 
 def identifiers(
@@ -167,10 +196,13 @@ def identifiers(
     leaves = [leaf for leaf in state.hierarchy.leaves.values() if leaf.handle in gone]
     patients = {query["PatientID"].strip()} if "PatientID" in query else set()
     names: set[str] = set()
+    records: dict[Record, None] = {}
     former = _with_former(state, gone)
     uids = {leaf.uid for leaf in leaves} | {v for k, v in query.items() if k != "PatientID"}
     saying = _saying(state, former)
     for branch in {branch for leaf in leaves for branch in leaf.home.upwards()}:
+        if branch.own.type == "PATIENT":
+            records |= dict.fromkeys(branch.records())
         if branch.ref in needed:
             if branch.own.type == "PATIENT":  # perhaps of two persons, one of whom stays
                 said = _names(branch.records())
@@ -181,13 +213,16 @@ def identifiers(
             names |= _names(branch.records())
         else:
             uids.add(branch.key)
-    ids, others = _who_stay(state, state.hierarchy.needed(former), saying)
+    ids, that_stay = _who_stay(state, state.hierarchy.needed(former), saying)
+    others = _names(that_stay)
     return Identifiers(
         frozenset(patients - {""}),
         frozenset(names - others - {""}),
         frozenset(uids - _uids_that_stay(state, gone, needed)),
         frozenset((names & others) - {""}),
         frozenset((ids | others) - patients - {""}),
+        tuple(records),
+        tuple(that_stay),
     )
 
 
@@ -219,15 +254,15 @@ def _who_stay(
     state: FileSetState,
     needed: Container[RecordRef],
     saying: Mapping[Branch, Mapping[Record, None]],
-) -> tuple[set[str], set[str]]:
-    """Return the Patient IDs and the names of the persons whose records are needed."""
+) -> tuple[set[str], list[Record]]:
+    """Return the Patient IDs and the records of the persons whose records are needed."""
     ids: set[str] = set()
-    names: set[str] = set()
+    records: list[Record] = []
     for branch in state.hierarchy.branches.values():
         if branch.own.type == "PATIENT" and branch.ref in needed:
             ids.add(branch.key.strip())
-            names |= _names(saying.get(branch, (branch.own,)))
-    return ids, names
+            records += saying.get(branch, (branch.own,))
+    return ids, records
 
 
 def _names(records: Iterable[Record]) -> set[str]:

@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 
 from fileset import FileSet
 from fileset.errors import RefusedError
+from fileset.media.choice import Choice
 from fileset.media.extras import Extras
 from fileset.media.list import is_listed
+from fileset.media.make import Maker
 
 PERSONS = {"PAT-1000": "Ersilia^Quux", "PAT-2000": "Bruno^Zorn", "PAT-3000": "Carla^Wied"}
 Step: TypeAlias = tuple[Any, ...]
@@ -25,7 +27,7 @@ Step: TypeAlias = tuple[Any, ...]
 persons = st.sampled_from(sorted(PERSONS))
 makings = st.tuples(
     st.just("make"), st.frozensets(persons, min_size=1), st.none() | persons, st.booleans(),
-    st.none() | persons,
+    st.none() | persons, st.frozensets(persons),
 )  # fmt: skip
 erasures = st.tuples(st.just("erase"), persons)
 
@@ -36,6 +38,7 @@ class Model:
 
     persons: frozenset[str]
     recipient: str | None
+    asked: frozenset[str]
     has_files: bool
     named_by_file: str | None
     data: bytes
@@ -44,14 +47,14 @@ class Model:
 
     def erase(self, person: str, alive: set[str]) -> bool:
         """Take in an erasure; return whether it concerns what is recorded or on the medium."""
-        is_told = self.recipient is not None and person in self.recipient
+        is_told = person in (self.recipient or "") or person in self.asked
         is_named = self.named_by_file == person and self.is_listed
         if person in self.persons or is_named:
             self.is_listed = self.is_listed and not self.has_files
         if person in self.persons:
             self.is_whole = False
         if is_told or (person in self.persons and self.persons.isdisjoint(alive)):
-            self.recipient = None
+            self.recipient, self.asked = None, frozenset()
         return is_told or is_named or person in self.persons
 
 
@@ -92,17 +95,24 @@ def test_a_medium_is_made_again_unless_something_that_was_on_it_is_gone(
 def make(
     fs: FileSet, step: Step, alive: set[str], media: list[Model], files: Mapping[str, Path]
 ) -> None:
-    _, chosen, recipient, pages, letter = step
-    on_it = chosen & alive
+    _, chosen, recipient, pages, letter, asked = step
+    on_it, asked = chosen & alive, asked & alive
     if not on_it:
         return
-    instances = [instance for instance in fs if str(instance.PatientID) in on_it]
+    handles = [instance.handle for instance in fs if str(instance.PatientID) in on_it]
     include = files[letter].parent / letter if letter else None
     out = io.BytesIO()
     told = f"the family of {recipient}" if recipient else None
     extras = Extras(pages=pages, viewer=pages, include=include)
-    fs.media.make(out, instances, kind="zip", recipient=told, extras=extras)
-    media.append(Model(on_it, told, pages or letter is not None, letter, out.getvalue()))
+    patterns = (("PatientID", asked_for(asked)), ("Modality", "M*")) if asked else ()
+    choice = Choice("zip", handles, patterns, told, extras=extras)
+    Maker(fs.repository).make(out, fs.state, choice)
+    media.append(Model(on_it, told, asked, pages or letter is not None, letter, out.getvalue()))
+
+
+def asked_for(persons: frozenset[str]) -> str:
+    """Return patterns that name none of the persons, and describe each."""
+    return "\\".join(f"P*{person[4:-1]}?" for person in sorted(persons))
 
 
 def erase(fs: FileSet, person: str, alive: set[str], media: list[Model]) -> None:
@@ -118,6 +128,11 @@ def erase(fs: FileSet, person: str, alive: set[str], media: list[Model]) -> None
 def check(fs: FileSet, alive: set[str], media: list[Model]) -> None:
     found = fs.media.list()
     assert [medium.recipient for medium in found] == [each.recipient for each in media]
+    wanted = [asked_for(each.asked) for each in media]
+    assert [
+        "".join(text for _, text in (medium.addressed.asked if medium.addressed else ())[:1])
+        for medium in found
+    ] == wanted
     assert [is_listed(fs.repository, medium) for medium in found] == [m.is_listed for m in media]
     assert [medium.erased for medium in found] == [len(each.persons - alive) for each in media]
     for number, medium in enumerate(media, 1):

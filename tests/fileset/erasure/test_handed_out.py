@@ -11,7 +11,9 @@ from fileset import FileSet
 from fileset.erasure.handed_out import OtherFiles
 from fileset.erasure.plan import Erasure
 from fileset.errors import RefusedError
+from fileset.media.choice import Choice
 from fileset.media.extras import Extras
+from fileset.media.make import Maker
 
 ALL = Extras(pages=True, viewer=True)
 
@@ -115,3 +117,36 @@ def test_without_media_nothing_is_said_of_them(tmp_path: Path) -> None:
         fs.add(CT)
     done = erase(tmp_path / "archive")
     assert (done.handed_out, done.other_files) == ((), OtherFiles())
+
+
+@pytest.mark.parametrize(
+    ("asked", "stays"),
+    [
+        ("PatientName=comp?essed*^ct?\\Roe*", False),  # not as it is written, and beside another's
+        ("PatientName=COMPRESSEDSAMPLES^CT1\\Roe*", False),
+        ("PatientID=1C*\\4M*", False),
+        ("PatientID=1C*\\?CT1", False),
+        ("PatientID=?[!4]*\\4M*", True),  # which has no ranges of letters
+        ("PatientID=*", True),
+        ("PatientID=?*1", True),  # as that of the one who stays
+        ("Modality=C*\\M*", True),
+        ("StudyDate=2004-01-01..\\2003", True),
+    ],
+)
+def test_a_pattern_that_only_the_person_matches_goes_with_the_person(
+    tmp_path: Path, asked: str, stays: bool
+) -> None:
+    keyword, _, text = asked.partition("=")
+    with FileSet(repository=tmp_path / "archive") as fs:
+        fs.add_many([CT, MR])
+        choice = Choice("zip", None, ((keyword, text),), "Dr. Gruen")
+        Maker(fs.repository).make(tmp_path / "disc.zip", fs.state, choice)
+    erase(tmp_path / "archive")
+    with FileSet.open(tmp_path / "archive") as fs:
+        (medium,) = fs.media.list()
+        assert (medium.recipient, medium.addressed is not None) == (
+            "Dr. Gruen" if stays else None,
+            stays,
+        )
+    journal = (tmp_path / "archive" / "journal.sqlite").read_bytes()
+    assert (text.replace("\\", "\\\\").encode() in journal) == stays
