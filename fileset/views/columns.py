@@ -5,6 +5,7 @@ What type a column has follows from its keyword alone, whatever the values are.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterable
 from datetime import date
@@ -19,7 +20,7 @@ from fileset.views.view import View
 from ledger.elements import character_set, find, tag_bytes
 from ledger.phrases import count
 from projections.dicomdir.text import readable
-from projections.matching.keys import NUMBERS
+from projections.matching.keys import NUMBERS, is_plain
 from projections.state.nodes import Branch, Leaf
 from projections.state.search import all_in_order
 
@@ -32,6 +33,10 @@ KEYWORDS: Final = (
 
 Kind: TypeAlias = Literal["text", "integer", "number", "date"]
 
+# PS3.5 Section 6.2: a DA as it is, and as ACR-NEMA had it; ranges and times are no dates.
+_DAY: Final = re.compile(
+    r"(?P<year>\d{4})(?P<dot>\.?)(?P<month>\d\d)(?P=dot)(?P<day>\d\d)", re.ASCII
+)
 _BYTES: Final = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "SQ", "UN"))
 _OF_LEAF: Final[dict[str, Callable[[Leaf], str]]] = {
     "SOPClassUID": lambda leaf: leaf.sop_class_uid,
@@ -77,16 +82,18 @@ class Column:
             return None
         try:
             match self.kind:
-                case "integer":
+                case "text":
+                    return text
+                case "integer" if is_plain(text):
                     return int(text)
-                case "number":
+                case "number" if is_plain(text):
                     return float(text)
-                case "date":
-                    return date(int(text[:4]), int(text[-4:-2]), int(text[-2:]))
-        except ValueError:
-            self.misfits += 1
-            return None
-        return text
+                case "date" if (found := _DAY.fullmatch(text.strip(" \0"))) is not None:
+                    return date(*map(int, found.group("year", "month", "day")))
+        except ValueError:  # such as 1.5 in a column of integers, or a 30th of February
+            pass
+        self.misfits += 1
+        return None
 
 
 def columns(view: View, keywords: Iterable[str], *, load: bool = False) -> list[Column]:

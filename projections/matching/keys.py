@@ -9,9 +9,12 @@ where none can be part of one.
 from __future__ import annotations
 
 import fnmatch
+import math
 import re
+import struct
 import unicodedata
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from functools import partial
@@ -30,6 +33,9 @@ NUMBERS: Final = frozenset(("DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US"
 
 MOMENTS: Final = frozenset(("DA", "DT", "TM"))
 """VRs whose values are dates and times."""
+
+_BINARY: Final = {"FL": "<f", "FD": "<d"}
+"""VRs whose values are binary fractions, to which few decimal ones are equal, and how long."""
 
 _WILD: Final = frozenset(("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UI", "UR", "UT"))
 """VRs in which * and ? stand for others: those of C.2.2.2.4, and UIDs, which have neither."""
@@ -112,7 +118,7 @@ def _same(vr: str, shown: str, text: str) -> bool:
         return True
     if vr not in NUMBERS:
         return False
-    mine, theirs = (list(map(_number, each.split("\\"))) for each in (shown, text))
+    mine, theirs = ([_number(vr, one) for one in each.split("\\")] for each in (shown, text))
     return None not in mine and mine == theirs
 
 
@@ -286,7 +292,7 @@ def _ends(vr: str, text: str) -> tuple[str, str] | None:
 
 def _typed(vr: str, text: str) -> Span:
     """Return what people mean by `text`; `UnreadableKeyError` if it is not written as that."""
-    found = _number(text) if vr in NUMBERS else span(vr, text)
+    found = _number(vr, text) if vr in NUMBERS else span(vr, text)
     if found is None:
         raise UnreadableKeyError(f"{text!r} is not {_WRITTEN.get(vr, 'a number')}")
     return found
@@ -295,14 +301,34 @@ def _typed(vr: str, text: str) -> Span:
 def _held(vr: str, value: str) -> Span | None:
     """Return what the value of an element is; `None` if its VR forbids it."""
     try:
-        return _number(value) if vr in NUMBERS else span(vr, value.strip(" \0"))
+        return _number(vr, value) if vr in NUMBERS else span(vr, value.strip(" \0"))
     except UnreadableKeyError:
         return None
 
 
-def _number(text: str) -> Span | None:
+def is_plain(text: str) -> bool:
+    """Whether a number is written as one, and not as Python alone reads it: `1_0` is not 10."""
+    return text.isascii() and "_" not in text
+
+
+def _number(vr: str, text: str) -> Span | None:
+    if not is_plain(text):
+        return None
     try:
         number = Decimal(text.strip(" \0"))
     except InvalidOperation:
         return None
-    return Span((number,), (number,)) if number.is_finite() else None
+    if not number.is_finite():
+        return None
+    if vr in _BINARY:
+        number = _as_held(_BINARY[vr], number)
+    return Span((number,), (number,))
+
+
+def _as_held(how: str, number: Decimal) -> Decimal:
+    """Return the nearest number that a value can be; one beyond them all is as it is."""
+    with suppress(OverflowError):
+        (near,) = struct.unpack(how, struct.pack(how, float(number)))
+        if math.isfinite(near):
+            return Decimal(near)
+    return number

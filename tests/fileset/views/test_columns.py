@@ -54,6 +54,34 @@ def test_the_type_of_a_column_follows_from_its_keyword_and_what_is_not_of_it_is_
     assert kinds == {"ImageType": "text", "PatientSize": "number", "Rows": "integer"}
 
 
+@pytest.mark.parametrize(
+    ("keyword", "text", "value"),
+    [
+        ("StudyDate", "20260301", date(2026, 3, 1)),
+        ("StudyDate", "20260301 ", date(2026, 3, 1)),
+        ("StudyDate", "2026.03.01", date(2026, 3, 1)),  # as ACR-NEMA had it
+        ("StudyDate", "20260301-20260331", None),
+        ("StudyDate", "2026030112", None),
+        ("StudyDate", "2026xx0301", None),
+        ("StudyDate", "2026.0301", None),
+        ("StudyDate", "20260230", None),
+        ("StudyDate", "20260301\\20260302", None),
+        ("StudyDate", "2026030\u0661", None),
+        ("SeriesNumber", " 10", 10),
+        ("SeriesNumber", "1_0", None),
+        ("SeriesNumber", "1.5", None),
+        ("PatientSize", "1.75", 1.75),
+        ("PatientSize", "1_7.5", None),
+    ],
+)
+def test_no_value_is_made_up_of_what_is_not_written_as_one(
+    keyword: str, text: str, value: object
+) -> None:
+    column = Column.of(keyword)
+    assert column.converted(text) == value
+    assert column.misfits == (value is None)
+
+
 def test_text_is_read_by_its_character_set(tmp_path: Path) -> None:
     fs = FileSet()
     name = "Yamada^Tarou=山田^太郎=やまだ^たろう"

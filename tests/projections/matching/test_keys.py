@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from struct import pack, unpack
 
 import pytest
 from hypothesis import example, given
@@ -108,6 +109,16 @@ def test_numbers_are_in_a_range_by_their_value(held: Decimal, one: Decimal, two:
     assert matches("DS", f"{low},{high}", str(held)) == (held in {low, high})
 
 
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+@example(unpack("<f", pack("<f", 0.1))[0])
+def test_a_value_of_32_bits_is_found_by_the_digits_that_tell_it_from_others(held: float) -> None:
+    shown, typed = str(held), f"{held:.9g}"  # pydicom's has the digits of 64 bits
+    assert matches("FL", typed, shown)
+    assert literally("FL", typed).matches([shown])
+    assert not matches("FL", f"<{typed}", shown)
+    assert not matches("FL", f">{typed}", shown)
+
+
 @pytest.mark.parametrize(
     ("vr", "asked", "values", "expected"),
     [
@@ -181,6 +192,10 @@ def test_what_the_standard_and_people_ask(
         ("DS", "0.5\\0.70", ["0.50", "0.7"], True),
         ("DS", "0.7\\0.5", ["0.50", "0.7"], False),
         ("DS", "0..1\\0..1", ["0.50", "0.7"], True),
+        ("DS", "10", ["1_0"], False),
+        ("IS", "10", ["\u0661\u0660"], False),
+        ("FL", "1e39..", ["3.4028234663852886e+38"], False),
+        ("FD", "<1e400", ["1e308"], True),
     ],
 )
 def test_backslashes_stand_between_all_values_of_what_may_have_several(
@@ -203,6 +218,7 @@ def test_backslashes_stand_between_all_values_of_what_may_have_several(
         ("TM", "22:00..06:00", "22:00..06:00 ends before it begins"),
         ("DT", "tomorrow", "'tomorrow' is not a date or time"),
         ("IS", "many", "'many' is not a number"),
+        ("IS", "1_0", "'1_0' is not a number"),
         ("US", "1,x", "'x' is not a number"),
         ("FD", "NaN", "'NaN' is not a number"),
         ("SQ", "x", "it is a sequence"),
