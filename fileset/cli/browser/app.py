@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from threading import Lock
+from threading import RLock
 from typing import Any, ClassVar, Final
 
 import click
@@ -148,7 +148,7 @@ class Browser(App[None]):
             self._repository.patience = _PATIENCE
         self._detail = _Detail()
         self._due: Timer | None = None
-        self._turn = Lock()  # while a thread looks at the state, or it is changed
+        self._turn = RLock()  # while a thread looks at the state, or it is changed
         self._news = ""
         self._stale: set[str] = set()
         self.recorded: list[str] = []
@@ -161,7 +161,7 @@ class Browser(App[None]):
             with TabPane("1 File-set", id="files"), Horizontal():
                 with Vertical(id="left"):
                     yield Input(id="query", placeholder="KEYWORD=VALUE...", compact=True)
-                    yield Hierarchy(lambda: self._fs.state)
+                    yield Hierarchy(lambda: self._fs.state, self._look)
                 yield Lines(id="details")
             with TabPane("2 Staged", id="staged"):
                 yield Lines(id="pending")
@@ -189,8 +189,8 @@ class Browser(App[None]):
         pane = self.query_one(TabbedContent).active
         if pane not in self._stale:
             return
-        self._stale.remove(pane)
-        with self._told():
+        with self._told(), self._alone():
+            self._stale.remove(pane)
             if pane == "files":
                 self.query_one(Hierarchy).show_all()
             elif pane == "staged":
@@ -248,6 +248,11 @@ class Browser(App[None]):
         finally:
             self._turn.release()
 
+    def _look(self, do: Callable[[], None]) -> None:
+        """Do what looks at the state, or tell why that can't be now."""
+        with self._told(), self._alone():
+            do()
+
     # --- moving about ----------------------------------------------------------------------------
 
     def action_pane(self, name: str) -> None:
@@ -283,10 +288,11 @@ class Browser(App[None]):
     def action_leave_search(self) -> None:
         """Leave a search."""
         query = self.query_one("#query", Input)
-        if query.has_class("asked"):
-            query.value = ""
-            query.remove_class("asked")
-            self.query_one(Hierarchy).show_all()
+        with self._told(), self._alone():
+            if query.has_class("asked"):
+                query.value = ""
+                query.remove_class("asked")
+                self.query_one(Hierarchy).show_all()
         self.query_one(Hierarchy).focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -305,18 +311,23 @@ class Browser(App[None]):
     @work(thread=True, exclusive=True, group="search", exit_on_error=False)
     def _search(self, wanted: Query) -> None:
         search = Search(load=False)
+        leaves: list[Leaf] = []
+        number = 0
         with self._turn:
             try:
                 found = search.find(self._fs, wanted)
+                number = len(found)
                 leaves = [self._fs.state.leaf(each.handle) for each in found[:_FOUND]]
                 told = advice(search, wanted) if found else [nothing(search, self._fs, wanted)]
             except (LedgerError, OSError, click.UsageError) as exc:
-                self.call_from_thread(self._notify, str(exc), "warning")
-                return
+                told = [str(exc)]
+            except Exception as exc:  # noqa: BLE001 - pydicom raises many things on what is in files
+                told = [f"The search failed: {exc!r}"]
         if not get_current_worker().is_cancelled:
-            self.call_from_thread(self._found, leaves, len(found), told)
+            self.call_from_thread(self._found, leaves, number, told)
 
     def _found(self, leaves: list[Leaf], number: int, told: list[str]) -> None:
+        self._freshen()  # what could not be shown meanwhile
         self.clear_notifications()
         for text in told:
             self._notify(text, "warning")

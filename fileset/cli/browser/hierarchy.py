@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from attrs import frozen
@@ -44,12 +45,17 @@ Shown: TypeAlias = Branch | Leaf | More
 
 
 class Hierarchy(Tree[Shown]):
-    """Directory records and instances, or the instances that were found."""
+    """Directory records and instances, or the instances that were found.
 
-    def __init__(self, state: Callable[[], FileSetState]) -> None:
+    What is opened by its keys is looked at by `look`, which may refuse to do what it is given.
+    """
+
+    def __init__(
+        self, state: Callable[[], FileSetState], look: Callable[[Callable[[], None]], None]
+    ) -> None:
         super().__init__("", id="hierarchy")
         self.show_root, self.guide_depth, self.auto_expand = False, 2, False
-        self._state = state
+        self._state, self._look = state, look
         self._found: Sequence[Leaf] | None = None
 
     def show_all(self) -> None:
@@ -134,22 +140,28 @@ class Hierarchy(Tree[Shown]):
 
     def on_tree_node_expanded(self, event: Tree.NodeExpanded[Any]) -> None:
         """Look at what is below a record when it is opened."""
-        if isinstance(event.node.data, Branch) and not event.node.children:
-            self._fill(event.node, 0)
+        node = event.node
+        if isinstance(node.data, Branch) and not node.children:
+            self._look(partial(self._fill, node, 0))
+            if not node.children:
+                node.collapse()
 
     def on_tree_node_selected(self, event: Tree.NodeSelected[Any]) -> None:
         """Open or close a record; show more where that is asked for."""
         node = event.node
         if isinstance(node.data, More):
-            above, line = node.parent or self.root, node.line
-            node.remove()
-            self._fill(above, node.data.first)
-            self.call_after_refresh(self._move_to, line)
+            self._look(partial(self._show_more, node, node.data.first))
         elif isinstance(node.data, Branch):
             if node.is_expanded:
                 node.collapse()
             else:
-                self._open_node(node)
+                self._look(partial(self._open_node, node))
+
+    def _show_more(self, node: TreeNode[Shown], first: int) -> None:
+        above, line = node.parent or self.root, node.line
+        node.remove()
+        self._fill(above, first)
+        self.call_after_refresh(self._move_to, line)
 
 
 def _label_of(record: Record, key: str) -> Text:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
+from unittest.mock import Mock
 
+import pytest
 from cli_runs import CT, MR, Cli, changed, copy_of_example, run
 from textual.pilot import Pilot
 from textual.widgets import Input, TabbedContent
@@ -222,6 +225,55 @@ def test_a_search_shows_what_find_finds(adopted: Cli) -> None:
         await press(browser, pilot, "escape")
         assert tree_lines(browser) == before
 
+    played(adopted.repository, play)
+
+
+def test_a_search_that_fails_says_so_whatever_it_was(
+    adopted: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play(browser: Browser, pilot: Pilot[None]) -> None:
+        await press(browser, pilot, "slash")
+        browser.query_one(Input).value = "Modality=CT"
+        await press(browser, pilot, "enter")
+        assert "The search failed: AttributeError('of a file')" in notices(browser)
+        assert "Searching" not in notices(browser)
+
+    failing = Mock(side_effect=AttributeError("of a file"))
+    monkeypatch.setattr("fileset.cli.browser.app.Search.find", failing)
+    played(adopted.repository, play)
+
+
+def test_nothing_is_opened_while_a_search_looks_at_it(
+    adopted: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = Event()
+
+    async def play(browser: Browser, pilot: Pilot[None]) -> None:
+        try:
+            before = tree_lines(browser)
+            await pilot.press("slash")
+            browser.query_one(Input).value = "Modality=CT"
+            await pilot.press("enter")
+            browser.query_one(Hierarchy).focus()
+            await pilot.press("home", "enter")
+            await pilot.pause()
+            assert "A search is still going on" in notices(browser)
+            browser.query_one(Hierarchy).root.children[0].expand()
+            await pilot.pause()
+            await pilot.press("escape")
+            assert tree_lines(browser) == before
+            assert not browser.query_one(Hierarchy).root.children[0].is_expanded
+        finally:
+            goes_on.set()
+        await settled(browser, pilot)
+        await press(browser, pilot, "escape", "home", "enter")
+        assert len(tree_lines(browser)) > len(before)
+
+    def find(*_: object) -> list[object]:
+        goes_on.wait(30)
+        return []
+
+    monkeypatch.setattr("fileset.cli.browser.app.Search.find", find)
     played(adopted.repository, play)
 
 
