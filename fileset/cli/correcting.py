@@ -15,8 +15,8 @@ from fileset.cli.matching import (
     matched,
     matched_lines,
     none_matches,
-    nothing,
     refuse_ambiguous,
+    tell_nothing,
 )
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.screen.differences import (
@@ -201,7 +201,10 @@ def nothing_matches(
     What is asked by a table is told of its lines.
     """
     session.warnings += advice(search, asked, "`fileset find --load`")
-    why = none_matches(asked.tags.values()) if is_table else nothing(search, fs, asked)
+    if is_table:
+        why = none_matches(asked.tags.values())
+    else:
+        why = tell_nothing(session, search, fs, asked)
     state = session.repository().state
     document: dict[str, Any] = {
         **dict.fromkeys((outcome.value for outcome in CorrectionOutcome), 0),

@@ -15,6 +15,7 @@ from pydicom.dataelem import DataElement
 from pydicom.multival import MultiValue
 
 from fileset.cli.screen.output import Line, Shape, Span
+from fileset.cli.session import Session
 from fileset.criteria import Criterion, Query, element_of, path_named
 from fileset.errors import NoSuchKeywordError, RefusedError
 from fileset.fileset import FileSet
@@ -136,12 +137,27 @@ def nothing(search: Search, fs: FileSet, query: Query) -> str:
 
     A usage error if what was asked for can't be the value of such an element.
     """
+    return _near(search, fs, query) or _none(search, query)
+
+
+def tell_nothing(session: Session, search: Search, fs: FileSet, query: Query) -> str:
+    """Return the same; a value that is near is a warning in a document, which has no other key."""
+    near = _near(search, fs, query)
+    session.warnings += [near] if near is not None and session.as_json else []
+    return near or _none(search, query)
+
+
+def _near(search: Search, fs: FileSet, query: Query) -> str | None:
     if (doubt := query.doubt()) is not None:
         raise click.UsageError(doubt)
-    if (near := search.near(fs, query)) is not None:
-        criterion, value, number = near
-        there = shlex.quote(f"{criterion.name}={value}")
-        return f"No instance matches. Did you mean {there}: {count(number, 'instance')}?"
+    if (near := search.near(fs, query)) is None:
+        return None
+    criterion, value, number = near
+    there = shlex.quote(f"{criterion.name}={value}")
+    return f"No instance matches. Did you mean {there}: {count(number, 'instance')}?"
+
+
+def _none(search: Search, query: Query) -> str:
     met = (name for tag, name in query.tags.items() if tag in search.met)
     return none_matches(met, load=search.load)
 

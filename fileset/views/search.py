@@ -226,7 +226,7 @@ class Search:
             if criterion.vr in _NOT_NEAR or not criterion.is_single or len(criterion.path) > 1:
                 continue
             counts: Counter[str] = Counter()
-            others = self.matching(within, query.without(criterion))
+            others = Search(self.load).matching(within, query.without(criterion))
             for _, elements in islice(others, _LOOKED_THROUGH):
                 element = element_of(elements, criterion.path[-1])
                 counts.update(() if element is None else {value_text(element)})

@@ -77,6 +77,7 @@ def blame(session: Session, query: tuple[str, ...], full: bool) -> Answer:
     leaves = ever_known(state, wanted)
     found = list(touches_of(repository, [leaf.handle for leaf in leaves])) if leaves else []
     wording = Wording(repository)
+    notes = [] if leaves else [_nothing(state, wanted, query)]
     if session.as_json:
         return Answer(
             {
@@ -92,7 +93,7 @@ def blame(session: Session, query: tuple[str, ...], full: bool) -> Answer:
             *_event_lines(found, wording, state, full=full),
             *_media_lines(found, leaves, state, full),
         ],
-        [] if leaves else [_nothing(state, wanted, query)],
+        notes,
     )
 
 

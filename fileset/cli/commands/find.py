@@ -14,8 +14,8 @@ from fileset.cli.matching import (
     LOAD,
     UNREADABLE,
     advice,
-    nothing,
     parse_query,
+    tell_nothing,
     unreadable_document,
     unreadable_notes,
 )
@@ -141,6 +141,8 @@ def find(
         asked = made[:width] if names else None
         documents = [row_document(row, fs.state, asked) for row in rows]
         session.warnings += advice(search, wanted)
+        if not documents:
+            tell_nothing(session, search, fs, wanted)
         return Answer(
             {
                 "level": level,
@@ -186,7 +188,7 @@ def _end(
     session.warnings += advice(search, wanted)
     answer.notes = [
         *unreadable_notes(search),
-        *([] if rows.number else [nothing(search, fs, wanted)]),
+        *([] if rows.number else [tell_nothing(session, search, fs, wanted)]),
     ]
     answer.status = INCOMPLETE if search.unreadable else OK
 

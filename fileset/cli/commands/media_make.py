@@ -18,9 +18,9 @@ from fileset.cli.matching import (
     advice,
     matched,
     matched_lines,
-    nothing,
     parse_query,
     refuse_ambiguous,
+    tell_nothing,
     unreadable_document,
     unreadable_notes,
 )
@@ -215,7 +215,7 @@ def media_make(
     _refuse_idle({"--language": language}, "--pdi or --viewer", is_there=pdi or viewer)
     _refuse_idle({"--include-programs": include_programs}, "--include", is_there=bool(include))
     if found is not None and not found:
-        return _nothing(search, fs, wanted, dry_run=dry_run)
+        return _nothing(session, search, fs, wanted, dry_run=dry_run)
     refuse_ambiguous(fs, wanted, found or ())
     told = matched(wanted, found or ())
     extras = Extras(
@@ -260,7 +260,9 @@ def _telling(told: list[dict[str, Any]], answer: Answer) -> Answer:
     return answer
 
 
-def _nothing(search: Search, fs: FileSet, wanted: Query, *, dry_run: bool) -> Answer:
+def _nothing(
+    session: Session, search: Search, fs: FileSet, wanted: Query, *, dry_run: bool
+) -> Answer:
     """Answer that there is nothing to hand out."""
     document = {
         "media": [],
@@ -272,7 +274,7 @@ def _nothing(search: Search, fs: FileSet, wanted: Query, *, dry_run: bool) -> An
         "matched": [],
         "without_icon": [],
     }
-    notes = [*unreadable_notes(search), nothing(search, fs, wanted)]
+    notes = [*unreadable_notes(search), tell_nothing(session, search, fs, wanted)]
     return Answer(document, notes=notes, status=INCOMPLETE)
 
 

@@ -12,8 +12,8 @@ from fileset.cli.matching import (
     LOAD,
     UNREADABLE,
     advice,
-    nothing,
     parse_query,
+    tell_nothing,
     unreadable_document,
     unreadable_notes,
 )
@@ -89,7 +89,8 @@ def picture(
     handles = [instance.handle for instance in search.find(fs, wanted)] if wanted else None
     session.warnings += advice(search, wanted) if wanted else []
     if handles == [] or not fs.state.live:
-        return _answer(Sheet([]), search, [*unreadable_notes(search), nothing(search, fs, wanted)])
+        none = tell_nothing(session, search, fs, wanted)
+        return _answer(Sheet([]), search, [*unreadable_notes(search), none])
     style = SheetStyle(each, size, columns, [absolute(font) for font in fonts])
     with bar("Decoding") as advance:
         sheet = make_sheet(

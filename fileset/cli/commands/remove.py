@@ -11,9 +11,9 @@ from fileset.cli.matching import (
     advice,
     matched,
     matched_lines,
-    nothing,
     parse_query,
     refuse_ambiguous,
+    tell_nothing,
 )
 from fileset.cli.running import INCOMPLETE
 from fileset.cli.screen.documents import instance_document, staged_document, staged_line
@@ -73,7 +73,9 @@ def remove(
         "staged": staged_document(state),
     }
     if not found:
-        return Answer(document, notes=[nothing(search, fs, wanted)], status=INCOMPLETE)
+        return Answer(
+            document, notes=[tell_nothing(session, search, fs, wanted)], status=INCOMPLETE
+        )
     number = count(len(found), "instance")
     title = f"Would remove {number}:" if dry_run else f"{number} removed:"
     return Answer(

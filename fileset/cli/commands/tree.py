@@ -60,7 +60,7 @@ def _matching(
 ) -> tuple[Forest, list[Line]]:
     """Return the instances that match, and what is to be told of the search."""
     # The whole tree does without pydicom.
-    from fileset.cli.matching import advice, nothing, parse_query  # noqa: PLC0415
+    from fileset.cli.matching import advice, parse_query, tell_nothing  # noqa: PLC0415
     from fileset.views.search import Search  # noqa: PLC0415
 
     fs, wanted, search = file_set_at(session, moment), parse_query(query), Search()
@@ -68,7 +68,7 @@ def _matching(
     for instance in search.find(fs, wanted):
         forest.add(fs.state.leaf(instance.handle))
     session.warnings += advice(search, wanted, "`fileset find --load`")
-    return forest, [] if forest.roots else [nothing(search, fs, wanted)]
+    return forest, [] if forest.roots else [tell_nothing(session, search, fs, wanted)]
 
 
 def _title(state: FileSetState, *, past: bool) -> Line:

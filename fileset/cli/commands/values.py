@@ -11,6 +11,7 @@ from fileset.cli.matching import (
     advice,
     check_keyword,
     parse_query,
+    tell_nothing,
     unreadable_document,
     unreadable_notes,
     value_json,
@@ -40,9 +41,12 @@ def values(session: Session, keywords: tuple[str, ...], load: bool, moment: str 
     wanted = [check_keyword(keyword) for keyword in keywords if keyword not in asked]
     if not wanted:
         raise click.UsageError("Name the elements whose values are listed, as in PatientID.")
-    search = Search(load)
-    found = search.values(fs, wanted, parse_query(asked))
+    search, query = Search(load), parse_query(asked)
+    found = search.values(fs, wanted, query)
     session.warnings += advice(search, Query.of(dict.fromkeys(wanted)))
+    notes = unreadable_notes(search)
+    if query and not any(found.values()) and not any(Search(load).matching(fs, query)):
+        notes.append(tell_nothing(session, search, fs, query))
     return Answer(
         {
             "values": {
@@ -56,6 +60,6 @@ def values(session: Session, keywords: tuple[str, ...], load: bool, moment: str 
             for keyword, elements in found.items()
             for element in elements
         ],
-        unreadable_notes(search),
+        notes,
         status=INCOMPLETE if search.unreadable else OK,
     )
