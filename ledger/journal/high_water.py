@@ -43,19 +43,19 @@ class HighWater:
         self._turn = Lock()
         self.head = self._kept()
 
-    def check(self, name: str, hash_there: bytes | None) -> None:
-        """Raise JournalDamagedError unless the journal called `name` has what was seen.
+    def check(self, name: str, seen: Head, hash_there: bytes | None) -> None:
+        """Raise JournalDamagedError unless the journal called `name` has `seen`, a head of before.
 
         `hash_there` is what it has at that position, `None` for nothing.
         """
-        if self.head.position and hash_there != self.head.hash:
+        if seen.position and hash_there != seen.hash:
             hint = f" If the loss is accepted, delete {self._path}." if self._path else ""
             raise JournalDamagedError(
-                f"{name} has lost changes: this host has seen its position {self.head.position}, "
+                f"{name} has lost changes: this host has seen its position {seen.position}, "
                 "and the server no longer has that event. It was restored from a backup, or "
                 "failed over to a server that lagged behind: let its administrator look for "
                 f"what is missing.{hint}",
-                position=self.head.position,
+                position=seen.position,
             )
 
     def rise(self, head: Head) -> None:

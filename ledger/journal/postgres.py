@@ -174,7 +174,8 @@ class PostgresJournal(DatabaseJournal):
 
         JournalDamagedError if the server has lost what was seen before.
         """
-        return self._checked(self._ask(self._sql.head, self._seen.head.position, self._sid))[0]
+        seen = self._seen.head
+        return self._checked(seen, self._ask(self._sql.head, seen.position, self._sid))[0]
 
     def hash_at(self, position: int) -> bytes | None:
         if not position:
@@ -237,11 +238,14 @@ class PostgresJournal(DatabaseJournal):
     def _ask(self, query: Query, *parameters: object) -> Rows:
         return self._session.ask(query, parameters)
 
-    def _checked(self, rows: Rows) -> tuple[Head, int]:
-        """Return the head and the epoch that the server tells, if it can be relied upon."""
+    def _checked(self, seen: Head, rows: Rows) -> tuple[Head, int]:
+        """Return the head and the epoch that the server tells, if it can be relied upon.
+
+        It was asked for what it has where `seen` is; another thread may have seen more since.
+        """
         if not rows:
             raise self._damaged(None, "its row is gone")
-        position, link, epoch, seen, *settings = rows[0]
+        position, link, epoch, hash_there, *settings = rows[0]
         off = [name for name, value in zip(_UNSAFE, settings, strict=True) if value == "off"]
         if off:
             raise JournalError(
@@ -249,7 +253,7 @@ class PostgresJournal(DatabaseJournal):
                 f"administrator switch on {some(off)}."
             )
         head = Head(position, link)
-        self._seen.check(self.name, seen)
+        self._seen.check(self.name, seen, hash_there)
         self._seen.rise(head)
         return head, epoch
 
@@ -330,13 +334,14 @@ class PostgresJournal(DatabaseJournal):
     def _lock_head(self, connection: Connection) -> Head:
         """Return the head, which nobody else moves until the transaction ends."""
         wait = f"{max(1, round(self.patience * 1000))}ms"
+        seen = self._seen.head
         try:
             with connection.pipeline():
                 connection.execute(LIMITS, (wait, f"{_IDLE}s"))
                 found = connection.execute(
-                    self._sql.lock_head, (self._seen.head.position, self._sid), binary=True
+                    self._sql.lock_head, (seen.position, self._sid), binary=True
                 )
-            head, epoch = self._checked(found.fetchall())
+            head, epoch = self._checked(seen, found.fetchall())
         except errors.LockNotAvailable as exc:
             raise _BusyError(
                 f"{self.name} has been in use by another writer for {self.patience:g} s: try again "

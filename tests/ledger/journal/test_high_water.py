@@ -21,12 +21,12 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
 
 def test_what_was_seen_has_to_be_there(folder: Path | None) -> None:
     seen = HighWater(ID, folder)
-    seen.check("The journal", None)  # nothing was seen yet
+    seen.check("The journal", seen.head, None)  # nothing was seen yet
     seen.rise(Head(5, HASH))
-    seen.check("The journal", HASH)
+    seen.check("The journal", seen.head, HASH)
     for hash_there in (None, OTHER, b""):
         with pytest.raises(JournalDamagedError, match="has seen its position 5") as caught:
-            seen.check("The journal", hash_there)
+            seen.check("The journal", seen.head, hash_there)
         assert ("delete" in str(caught.value)) == (folder is not None)
 
 
@@ -55,7 +55,7 @@ def test_what_can_t_be_read_is_as_if_nothing_was_seen(tmp_path: Path, data: byte
     (path,) = tmp_path.iterdir()
     path.write_bytes(data)
     seen = HighWater(ID, tmp_path)
-    seen.check("The journal", None)
+    seen.check("The journal", seen.head, None)
     seen.rise(Head(1, HASH))
     assert HighWater(ID, tmp_path).head == Head(1, HASH)
 

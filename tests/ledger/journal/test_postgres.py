@@ -481,6 +481,22 @@ def test_a_server_that_rolled_back_is_found_out(
         PostgresJournal(database, "journal", seen_in=tmp_path).close()
 
 
+def test_what_another_thread_records_meanwhile_is_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(PostgresJournal.create(new_database(), "journal")) as journal:
+        append(journal, *removals(2))
+        ask = journal._ask
+
+        def slowly(*asked: Any) -> Any:
+            rows = ask(*asked)
+            monkeypatch.undo()
+            append(journal, *removals(1))
+            return rows
+
+        monkeypatch.setattr(journal, "_ask", slowly)
+        assert journal.head().position == 2
+        assert journal.head().position == 3
+
+
 # --- a connection that is lost -------------------------------------------------------------------
 
 
