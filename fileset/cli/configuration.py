@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from attrs import frozen
 
 from fileset.cli.screen.text import did_you_mean
 from ledger.disk import make_folders, replace_file
+from ledger.files import open_regular
 from ledger.phrases import storable
 
 _REPOS: Final = "repos."
@@ -38,7 +40,7 @@ def _command(value: Any) -> str:
 def _seconds(value: Any) -> float:
     try:
         seconds = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = 0.0
     if isinstance(value, bool) or not 0 < seconds < float("inf"):
         raise ValueError("a number of seconds greater than 0")
@@ -50,6 +52,13 @@ def _switch(value: Any) -> bool:
     if not isinstance(value, bool | str) or value not in words:
         raise ValueError("true or false")
     return words[value]
+
+
+def _place(value: Any) -> str:
+    text = _text(value)
+    if not text.startswith(("/", "~")):
+        raise ValueError("a path from / or ~ on: any other is in another place each time")
+    return text
 
 
 def _one_of(words: Callable[[], Iterable[str]]) -> Callable[[Any], str]:
@@ -96,7 +105,9 @@ class Key:
 KEYS: Final[Mapping[str, Key]] = {
     "actor": Key("who makes changes", _text),
     "wait": Key("seconds to wait for others who change the repository", _seconds),
-    "layout": Key("the layout of the first write to a new medium", _one_of(_layouts)),
+    "layout": Key(
+        "the layout of exports, copies and the first write to a medium", _one_of(_layouts)
+    ),
     "language": Key("the language of the pages of media", _one_of(_languages)),
     "institution": Key("whose media they are, as their pages have it", _text),
     "color": Key("always, never, or auto where a terminal is", _one_of(lambda: _COLORS)),
@@ -106,7 +117,7 @@ KEYS: Final[Mapping[str, Key]] = {
 }
 """What can be set, besides `repos.NAME`."""
 
-_REPO: Final = Key("what --repo NAME stands for", _text, own=True)
+_REPO: Final = Key("what --repo NAME stands for", _place, own=True)
 _WHY_OWN: Final = (
     "a repository may come from elsewhere, and must not choose what is run or opened here"
 )
@@ -136,21 +147,27 @@ class Configuration:
 def read_configuration(path: Path, *, own: bool) -> Configuration | None:
     """Return what the file at `path` sets, `None` if there is none; `own` is whether it is yours.
 
-    A usage error that names the file if it can't be read, sets something that is not known, or sets
-    it to what it can't be. What only your own file may set is ignored in another one.
+    A usage error that names the file if it is yours and can't be read, sets something that is not
+    known, or sets it to what it can't be. In another one, which may come from elsewhere or be of a
+    newer version, that is ignored with a warning, as is what only your own may set.
     """
     values, warnings = {}, []
-    table = _table(path)
+    try:
+        table = _table(path)
+    except click.UsageError as exc:
+        if own:
+            raise
+        return Configuration(path, {}, (f"{exc.message} It is ignored.",))
     if table is None:
         return None
     for name, value in _flat(table):
         try:
-            key = key_named(name)
-            checked = key.check(value)
+            key, checked = _checked(name, value)
         except click.UsageError as exc:
-            raise click.UsageError(f"{path}: {exc.message}") from exc
-        except ValueError as exc:
-            raise click.UsageError(f"{path}: {name} has to be {exc}.") from exc
+            if own:
+                raise click.UsageError(f"{path}: {exc.message}") from exc
+            warnings.append(f"{path}: {exc.message} It is ignored.")
+            continue
         if key.own and not own:
             warnings.append(f"{path}: {name} is ignored: {_WHY_OWN}")
         else:
@@ -158,17 +175,27 @@ def read_configuration(path: Path, *, own: bool) -> Configuration | None:
     return Configuration(path, values, tuple(warnings))
 
 
+def _checked(name: str, value: Any) -> tuple[Key, Any]:
+    key = key_named(name)
+    try:
+        return key, key.check(value)
+    except ValueError as exc:
+        raise click.UsageError(f"{name} has to be {exc}.") from exc
+
+
 def _table(path: Path) -> dict[str, Any] | None:
     text = _text_of(path)
     try:
         return None if text is None else tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
+    except RecursionError as exc:
+        raise click.UsageError(f"{path} is no configuration: it is nested too deep.") from exc
+    except ValueError as exc:  # of TOML, or of a number with too many digits for Python
         raise click.UsageError(f"{path} is not TOML: {exc}.") from exc
 
 
 def _text_of(path: Path) -> str | None:
     try:
-        with path.open("rb") as file:
+        with open(open_regular(path), "rb") as file:  # noqa: PTH123 - a descriptor: a pipe would block
             data = file.read(_MOST + 1)
         if len(data) > _MOST:
             raise click.UsageError(f"{path} is far too long for a configuration.")
@@ -225,9 +252,13 @@ def change_configuration(path: Path, name: str, value: str | None) -> bool:
 
 
 def _edited(text: str, name: str, value: Any) -> str:
-    """Return a file with the line of `name` replaced, added, or dropped if the value is `None`."""
+    """Return a file with the line of `name` replaced, added, or dropped if the value is `None`.
+
+    All other lines stay as they are, with their ends; the last gets one.
+    """
     table, _, key = name.rpartition(".")
-    lines = text.splitlines()
+    lines = list(io.StringIO(text, newline="\n"))  # and at no other character
+    ending = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
     section = ""
     at, end = None, None  # the line of the key, and where that of a new one belongs
     for number, line in enumerate(lines):
@@ -237,18 +268,20 @@ def _edited(text: str, name: str, value: Any) -> str:
             at = number
         if section == table and (header or re.match(r"\s*[^#\s].*=", line)):
             end = number + 1
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += ending
     if value is None:
-        return "".join(f"{line}\n" for number, line in enumerate(lines) if number != at)
-    new = f"{key} = {_literal(value)}"
+        return "".join(line for number, line in enumerate(lines) if number != at)
+    new = f"{key} = {_literal(value)}{ending}"
     if at is not None:
         lines[at] = new
     elif end is not None:
         lines.insert(end, new)
     elif table:
-        lines += ["", f"[{table}]", new] if lines else [f"[{table}]", new]
+        lines += [*([ending] if lines else []), f"[{table}]{ending}", new]
     else:
         lines.insert(0, new)
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(lines)
 
 
 def _literal(value: Any) -> str:

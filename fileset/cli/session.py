@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from fileset.cli.screen.output import (
     Answer,
     Line,
@@ -160,7 +162,7 @@ class Session:
 
         path = self._nearest()
         if path is None and (configured := self.setting("repo")) is not None:
-            path = self.named(os.path.expanduser(configured))  # noqa: PTH111 - as below
+            path = self._short_name(configured) or Path(os.path.expanduser(configured))  # noqa: PTH111 - as below
         if path is None:
             raise RepositoryError(
                 f"There is no repository in {Path.cwd()} or above it: name one with --repo or "
@@ -178,14 +180,12 @@ class Session:
     def configure(self) -> None:
         """Take over what is configured where the command line says nothing.
 
-        A usage error if a configuration file is wrong.
+        A usage error if the user's own configuration is wrong.
         """
         self.actor = self.actor or self.setting("actor")
         self.wait = self.wait or self.setting("wait")
         self.utc = self.utc or bool(self.setting("utc"))
         self.color = self.setting("color")
-        for each in self._configurations():
-            self.warnings += each.warnings
 
     def setting(self, name: str) -> Any:
         """Return what is configured as `name`: by the repository, else by the user, or `None`."""
@@ -201,16 +201,35 @@ class Session:
         return [found[name] for name in sorted(found)]
 
     def named(self, text: str) -> Path:
-        """Return the repository with that short name, if one is configured so; else the path."""
+        """Return the repository with that short name, if one is configured so; else the path.
+
+        A usage error if another repository here is called so, too.
+        """
+        configured = self._short_name(text)
+        if configured is None:
+            return Path(text)
+        from fileset.repository.folder import is_repository  # noqa: PLC0415 - as above
+
+        is_same = os.path.realpath(text) == os.path.realpath(configured)
+        if not is_same and is_repository(Path(text)):
+            raise click.UsageError(
+                f"'{text}' is the repository in this folder, and a short name for {configured}: "
+                f"write ./{text} or {configured}."
+            )
+        return configured
+
+    def _short_name(self, text: str) -> Path | None:
         own = self._read_own() if "/" not in text else None
         configured = None if own is None else own.values.get(f"repos.{text}")
-        return Path(text if configured is None else os.path.expanduser(configured))  # noqa: PTH111 - some have no home
+        return None if configured is None else Path(os.path.expanduser(configured))  # noqa: PTH111 - some have no home
 
     def _configurations(self) -> tuple[Configuration, ...]:
         if self._configured is None:
             own, near = self._read_own(), self._nearest()
             theirs = None if near is None else _read(near / CONFIGURATION, own=False)
             self._configured = tuple(each for each in (theirs, own) if each is not None)
+            for each in self._configured:
+                self.warnings += each.warnings
         return self._configured
 
     def _read_own(self) -> Configuration | None:
@@ -232,7 +251,7 @@ class Session:
     def answer(self, answer: Answer, name: str, version: int, *, pages: bool = False) -> None:
         """Print what the command `name` has to say, in that version of its document.
 
-        What `pages` is shown a screen at a time on a terminal.
+        On a terminal, it is shown a screen at a time if the command `pages`.
         """
         self.answered = True
         if self.as_json:
@@ -263,7 +282,7 @@ class Session:
                 print_lines(answer.lines, pager=screen, color=self.color)
         elif self.quiet:
             deque(answer.lines, 0)  # going through them is how some commands find what is wrong
-        else:  # what pages are records, which stay as they are
+        else:  # the answer of a command that pages are records, which stay as they are
             lines = answer.lines if pages else map(self._with_repository, answer.lines)
             print_lines(lines, color=self.color)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import click
 
 from fileset.cli.command import command, pass_session
 from fileset.cli.configuration import change_configuration, key_named
 from fileset.cli.running import INCOMPLETE, OK
 from fileset.cli.screen.output import Answer, Parts, Span, columns
-from fileset.cli.session import CONFIGURATION, Session, user_configuration
+from fileset.cli.session import CONFIGURATION, Session, absolute, user_configuration
 from fileset.errors import RefusedError
 
 
@@ -38,7 +41,7 @@ def config(
     \b
     actor        who makes changes
     wait         seconds to wait for others who change the repository
-    layout       the layout of the first write to a new medium
+    layout       the layout of exports, copies and the first write to a medium
     language     the language of the pages of media
     institution  whose media they are, as their pages have it
     color        always, never, or auto where a terminal is
@@ -66,7 +69,8 @@ def config(
                 f"{key} can't be set in a repository, which may come from elsewhere and must not "
                 "choose what is run or opened here: leave out --local."
             )
-        changed = change_configuration(path, key, value if action == "set" else None)
+        kept = None if value is None else _kept(session, key, value)
+        changed = change_configuration(path, key, kept)
         return Answer(
             {"settings": [], "changed": changed, "file": str(path)},
             [] if changed else ["That is so already."],
@@ -92,6 +96,14 @@ def config(
         [] if rows else [f"{key} is not set." if key else "Nothing is set."],
         status=OK if found or key is None else INCOMPLETE,
     )
+
+
+def _kept(session: Session, key: str, value: str) -> str:
+    """Return a value as it is kept: where a repository is does not depend on the folder."""
+    is_name = key == "repo" and session.setting(f"repos.{value}") is not None
+    if not value or value.startswith("~") or is_name or not key.startswith("repo"):
+        return value
+    return os.fspath(absolute(Path(value)))
 
 
 def _shown(value: object) -> str:

@@ -62,20 +62,22 @@ def paging(command: str) -> Iterator[IO[str]]:
 
     # Not ignored, which the pager would inherit.
     before = signal.signal(signal.SIGINT, lambda *_: None)
-    pager = subprocess.Popen(  # noqa: S602 - the person's own, which may have options and pipes
-        command,
-        shell=True,
-        stdin=subprocess.PIPE,
-        env={**_OPTIONS, **os.environ},
-        encoding=sys.stdout.encoding,
-        errors="backslashreplace",
-    )
-    assert pager.stdin is not None  # noqa: S101 - it is a pipe
     try:
-        with suppress(BrokenPipeError):
-            yield pager.stdin
+        pager = subprocess.Popen(  # noqa: S602 - the person's own, which may have options and pipes
+            command,
+            shell=True,
+            stdin=subprocess.PIPE,
+            env={**_OPTIONS, **os.environ},
+            encoding=sys.stdout.encoding,
+            errors="backslashreplace",
+        )
+        assert pager.stdin is not None  # noqa: S101 - it is a pipe
+        try:
+            with suppress(BrokenPipeError):
+                yield pager.stdin
+        finally:
+            with suppress(BrokenPipeError):
+                pager.stdin.close()
+            pager.wait()
     finally:
-        with suppress(BrokenPipeError):
-            pager.stdin.close()
-        pager.wait()
         signal.signal(signal.SIGINT, before)

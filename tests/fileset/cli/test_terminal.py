@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from cli_runs import CT, MR, PROJECT, Cli, command_line, spawn
+
+from fileset.cli.screen.pager import paging
 
 ENDLESS = """
 from itertools import count
@@ -97,6 +100,13 @@ def test_ctrl_c_is_the_pagers(filled: Cli) -> None:
 
 
 @pytest.mark.skipif(shutil.which("less") is None, reason="less is not installed")
+def test_ctrl_c_is_ours_again_if_the_pager_can_t_be_started() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(ValueError, match="null"), paging("less\0"):
+        pass
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_with_less_what_fits_is_simply_printed_in_colour(filled: Cli) -> None:
     shown = on_terminal("--repo", filled.repository, "log", "--oneline", LINES="24")
     assert "2 instances added" in shown

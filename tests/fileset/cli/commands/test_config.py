@@ -111,6 +111,35 @@ def test_a_file_that_is_wrong_is_named_with_what_is_wrong(cli: Cli, mine: Path) 
     assert mine.read_text() == 'actor = "anna"\n'
 
 
+def test_what_is_wrong_in_the_file_of_a_repository_is_ignored_and_told(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = cli.repository / "config.toml"
+    for text, told in (
+        ('theme = "dark"\nactor = "bob"', "nothing called 'theme'"),
+        ('wait = -1\nactor = "bob"', "wait has to be a number of seconds"),
+        (f'wait = 1{"0" * 400}\nactor = "bob"', "wait has to be a number of seconds"),
+        (f"wait = 1{'0' * 5000}", "is not TOML"),
+        (f"x = {'[' * 5000}", "nested too deep"),
+        ("theme", "is not TOML"),
+        ("x" * (1 << 20) + "x", "far too long"),
+    ):
+        theirs.write_text(text)
+        (warning,) = cli("status").err.splitlines()
+        assert warning.startswith(f"warning: {theirs}")
+        assert told in warning
+        assert warning.endswith("It is ignored.")
+        if "bob" in text:
+            assert cli("config", "get", "actor").out == "bob\n"
+    assert "too long" in cli.json("verify")["warnings"][0]
+    assert "too long" in cli("config", "set", "--local", "actor", "x", code=2).err
+    theirs.unlink()
+    os.mkfifo(theirs)
+    assert "Not a regular file. It is ignored." in cli("log").err
+    monkeypatch.chdir(cli.repository)
+    assert "It is ignored." in run("init", tmp_path / "other").err
+
+
 def test_a_repository_chooses_no_program_that_is_run_here(cli: Cli, tmp_path: Path) -> None:
     theirs = cli.repository / "config.toml"
     theirs.write_text(f'pager = "touch {tmp_path}/run; cat"\nactor = "bob"\n')
@@ -136,9 +165,35 @@ def test_repositories_have_short_names_and_one_is_there_by_default(
     run("config", "set", "repo", "main")
     assert run("status", "--json").document["repository"] == str(cli.repository)
     run("init", "main")
+    told = run("--repo", "main", "status", code=2).err
+    assert "'main' is the repository in this folder, and a short name for" in told
     here = run("--repo", "./main", "status", "--json").document["repository"]
     assert here == str(tmp_path / "elsewhere" / "main")
     assert "fileset init" in run("--repo", "other", "status", code=3).err
+
+
+def test_where_a_repository_is_does_not_depend_on_the_folder(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mine: Path
+) -> None:
+    there = str(cli.repository)
+    monkeypatch.chdir(cli.repository.parent)
+    run("config", "set", "repos.main", cli.repository.name)
+    assert run("--repo", "main", "config", "get", "repos.main").out == f"{there}\n"
+    run("config", "set", "repo", f"./{cli.repository.name}")
+    assert run("config", "get", "repo").out == f"{there}\n"
+    run("config", "set", "repo", "main")
+    run("config", "set", "repos.home", "~/x")
+    assert tomllib.loads(mine.read_text()) == {
+        "repo": "main",
+        "repos": {"main": there, "home": "~/x"},
+    }
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    for arguments in (("--repo", "main"), ()):
+        assert run(*arguments, "status", "--json").document["repository"] == there
+    mine.write_text('repos.main = "archive"')
+    assert "repos.main has to be a path from / or ~ on" in run("status", code=2).err
 
 
 def test_layout_color_and_language_are_defaults(cli: Cli, tmp_path: Path) -> None:
@@ -178,6 +233,20 @@ def test_a_link_to_where_somebody_keeps_the_file_stays(
         'actor = "anna"\n# mine\n\n[repos]\nmain = "/c"\nother = "/b"\n\n# the end\n'
     )
     assert os.listdir(tmp_path / "config" / "fileset") == ["config.toml"]  # noqa: PTH208
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_all_other_lines_of_a_file_stay_as_they_are(mine: Path, end: str) -> None:
+    mine.parent.mkdir(parents=True)
+    head, tail = f"# a\u0085b\u2028c{end}utc = true  # so{end}", f'{end}[repos]{end}a = "/a"'
+    mine.write_bytes(f'{head}actor = "anna"{end}{tail}'.encode())
+    for key, value, expected in (
+        ("actor", "bob", f'{head}actor = "bob"{end}{tail}{end}'),
+        ("repos.b", "/b", f'{head}actor = "bob"{end}{tail}{end}b = "/b"{end}'),
+        ("actor", None, f'{head}{tail}{end}b = "/b"{end}'),
+    ):
+        assert change_configuration(mine, key, value)
+        assert mine.read_bytes() == expected.encode()
 
 
 def test_what_is_written_in_a_way_of_its_own_is_left_alone(cli: Cli, mine: Path) -> None:
@@ -220,7 +289,8 @@ def test_any_texts_are_set_and_unset_as_a_dictionary_would(
 ) -> None:
     path = tmp_path_factory.mktemp("c") / "config.toml"
     model: dict[str, str] = {}
-    for name, value in steps:
+    for name, text in steps:
+        value = f"/{text}" if text is not None and name.startswith("repos.") else text
         change_configuration(path, name, value)
         if value is None:
             model.pop(name, None)
