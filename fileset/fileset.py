@@ -870,7 +870,9 @@ class FileSet:
         replace : bool, optional
             If anything lies at a `path` that the File-set was never written to, such as another
             File-set, rename that folder to `path` with `.replaced-1` or another number behind it;
-            a warning says so. Nothing in it is deleted.
+            a warning says so. Nothing in it is deleted, by `erase` neither, and such folders add
+            up. The folder that the program works in, the home folder, and what has one of them or
+            a repository in it are refused.
         repair : bool, optional
             First repair what was lost or damaged on the medium, and move nothing. A warning names
             each file whose bytes are lost; then nothing is written.

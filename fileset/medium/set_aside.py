@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -10,6 +11,7 @@ from pathlib import Path
 from fileset.medium.errors import MediumError
 from fileset.medium.guards import refuse_place, whole
 from fileset.medium.paths import is_in, lexists
+from fileset.repository.folder import SETTINGS
 from fileset.repository.repository import Repository
 from ledger.disk import fsync
 
@@ -18,9 +20,10 @@ from ledger.disk import fsync
 def set_aside(root: Path, repository: Repository) -> Iterator[Path | None]:
     """Have nothing at `root` in the block; yield where what was there is, `None` if nothing was.
 
-    That is beside it, under a name of its own, and nothing of it is looked at or changed. If the
+    That is beside it, under a name of its own, and no file of it is looked at or changed. If the
     block fails, and no write that it began can be completed, it is put back. Raises `MediumError`
-    if it can't be moved, or has the medium of this File-set in it.
+    if it can't be moved, or has in it the medium of this File-set, a repository, the folder that
+    this program works in, or the user's home folder.
     """
     root = whole(root)
     refuse_place(root, repository.path)
@@ -35,6 +38,7 @@ def set_aside(root: Path, repository: Repository) -> Iterator[Path | None]:
             f"{root} and the medium of this File-set, {written.root}, overlap: write to another "
             "folder."
         )
+    _refuse_lived_in(root)
     aside = _moved(root)
     try:
         yield aside
@@ -49,6 +53,23 @@ def set_aside(root: Path, repository: Repository) -> Iterator[Path | None]:
             aside.rename(root)
             fsync(root.parent)
         raise
+
+
+def _refuse_lived_in(root: Path) -> None:
+    """Refuse to move a folder in which people and programs expect to find what is theirs."""
+    for what, find in (("folder that this program works in", Path.cwd), ("home folder", Path.home)):
+        with suppress(OSError, RuntimeError):  # where there is none
+            if is_in(find(), root):
+                raise MediumError(
+                    f"{root} is, or has in it, the {what}, {find()}, and is not set aside: write "
+                    "to another folder."
+                )
+    for above, _, names in os.walk(root):
+        if SETTINGS in names:
+            raise MediumError(
+                f"{root} has the repository {above} in it, which would no longer be where it is "
+                "looked for: write to another folder, or move that one first."
+            )
 
 
 def _moved(root: Path) -> Path:

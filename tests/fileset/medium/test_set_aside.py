@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 
@@ -133,6 +134,31 @@ def test_what_can_t_be_set_aside_stays_and_is_told(other: Path, tmp_path: Path, 
     with pytest.raises(LedgerError, match=r"link|top of|is not a folder|handed out|overlap"):
         fs.write(root, replace=True, new_medium=what == "own medium")
     assert files(tmp_path).keys() == before.keys()
+
+
+@pytest.mark.parametrize("below", ["", "inner", "inner/deep"])
+@pytest.mark.parametrize("what", ["works in", "home folder", "the repository"])
+def test_where_people_and_programs_find_what_is_theirs_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, below: str
+) -> None:
+    theirs = tmp_path / "root" / below
+    if what == "the repository":
+        FileSet(repository=theirs).close()  # not the one that is written
+    else:
+        theirs.mkdir(parents=True)
+        (theirs / "note").touch()
+    if what == "works in":
+        monkeypatch.chdir(theirs)
+    if what == "home folder":
+        monkeypatch.setenv("HOME", str(theirs))
+    before = files(tmp_path)
+    fs = FileSet()
+    fs.add(CT)
+    for root in (tmp_path / "root", Path(os.path.relpath(tmp_path / "root"))):
+        with pytest.raises(MediumError, match=what):
+            fs.write(root, replace=True)
+    assert files(tmp_path) == before
+    assert beside(tmp_path / "root") == {"root"}
 
 
 def test_an_interrupted_write_is_completed_and_not_set_aside(
