@@ -218,6 +218,20 @@ class FileSet:
 
         return opened, (type(self), *reference(self._view))
 
+    def __copy__(self) -> Self:
+        """Return another object for the same File-set: whatever one changes, the other has, too."""
+        another = object.__new__(type(self))
+        vars(another).update(vars(self))
+        return another
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Self:
+        """Raise `RefusedError`: what happened to a File-set has one journal."""
+        raise RefusedError(
+            "A File-set can't be deep-copied: there is one journal of what happened to it. copy() "
+            "writes a copy to a folder, at() gives the File-set as it was, and copy.copy() another "
+            "object for the same one."
+        )
+
     # --- the state and views of it ---------------------------------------------------------------
 
     @property

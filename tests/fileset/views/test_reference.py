@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import shutil
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import pydicom.fileset
 import pytest
 from cli_runs import CT, MR
 from pydicom import examples
@@ -62,6 +65,24 @@ def test_the_past_is_the_same_past_there(fs: FileSet) -> None:
     then = fs.at(2)
     assert [i.PatientID for i in again(then)] == ["1CT1"]
     assert [i.PatientID for i in again(again(then))] == ["1CT1"]
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_copy_is_another_object_for_the_same_file_set(tmp_path: Path, is_kept: bool) -> None:
+    for new in (pydicom.fileset.FileSet, FileSet):
+        with warnings.catch_warnings(action="ignore"):
+            fs = FileSet(repository=tmp_path / "a") if new is FileSet and is_kept else new()
+            fs.add(CT)
+            another = copy.copy(fs)
+            assert (type(another), another is fs) == (type(fs), False)
+            another.add(MR)
+            fs.ID = "SAME"
+        assert (len(fs), len(another), another.ID) == (2, 2, fs.ID if new is FileSet else None)
+    (instance, _) = fs
+    assert copy.copy(instance) is instance
+    for thing in (fs, instance, [instance]):
+        with pytest.raises(RefusedError, match=r"can't be deep-copied: .* copy\(\) writes a copy"):
+            copy.deepcopy(thing)
 
 
 def test_few_are_kept_open(fs: FileSet) -> None:
