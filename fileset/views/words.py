@@ -13,9 +13,8 @@ from projections.state.state import FileSetState
 
 def file_set_line(view: View) -> str:
     """Return what the File-set of `view` is, between angle brackets."""
-    try:
-        state = view.state
-    except ClosedError:
+    state = _state_of(view)
+    if state is None:
         folder = view.repository.path
         return f"<FileSet{'' if folder is None else f' in {folder}'} that was closed>"
     parts = [state.identity.id or "without ID", *_amount(state)]
@@ -27,6 +26,14 @@ def file_set_line(view: View) -> str:
     return f"<FileSet {', '.join(parts)}>"
 
 
+def _state_of(view: View) -> FileSetState | None:
+    """Return what is presented; `None` after it was closed."""
+    try:
+        return view.state
+    except ClosedError:
+        return None
+
+
 def _amount(state: FileSetState) -> list[str]:
     patients = sum(branch.is_live for branch in state.hierarchy.root.branches())
     parts = [count(patients, "patient")] if patients else []
@@ -35,10 +42,10 @@ def _amount(state: FileSetState) -> list[str]:
 
 def file_set_html(view: View) -> str:
     """Return what the File-set of `view` is, with the beginning of its hierarchy, as HTML."""
-    title = file_set_line(view)[1:-1]
-    if title.endswith("that was closed"):
+    title, state = file_set_line(view)[1:-1], _state_of(view)
+    if state is None:
         return notebook.outline(title, (), iter(()))
-    state, now = view.state, view.state.identity
+    now = state.identity
     facts = {
         "Root directory": state.written.root if state.written else None,
         "File-set ID": now.id,

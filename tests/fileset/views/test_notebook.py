@@ -90,6 +90,14 @@ def test_a_hostile_name_is_text_wherever_it_is_shown(tmp_path: Path) -> None:
         assert name in Reader(document).text
 
 
+def test_only_a_file_set_that_was_closed_is_shown_as_such(tmp_path: Path) -> None:
+    fs = FileSet()
+    fs.write(tmp_path / "that was closed")
+    assert "File-set UID" in fs._repr_html_()
+    fs.close()
+    assert fs._repr_html_() == notebook.outline("FileSet that was closed", (), iter(()))
+
+
 def test_an_instance_that_is_gone_is_shown_as_such() -> None:
     fs = FileSet()
     instance = fs.add(CT)
