@@ -168,13 +168,12 @@ class Identifiers:
         asks for any value, or for none, describes nobody.
         """
         mine = list(_said(self.records, tag))
-        theirs = list(_said(self.records_that_stay, tag)) if mine else []
         for vr in {vr for vr, _ in mine}:
             for key in (key_of(vr, part) for part in parts_of(vr, text)):
                 if key.kind in {Kind.EMPTY, Kind.PRESENT}:
                     continue
                 if any(key.matches(values) for _, values in mine) and not any(
-                    key.matches(values) for _, values in theirs
+                    key.matches(values) for _, values in _said(self.records_that_stay, tag)
                 ):
                     return True
         return False
