@@ -897,11 +897,15 @@ class FileSet:
 
         from fileset.adoption.existing import warn_of_syntax
         from fileset.medium.set_aside import set_aside
+        from fileset.profiles.recording import prepare_icons
         from projections.medium.plan import check_layout
 
         repository = self._writable()
         if layout is not None:
             check_layout(layout)
+        repository.refresh()
+        if self.is_staged or new_medium or repair:
+            prepare_icons(repository)
         with repository.exclusively():
             repository.refresh()
             self._check_write(path, use_existing=use_existing, new_medium=new_medium)

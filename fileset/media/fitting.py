@@ -128,6 +128,7 @@ def _misfits(
     found: dict[Handle, tuple[str, ...]] = {}
     recorder = ProfileRecorder(repository, profile)
     if record:
+        recorder.prepare(handles)
         with repository.change():
             found.update(_unread(recorder.complete(handles)))
     else:

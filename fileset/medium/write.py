@@ -38,7 +38,7 @@ from fileset.medium.keep import keep_dropped, keep_medium, record_unread, refuse
 from fileset.medium.materializer import Materializer
 from fileset.medium.paths import lexists
 from fileset.medium.repair import Repairer, clear_leftovers
-from fileset.profiles.recording import ProfileRecorder, warn_unread
+from fileset.profiles.recording import ProfileRecorder, prepare_icons, warn_unread
 from fileset.progress import Progress
 from fileset.repository.repository import Repository
 from ledger.digest import Digest, digest_of
@@ -234,6 +234,7 @@ class Writer:
         repository.outside_changes("A repair" if repair else "A write")
         damage = None
         self.name(root)
+        prepare_icons(repository)
         with repository.exclusively():
             self._roots.keep()
             if new_medium:

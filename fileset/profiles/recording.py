@@ -5,7 +5,8 @@
         recorder.take(handle, facts)  # of instances whose bytes are at hand
         unread = recorder.complete(handles)  # reads the others, and records all
 
-What was recorded stays recorded, whatever becomes of the profile.
+What was recorded stays recorded, whatever becomes of the profile. To read instances and to make
+icons takes long: `prepare` does so before the change, while others can make theirs.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from fileset.progress import Progress
 from fileset.repository.repository import Repository
 from ledger.elements import EMPTY, Elements
 from ledger.errors import InstanceError, LedgerError
-from ledger.events import Handle, Record, RecordElementsRecorded
+from ledger.events import Handle, IconRecorded, Record, RecordElementsRecorded
 from ledger.files import FileView
 from ledger.journal.erasures import runs_of
 from ledger.phrases import count, some
@@ -72,16 +73,20 @@ def set_profile(
     """Set the File-set's application profile, or take it away with `None`, as one change.
 
     What the profile asks of the instances is read from their bytes and recorded, unless it was
-    before; those that can't be read are told of, and read when the File-set is written.
+    before; those that can't be read are told of, and read when the File-set is written. Icons are
+    made before that change, and stay if it is interrupted.
     KeyError if there is no such profile: `fileset.profiles.names` checks what people type.
     `NotInstalledError` if it asks for icons, and the extra `[pictures]` is missing.
     """
-    if identifier is not None and identifier not in PROFILES:
-        raise KeyError(identifier)
+    if identifier is None:
+        with repository.change(reason):
+            return ProfileSet(repository.set_identity("profile", None))
+    repository.refresh()
+    recorder = ProfileRecorder(repository, PROFILES[identifier])
+    recorder.refuse_lacking_extra()
+    recorder.prepare(progress=progress)
     with repository.change(reason):
         is_changed = repository.set_identity("profile", identifier)
-        recorder = ProfileRecorder(repository)
-        recorder.refuse_lacking_extra()
         unread = recorder.complete(progress=progress)
         misfits = repository.state.misfits()
     return ProfileSet(is_changed, recorder.taken, unread, misfits)
@@ -96,11 +101,21 @@ class ProfileRecorder:
 
     def __init__(self, repository: Repository, profile: Profile | None = None) -> None:
         self._repository = repository
-        self._profile = profile or PROFILES.get(repository.state.identity.profile or "")
+        self._given = profile
+        self._begin(self._wanted_profile())
+
+    def _wanted_profile(self) -> Profile | None:
+        name = self._repository.state.identity.profile
+        return self._given or PROFILES.get(name or "")
+
+    def _begin(self, profile: Profile | None) -> None:
+        self._profile = profile
         self._groups: dict[tuple[str, Elements, tuple[str, ...]], list[Handle]] = {}
         self._taken: set[Handle] = set()
         # What was taken of instances that need an icon: the elements by record type.
         self._without_icon: dict[Handle, list[tuple[str, Elements]]] = {}
+        self._unread: dict[Handle, Unread] = {}
+        self._is_prepared = False
         self.unfit: list[Unread] = []
 
     @property
@@ -182,6 +197,18 @@ class ProfileRecorder:
         state, name = self._repository.state, self._profile.identifier
         return state.recorded.elements(name, state.leaf(handle).record_type, handle) is None
 
+    def prepare(
+        self, handles: Iterable[Handle] | None = None, *, progress: Progress | None = None
+    ) -> None:
+        """Read instances and make icons for `complete`, as far as others needn't wait for that.
+
+        Icons are recorded at once. Within a change it does nothing: then others wait anyway.
+        """
+        if self._profile is None or self._repository.is_changing:
+            return
+        self._read(handles, progress)
+        self._is_prepared = True
+
     def complete(
         self, handles: Iterable[Handle] | None = None, *, progress: Progress | None = None
     ) -> tuple[Unread, ...]:
@@ -189,30 +216,56 @@ class ProfileRecorder:
 
         Returns those that can't be read.
         """
+        if (profile := self._wanted_profile()) is not self._profile:
+            self._begin(profile)  # others set it since it was prepared
         if self._profile is None:
             return ()
+        self._read(handles, progress)
+        for (record_type, elements, words), group in self._groups.items():
+            if lacking := self._still_lacking(record_type, group):
+                self._repository.emit(
+                    RecordElementsRecorded(
+                        self._profile.identifier, record_type, runs_of(lacking), elements, words
+                    )
+                )
+        self._groups.clear()
+        known = self._repository.state.hierarchy.leaves
+        unread = tuple(each for handle, each in self._unread.items() if handle in known)
+        self._unread.clear()
+        return unread
+
+    def _read(self, handles: Iterable[Handle] | None, progress: Progress | None) -> None:
+        """Take the instances `handles`, and make their icons; each is tried once."""
         state = self._repository.state
         if handles is None:
             handles = [leaf.handle for leaf in state.hierarchy.walk_leaves() if leaf.is_live]
-        lacking = [state.leaf(handle) for handle in handles if self.lacks(handle)]
-        unread = []
+        known = state.hierarchy.leaves  # others may have erased some since the handles were found
+        lacking = [
+            known[handle]
+            for handle in handles
+            if handle in known and handle not in self._unread and self.lacks(handle)
+        ]
         reader = FactsReader(self._repository)
         for done, leaf in enumerate(lacking, 1):
             try:
                 self.take(leaf.handle, reader.read(leaf))
             except (OSError, LedgerError) as exc:
-                unread.append(Unread(leaf, _why(exc)))
+                self._unread[leaf.handle] = Unread(leaf, _why(exc))
             if progress:
                 progress(done, len(lacking))
-        unread += self._make_icons(progress)
-        for (record_type, elements, words), group in self._groups.items():
-            self._repository.emit(
-                RecordElementsRecorded(
-                    self._profile.identifier, record_type, runs_of(group), elements, words
-                )
-            )
-        self._groups.clear()
-        return tuple(unread)
+        self._unread.update((each.leaf.handle, each) for each in self._make_icons(progress))
+
+    def _still_lacking(self, record_type: str, group: list[Handle]) -> list[Handle]:
+        """Return those of which others recorded nothing since it was prepared, nor erased them."""
+        if self._profile is None or not self._is_prepared:
+            return group
+        known, name = self._repository.state.hierarchy.leaves, self._profile.identifier
+        recorded = self._repository.state.recorded
+        return [
+            handle
+            for handle in group
+            if handle in known and recorded.elements(name, record_type, handle) is None
+        ]
 
     def _make_icons(self, progress: Progress | None) -> Iterator[Unread]:
         """Make the icons that what was taken needs; yield those that can be made later at best."""
@@ -250,6 +303,16 @@ class ProfileRecorder:
                 return
 
 
+def prepare_icons(repository: Repository) -> None:
+    """Make the icons that a write needs, while others can change the repository.
+
+    What can't be read yet is tried again by the write, which may complete an interrupted one or
+    repair the medium before.
+    """
+    repository.refresh()
+    ProfileRecorder(repository).prepare()
+
+
 def record_lacking(repository: Repository, state: FileSetState) -> FileSetState:
     """Record what the profile asks of instances of `state` that nothing was recorded of, if now.
 
@@ -259,8 +322,13 @@ def record_lacking(repository: Repository, state: FileSetState) -> FileSetState:
     """
     if state.identity.profile is None or state.position != repository.refresh().position:
         return state
+    position, recorder = state.position, ProfileRecorder(repository)
+    recorder.prepare()
     with repository.change():
-        warn_unread(ProfileRecorder(repository).complete())
+        since = repository.journal.read(after=position)
+        if any(not isinstance(each.event, IconRecorded) for each in since):
+            return repository.at(position)  # it was changed by others
+        warn_unread(recorder.complete())
     return repository.state
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from unittest import mock
@@ -20,6 +21,7 @@ from fileset.checking.profile import check_repository, check_root
 from fileset.errors import RefusedError
 from fileset.pictures.picture import INSTALL, NotInstalledError, PictureError
 from fileset.profiles import icons
+from fileset.profiles.icons import make_icons
 from fileset.profiles.recording import set_profile
 from fileset.repository.repository import Repository
 from ledger.errors import ContentMissingError
@@ -284,3 +286,111 @@ def test_without_icons_nothing_is_kept_for_them(fs: FileSet) -> None:
     assert not recorded(fs)
     assert fs.repository.state.recorded.rows()["icons"] == []
     assert [e for e in fs.repository.journal.read() if isinstance(e.event, RecordElementsRecorded)]
+
+
+def lacking_icons(fs: FileSet, folder: Path) -> None:
+    """Add instances while no icons can be made, under a profile that requires them."""
+
+    def lacking(*_: object) -> bytes:
+        raise NotInstalledError(INSTALL)
+
+    fs.profile = PROFILE
+    with mock.patch.object(icons, "icon", lacking), pytest.warns(UserWarning, match="pip install"):
+        fs.add_many([angiogram(folder / f"{number}") for number in range(2)])
+
+
+@pytest.mark.usefixtures("tone")
+@pytest.mark.parametrize(
+    ("begin", "act"),
+    [
+        (lambda fs, _: fs.add(CT), lambda fs, folder: fs.media.make(folder / "d", icons=True)),
+        (lambda fs, at: fs.add(angiogram(at / "1")), lambda fs, _: setattr(fs, "profile", PROFILE)),
+        (lacking_icons, lambda fs, folder: fs.media.make(folder / "disc")),
+        (lacking_icons, lambda fs, folder: fs.write(folder / "disc")),
+        (lacking_icons, lambda fs, folder: fs.copy(folder / "copy")),
+    ],
+    ids=["media-icons", "profile", "media-profile", "write", "copy"],
+)
+def test_others_can_change_the_repository_while_icons_are_made(
+    fs: FileSet,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    begin: Callable[[FileSet, Path], object],
+    act: Callable[[FileSet, Path], object],
+) -> None:
+    begin(fs, tmp_path)
+    other = Repository.open(tmp_path / "archive")
+    made = []
+
+    def icon(_: object, size: int) -> bytes:
+        made.append(other.set_identity("id", f"ID{len(made)}"))
+        return bytes(size**2)
+
+    monkeypatch.setattr(icons, "icon", icon)
+    act(fs, tmp_path)
+    assert made
+    assert all(made)
+    assert fs.repository.refresh().identity.id == f"ID{len(made) - 1}"
+    assert len(recorded(fs)) == len(made) == len(fs)
+    other.close()
+
+
+@pytest.mark.usefixtures("tone")
+def test_icons_that_were_made_before_an_interruption_stay(
+    fs: FileSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fs.add_many([angiogram(tmp_path / f"{number}") for number in range(5)])
+    calls = []
+
+    def icon(_: object, size: int) -> bytes:
+        calls.append(size)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return bytes(size**2)
+
+    monkeypatch.setattr(icons, "icon", icon)
+    monkeypatch.setattr(icons, "_TOGETHER", 2 * 128**2)
+    before = len(list(fs.repository.journal.changes()))
+    with pytest.raises(KeyboardInterrupt):
+        fs.profile = PROFILE
+    assert fs.profile is None
+    assert len(recorded(fs)) == 3
+    assert len(list(fs.repository.journal.changes())) == before + 2
+    fs.profile = PROFILE
+    assert len(recorded(fs)) == 5
+    assert len(calls) == 4 + 2
+    assert fs.repository.state.misfits() == ()
+
+
+@pytest.mark.usefixtures("tone")
+def test_what_others_recorded_or_erased_while_icons_were_made_is_left_out(
+    fs: FileSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        own = {"PatientID": f"{number}", "StudyInstanceUID": f"1.9.{number}"}
+        fs.add(angiogram(tmp_path / f"{number}", SeriesInstanceUID=f"1.8.{number}", **own))
+    first, second, third = sorted(fs.repository.state.live.values(), key=lambda leaf: leaf.handle)
+    other = FileSet(repository=Repository.open(tmp_path / "archive"))
+
+    def theirs(_: object, size: int) -> bytes:
+        return b"\1" * size**2
+
+    calls = []
+
+    def icon(_: object, size: int) -> bytes:
+        calls.append(size)
+        if len(calls) == 3:
+            with mock.patch.object(icons, "icon", theirs):
+                other.profile = PROFILE
+                other.remove(other.find(PatientID="2"))
+                other.erase(PatientID="2", reason="request")
+        return b"\2" * size**2
+
+    monkeypatch.setattr(icons, "icon", icon)
+    assert not make_icons(fs.repository, [(leaf, 128) for leaf in (first, second, third)])
+    fs.profile = PROFILE
+    assert [event.instance for event in recorded(fs)] == [first.handle, second.handle]
+    fs.copy(tmp_path / "copy")
+    assert [pixels(record) for record in images(tmp_path / "copy")] == [b"\1" * 128**2] * 2
+    assert not list(fs.verify())
+    other.repository.close()
