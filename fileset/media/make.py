@@ -51,6 +51,7 @@ from ledger.events import Content, Handle, MediumAddressed, MediumFilled, Medium
 from ledger.files import naming, write_all
 from ledger.phrases import count, some
 from projections.dicomdir.profiles.icons import icon_size
+from projections.medium.directory import check_icons
 from projections.medium.images.tree import CivilTime
 from projections.past.media import Medium
 from projections.state.nodes import Leaf
@@ -124,6 +125,8 @@ class Maker:
             If the bytes of instances are nowhere, or damaged.
         VolumesError, ImageError
             If it can't be split so that it fits, or the format can't hold it (ValueError).
+        DicomdirError
+            If the icons of a volume are too many for memory. No medium was recorded.
         NotInstalledError
             If icons are asked for, and the extra `[pictures]` is missing.
         MediumError
@@ -148,7 +151,7 @@ class Maker:
         fits = self._fit(state, choice, record=True)
         if choice.icons:
             handles = [handle for handle in chosen if handle not in fits.left_out]
-            self._make_icons(fits, handles, partial(progress, "Making icons"))
+            self._make_icons(choice, fits, handles, partial(progress, "Making icons"))
         refuse_persons(state, chosen)
         keeping = Keeping(repository)
         with self._seeing_erasures(chosen, "Nothing was made"):
@@ -178,7 +181,9 @@ class Maker:
             for position, planned_ in zip(positions, planned, strict=True)
         ]
 
-    def _make_icons(self, fits: Fit, handles: Iterable[Handle], progress: Progress) -> None:
+    def _make_icons(
+        self, choice: Choice, fits: Fit, handles: Iterable[Handle], progress: Progress
+    ) -> None:
         """Make the icons of what is handed out, as a change of its own; take down why not."""
         leaves = map(self._repository.state.leaf, handles)
         sizes = (
@@ -186,6 +191,8 @@ class Maker:
             for leaf in leaves
         )
         wanted = [(leaf, size) for leaf, size in sizes if size is not None]
+        if choice.capacity is None:  # else there may be several DICOMDIRs
+            check_icons(size for _, size in wanted)
         failed = make_icons(self._repository, wanted, progress=progress)
         self.without_icon = {leaf: str(why) for leaf, why in failed.items()}
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from fileset.errors import RefusedError
 from fileset.media.list import other_files
@@ -44,6 +45,8 @@ def _plan_mail(files: Sequence[ImageFile], volume: Volume) -> Layout:
     return plan_mail(plan_zip(files, volume), Message(volume.created, volume.file_set_id, text))
 
 
+_LARGE: Final = 1 << 24  # bytes of a DICOMDIR that is made again where it is written
+
 ICONS: Final = "icons"
 """The option of a medium whose images all have icons, as far as these can be made."""
 
@@ -62,8 +65,8 @@ class Part:
     """A file of a medium.
 
     `path` is from the root, `content` what it has to be, and `data` its bytes where the vault does
-    not have them. It is the instance `leaf`, if it is one, or made `of` that instance as `script`
-    says.
+    not have them, or `make` what makes these. It is the instance `leaf`, if it is one, or made `of`
+    that instance as `script` says.
     """
 
     path: str
@@ -73,6 +76,7 @@ class Part:
     leaf: Leaf | None = None
     script: PixelScript | None = None
     of: Leaf | None = None
+    make: Callable[[], bytes] | None = None
 
 
 @frozen
@@ -150,6 +154,9 @@ def _chunks(part: Part, vault: Vault) -> Iterator[bytes]:
     if part.script is not None and part.of is not None:
         yield from remade(part.path, part.script, part.of, vault)
         return
+    if part.make is not None:
+        yield part.make()
+        return
     with vault.view(part.content.digest) as view:
         yield from view.pieces()
 
@@ -190,12 +197,15 @@ class Outline:
         read, and `ImageError` for what the format can't hold.
         """
         created = self.times.at(self.started.base)
-        dicomdir = self._handout.dicomdir(
+        make = partial(
+            self._handout.dicomdir,
             {file.path for file in files},
             icons=self._vault.read,
             with_icons=ICONS in self.started.options,
         )
-        parts = [_own(DICOMDIR, dicomdir, created)]
+        parts = [_own(DICOMDIR, make(), created)]
+        if self.started.volumes > 1 and parts[0].content.size > _LARGE:
+            parts = [evolve(parts[0], data=None, make=make)]  # not of all volumes in memory at once
         for leaf, path in self._handout.file_ids.items():
             content = self._present[leaf.handle].content
             if content is None and sizes is not None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, TypeAlias
 
 from attrs import evolve
 
 from ledger.digest import Digest
 from ledger.elements import EMPTY, Elements, encode, iterate
 from ledger.events import Record
-from projections.dicomdir.definitions import Reference
+from projections.dicomdir.definitions import DicomdirError, Reference
 from projections.dicomdir.encoder import DirectoryRecord, encode_dicomdir
 from projections.dicomdir.profiles.catalogue import PROFILES
 from projections.dicomdir.profiles.icons import icon_sequence, icon_size
@@ -20,6 +20,11 @@ from projections.state.state import FileSetState
 
 Icons: TypeAlias = Callable[[Digest], bytes]
 """Gives the pixels of an icon by its digest."""
+
+MAX_ICONS: Final = 1 << 30
+"""Bytes of icons that a DICOMDIR may have: all of it is in memory while it is made."""
+
+_BESIDE: Final = 130  # bytes of an icon's elements besides its pixels, about
 
 
 def no_icons(digest: Digest) -> bytes:
@@ -38,11 +43,31 @@ def encode_directory(
     """Return the DICOMDIR of the live instances of `state`, which lie at `file_ids`.
 
     It has those of the recorded icons that the profile requires, or all `with_icons`; `icons` give
-    their pixels, and what they raise is passed on.
+    their pixels, and what they raise is passed on. `DicomdirError` if these are too many.
     """
     extra = _Additional(state, icons, asked=with_icons)
+    check_icons(extra.icon_sizes(file_ids))
     records = _directory_records(state, file_ids, extra)
     return encode_dicomdir(state.identity, records, implicit_vr=implicit_vr)
+
+
+def check_icons(sizes: Iterable[int]) -> None:
+    """Raise `DicomdirError` if a DICOMDIR would have too many icons, with so many rows each."""
+    number = total = 0
+    for size in sizes:
+        number += 1
+        total += size**2 + _BESIDE
+    if total > MAX_ICONS:
+        raise DicomdirError(
+            f"The icons of {number:,} instances are too many for a DICOMDIR: it would take about "
+            f"{_megabytes(total)} on the medium, and as much memory to make; icons may have "
+            f"{_megabytes(MAX_ICONS)}. Hand out fewer instances, or several volumes "
+            "(`fileset media make --capacity`), or take a profile with smaller icons or none."
+        )
+
+
+def _megabytes(size: int) -> str:
+    return f"{-(-size // 10**6):,} MB"
 
 
 def _directory_records(
@@ -107,6 +132,14 @@ class _Additional:
         if size is None or icon is None:
             return elements
         return encode((*iterate(elements), icon_sequence(size, self._icons(icon))))
+
+    def icon_sizes(self, leaves: Iterable[Leaf]) -> Iterator[int]:
+        """Yield how many rows each of the icons in the records of `leaves` has."""
+        for leaf in leaves:
+            record_type, sop_class = leaf.record_type, leaf.sop_class_uid
+            size = icon_size(self._profile, record_type, sop_class, asked=self._asked)
+            if size is not None and self._recorded.icon(size, leaf.handle) is not None:
+                yield size
 
     def of_branch(self, branch: Branch, record: Record) -> Elements:
         """Return the elements of a record above instances.

@@ -19,6 +19,8 @@ from pydicom import Dataset, dcmread, examples
 from fileset import FileSet
 from fileset.checking.profile import check_repository, check_root
 from fileset.errors import RefusedError
+from fileset.media.choice import Choice
+from fileset.media.make import Maker
 from fileset.pictures.picture import INSTALL, NotInstalledError, PictureError
 from fileset.profiles import icons
 from fileset.profiles.icons import make_icons
@@ -26,7 +28,9 @@ from fileset.profiles.recording import set_profile
 from fileset.repository.repository import Repository
 from ledger.errors import ContentMissingError
 from ledger.events import IconRecorded, RecordElementsRecorded
+from projections.dicomdir.definitions import DicomdirError
 from projections.dicomdir.profiles.catalogue import PROFILES
+from projections.medium import directory
 
 CT = examples.get_path("ct")
 
@@ -394,3 +398,43 @@ def test_what_others_recorded_or_erased_while_icons_were_made_is_left_out(
     assert [pixels(record) for record in images(tmp_path / "copy")] == [b"\1" * 128**2] * 2
     assert not list(fs.verify())
     other.repository.close()
+
+
+@pytest.mark.usefixtures("tone")
+def test_too_many_icons_for_memory_are_refused_with_figures_before_they_are_made(
+    fs: FileSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        study, series = f"1.9.{number}", f"1.8.{number}"
+        fs.add(angiogram(tmp_path / f"{number}", StudyInstanceUID=study, SeriesInstanceUID=series))
+    monkeypatch.setattr(directory, "MAX_ICONS", 2 * 4_300)
+    with pytest.raises(DicomdirError, match=r"icons of 3 instances .* 1 MB .*--capacity"):
+        fs.media.make(tmp_path / "disc", icons=True)
+    assert not recorded(fs)
+    monkeypatch.setattr(directory, "MAX_ICONS", 2 * 17_000)
+    fs.profile = PROFILE
+    for act in (fs.write, fs.copy, fs.media.make):
+        with pytest.raises(DicomdirError, match="icons of 3 instances"):
+            act(tmp_path / "disc")
+    assert not (tmp_path / "disc").exists()
+    assert not fs.media.list()
+    made = fs.media.make(tmp_path / "disc.iso", capacity=393_216 + 3 * 25_000)
+    assert len(made) > 1
+
+
+@pytest.mark.usefixtures("tone")
+def test_the_dicomdirs_of_volumes_are_made_again_where_they_are_written(
+    fs: FileSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        study, series = f"1.9.{number}", f"1.8.{number}"
+        fs.add(angiogram(tmp_path / f"{number}", StudyInstanceUID=study, SeriesInstanceUID=series))
+    fs.profile = PROFILE
+    monkeypatch.setattr("fileset.media.prepare._LARGE", 0)
+    choice = Choice("iso", capacity=393_216 + 3 * 25_000)
+    made = Maker(fs.repository).make(tmp_path / "disc.iso", fs.state, choice)
+    assert len(made) > 1
+    for each in made:
+        assert each.prepared.parts[0].data is None
+        assert isinstance(each.place, Path)
+        assert fs.media.verify(each.place).is_sound
