@@ -753,8 +753,9 @@ class FileSet:
         keyword with dots. `find` takes values as they are.
 
         With `load` the instances are read and all their elements searched, otherwise only those of
-        their directory records. Where nothing is found, a warning says what was not searched, or
-        which value is near. Raises `NoSuchKeywordError`, and `MatchingError` for what can't be the
+        their directory records; a warning names each of which the file, or such an element of it,
+        can't be read. Where nothing is found, a warning says what was not searched, or which value
+        is near. Raises `NoSuchKeywordError`, and `MatchingError` for what can't be the
         value of such an element (both ValueError).
         """
         from fileset.criteria import Query
@@ -763,6 +764,8 @@ class FileSet:
         asked = Query.of({**query, **criteria})
         search = Search(load)
         found = search.find(self, asked)
+        for uid, reason in search.unreadable:
+            warnings.warn(f"{uid}: can't be read: {reason}", stacklevel=2)
         if not found:
             search.explain(self, asked)
         return found

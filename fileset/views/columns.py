@@ -15,7 +15,7 @@ from attrs import define, field
 from pydicom.datadict import dictionary_VM, dictionary_VR
 
 from fileset.values import known_tag, readable_element, value_text
-from fileset.views.instance import LARGE_VALUE
+from fileset.views.search import loaded
 from fileset.views.view import View
 from ledger.elements import character_set, find, tag_bytes
 from ledger.phrases import count
@@ -147,7 +147,7 @@ def _text(held: bytes, tag: int) -> str:
 
 def _load(view: View, leaf: Leaf, lacking: Iterable[Column]) -> None:
     """Fill in what no directory record has, from the instance's file."""
-    ds = view.instance(leaf.handle).load(defer_size=LARGE_VALUE)
+    ds = loaded(view.instance(leaf.handle))
     for column in lacking:
         if column.tag in ds:
             column.values[-1] = column.converted(value_text(ds[column.tag]))

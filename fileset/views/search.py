@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final, Protocol
 
@@ -14,8 +14,9 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag, Tag
 
-from fileset.criteria import Criterion, LookUp, Query, element_of, path_named
+from fileset.criteria import Criterion, LookUp, Query, element_of, name_of, path_named
 from fileset.errors import MatchingError
 from fileset.values import value_text
 from fileset.views.instance import LARGE_VALUE, FileInstance, is_of_reference
@@ -43,14 +44,14 @@ def find(
     """Return those of `instances` that have every value of `query`, by keyword.
 
     Those are among the `known` ones, where an index tells. Warns if none of all has all the
-    elements, and so none could have matched.
+    elements, and so none could have matched, and of elements that can't be read.
     """
     if not query:
         return list(instances)
     matches = []
     any_has_all = False
     for instance in instances if known is None else known:
-        elements = instance.load(defer_size=LARGE_VALUE) if load else instance
+        elements = loaded(instance) if load else instance
         if all(keyword in elements for keyword in query):
             any_has_all = True
             if all(elements[keyword].value == value for keyword, value in query.items()):
@@ -84,13 +85,13 @@ def find_values(
 ) -> list[Any] | dict[str | int, list[Any]]:
     """Return the distinct values of `elements` in the order in which they are met.
 
-    Warns of elements that none of the instances has.
+    Warns of elements that none of the instances has, and of those that can't be read.
     """
     wanted = elements if isinstance(elements, list) else [elements]
     found: dict[str | int, list[Any]] = {element: [] for element in wanted}
     met = set()
     for instance in instances:
-        source: Dataset | FileInstance = instance.load(defer_size=LARGE_VALUE) if load else instance
+        source = loaded(instance) if load else instance
         for element in wanted:
             if element not in source:
                 continue
@@ -105,6 +106,55 @@ def find_values(
             stacklevel=3,
         )
     return found if isinstance(elements, list) else found[wanted[0]]
+
+
+class Loaded:
+    """What a file has, element by element: one that can't be read is as none, and is told.
+
+    pydicom makes values of bytes when they are asked for, and a value of a wrong length, or of what
+    its VR forbids, is found out only then.
+    """
+
+    def __init__(self, dataset: Dataset, tell: Callable[[str], None]) -> None:
+        self._dataset, self._tell = dataset, tell
+        self._bad: set[BaseTag] = set()
+
+    def __getitem__(self, key: str | int) -> DataElement:
+        """Return the element with a keyword or tag; KeyError without one that can be read."""
+        tag = Tag(key)
+        if tag in self._bad or tag not in self._dataset:
+            raise KeyError(tag)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # they would not say of which file they are
+                element = self._dataset[tag]
+                if not isinstance(element.value, bytes):
+                    value_text(element)  # of items, and of texts that are decoded late, too
+        except Exception as exc:  # pydicom raises many things on such values
+            self._bad.add(tag)
+            why = str(exc).partition(". ")[0]  # what follows is for programmers
+            self._tell(f"{name_of((tag,))}: {' '.join(why.split()) or type(exc).__name__}")
+            raise KeyError(tag) from exc
+        return element
+
+    def __contains__(self, key: str | int) -> bool:
+        """Whether there is such an element that can be read."""
+        if key not in self._dataset:  # which may be a keyword that pydicom doesn't know
+            return False
+        try:
+            self[key]
+        except KeyError:
+            return False
+        return True
+
+
+def loaded(instance: FileInstance) -> Loaded:
+    """Return what the file of an instance has; a warning tells what can't be read."""
+
+    def tell(reason: str) -> None:
+        warnings.warn(f"{instance.SOPInstanceUID}: can't be read: {reason}", stacklevel=2)
+
+    return Loaded(instance.load(defer_size=LARGE_VALUE), tell)
 
 
 class Searched(Protocol):
@@ -129,7 +179,8 @@ class Search:
     met : set of int
         The tags of elements that were asked about and that any instance had.
     unreadable : list of tuple of str
-        SOP Instance UID and reason of those whose file could not be read.
+        SOP Instance UID and reason of those whose file could not be read, or one of the elements
+        that were asked about; the latter are searched as if they had none such.
     """
 
     load: bool = False
@@ -138,7 +189,7 @@ class Search:
 
     def matching(
         self, within: Searched, query: Query
-    ) -> Iterator[tuple[FileInstance, Dataset | FileInstance]]:
+    ) -> Iterator[tuple[FileInstance, Loaded | FileInstance]]:
         """Yield the instances that `query` asks for, each with what has its elements."""
         leaves = None if self.load else candidates(within.state, query.indexed())
         for leaf in all_in_order(within.state) if leaves is None else leaves:
@@ -156,19 +207,22 @@ class Search:
         """Return the instances that `query` asks for."""
         return [instance for instance, _ in self.matching(within, query)]
 
-    def elements_of(self, instance: FileInstance) -> Dataset | FileInstance | None:
+    def elements_of(self, instance: FileInstance) -> Loaded | FileInstance | None:
         """Return what has the elements of an instance; `None` if its file can't be read."""
         if not self.load:
             return instance
+        uid = instance.SOPInstanceUID
         try:
-            return instance.load(defer_size=LARGE_VALUE)
+            dataset = instance.load(defer_size=LARGE_VALUE)
         except OSError as exc:
-            self.unreadable.append((instance.SOPInstanceUID, exc.strerror or str(exc)))
+            self.unreadable.append((uid, exc.strerror or str(exc)))
         except (LedgerError, InvalidDicomError) as exc:
-            self.unreadable.append((instance.SOPInstanceUID, str(exc)))
+            self.unreadable.append((uid, str(exc)))
+        else:
+            return Loaded(dataset, lambda reason: self.unreadable.append((uid, reason)))
         return None
 
-    def _look_up(self, elements: Dataset | FileInstance) -> LookUp:
+    def _look_up(self, elements: Loaded | FileInstance) -> LookUp:
         def look_up(tag: int) -> DataElement | None:
             element = element_of(elements, tag)
             if element is not None:
@@ -184,7 +238,7 @@ class Search:
         found: dict[str, dict[str, DataElement]] = {name: {} for name in names}
         tags = {name: path_named(name)[0] for name in found}
 
-        def look(elements: Dataset | FileInstance, names: Iterable[str]) -> None:
+        def look(elements: Loaded | FileInstance, names: Iterable[str]) -> None:
             for name in names:
                 if (element := element_of(elements, tags[name])) is not None:
                     self.met.add(tags[name])

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from cli_runs import CT, DICOMDIR, MR, Cli, changed, run
+from pydicom import Dataset, dcmread
 
+from fileset import FileSet
 from fileset.views.instance import FileInstance
 
 
@@ -200,6 +202,37 @@ def test_a_file_that_cannot_be_read_is_told_and_the_others_are_searched(
     result = cli("values", "Modality", "--load", code=1)
     assert result.out == "Modality=MR\n"
     assert "can't be read: No such file" in result.err
+
+
+def test_an_element_of_a_wrong_length_is_told_and_the_others_are_searched(
+    cli: Cli, tmp_path: Path
+) -> None:
+    ds = dcmread(CT)
+    item = Dataset()
+    item.Rows, item.is_undefined_length_sequence_item = ds.Rows, True
+    ds.ReferencedSeriesSequence = [item]
+    ds["ReferencedSeriesSequence"].is_undefined_length = True
+    ds.save_as(short := tmp_path / "short.dcm")
+    short.write_bytes(short.read_bytes().replace(b"US\2\0\x80\0", b"US\1\0a", 2))
+    cli("add", short, MR)
+    reason = f"{ds.SOPInstanceUID}: can't be read: Rows: "
+    for asked in ("Rows=64", "Rows=..99999"):
+        result = cli("find", "--load", asked, code=1)
+        assert len(result.out.splitlines()) == 1
+        assert result.err.count(reason) == 1
+    table = cli("find", "--load", "--columns", "PatientID,Rows", "--csv", code=1)
+    assert set(table.out.splitlines()[1:]) == {"1CT1,", "4MR1,64"}
+    assert table.err.count(reason) == 1
+    document = cli.json("values", "Rows", "ReferencedSeriesSequence", "--load", code=1)
+    assert document["values"] == {"Rows": [64], "ReferencedSeriesSequence": []}
+    assert len(document["unreadable"]) == 2
+    assert len(cli.json("find", "--load", "Rows=5", code=1)["unreadable"]) == 1
+    with FileSet.open(cli.repository) as fs:
+        for search in (fs.search, fs.find):
+            with pytest.warns(UserWarning, match=reason):
+                assert len(search(load=True, Rows=64)) == 1
+        with pytest.warns(UserWarning, match=reason):
+            assert fs.find_values("Rows", load=True) == [64]
 
 
 def test_what_is_gone_from_the_medium_is_read_from_the_vault(cli: Cli, tmp_path: Path) -> None:
