@@ -30,6 +30,9 @@ _RECENT: Final = 100  # changes whose ids are offered
 _MANY: Final = 300  # values that are offered
 _ACTS_IN_QUOTES: Final = frozenset("$`\"\\!'")  # in either kind: Bash's may be open within others
 
+_CLOSED: Final = re.compile(r"""(?:[^\\'"]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")*""", re.DOTALL)
+"""A line up to the quote that is open at its end."""
+
 _USUAL: Final = (
     "PatientID",
     "PatientName",
@@ -145,7 +148,7 @@ class Bash(BashComplete):
 complete -o nosort -F %(complete_func)s %(prog_name)s
 """
 
-    _typed = ""
+    _typed = _before_quote = ""
     _is_open = _is_escaping = False
 
     def source(self) -> str:
@@ -154,8 +157,13 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
 
     def get_completion_args(self) -> tuple[list[str], str]:
         """Return the words before the one that is typed, and the beginning of that one."""
-        line = os.environ["COMP_LINE"].encode()[: int(os.environ["COMP_POINT"])].decode()
+        line, point = os.environ.get("COMP_LINE", ""), os.environ.get("COMP_POINT", "")
+        if point.isdecimal():  # both are missing where no shell asks
+            line = os.fsdecode(os.fsencode(line)[: int(point)])
         words, self._is_open = _words_of(line)
+        if self._is_open:
+            closed = _CLOSED.match(line)
+            self._before_quote = _words_of(closed[0])[0][-1] if closed else ""
         self._is_escaping = self._is_open and line.endswith("\\")
         self._typed = words.pop()
         return words, self._typed
@@ -182,6 +190,8 @@ complete -o nosort -F %(complete_func)s %(prog_name)s
             breaks = set(os.environ.get("COMP_WORDBREAKS", "")) & set("=:")
             kept = max((self._typed.rfind(char) for char in breaks), default=-1)
             value = re.sub(r"([^\w@%+=:,./^-])", r"\\\1", value[kept + 1 :])
+        else:  # what is in front of the quote is a word of its own to Bash
+            value = value.removeprefix(self._before_quote)
         return f"{item.type},{value}"
 
 
@@ -207,10 +217,21 @@ def _words_of(line: str) -> tuple[list[str], bool]:
     return words[begun:] or [""], is_open
 
 
-add_completion_class(Bash)
+class _Zsh(ZshComplete):
+    def get_completion_args(self) -> tuple[list[str], str]:
+        return super().get_completion_args() if "COMP_WORDS" in os.environ else ([], "")
+
+
+class _Fish(FishComplete):
+    def get_completion_args(self) -> tuple[list[str], str]:
+        return super().get_completion_args() if "COMP_WORDS" in os.environ else ([], "")
+
+
+for _class in (Bash, _Zsh, _Fish):
+    add_completion_class(_class)
 
 
 def script(shell: str) -> str:
     """Return what a shell has to run so that it completes words of this command."""
-    classes = {"bash": Bash, "zsh": ZshComplete, "fish": FishComplete}
+    classes = {"bash": Bash, "zsh": _Zsh, "fish": _Fish}
     return classes[shell](click.Command(_PROGRAM), {}, _PROGRAM, COMPLETING).source()

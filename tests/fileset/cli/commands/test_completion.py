@@ -77,6 +77,20 @@ def test_bash_completes_commands_options_and_what_the_repository_has(filled: Cli
     ]
 
 
+def test_where_no_shell_says_what_is_typed_commands_are_offered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("COMP_LINE", raising=False)
+    monkeypatch.delenv("COMP_WORDS", raising=False)
+    for shell in ("bash", "zsh", "fish"):
+        monkeypatch.setenv("_FILESET_COMPLETE", f"{shell}_complete")
+        assert "status" in run().out
+    monkeypatch.setenv("_FILESET_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_LINE", "fileset stat")
+    monkeypatch.setenv("COMP_POINT", "x")
+    assert run().out == "plain,status\n"
+
+
 def by_tab(home: Path, *typed: str) -> list[str]:
     """Return what a Bash at a terminal has in its line after each text was typed, and Tab."""
     setup = home / "bashrc"
@@ -113,12 +127,15 @@ def test_tab_puts_nothing_into_a_line_of_bash_that_is_more_than_a_word(
         tmp_path,
         *(f"{find}{word}" for word in (
             '"PatientName=EV', '"PatientName=EV\\', "'PatientName=Qu", '"PatientName=Ti',
-            '"PatientName=Go', "PatientName=EV",
+            '"PatientName=Go', "PatientName=EV", 'PatientName="Go', "Patient'Name=Go",
+            "'a b' PatientName='Go",
         ))
     ) == [
         f"{find}{word}" for word in (
             '"PatientName=EV', '"PatientName=EV\\', "'PatientName=Qu", '"PatientName=Ti',
             '"PatientName=Good^Name" ', r"PatientName=EVIL\$\(touch\ run\) ",
+            'PatientName="Good^Name" ', "Patient'Name=Good^Name' ",
+            "'a b' PatientName='Good^Name' ",
         )
     ]  # fmt: skip
 
