@@ -87,8 +87,8 @@ def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> lis
     "--sort", "order", metavar="NAME,...", callback=_names,
     help="Sort by columns; with - in front, from the last to the first.",
 )  # fmt: skip
-@click.option("--csv", "form", flag_value="csv", help="Print a table for spreadsheets.")
-@click.option("--tsv", "form", flag_value="tsv", help="Print a table with tabs for programs.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print a table for spreadsheets.")
+@click.option("--tsv", "as_tsv", is_flag=True, help="Print a table with tabs for programs.")
 @click.option(
     "--template", metavar="TEXT", help="Print a line for each, such as '{PatientID} {StudyDate}'."
 )
@@ -103,7 +103,8 @@ def find(
     level: str,
     names: list[str] | None,
     order: list[str] | None,
-    form: str | None,
+    as_csv: bool,
+    as_tsv: bool,
     template: str | None,
     literal: bool,
     load: bool,
@@ -124,12 +125,12 @@ def find(
     backslashes between, as in 'ImageType=ORIGINAL\\PRIMARY\\AXIAL'. On a terminal, long values are
     shortened; elsewhere they are complete.
     """
-    if (form is not None) + (template is not None) + session.as_json > 1 or (names and template):
+    if as_csv + as_tsv + (template is not None) + session.as_json > 1 or (names and template):
         raise click.UsageError("Choose one of --csv, --tsv, --template and --json.")
     fs = file_set_at(session, moment)
     wanted = parse_query(query, literal=literal)
     shown = template_fields(template) if template is not None else names
-    is_plain = shown is None and form is None and order is None and level == "instance"
+    is_plain = shown is None and not (as_csv or as_tsv) and order is None and level == "instance"
     shown = list(DEFAULT_COLUMNS[level]) if shown is None else shown
     sorted_by = [name for each in order or () if (name := each.removeprefix("-")) not in shown]
     made = columns_named(level, [*shown, *dict.fromkeys(sorted_by)])
@@ -157,8 +158,8 @@ def find(
     texts = (row.texts()[:width] for row in counted)
     if template is not None:
         answer.data = (filled(template, shown, [*map(clean, each)]) + "\n" for each in texts)
-    elif form is not None:
-        answer.data = (csv_lines if form == "csv" else tsv_lines)(shown, texts)
+    elif as_csv or as_tsv:
+        answer.data = (csv_lines if as_csv else tsv_lines)(shown, texts)
     elif is_plain:
         leaves = (row.node for row in counted if isinstance(row.node, Leaf))
         answer.lines = instance_lines(leaves, fs.state)

@@ -108,7 +108,9 @@ def test_columns_are_chosen_and_sorted_by(adopted: Cli) -> None:
     assert "There is no column file_id of study" in adopted(
         "find", "--level", "study", "--columns", "file_id", code=2
     ).err  # fmt: skip
-    assert "Choose one of" in adopted("find", "--csv", "--template", "x", code=2).err
+    for two in (("--csv", "--template", "x"), ("--csv", "--tsv"), ("--tsv", "--json")):
+        refused = adopted("find", *two, code=2)
+        assert "Choose one of" in refused.out + refused.err
 
 
 def test_a_table_for_spreadsheets_runs_no_formula_and_is_read_back(
