@@ -134,6 +134,8 @@ def read_rules(path: Path) -> Rules:
         document = tomllib.loads(path.read_text("utf-8"))
     except OSError as exc:
         raise CorrectionError(f"{path} can't be read: {exc.strerror}") from exc
+    except RecursionError as exc:
+        raise CorrectionError(f"{path} is no file of rules: it is nested too deep") from exc
     except ValueError as exc:  # of TOML or UTF-8
         raise CorrectionError(f"{path} is not a TOML file: {exc}") from exc
     for key in document.keys() - {"rule"}:

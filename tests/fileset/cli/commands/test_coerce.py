@@ -199,6 +199,7 @@ def test_what_has_the_values_already_is_added_as_it_is(cli: Cli, tmp_path: Path)
         ("", "contains no rules"),
         ("rule = 3", "contains no rules"),
         ("[[rule]", "is not a TOML file"),
+        (f"x = {'[' * 5000}", "nested too deep"),
         ("[[rules]]\n", "unknown key 'rules'"),
         ("[[rule]]\nmatch = {PatientID = 'X'}\n", "rule 1: it changes nothing"),
         ("[[rule]]\nsets = {}\n", "rule 1, sets: unknown key"),
