@@ -214,7 +214,7 @@ def media_make(
     )
     _refuse_idle({"--language": language}, "--pdi or --viewer", is_there=pdi or viewer)
     _refuse_idle({"--include-programs": include_programs}, "--include", is_there=bool(include))
-    if found is not None and not found:
+    if found == [] or not fs.state.live:
         return _nothing(session, search, fs, wanted, dry_run=dry_run)
     refuse_ambiguous(fs, wanted, found or ())
     told = matched(wanted, found or ())

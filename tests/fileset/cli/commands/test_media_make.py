@@ -31,6 +31,15 @@ def test_values_are_found_in_the_instances_themselves_if_that_is_asked_for(
     assert told.startswith("No instance matches")
 
 
+def test_of_an_empty_file_set_nothing_is_made(cli: Cli, tmp_path: Path) -> None:
+    assert cli("media", "make", tmp_path / "none", code=1).err == "No instance matches.\n"
+    cli("add", CT)
+    cli("remove", "PatientID=1CT1")
+    document = cli.json("media", "make", tmp_path / "none", "--dry-run", code=1)
+    assert (document["media"], document["plan"]) == ([], [])
+    assert not (tmp_path / "none").exists()
+
+
 @pytest.mark.parametrize("options", [(), ("--dry-run",), ("--load",)])
 def test_where_nothing_matches_nothing_is_made_as_other_commands_say_it(
     filled: Cli, tmp_path: Path, options: tuple[str, ...]
