@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Sequence
 
 
@@ -20,8 +22,13 @@ def needs(what: str, packages: str, extra: str) -> str:
     """Return the sentence for `what` needs packages that are not there: those of an extra."""
     return (
         f"{what} the extra [{extra}] ({packages}): in the folder of fileset-ledger, "
-        f"`pip install '.[{extra}]'` installs it."
+        f"`{own_pip()} install '.[{extra}]'` installs it."
     )
+
+
+def own_pip() -> str:
+    """Return the command that is the pip of this Python, whether or not a shell would find it."""
+    return f"{shlex.quote(sys.executable or 'python')} -m pip"
 
 
 def storable(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fileset.errors import MissingExtraError
 from fileset.views.columns import Column, Kind
-from ledger.phrases import needs
+from ledger.phrases import needs, own_pip
 
 LIBRARIES: Final = ("pandas", "polars")
 
@@ -38,7 +38,9 @@ def library_named(name: str | None) -> str:
         if find_spec(each) is not None:
             return each
     if name == "polars":
-        raise MissingExtraError("polars is not installed: `pip install polars` installs it.")
+        raise MissingExtraError(
+            f"polars is not installed: `{own_pip()} install polars` installs it."
+        )
     raise MissingExtraError(needs("A data frame needs", "pandas, or polars", "dataframe"))
 
 

@@ -133,7 +133,7 @@ def test_without_a_library_the_command_that_installs_one_is_told(
     monkeypatch.setattr(dataframe, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"needs the extra \[dataframe\] \("):
         FileSet().to_dataframe()
-    with pytest.raises(ImportError, match="`pip install polars`"):
+    with pytest.raises(ImportError, match="-m pip install polars`"):
         FileSet().to_dataframe(library="polars")
     with pytest.raises(ValueError, match="'numpy' is no library for data frames"):
         FileSet().to_dataframe(library="numpy")  # type: ignore[arg-type]

@@ -282,7 +282,7 @@ def test_without_psycopg_it_is_told_how_to_get_it() -> None:
     )
     assert done.stdout == (
         "PostgreSQL needs the extra [cloud] (psycopg): in the folder of fileset-ledger, "
-        "`pip install '.[cloud]'` installs it.\n"
+        f"`{sys.executable} -m pip install '.[cloud]'` installs it.\n"
     )
 
 

@@ -32,7 +32,7 @@ def test_a_missing_extra_is_one_sentence(cli: Cli, monkeypatch: pytest.MonkeyPat
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "textual", None)
     said = cli("view", code=3).err
-    assert "pip install '.[view]'" in said
+    assert f"{sys.executable} -m pip install '.[view]'" in said
     assert said.count("\n") == 1
 
 
