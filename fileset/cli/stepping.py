@@ -21,6 +21,7 @@ from fileset.cli.screen.listing import instance_lines
 from fileset.cli.screen.output import ALL_LISTS_THEM, Answer, Line, Parts, Shape, Span
 from fileset.cli.screen.wording import Wording
 from fileset.cli.session import Session
+from fileset.repository.origin import default_actor
 from fileset.repository.undo import UndoPlan
 from ledger.events import Handle
 from ledger.journal.entries import Change
@@ -84,11 +85,25 @@ def step(
             "staged": staged_document(state),
         },
         [
-            *((f"{title} ", *change_line(change, wording)) for change in changes),
+            *(
+                (f"{title} ", *change_line(change, wording), *_made_by(session, change))
+                for change in changes
+            ),
             *effects,
             _staged_then(state) if dry_run else staged_line(state),
         ],
     )
+
+
+def is_of_another(session: Session, actor: str) -> bool:
+    """Whether a change that `actor` made is of somebody else than who works now."""
+    return actor != (session.actor or default_actor())
+
+
+def _made_by(session: Session, change: Change) -> Parts:
+    if not is_of_another(session, change.actor):
+        return ()
+    return (Span(f", made by {change.actor}", "careful"),)
 
 
 def _staged_then(state: FileSetState) -> str:

@@ -158,7 +158,10 @@ def _stage_and_write(stage: Stage, folder: Path) -> None:
     stage.run("redo")
     stage.run("undo")
     stage.run("set", "id=DEMO_DISC_1")
-    stage.tell("Each of these is an event in the journal, undo included; nothing is ever erased.")
+    stage.tell(
+        "Each of these is an event in the journal, undo included; only `fileset erase` takes "
+        "anything out of it."
+    )
 
     stage.heading("3  Writing, and what others think of it")
     stage.run("write", "medium")

@@ -11,7 +11,7 @@ from fileset.cli.screen.output import Answer
 from fileset.cli.screen.text import instant
 from fileset.cli.screen.wording import Wording
 from fileset.cli.session import Session
-from fileset.cli.stepping import COUNT, SHOW_ALL, shape, step
+from fileset.cli.stepping import COUNT, SHOW_ALL, is_of_another, shape, step
 from fileset.errors import RefusedError
 from fileset.repository.origin import default_actor, is_arrival
 from fileset.repository.repository import Repository
@@ -32,10 +32,10 @@ from projections.state.state import FileSetState
 def undo(
     session: Session, number: int, by: str | None, dry_run: bool, show_all: bool, reason: str | None
 ) -> Answer:
-    """Take back the newest change, or the newest N.
+    """Take back the newest change, or the newest N, whoever made them.
 
-    This is recorded as a separate change: nothing is erased, and `fileset redo` does it again. If
-    the change was written already, the next write takes it off the medium.
+    This is recorded as a separate change, and `fileset redo` does it again; only `fileset erase`
+    erases data. If the change was written already, the next write takes it off the medium.
 
     What has arrived in a watched folder is not taken back unseen: that is refused, and the message
     tells what it is. With --by, the newest change that NAME made by hand is taken back. If others
@@ -47,7 +47,12 @@ def undo(
         if by is None
         else undoing_by(repository.journal, repository.find_change, by, number)
     )
-    return step(session, "undo", plan, dry_run, show_all, reason)
+    answer = step(session, "undo", plan, dry_run, show_all, reason)
+    others = any(is_of_another(session, change["actor"]) for change in answer.document["undone"])
+    if by is None and others:
+        hint = "`fileset undo --by NAME` takes back what NAME changed last, and nothing of others."
+        answer.lines = [*answer.lines, hint]
+    return answer
 
 
 def _seen(repository: Repository, plan: UndoPlan, actor: str) -> UndoPlan:

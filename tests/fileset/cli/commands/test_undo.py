@@ -142,3 +142,17 @@ def test_only_somebodys_newest_changes_are_taken_back(cli: Cli) -> None:
     assert "set to 'ID1'" in cli("undo", "--by", "bob").out  # the newest one is reverted already
     assert cli.json("status")["id"] == "ID0"
     assert "carl made no change that can be undone" in cli("undo", "--by", "carl", code=3).err
+
+
+def test_whose_change_it_was_is_told_where_that_is_somebody_else(cli: Cli) -> None:
+    cli("--actor", "ann", "set", "id=DISC")
+    (*_, change) = cli.json("log")["changes"]
+    foreseen = cli("--actor", "bob", "undo", "--dry-run").out
+    told = cli("--actor", "bob", "undo").out
+    for each in (foreseen, told):
+        assert f"{change['id']}: File-set ID set to 'DISC', made by ann\n" in each
+        assert "undo --by NAME` takes back what NAME changed last" in each
+    cli("--actor", "ann", "redo")
+    assert "made by" not in cli("--actor", "ann", "undo").out
+    cli("--actor", "ann", "set", "id=DISC2")
+    assert "NAME" not in cli("--actor", "bob", "undo", "--by", "ann").out
