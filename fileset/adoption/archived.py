@@ -122,8 +122,8 @@ def _dicomdir_in(archive: Archive, name: str) -> Member:
     names = [each.name for each in found]
     if not found:
         why = (
-            "has no DICOMDIR: make an empty repository with `fileset init REPO`, and `fileset add` "
-            "takes in what is in the archive"
+            "has no DICOMDIR: make an empty repository with `fileset init REPO`, and `fileset "
+            "--repo REPO add` takes in what is in the archive"
         )
     elif name:
         why = f"has no DICOMDIR called {name}, but {some(names)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class RootType(PathType):
 
 
 def dicomdir_at(path: Path) -> Path:
-    """Return the DICOMDIR that `path` names, itself or by its folder; a usage error if none is.
+    """Return the DICOMDIR that `path` names, itself or by its folder; click's error if none is.
 
     One in an archive is left as it is named.
     """
@@ -46,8 +47,11 @@ def dicomdir_at(path: Path) -> Path:
     else:
         folder = path.parent
     if not path.exists() and not path.is_symlink():
-        raise click.UsageError(
-            f"File '{path}' does not exist. `fileset index {folder}` makes a DICOMDIR of the files "
-            "there."
+        named = shlex.quote(os.fspath(folder))
+        raise click.ClickException(
+            f"File '{path}' does not exist. To take in the files there, which stay as they are, "
+            "make an empty repository with `fileset init REPO`, and "
+            f"`fileset --repo REPO add {named}` adds them. "
+            f"`fileset index {named}` would make a DICOMDIR in that folder."
         )
     return path

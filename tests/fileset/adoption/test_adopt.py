@@ -766,4 +766,4 @@ def test_where_the_dicomdir_is_gone_index_makes_one(example: Path, tmp_path: Pat
     (example / "DICOMDIR").unlink()
     for options in ((), ("--repair",)):
         told = run("init", tmp_path / "r", "--from", example / "DICOMDIR", *options, code=2)
-        assert f"`fileset index {example}`" in told.err
+        assert f"`fileset index {example}` would make a DICOMDIR" in told.err

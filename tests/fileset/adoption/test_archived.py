@@ -197,7 +197,7 @@ def test_an_archive_without_one_is_for_add(tmp_path: Path, kind: str) -> None:
     told = run("init", tmp_path / "r", "--from", archive, code=3).err
     assert told == (
         f"error: {archive} has no DICOMDIR: make an empty repository with `fileset init REPO`, and "
-        "`fileset add` takes in what is in the archive.\n"
+        "`fileset --repo REPO add` takes in what is in the archive.\n"
     )
     assert not (tmp_path / "r").exists()
 

@@ -41,5 +41,6 @@ def test_what_is_neither_is_told(disc: Path, tmp_path: Path) -> None:
         assert "does not exist" in run(*command, tmp_path / "nothere", code=2).err
     (tmp_path / "empty").mkdir()
     told = run("init", tmp_path / "r", "--from", tmp_path / "empty", code=2).err
-    assert f"`fileset index {tmp_path / 'empty'}` makes a DICOMDIR" in told
+    assert f"`fileset --repo REPO add {tmp_path / 'empty'}` adds them" in told
+    assert not told.startswith("Usage")
     assert not (tmp_path / "r").exists()
