@@ -8,6 +8,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,10 @@ WITHOUT_REPOSITORY = frozenset(
     ("init", "index", "import-journal", "keygen", "demo", "help", "completion")
 )
 """The commands that work on none that is there already."""
+
+
+_LOOKED_AT = 1000
+"""Entries of a folder that are looked at for a repository that somebody may mean."""
 
 
 class Session:
@@ -165,8 +170,9 @@ class Session:
             path = self._short_name(configured) or Path(os.path.expanduser(configured))  # noqa: PTH111 - as below
         if path is None:
             raise RepositoryError(
-                f"There is no repository in {Path.cwd()} or above it: name one with --repo or "
-                f"{ENVIRONMENT_VARIABLE}, or make one with `fileset init REPO`."
+                f"There is no repository in {Path.cwd()} or above it: name one with --repo"
+                f"{_one_within(Path.cwd())} or {ENVIRONMENT_VARIABLE}, or make one with `fileset "
+                "init REPO`."
             )
         return path
 
@@ -410,6 +416,23 @@ def _read(path: Path, *, own: bool) -> Configuration | None:
     from fileset.cli.configuration import read_configuration  # noqa: PLC0415 - few have one
 
     return read_configuration(path, own=own)
+
+
+def _one_within(folder: Path) -> str:
+    """Return the name of the one repository that lies in `folder`, as an option has it, or ""."""
+    from fileset.repository.folder import is_repository  # noqa: PLC0415 - for an error alone
+
+    try:
+        with os.scandir(folder) as entries:
+            few = islice(entries, _LOOKED_AT)
+            found = [each.name for each in few if is_repository(Path(each.path))]
+    except OSError:
+        return ""
+    if len(found) != 1:
+        return ""
+    import shlex  # noqa: PLC0415 - as above
+
+    return f" {shlex.quote(found[0])}, which lies there,"
 
 
 def origin() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -137,9 +138,12 @@ def init(
         settings["uid"] = check_uid(uid)
     if profile is not None:
         settings["profile"] = check_profile(profile)
-    path = absolute(path)
+    named, path = path, absolute(path)
     if dicomdir is None:
-        return _init_empty(session, path, settings)
+        answer = _init_empty(session, path, settings)
+        step = f"fileset --repo {shlex.quote(os.fspath(named))} add FOLDER"
+        answer.lines = [*answer.lines, f"`{step}` adds the files of a folder to it."]
+        return answer
     return _init_from(session, path, dicomdir, settings, repair=repair)
 
 

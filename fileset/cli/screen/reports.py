@@ -105,10 +105,9 @@ def report_notes(report: AddReport) -> list[Line]:
     for result, style, text in told:
         kind = _kind(text)
         shown[kind] += 1
-        if shown[kind] > SHOWN:
-            continue
-        lines.append((Span(result.source, style), f": {text}"))
-        if shown[kind] == SHOWN < counts[kind]:
+        if shown[kind] <= SHOWN or counts[kind] == SHOWN + 1:  # a line that hides one saves none
+            lines.append((Span(result.source, style), f": {text}"))
+        elif shown[kind] == SHOWN + 1:
             more = count(counts[kind] - SHOWN, "more file")
             lines.append((Span(f"  ... and {more} like this one", style), ": --json lists them"))
     if ignored:

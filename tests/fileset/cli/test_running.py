@@ -49,6 +49,18 @@ def test_the_nearest_repository_upwards_is_found(
     assert "There is no repository in" in run("status", code=3).err
 
 
+def test_a_repository_that_lies_in_this_folder_is_named_if_it_is_the_only_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FILESET_REPO", raising=False)
+    told = run("init", "my own").out
+    assert "`fileset --repo 'my own' add FOLDER`" in told
+    assert "--repo 'my own', which lies there, or FILESET_REPO" in run("status", code=3).err
+    run("init", "other")
+    assert "with --repo or FILESET_REPO" in run("status", code=3).err
+
+
 def test_the_repository_is_named_by_option_or_environment(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -546,3 +558,5 @@ def test_what_is_told_of_many_files_is_told_of_the_first_ones(cli: Cli, tmp_path
     assert all(line.startswith(str(folder / "note")) for line in told[6:11])
     assert told[11] == "  ... and 4 more files like this one: --json lists them"
     assert len(cli.json("add", folder, code=1)["results"]) == 16
+    (folder / "cut6.dcm").unlink()
+    assert len(cli("add", folder, code=1).err.splitlines()) == 6 + 5 + 1  # no line hides just one
