@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from fileset.cli.command import PathType
+from fileset.cli.screen.text import instant
 from fileset.cli.session import Session
 from fileset.errors import NoSuchMomentError
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from fileset.fileset import FileSet
     from fileset.repository.repository import Repository
     from projections.state.state import FileSetState
+
+_BEGINNING: Final = re.compile(r"(?<=: the journal begins at )\S+(?=\.$)")
+"""When the journal begins, in an error."""
 
 AT: Final = click.option(
     "--at",
@@ -50,7 +55,7 @@ FROM: Final = click.option(
 
 
 def state_at(repository: Repository, moment: str | None) -> FileSetState:
-    """Return the state at `moment`, the present one for `None`; a usage error if it is none."""
+    """Return the state at `moment`, the present one for `None`; click's error if it is none."""
     if moment is None:
         return repository.refresh()
     from fileset.timeline.moments import position_of  # noqa: PLC0415 - for the past alone
@@ -70,8 +75,9 @@ def file_set_at(session: Session, moment: str | None) -> FileSet:
 
 @contextmanager
 def usage_of_moments() -> Iterator[None]:
-    """Turn the error of what names no moment into a usage error."""
+    """Turn the error of what names no moment into click's, its time as others are printed."""
     try:
         yield
     except NoSuchMomentError as exc:
-        raise click.UsageError(str(exc)) from exc
+        told = _BEGINNING.sub(lambda found: instant(found[0]), str(exc))
+        raise click.ClickException(told) from exc  # with no banner: that is no misuse of a command
