@@ -761,6 +761,11 @@ class FileSet:
         from fileset.criteria import Query
         from fileset.views.search import Search
 
+        if not isinstance(query, Mapping):
+            raise TypeError(
+                "search() takes keywords or a mapping, as in search(PatientName='Doe*') or "
+                f"search({{'PatientName': 'Doe*'}}), not {query!r}"
+            )
         asked = Query.of({**query, **criteria})
         search = Search(load)
         found = search.find(self, asked)

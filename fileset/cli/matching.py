@@ -121,10 +121,12 @@ def check_keyword(keyword: str) -> str:
 
 
 def advice(search: Search, query: Query, option: str = "--load") -> list[str]:
-    """Return what to tell about elements that no directory record had.
+    """Return what to tell about elements that no directory record had, or that there is none.
 
     `option` is what searches the instances themselves.
     """
+    if search.is_empty and query:
+        return ["the File-set is empty"]
     unmet = search.unmet(query)
     if not unmet:
         return []

@@ -176,6 +176,8 @@ class Search:
     ----------
     load : bool
         Whether all elements of the instances are searched, and not only those of their records.
+    is_empty : bool
+        Whether there were no instances to look at.
     met : set of int
         The tags of elements that were asked about and that any instance had.
     unreadable : list of tuple of str
@@ -185,12 +187,14 @@ class Search:
 
     load: bool = False
     met: set[int] = field(factory=set)
+    is_empty: bool = False
     unreadable: list[tuple[str, str]] = field(factory=list)
 
     def matching(
         self, within: Searched, query: Query
     ) -> Iterator[tuple[FileInstance, Loaded | FileInstance]]:
         """Yield the instances that `query` asks for, each with what has its elements."""
+        self.is_empty = not within.state.live
         leaves = None if self.load else candidates(within.state, query.indexed())
         for leaf in all_in_order(within.state) if leaves is None else leaves:
             instance = within.instance(leaf.handle)
@@ -237,6 +241,7 @@ class Search:
         """Return elements with the distinct values of what is called so, as they are met."""
         found: dict[str, dict[str, DataElement]] = {name: {} for name in names}
         tags = {name: path_named(name)[0] for name in found}
+        self.is_empty = not within.state.live
 
         def look(elements: Loaded | FileInstance, names: Iterable[str]) -> None:
             for name in names:
@@ -262,7 +267,9 @@ class Search:
         """Warn of what may be why nothing matched, or raise `MatchingError` where nothing can."""
         if (doubt := query.doubt()) is not None:
             raise MatchingError(doubt)
-        if unmet := self.unmet(query):
+        if self.is_empty:
+            warnings.warn("The File-set is empty", stacklevel=3)
+        elif unmet := self.unmet(query):
             advice = "consider --load (load=True), which searches the instances themselves"
             warnings.warn(f"No directory record has {', '.join(unmet)}: {advice}", stacklevel=3)
         elif (near := self.near(within, query)) is not None:

@@ -85,3 +85,8 @@ def test_with_and_without_the_index_the_same_is_found_in_the_same_order(
         assert found == [
             each for each in fs if query.matches(lambda tag, each=each: element_of(each, tag))
         ]
+
+
+def test_text_is_no_query(fs: FileSet) -> None:
+    with pytest.raises(TypeError, match=r"keywords or a mapping, .* not 'PatientName=doe'"):
+        fs.search("PatientName=doe")  # type: ignore[arg-type]

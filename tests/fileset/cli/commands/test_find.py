@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -286,3 +288,30 @@ def test_what_is_no_disc_is_refused(tmp_path: Path) -> None:
 
 def test_search_is_another_name_for_it(adopted: Cli) -> None:
     assert adopted.json("search", "Modality=CT") == adopted.json("find", "Modality=CT")
+
+
+def test_what_names_no_moment_is_told_in_local_time_and_without_a_banner(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        told = cli("find", "--at", "1999-01-01", code=2).err
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert re.fullmatch(
+        r"error: Nothing was recorded up to 1999-01-01: the journal begins at "
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+05:30\.\n",
+        told,
+    )
+    assert cli("revert", "zzz", code=2).err.startswith("error: ")
+
+
+def test_an_empty_file_set_is_said_to_be_empty(cli: Cli) -> None:
+    for command in (("find",), ("find", "--load"), ("values", "PatientID")):
+        told = cli(*command, "StudyDate<2005").err
+        assert "warning: the File-set is empty" in told
+        assert "no directory record" not in told
+    with pytest.warns(UserWarning, match="The File-set is empty"):
+        FileSet().search(PatientID="1")
