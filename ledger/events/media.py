@@ -202,7 +202,7 @@ class MediumProduced(AboutMedium):
     dicomdir: Digest
 
     def summary(self, naming: Naming) -> str:
-        return f"medium produced: {self.image.in_words()}"
+        return f"medium finished: {self.image.in_words()}"
 
 
 @frozen

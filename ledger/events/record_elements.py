@@ -23,7 +23,7 @@ class RecordElementsRecorded(Event):
 
     TYPE = "record-elements-recorded"
     GROUP = "note"
-    COUNTED = ("record element group", "recorded")
+    COUNTED = ("addition", "to directory records, as the profile asks")
 
     profile: str
     record_type: str

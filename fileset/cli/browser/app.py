@@ -347,6 +347,9 @@ class Browser(App[None]):
 
     def action_detail(self, kind: str) -> None:
         """Show something else of it."""
+        if kind != "record" and isinstance(self._detail.node, Branch):
+            self._notify("This record stands for several files: go to an instance below it.")
+            return
         self._show_detail(evolve(self._detail, kind=kind))
 
     def action_frame(self, by: int) -> None:

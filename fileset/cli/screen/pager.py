@@ -16,8 +16,8 @@ VARIABLE: Final = "FILESET_PAGER"
 """The environment variable that names the pager of this command alone."""
 
 _USUAL: Final = "less"
-_OPTIONS: Final = {"LESS": "FRX", "LV": "-c"}
-"""What pagers are told unless the environment does: to end where all fits, to take colours."""
+_OPTIONS: Final = {"LESS": "FRSX", "LV": "-c"}
+"""What pagers are told unless the environment does: end where all fits, take colours, cut lines."""
 
 
 def pager_named(environment: Mapping[str, str], configured: str | None = None) -> str | None:

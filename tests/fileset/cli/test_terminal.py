@@ -77,6 +77,14 @@ def test_a_long_answer_goes_through_the_pager_on_a_terminal_alone(filled: Cli) -
     assert "paged" not in spawn(*log, variables={"FILESET_PAGER": PAGED}).stdout
 
 
+def test_the_pager_is_told_to_colour_and_not_to_wrap_unless_the_environment_says(
+    filled: Cli,
+) -> None:
+    log, pager = ("--repo", filled.repository, "log"), {"FILESET_PAGER": "echo $LESS"}
+    assert on_terminal(*log, **pager) == "FRSX\n"
+    assert on_terminal(*log, **pager, LESS="R") == "R\n"
+
+
 def test_a_pager_that_is_not_there_is_told_and_done_without(filled: Cli) -> None:
     missing = {"FILESET_PAGER": "no-such-pager -x", "NO_COLOR": "1"}
     shown = on_terminal("--repo", filled.repository, "log", **missing)

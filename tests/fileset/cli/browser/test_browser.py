@@ -129,6 +129,14 @@ def test_a_picture_is_drawn_where_the_extra_is(cli: Cli) -> None:
     played(cli.repository, play)
 
 
+def test_a_record_of_several_files_has_no_data_set_and_says_so(adopted: Cli) -> None:
+    async def play(browser: Browser, pilot: Pilot[None]) -> None:
+        await press(browser, pilot, "home", "d")
+        assert "go to an instance below it" in notices(browser)
+
+    played(adopted.repository, play)
+
+
 def test_an_undo_is_asked_for_and_shows_what_it_would_do(cli: Cli) -> None:
     cli("add", CT)
     cli("add", MR, "--reason", "second")
