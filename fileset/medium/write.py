@@ -160,10 +160,7 @@ class Writer:
         root = whole(given) if given is not None else None
         if written is None:
             if root is None:
-                raise RefusedError(
-                    "Name the root folder, as in `fileset write FOLDER`: this File-set has never "
-                    "been written."
-                )
+                raise RefusedError("Name the root folder of a first write: `fileset write ROOT`.")
             refuse_place(root, self._repository.path)
             refuse_another(root, self._repository.state)
             return root

@@ -66,7 +66,7 @@ def test_with_nothing_staged_nothing_is_written(cli: Cli, medium: Path) -> None:
 
 
 def test_a_new_file_set_needs_a_root(cli: Cli) -> None:
-    assert "Name the root folder, as in `fileset write FOLDER`" in cli("write", code=3).err
+    assert "`fileset write ROOT`" in cli("write", code=3).err
 
 
 def test_a_dry_run_lists_the_plan_and_does_nothing(cli: Cli, medium: Path) -> None:
