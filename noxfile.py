@@ -55,7 +55,8 @@ def pictures(session: nox.Session) -> None:
     session.run(
         "pytest", "tests/fileset/pictures", "tests/fileset/media/pdi",
         "tests/fileset/cli/commands/test_picture.py", "tests/fileset/cli/browser",
-        *session.posargs,
+        "tests/fileset/cli/commands/test_media_make.py",
+        "tests/fileset/media/viewer/test_native.py", *session.posargs,
     )  # fmt: skip
     session.run("pytest", "tests/project/test_docs.py", "-k", "look-around", *session.posargs)
 

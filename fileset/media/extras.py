@@ -99,7 +99,7 @@ class Extras:
         repository: Repository,
         medium: Outline,
         keeper: Keeper,
-        tell: Callable[[Leaf, str], None],
+        tell: Callable[[Leaf, Exception], None],
         progress: Progress,
     ) -> list[OtherFile]:
         """Return the files that go on a medium; the keeper has what is in them.
@@ -127,7 +127,7 @@ class Extras:
         repository: Repository,
         medium: Outline,
         keeper: Keeper,
-        tell: Callable[[Leaf, str], None],
+        tell: Callable[[Leaf, Exception], None],
         progress: Progress,
     ) -> Iterator[OtherFile]:
         """Yield the pages and the viewer."""

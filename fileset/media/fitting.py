@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from attrs import frozen
 
@@ -42,6 +43,13 @@ class Fit:
     left_out: Mapping[Handle, tuple[str, ...]]
 
 
+class Conversion(NamedTuple):
+    """What replaces each instance that was converted, and why others can't be."""
+
+    new: Mapping[Handle, Handle]
+    failed: Mapping[Leaf, str]
+
+
 def refuse_kind(profile: Profile | None, kind: str, *, is_asked: bool) -> None:
     """Raise `RefusedError` for a profile of other media, by whether it was asked for."""
     if profile is not None and profile.media not in _MEDIA[kind]:
@@ -61,19 +69,24 @@ def fit(
     *,
     leave_out: bool,
     record: bool,
+    unconverted: Mapping[Leaf, str] = MappingProxyType({}),
 ) -> Fit:
     """Return what of the instances `handles` of `state` goes on a medium of that kind.
 
-    The `profile` is by default that of the File-set. What it asks
-    of the instances is read, and with `record` recorded. Raises `RefusedError` if the profile is
-    not for that kind, if instances can't be read or don't fit without `leave_out`, or if several
-    patients have one Patient ID though the profile forbids that.
+    The `profile` is by default that of the File-set. What it asks of the instances is read, and
+    with `record` recorded. `unconverted` tells why instances that should be converted can't be.
+    Raises `RefusedError` if the profile is not for that kind, if instances can't be read or don't
+    fit without `leave_out`, or if several patients have one Patient ID though the profile forbids
+    that; nothing is recorded then.
     """
     is_asked, profile = profile is not None, profile or PROFILES.get(state.identity.profile or "")
     if profile is None:
         return Fit(None, {})
     refuse_kind(profile, kind, is_asked=is_asked)
     found = _misfits(repository, handles, profile, record=record)
+    for leaf, why in unconverted.items():
+        if leaf.handle in found:
+            found[leaf.handle] = (*found[leaf.handle], f"it can't be converted: {why}")
     if found and not leave_out:
         whose = [
             f"{repository.state.leaf(handle).uid}: {', and '.join(words)}"
@@ -81,24 +94,19 @@ def fit(
         ]
         raise RefusedError(
             f"{count(len(found), 'instance')} can't go on a medium of {profile.identifier}: "
-            f"{some(whose, 3)}. Nothing was made: `fileset media check` tells all, and "
-            "--leave-out makes it without them."
+            f"{some(whose, 3)}. Nothing was made: `fileset media check --profile "
+            f"{profile.identifier}` tells all, and --leave-out makes it without them."
         )
     _refuse_namesakes(state, profile, (h for h in handles if h not in found))
     return Fit(profile, found)
 
 
 def convert_misfits(
-    repository: Repository,
-    state: FileSetState,
-    handles: Iterable[Handle],
-    profile: Profile | None,
-    *,
-    reason: str | None = None,
-) -> dict[Handle, Handle]:
+    repository: Repository, state: FileSetState, handles: Iterable[Handle], profile: Profile | None
+) -> Conversion:
     """Convert the instances that fit `profile` only in Explicit VR Little Endian, as one change.
 
-    Returns what replaces each of them. Those that can't be converted stay as they are.
+    Those that can't be converted stay as they are.
     `RefusedError` unless `state` is that of now, or if there is no profile.
     """
     profile = profile or PROFILES.get(state.identity.profile or "")
@@ -110,9 +118,13 @@ def convert_misfits(
         raise RefusedError("Only the File-set as it is now can be converted, and no earlier one.")
     leaves = [repository.state.leaf(handle) for handle in handles]
     report = Converter(repository).convert(
-        (leaf for leaf in leaves if _is_convertible(leaf, profile)), reason=reason
+        leaf for leaf in leaves if _is_convertible(leaf, profile)
     )
-    return {each.handle: each.corrected for each in report.results if each.corrected is not None}
+    new = {each.handle: each.corrected for each in report.results if each.corrected is not None}
+    failed = {each.handle: each.reason for each in report.results if each.corrected is None}
+    return Conversion(
+        new, {leaf: failed[leaf.handle] or "" for leaf in leaves if leaf.handle in failed}
+    )
 
 
 def _is_convertible(leaf: Leaf, profile: Profile) -> bool:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import calendar
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -41,12 +42,12 @@ from fileset.output import (
     refuse_taken,
     refuse_without_room,
 )
-from fileset.pictures.picture import needed
+from fileset.pictures.picture import NoImageError, needed
 from fileset.profiles.icons import make_icons
 from fileset.progress import PhasedProgress, Progress, no_progress
 from fileset.repository.repository import Repository
 from ledger.disk import fsync, fsync_all
-from ledger.errors import ContentMissingError
+from ledger.errors import ContentMissingError, InstanceError, LedgerError
 from ledger.events import Content, Handle, MediumAddressed, MediumFilled, MediumProduced
 from ledger.files import naming, write_all
 from ledger.phrases import count, some
@@ -76,8 +77,12 @@ class Maker:
         """The instances that pages and viewers can't show, with the reason."""
         self.without_icon: dict[Leaf, str] = {}
         """The instances of which no icon can be made, with the reason, if icons were asked for."""
+        self.failed: set[Leaf] = set()
+        """Those of both of which there should be a picture: they are images."""
         self.converted = 0
         """How many instances were converted for it."""
+        self.unconverted: Mapping[Leaf, str] = {}
+        """The instances that should have been converted and can't be, with the reason."""
 
     def plan(
         self,
@@ -143,16 +148,46 @@ class Maker:
             refuse_kind(choice.profile, choice.kind, is_asked=True)
             if choice.capacity is None:
                 self._refuse_out(out, is_folder=choice.kind == FOLDER, replace=replace)
-            new = convert_misfits(repository, state, chosen, choice.profile, reason=reason)
-            self.converted = len(new)
-            chosen = sorted(new.get(handle, handle) for handle in chosen)
-            state, choice = repository.state, evolve(choice, handles=chosen)
-        secure(repository, chosen, reason=reason)
-        fits = self._fit(state, choice, record=True)
+        with repository.change(reason):  # one, so that a refusal takes back all that was recorded
+            if choice.convert:
+                conversion = convert_misfits(repository, state, chosen, choice.profile)
+                self.converted, self.unconverted = len(conversion.new), conversion.failed
+                chosen = sorted(conversion.new.get(handle, handle) for handle in chosen)
+                state, choice = repository.state, evolve(choice, handles=chosen)
+            secure(repository, chosen)
+            fits = self._fit(state, choice, record=True)
+            refuse_persons(state, chosen)
+        state = repository.state if choice.convert else state
+        try:
+            return self._hand_out(
+                out, state, choice, fits, replace=replace, reason=reason, progress=progress
+            )
+        except LedgerError:
+            if self.converted:
+                warnings.warn(
+                    f"{count(self.converted, 'instance')} converted to Explicit VR Little Endian "
+                    "for it; `fileset undo` takes that back.",
+                    stacklevel=2,
+                )
+            raise
+
+    def _hand_out(
+        self,
+        out: Path | BinaryIO,
+        state: FileSetState,
+        choice: Choice,
+        fits: Fit,
+        *,
+        replace: bool,
+        reason: str | None,
+        progress: PhasedProgress,
+    ) -> list[Made]:
+        """Make the media of a choice, whose instances are in the vault, from `state`."""
+        repository = self._repository
+        chosen = sorted(chosen_of(state, choice))
         if choice.icons:
             handles = [handle for handle in chosen if handle not in fits.left_out]
             self._make_icons(choice, fits, handles, partial(progress, "Making icons"))
-        refuse_persons(state, chosen)
         keeping = Keeping(repository)
         with self._seeing_erasures(chosen, "Nothing was made"):
             planned = self._planned(
@@ -194,7 +229,14 @@ class Maker:
         if choice.capacity is None:  # else there may be several DICOMDIRs
             check_icons(size for _, size in wanted)
         failed = make_icons(self._repository, wanted, progress=progress)
-        self.without_icon = {leaf: str(why) for leaf, why in failed.items()}
+        for leaf, why in failed.items():
+            self._take_down(self.without_icon, leaf, why)
+
+    def _take_down(self, reasons: dict[Leaf, str], leaf: Leaf, why: Exception) -> None:
+        """Take down why there is no picture of an instance, and whether there should be one."""
+        reasons[leaf] = why.reason if isinstance(why, InstanceError) else str(why)
+        if not isinstance(why, NoImageError):
+            self.failed.add(leaf)
 
     def _begin(self, prepared: Prepared, choice: Choice) -> int:
         """Record that a medium is begun; return the position of the event."""
@@ -220,6 +262,7 @@ class Maker:
             choice.profile,
             leave_out=choice.leave_out,
             record=record,
+            unconverted=self.unconverted,
         )
 
     def _planned(
@@ -245,7 +288,11 @@ class Maker:
             what = f"Preparing volume {each.volume}" if each.volumes > 1 else "Preparing"
             medium = outline(repository, each)
             extras = choice.extras.files(
-                repository, medium, keeper, self.unshown.__setitem__, partial(progress, what)
+                repository,
+                medium,
+                keeper,
+                partial(self._take_down, self.unshown),
+                partial(progress, what),
             )
             planned.append((place, medium.prepared((*choice.files, *extras), sizes=sizes)))
         for place, prepared in planned:

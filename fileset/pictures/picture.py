@@ -126,7 +126,10 @@ def _explained() -> Iterator[None]:
         is_lacking = "missing dependencies" in str(exc).partition("\n")[0]
         raise (NotInstalledError if is_lacking else PictureError)(what) from exc
     except Exception as exc:
-        raise PictureError(f"its pixels can't be shown: {type(exc).__name__}: {exc}") from exc
+        why = "they are damaged, or not as the elements that describe them say"
+        if isinstance(exc, MemoryError):
+            why = "they take more memory than there is"
+        raise PictureError(f"its pixels can't be shown: {why}") from exc
 
 
 def _of_pydicom(text: str) -> str:

@@ -38,7 +38,6 @@ from fileset.media.extras import Extras
 from fileset.media.make import Made, Maker
 from fileset.media.prepare import Prepared
 from fileset.media.words import LANGUAGES
-from fileset.pictures.picture import INSTALL
 from fileset.views.search import Search
 from ledger.digest import short
 from ledger.events.media import KINDS
@@ -66,6 +65,7 @@ def _capacity(ctx: click.Context, param: click.Parameter, value: str | None) -> 
         "plan": "what goes where: [{out, id, uid, volume, volumes, instances, left_out, size}]; "
         "left_out counts the instances that don't fit the profile, size is in bytes",
         "converted": "how many instances were converted to Explicit VR Little Endian",
+        "unconverted": "what should have been converted and can't be: [{uid, reason}]",
         "dry_run": "whether nothing was done, and this only shows what would be",
         **UNREADABLE,
         **MATCHED,
@@ -174,26 +174,27 @@ def media_make(
     OUT is a file, a folder, a device, or - for standard output. What is staged counts as it is. The
     bytes come from the repository: what it has only by reference, or on its medium, is copied into
     it first. The same state of the File-set and the same choice give the same bytes, on any day and
-    machine; only ever a whole File-set keeps the File-set UID.
+    machine. The whole File-set keeps its File-set UID; a part of it gets one of its own.
 
     With --capacity, studies go on as many volumes as it takes, each a File-set of its own; OUT gets
     their numbers, as in disc_1OF3.iso.
 
     With an application profile, instances that do not fit it prevent the medium, unless --leave-out
-    makes it without them; `fileset media check` tells which these are, and why. With --convert,
-    those in Implicit VR, Big Endian or deflated become Explicit VR Little Endian first: that loses
-    nothing, is a change of the File-set of its own, and can be undone.
+    makes it without them; `fileset media check --profile PROFILE` tells which these are, and why.
+    With --convert, those in Implicit VR, Big Endian or deflated become Explicit VR Little Endian
+    first: that loses nothing, is a change of the File-set of its own, and can be undone.
 
     --icons makes a small picture of every image for viewers to list; with a profile that requires
-    them (STD-XABC-CD, STD-XA1K), it is not needed. Icons need the extra `fileset-ledger[pictures]`.
+    them (STD-XABC-CD, STD-XA1K), it is not needed. Icons need the extra [pictures].
 
     --pdi adds README.TXT, INDEX.HTM and IHE_PDI with a page for each study and previews. --viewer
     adds VIEWER: its INDEX.HTM shows the images in a web browser, with nothing to install. Previews,
-    and images that are compressed, need the extra `fileset-ledger[pictures]`; what can't be
+    and images that are compressed, need the extra [pictures]; what can't be
     shown is reported. All of it is kept, so that the medium can be made again.
 
     A medium is recorded when it is begun and when it is finished. One that was interrupted is
-    listed as not finished. If no instance matches, nothing is made, and the exit code is 1.
+    listed as not finished. The exit code is 1 if an image can't be shown or gets no icon, if an
+    instance can't be converted, and if none matches: then nothing is made.
     """
     kind = _kind_of(out, kind)
     if split is not None and capacity is None:
@@ -247,7 +248,7 @@ def media_make(
     if dry_run:
         with phases() as show:
             planned = maker.plan(place, fs.state, choice, replace=replace, progress=show)
-        return _telling(told, _foreseen(planned, search, maker.unshown))
+        return _telling(told, _foreseen(planned, search, maker))
     with piped(is_stream=out == STDOUT), phases() as show:
         made = maker.make(place, fs.state, choice, replace=replace, reason=reason, progress=show)
     return _telling(told, _made(made, search, maker))
@@ -268,6 +269,7 @@ def _nothing(
         "media": [],
         "plan": [],
         "converted": 0,
+        "unconverted": [],
         "dry_run": dry_run,
         "unreadable": unreadable_document(search),
         "unshown": [],
@@ -313,7 +315,7 @@ def _notes(reasons: Mapping[Leaf, str], what: str) -> Iterator[Line]:
 
 
 def _foreseen(
-    planned: list[tuple[Path | BinaryIO, Prepared]], search: Search, unshown: Mapping[Leaf, str]
+    planned: list[tuple[Path | BinaryIO, Prepared]], search: Search, maker: Maker
 ) -> Answer:
     plan = [_planned(place, each) for place, each in planned]
     lines: list[Line] = []
@@ -325,20 +327,21 @@ def _foreseen(
             "media": [],
             "plan": plan,
             "converted": 0,
+            "unconverted": [],
             "dry_run": True,
             "unreadable": unreadable_document(search),
-            "unshown": _reasons_document(unshown),
+            "unshown": _reasons_document(maker.unshown),
             "without_icon": [],
         },
         [*lines, "Nothing was made: this was a dry run."],
-        [*unreadable_notes(search), *_left_out(planned[0][1]), *_notes(unshown, _UNSHOWN)],
-        status=_status(search, unshown),
+        [*unreadable_notes(search), *_left_out(planned[0][1]), *_notes(maker.unshown, _UNSHOWN)],
+        status=_status(search, maker),
     )
 
 
-def _status(search: Search, unshown: Mapping[Leaf, str]) -> int:
-    """Return the exit code: a missing extra can be mended, what is no image need not be."""
-    return INCOMPLETE if search.unreadable or INSTALL in unshown.values() else OK
+def _status(search: Search, maker: Maker) -> int:
+    """Return the exit code: what is no image is nothing that failed."""
+    return INCOMPLETE if search.unreadable or maker.failed or maker.unconverted else OK
 
 
 def _left_out(prepared: Prepared) -> list[Line]:
@@ -348,7 +351,9 @@ def _left_out(prepared: Prepared) -> list[Line]:
     if not number:
         return []
     what = f"{count(number, 'instance')} left out, not fitting {started.profile}."
-    return [(Span(what, "careful"), " `fileset media check` tells why.")]
+    return [
+        (Span(what, "careful"), f" `fileset media check --profile {started.profile}` tells why.")
+    ]
 
 
 def _planned(place: Path | BinaryIO, prepared: Prepared) -> dict[str, Any]:
@@ -387,6 +392,7 @@ def _made(made: list[Made], search: Search, maker: Maker) -> Answer:
             "media": [medium_document(each.medium) for each in made],
             "plan": [_planned(each.place, each.prepared) for each in made],
             "converted": maker.converted,
+            "unconverted": _reasons_document(maker.unconverted),
             "dry_run": False,
             "unreadable": unreadable_document(search),
             "unshown": _reasons_document(maker.unshown),
@@ -396,9 +402,10 @@ def _made(made: list[Made], search: Search, maker: Maker) -> Answer:
         [
             *unreadable_notes(search),
             *_left_out(made[0].prepared),
+            *_notes(maker.unconverted, "can't be converted"),
             *_notes(maker.unshown, _UNSHOWN),
             *_notes(maker.without_icon, "without an icon"),
             *(lines if is_stream else []),
         ],
-        status=_status(search, maker.unshown),
+        status=_status(search, maker),
     )

@@ -274,7 +274,8 @@ def name_text(value: str, words: Words) -> str:
 
 
 def date_text(value: str, words: Words) -> str:
-    """Return a date, what is none as it stands."""
+    """Return a date, of ACR-NEMA too (PS3.5 Section 6.2); what is none as it stands."""
+    value = re.sub(r"([0-9]{4})\.([0-9]{2})\.([0-9]{2})", r"\1\2\3", value)
     if len(value) != 8 or not value.isdigit():
         return value
     return words.date.format(year=value[:4], month=value[4:6], day=value[6:])

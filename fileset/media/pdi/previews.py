@@ -17,7 +17,7 @@ _QUALITY: Final = 85
 
 
 def previews(
-    place: Callable[[Leaf], AbstractContextManager[Path]], tell: Callable[[Leaf, str], None]
+    place: Callable[[Leaf], AbstractContextManager[Path]], tell: Callable[[Leaf, Exception], None]
 ) -> Preview:
     """Return what makes previews of instances, whose file is where `place` says.
 
@@ -30,7 +30,7 @@ def previews(
             with place(leaf) as path:
                 shown = picture(path, longest=_LONGEST)
         except PictureError as exc:
-            tell(leaf, str(exc))
+            tell(leaf, exc)
             return None
         made = BytesIO()
         shown.save(made, "JPEG", quality=_QUALITY)

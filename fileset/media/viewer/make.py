@@ -57,7 +57,7 @@ def make_scripts(
     *,
     measure: Keep,
     keep: Keep,
-    tell: Callable[[Leaf, str], None],
+    tell: Callable[[Leaf, Exception], None],
 ) -> tuple[list[DataScript], dict[Leaf, Shown]]:
     """Return the scripts that `leaves` take, and what the list says of each of these.
 
@@ -78,7 +78,7 @@ def make_scripts(
                         found = Decoded(path)
                         mine = list(_scripts(leaf, found, numbers, keep))
         except (InstanceError, PictureError) as exc:
-            tell(leaf, exc.reason if isinstance(exc, InstanceError) else str(exc))
+            tell(leaf, exc)
             shown[leaf] = Shown()
             continue
         scripts += mine

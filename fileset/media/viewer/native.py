@@ -2,6 +2,7 @@
 
 This is a format that never changes for a `VERSION`, since media are made again from the instances:
 so no library takes part in it. Values are in Little Endian, of a whole number of bytes for a frame.
+A scan gives what describes them in Little Endian, whatever the transfer syntax.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from fileset.pictures.picture import NoImageError
 from ledger.elements import Element
 from ledger.errors import InstanceError
 from ledger.files import FileView
@@ -89,7 +91,7 @@ class Native:
     size: int
     _data: Buffer | FileView
     _start: int
-    _swapped: bool
+    _word: int
     _bits: int
 
     def chunks(self, first: int, last: int) -> Iterator[bytes]:
@@ -97,24 +99,29 @@ class Native:
         if self._bits % 8:
             yield from self._of_bits(first, last)
             return
-        offset, stop = (self._start + number * self.size for number in (first, last))
+        offset, stop = first * self.size, last * self.size
         while offset < stop:
-            chunk = bytes(self._data[offset : min(offset + _CHUNK, stop)])
+            chunk = self._read(offset, min(offset + _CHUNK, stop))
             if not chunk:
                 raise InstanceError("the file ends within its pixels")
             offset += len(chunk)
-            yield _swapped(chunk, self.told["allocated"]) if self._swapped else chunk
+            yield chunk
 
     def _of_bits(self, first: int, last: int) -> Iterator[bytes]:
         """Yield frames of single bits, each beginning with a byte of its own (PS3.5 8.1.1)."""
         bits = self._bits
         for number in range(first, last):
             start = number * bits
-            part = bytes(
-                self._data[self._start + start // 8 : self._start + -(-(start + bits) // 8)]
-            )
+            part = self._read(start // 8, -(-(start + bits) // 8))
             value = int.from_bytes(part, "little") >> start % 8
             yield (value & (1 << bits) - 1).to_bytes(self.size, "little")
+
+    def _read(self, first: int, last: int) -> bytes:
+        """Return the bytes from `first` up to `last` of the pixels, in Little Endian."""
+        word = self._word
+        begun = first - first % word  # whole words, which a frame of an odd size isn't
+        data = self._data[self._start + begun : self._start + -(-last // word) * word]
+        return _swapped(bytes(data), word)[first - begun : last - begun]
 
 
 @contextmanager
@@ -136,45 +143,41 @@ def native(source: bytes | FileView) -> Iterator[Native | None]:
         if place is None:
             yield None
             return
-        told = _told(found.elements, _order(found.transfer_syntax_uid))
+        told = _told(found.elements)
         if told["allocated"] not in _ALLOCATED or told["photometric"] not in _SHOWN:
             raise InstanceError(f"{told['allocated']} bits of {told['photometric']} are not shown")
         bits = _bits_of_frame(told)
         frames = told["frames"]
         size = -(-bits // 8)
-        if place.stop - place.start < -(-bits * frames // 8):
+        word = 1
+        if big_endian:  # PS3.5 Section A.3: values of one byte, and bits, are in words of OW
+            is_ow = bytes(data[place.header + 4 : place.header + 6]) == b"OW"
+            word = max(told["allocated"] // 8, 2 if is_ow else 1)
+        if place.stop - place.start < -(-bits * frames // (8 * word)) * word:
             raise InstanceError(
                 f"it has {place.stop - place.start:,} bytes of pixels, and {frames} frames of "
                 f"{told['rows']} rows and {told['columns']} columns take more"
             )
-        swapped = big_endian and told["allocated"] > 8
-        vr = bytes(data[place.header + 4 : place.header + 6])
-        if big_endian and not swapped and vr == b"OW":
-            raise InstanceError("bytes in words in Big Endian are not shown")
-        yield Native(told, frames, size, data, place.start, swapped, bits)
+        yield Native(told, frames, size, data, place.start, word, bits)
 
 
 def told_of(source: bytes | FileView) -> dict[str, Any]:
     """Return what describes the pixels of an instance, however they are encoded.
 
-    Raises InstanceError if that is not what is shown.
+    Raises InstanceError if that is not what is shown, NoImageError if it is no image.
     """
     found = scan_file(source, _WANTED) if isinstance(source, FileView) else scan(source, _WANTED)
     if _NUMBERS["rows"] not in found.elements:
-        raise InstanceError("it is not an image")
-    return _told(found.elements, _order(found.transfer_syntax_uid))
+        raise NoImageError("it is not an image")
+    return _told(found.elements)
 
 
-def _order(transfer_syntax_uid: str) -> Any:
-    return "big" if transfer_syntax_uid == EXPLICIT_VR_BIG_ENDIAN else "little"
-
-
-def _told(elements: Mapping[int, Element], order: Any) -> dict[str, Any]:
+def _told(elements: Mapping[int, Element]) -> dict[str, Any]:
     """Return what describes the pixels; InstanceError if that is not what is shown."""
     told: dict[str, Any] = {"samples": 1, "planar": 0, "signed": 0}
     for name, tag in _NUMBERS.items():
         if tag in elements and len(elements[tag].value) >= 2:
-            told[name] = int.from_bytes(elements[tag].value[:2], order)
+            told[name] = int.from_bytes(elements[tag].value[:2], "little")
     if told["signed"] and told.get("padding", 0) > 0x7FFF:
         told["padding"] -= 0x10000
     for name, (tag, _) in _TEXTS.items():
@@ -189,7 +192,7 @@ def _told(elements: Mapping[int, Element], order: Any) -> dict[str, Any]:
     told.setdefault("stored", told["allocated"])
     told.setdefault("high", told["stored"] - 1)
     if told["photometric"] == "PALETTE COLOR":
-        told["palette"] = [_palette(elements, *tags, order) for tags in _PALETTES]
+        told["palette"] = [_palette(elements, *tags) for tags in _PALETTES]
     return told
 
 
@@ -210,16 +213,15 @@ def _bits_of_frame(told: Mapping[str, Any]) -> int:
     return bits
 
 
-def _palette(elements: Mapping[int, Element], descriptor: int, data: int, order: Any) -> list[int]:
+def _palette(elements: Mapping[int, Element], descriptor: int, data: int) -> list[int]:
     """Return the first value that a palette maps, and the tones of 0 to 255 that it has."""
     if descriptor not in elements or data not in elements:
         raise InstanceError("its palette is not there, or in segments, which are not shown")
     told, values = elements[descriptor].value, elements[data].value
-    first = int.from_bytes(told[2:4], order)
-    bits = int.from_bytes(told[4:6], order)
-    if bits == 8 and len(values) <= (int.from_bytes(told[:2], order) or 0x10000) + 1:
+    entries, first, bits = (int.from_bytes(told[at : at + 2], "little") for at in (0, 2, 4))
+    if bits == 8 and len(values) <= (entries or 0x10000) + 1:
         return [first, *values]
-    words = (int.from_bytes(values[at : at + 2], order) for at in range(0, len(values) - 1, 2))
+    words = (int.from_bytes(values[at : at + 2], "little") for at in range(0, len(values) - 1, 2))
     return [first, *(word >> max(bits - 8, 0) & 0xFF for word in words)]
 
 
@@ -237,8 +239,10 @@ def _text(element: Element | None) -> str:
     return "" if element is None else element.value.decode("latin-1").strip("\0 ")
 
 
-def _swapped(chunk: bytes, bits: int) -> bytes:
-    """Return values of so many bits in the other byte order."""
-    made = array.array("H" if bits == 16 else "I", chunk)
+def _swapped(data: bytes, word: int) -> bytes:
+    """Return words of so many bytes in the other byte order."""
+    if word == 1:
+        return data
+    made = array.array("H" if word == 2 else "I", data)
     made.byteswap()
     return made.tobytes()

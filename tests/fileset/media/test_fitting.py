@@ -17,6 +17,7 @@ from fileset.media.choice import Choice
 from fileset.media.make import Maker
 from fileset.profiles.names import profile_named
 from ledger.events import RecordElementsRecorded
+from projections.medium.volumes import VolumesError
 
 IMPLICIT = str(get_testdata_file("MR_small_implicit.dcm"))
 PROFILE = "STD-GEN-CD"
@@ -194,12 +195,54 @@ def test_what_fits_or_cannot_be_converted_stays_as_it_is(mixed: FileSet, tmp_pat
     mixed.add_many([str(get_testdata_file("examples_jpeg2k.dcm"))])
     with pytest.raises(RefusedError, match="1 instance can't go on a medium"):
         mixed.media.make(tmp_path / "disc", profile=PROFILE, convert=True)
-    (made,) = mixed.media.make(tmp_path / "disc", profile=PROFILE, leave_out=True)
+    (made,) = mixed.media.make(tmp_path / "disc", profile=PROFILE, convert=True, leave_out=True)
     assert made.started.count == 3
     before = mixed.repository.journal.position
     mixed.media.make(tmp_path / "mail.zip", profile="STD-GEN-ZIP-MAIL", convert=True)
     changes = [each.event for each in mixed.repository.journal.read(after=before)]
     assert not [each for each in changes if type(each).__name__ == "InstancesConverted"]
+
+
+DOSE = str(get_testdata_file("rtdose_expb.dcm"))
+"""In Big Endian; another SOP Instance UID in its File Meta Information than in its Data Set."""
+
+
+def test_a_refusal_takes_the_conversion_back(fs: FileSet, tmp_path: Path) -> None:
+    fs.add_many([DOSE, str(get_testdata_file("MR_small_bigendian.dcm"))], complete=True)
+    before = fs.repository.journal.position
+    with pytest.raises(RefusedError, match=r"1 instance can't go on .* it can't be convert"):
+        fs.media.make(tmp_path / "disc", profile=PROFILE, convert=True)
+    assert fs.repository.refresh().position == fs.repository.journal.position == before
+    with pytest.raises(RefusedError, match="can't go on a medium"):
+        fs.media.make(tmp_path / "disc", profile=PROFILE)
+    assert fs.repository.refresh().position == before
+    (made,) = fs.media.make(tmp_path / "disc", profile=PROFILE, convert=True, leave_out=True)
+    assert made.started.count == 1
+    fs.verify()
+
+
+def test_what_is_refused_after_the_conversion_says_how_to_take_it_back(
+    fs: FileSet, tmp_path: Path
+) -> None:
+    fs.add_many([IMPLICIT])
+    with pytest.raises(VolumesError), pytest.warns(UserWarning, match="1 instance converted.*undo"):
+        fs.media.make(tmp_path / "a.iso", profile=PROFILE, convert=True, capacity=400_000)
+    assert fs.undo() is not None
+    assert [each.transfer_syntax_uid for each in fs.state.live.values()] == ["1.2.840.10008.1.2"]
+
+
+def test_the_command_tells_why_an_instance_is_not_converted(cli: Cli, tmp_path: Path) -> None:
+    cli("add", "--complete", DOSE, get_testdata_file("MR_small_bigendian.dcm"))
+    make = ("media", "make", tmp_path / "a.iso", "--profile", PROFILE, "--convert")
+    told = cli(*make, code=3).err
+    assert "it can't be converted: " in told
+    assert f"`fileset media check --profile {PROFILE}` tells all" in told
+    made = cli(*make, "--leave-out", code=1)
+    assert "1 instance converted to Explicit VR Little Endian." in made.out
+    assert "1 instance can't be converted: " in made.err
+    assert f"`fileset media check --profile {PROFILE}` tells why" in made.err
+    again = cli.json("media", "make", tmp_path / "b.iso", *make[3:], "--leave-out", code=1)
+    assert len(again["unconverted"]) == 1
 
 
 def test_only_the_present_is_converted_and_only_for_a_profile(

@@ -277,3 +277,13 @@ def test_a_file_that_is_none_says_so(tmp_path: Path) -> None:
         picture(b"not DICOM")
     with pytest.raises(FileNotFoundError):
         picture(tmp_path / "gone")
+
+
+def test_what_pydicom_says_of_broken_fragments_is_told_in_plain_words() -> None:
+    data = Path(str(get_testdata_file("examples_jpeg2k.dcm"))).read_bytes()
+    at = data.index(b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff") + 12
+    with pytest.raises(PictureError) as caught:
+        picture(data[:at] + b"\x01\x00\x01\x00" + data[at + 4 :])
+    assert str(caught.value) == (
+        "its pixels can't be shown: they are damaged, or not as the elements that describe them say"
+    )

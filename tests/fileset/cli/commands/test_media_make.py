@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cli_runs import CT, Cli, command_line
 from golden_journals import changed
+from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
 
@@ -60,6 +61,20 @@ def test_where_nothing_matches_nothing_is_made_as_other_commands_say_it(
 def test_a_medium_of_another_kind_than_the_profile_s_is_named(filled: Cli, tmp_path: Path) -> None:
     where = ("media", "make", tmp_path / "a.iso", "--profile", "STD-GEN-ZIP-MAIL")
     assert "and the ISO image is none: take another --format" in filled(*where, code=3).err
+
+
+def test_an_image_that_can_t_be_shown_makes_the_exit_code_1_and_what_is_none_does_not(
+    cli: Cli, tmp_path: Path
+) -> None:
+    damaged = dcmread(get_testdata_file("CT_small.dcm"))
+    damaged.PixelData = damaged.PixelData[:100]
+    damaged.save_as(tmp_path / "damaged.dcm")
+    cli("add", "--complete", tmp_path / "damaged.dcm", get_testdata_file("rtplan.dcm"))
+    told = cli("media", "make", tmp_path / "a", "--viewer", code=1).err
+    assert "can't be shown: it has 100 bytes of pixels" in told
+    cli("media", "make", tmp_path / "b", "--viewer", "--dry-run", code=1)
+    told = cli("media", "make", tmp_path / "c", "Modality=RTPLAN", "--viewer").err
+    assert "it is not an image" in told
 
 
 def test_several_that_can_t_be_shown_are_told_in_words_for_several(

@@ -14,7 +14,7 @@ from pydicom.data import get_testdata_file
 
 from fileset import FileSet
 from fileset.errors import RefusedError
-from fileset.media.pdi.pages import About, pages
+from fileset.media.pdi.pages import About, date_text, pages
 from fileset.media.words import LANGUAGES
 from projections.medium.images.tree import CivilTime
 from projections.state.contents import Contents, Patient, Series, Study, contents_of
@@ -178,3 +178,9 @@ def test_a_template_that_can_t_be_used_is_named(
     about = About(CivilTime(2026, 3, 1), "x", templates=tmp_path)
     with pytest.raises(RefusedError, match=f"{name} can't be used as a template: {why}"):
         made(person(), about=about)
+
+
+def test_a_date_of_the_old_standard_is_shown_as_the_others_are() -> None:
+    words = LANGUAGES["en"]
+    assert date_text("1997.04.24", words) == date_text("19970424", words) == "1997-04-24"
+    assert date_text("1997.04", words) == "1997.04"

@@ -72,14 +72,49 @@ def test_pixels_of_real_files_are_those_that_pydicom_reads() -> None:
         except InstanceError:
             continue
         expected = ds.PixelData[:size]
-        if syntax == ExplicitVRBigEndian and ds.BitsAllocated > 8:
-            step = ds.BitsAllocated // 8
+        if syntax == ExplicitVRBigEndian and ds["PixelData"].VR == "OW":
+            step = max(ds.BitsAllocated // 8, 2)
+            expected = ds.PixelData[: size + size % step]
             expected = b"".join(
                 expected[at : at + step][::-1] for at in range(0, len(expected), step)
-            )
+            )[:size]
         assert got == expected, path
         seen += 1
     assert seen > 25
+
+
+@pytest.mark.parametrize(
+    ("big", "little"),
+    [
+        ("MR_small_expb.dcm", "MR_small.dcm"),
+        ("MR_small_bigendian.dcm", "MR_small.dcm"),
+        ("rtdose_expb.dcm", "rtdose.dcm"),
+        ("liver_expb_1frame.dcm", "liver_1frame.dcm"),
+        ("SC_rgb_small_odd_big_endian.dcm", "SC_rgb_small_odd.dcm"),
+    ],
+)
+def test_big_endian_is_shown_as_little_endian_is(big: str, little: str) -> None:
+    found = []
+    for name in (big, little):
+        path = Path(str(get_testdata_file(name)))
+        with viewed(path) as view, native(view) as pixels:
+            assert pixels is not None
+            chunks = (pixels.chunks(number, number + 1) for number in range(pixels.frames))
+            found.append((pixels.told, [b"".join(frame) for frame in chunks]))
+    assert found[0] == found[1]
+
+
+def test_big_endian_has_the_pixels_of_pydicom() -> None:
+    pytest.importorskip("numpy", reason="needs the extra [pictures]: nox --session pictures")
+    for name in ("ExplVR_BigEnd.dcm", "MR_small_expb.dcm", "SC_rgb_small_odd_big_endian.dcm"):
+        path = Path(str(get_testdata_file(name)))
+        values = pydicom.dcmread(path).pixel_array
+        with viewed(path) as view, native(view) as pixels:
+            assert pixels is not None
+            if pixels.told["planar"]:
+                values = values.transpose(2, 0, 1)
+            got = b"".join(pixels.chunks(0, pixels.frames))
+        assert got == values.astype(values.dtype.newbyteorder("<")).tobytes(), name
 
 
 @pytest.mark.parametrize(
