@@ -119,10 +119,19 @@ def _os_message(exc: OSError) -> str:
 
 @contextmanager
 def _collecting(messages: list[str]) -> Iterator[None]:
-    """Keep the text of every warning in `messages`, for the session to print."""
+    """Keep the text of every warning in `messages`, for the session to print.
 
-    def keep(message: Warning | str, *_: object, **__: object) -> None:
-        messages.append(in_commands(str(message)))
+    pydicom's are dropped: they come with each look at a value, and would not say of which instance
+    it is. What adds or checks an instance tells what is wrong in it.
+    """
+
+    def keep(
+        message: Warning | str, category: type[Warning], filename: str, *_: object, **__: object
+    ) -> None:
+        del category
+        pydicom = sys.modules.get("pydicom")
+        if pydicom is None or not filename.startswith(f"{pydicom.__path__[0]}{os.sep}"):
+            messages.append(in_commands(str(message)))
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)

@@ -239,6 +239,22 @@ def test_an_element_of_a_wrong_length_is_told_and_the_others_are_searched(
             assert fs.find_values("Rows", load=True) == [64]
 
 
+def test_what_add_has_told_of_an_instance_is_not_told_again_without_its_name(
+    cli: Cli, tmp_path: Path
+) -> None:
+    (bad := tmp_path / "bad.dcm").write_bytes(
+        CT.read_bytes()
+        .replace(b"ISO_IR 100", b"FOO\\BAR   ", 1)
+        .replace(b"CompressedSamples^CT1", b"a=b=c=d^abcdefghijklm", 1)
+    )
+    told = cli("add", bad).err
+    assert told.count("doesn't know, 'FOO'") > 0
+    assert "takes up to 3 groups" in told
+    for options in ((), ("--load",), ("--csv", "--columns", "PatientName"), ("PatientName=a*",)):
+        assert cli("find", *options).err == ""
+    assert cli.json("find", "PatientName=a*")["warnings"] == []
+
+
 def test_what_is_gone_from_the_medium_is_read_from_the_vault(cli: Cli, tmp_path: Path) -> None:
     cli("add", CT, MR)
     cli("write", tmp_path / "medium")
