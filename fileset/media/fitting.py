@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import nullcontext
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -77,27 +78,31 @@ def fit(
     with `record` recorded. `unconverted` tells why instances that should be converted can't be.
     Raises `RefusedError` if the profile is not for that kind, if instances can't be read or don't
     fit without `leave_out`, or if several patients have one Patient ID though the profile forbids
-    that; nothing is recorded then.
+    that; nothing is recorded then but icons.
     """
     is_asked, profile = profile is not None, profile or PROFILES.get(state.identity.profile or "")
     if profile is None:
         return Fit(None, {})
     refuse_kind(profile, kind, is_asked=is_asked)
-    found = _misfits(repository, handles, profile, record=record)
-    for leaf, why in unconverted.items():
-        if leaf.handle in found:
-            found[leaf.handle] = (*found[leaf.handle], f"it can't be converted: {why}")
-    if found and not leave_out:
-        whose = [
-            f"{repository.state.leaf(handle).uid}: {', and '.join(words)}"
-            for handle, words in found.items()
-        ]
-        raise RefusedError(
-            f"{count(len(found), 'instance')} can't go on a medium of {profile.identifier}: "
-            f"{some(whose, 3)}. Nothing was made: `fileset media check --profile "
-            f"{profile.identifier}` tells all, and --leave-out makes it without them."
-        )
-    _refuse_namesakes(state, profile, (h for h in handles if h not in found))
+    recorder = ProfileRecorder(repository, profile)
+    if record:
+        recorder.prepare(handles)
+    with repository.change() if record else nullcontext():
+        found = _misfits(repository, recorder, handles, profile, record=record)
+        for leaf, why in unconverted.items():
+            if leaf.handle in found:
+                found[leaf.handle] = (*found[leaf.handle], f"it can't be converted: {why}")
+        if found and not leave_out:
+            whose = [
+                f"{repository.state.leaf(handle).uid}: {', and '.join(words)}"
+                for handle, words in found.items()
+            ]
+            raise RefusedError(
+                f"{count(len(found), 'instance')} can't go on a medium of {profile.identifier}: "
+                f"{some(whose, 3)}. Nothing was made: `fileset media check --profile "
+                f"{profile.identifier}` tells all, and --leave-out makes it without them."
+            )
+        _refuse_namesakes(state, profile, (h for h in handles if h not in found))
     return Fit(profile, found)
 
 
@@ -134,15 +139,17 @@ def _is_convertible(leaf: Leaf, profile: Profile) -> bool:
 
 
 def _misfits(
-    repository: Repository, handles: Collection[Handle], profile: Profile, *, record: bool
+    repository: Repository,
+    recorder: ProfileRecorder,
+    handles: Collection[Handle],
+    profile: Profile,
+    *,
+    record: bool,
 ) -> dict[Handle, tuple[str, ...]]:
     """Return which instances don't fit, and why, in the order of their handles."""
     found: dict[Handle, tuple[str, ...]] = {}
-    recorder = ProfileRecorder(repository, profile)
     if record:
-        recorder.prepare(handles)
-        with repository.change():
-            found.update(_unread(recorder.complete(handles)))
+        found.update(_unread(recorder.complete(handles)))
     else:
         reader = FactsReader(repository)
         for handle in filter(recorder.lacks, handles):

@@ -13,7 +13,7 @@ import calendar
 import os
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -148,13 +148,14 @@ class Maker:
             refuse_kind(choice.profile, choice.kind, is_asked=True)
             if choice.capacity is None:
                 self._refuse_out(out, is_folder=choice.kind == FOLDER, replace=replace)
-        with repository.change(reason):  # one, so that a refusal takes back all that was recorded
+        # A refusal takes the conversion back. Else others can change the repository meanwhile.
+        with repository.change(reason) if choice.convert else nullcontext():
             if choice.convert:
                 conversion = convert_misfits(repository, state, chosen, choice.profile)
                 self.converted, self.unconverted = len(conversion.new), conversion.failed
                 chosen = sorted(conversion.new.get(handle, handle) for handle in chosen)
                 state, choice = repository.state, evolve(choice, handles=chosen)
-            secure(repository, chosen)
+            secure(repository, chosen, reason=reason)
             fits = self._fit(state, choice, record=True)
             refuse_persons(state, chosen)
         state = repository.state if choice.convert else state
