@@ -239,6 +239,6 @@ def value_json(element: DataElement) -> Any:
 def _plain(vr: str, value: Any) -> Any:
     if value is None or value == "":
         return None
-    if vr in NUMBERS and math.isfinite(value):
+    if vr in NUMBERS and not isinstance(value, str) and math.isfinite(value):
         return int(value) if int(value) == value else float(value)
     return str(value)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from cli_runs import Cli
+from cli_runs import CT, Cli
 from pydicom.dataelem import DataElement
 
 from fileset import FileSet
@@ -68,3 +70,11 @@ def test_values_are_those_of_instances_that_match(adopted: Cli) -> None:
     assert adopted("values", "PatientID", "Modality=CR").out == "PatientID=77654033\n"
     assert adopted("values", "Modality", "StudyDate=2003").out == "Modality=MR\n"
     assert "Name the elements" in adopted("values", "Modality=CR", code=2).err
+
+
+def test_a_number_that_is_none_is_text(cli: Cli, tmp_path: Path) -> None:
+    (bad := tmp_path / "bad.dcm").write_bytes(
+        CT.read_bytes().replace(b"(\0\x53\x10DS\2\x001 ", b"(\0\x53\x10DS\2\x00ab", 1)
+    )
+    cli("add", bad)
+    assert cli.json("values", "RescaleSlope", "--load")["values"] == {"RescaleSlope": ["ab"]}
