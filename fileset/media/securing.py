@@ -36,15 +36,18 @@ def secure(repository: Repository, handles: Iterable[Handle], *, reason: str | N
             except OSError as exc:
                 lost.append(f"{leaf.uid} ({path}: {exc.strerror})")
                 continue
-            if content is None or leaf.content not in (None, content):
-                lost.append(f"{leaf.uid} ({'its file has changed: ' if path else ''}{path or ''})")
+            if content is None:
+                known = "the vault had it" if leaf.placement is Placement.VAULT else "on a medium"
+                lost.append(f"{leaf.uid} ({known})")
+            elif leaf.content not in (None, content):
+                lost.append(f"{leaf.uid} (its file has changed: {path})")
             elif leaf.content is None or leaf.placement is not Placement.VAULT:
                 repository.emit(ContentRecorded(leaf.handle, content, Placement.VAULT))
         if lost:
             raise ContentMissingError(
                 f"The bytes of {count(len(lost), 'instance')} are not in the repository, and not "
                 f"where they were: {some(lost)}. Nothing was made. Add their files again, bring "
-                "the medium back, or choose other instances."
+                "the medium or the vault back, or choose other instances."
             )
 
 

@@ -57,6 +57,7 @@ from fileset.progress import Progress
 from ledger.digest import Digest, digest_of
 from ledger.disk import begin_to_flush, fsync, fsync_all
 from ledger.errors import ContentMissingError, LedgerError, VaultError
+from ledger.events import Placement
 from ledger.files import copy_file, write_all
 from ledger.names import one_name, twins
 from ledger.phrases import some
@@ -66,8 +67,18 @@ from projections.dicomdir.mending import decode_damaged
 from projections.medium.plan import Plan
 from projections.state.nodes import Leaf
 
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _LARGE: Final = 1 << 18  # bytes of a file which the disk begins with when it is complete
 _FOREIGN: Final = "{} is not part of the File-set, which needs the name: move it away"
+
+
+def _cause(exc: OSError | LedgerError) -> str:
+    """Return why a write failed, without the full stop; of a full disk, no path inside of it."""
+    if not isinstance(exc, OSError) or exc.strerror is None:
+        return str(exc).rstrip(".")
+    if exc.errno in _FULL:
+        return "its disk is full"
+    return exc.strerror if exc.filename is None else f"{exc.filename}: {exc.strerror}"
 
 
 def _private_name(leaf: Leaf) -> str:
@@ -178,8 +189,7 @@ class Materializer:
             else:
                 advice = "Write again to complete it, or give it up with `fileset write --abandon`."
             raise WriteFailedError(
-                f"Writing to {self._plan.root} failed: {str(exc).rstrip('.')}. {advice}"
-                f"{self._advice(exc)}",
+                f"Writing to {self._plan.root} failed: {_cause(exc)}. {advice}{self._advice(exc)}",
                 rolled_back=self.rolled_back,
             ) from exc
 
@@ -207,20 +217,24 @@ class Materializer:
     def _advice(self, exc: OSError | LedgerError) -> str:
         """Return, as more sentences, what to do about an error and what else it would affect."""
         if isinstance(exc, OSError):
-            if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            if exc.errno in _FULL:
                 return " Free some space there and write again."
             if exc.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
                 return self._advice_on_closed(exc)
             return ""
         if not isinstance(exc, VaultError) or self._committed:
             return ""
-        lost = [leaf.uid for leaf in self._plan.placed if self._sources.is_lost(leaf)]
+        lost = [
+            f"{leaf.uid} ({leaf.source})" if leaf.placement is Placement.REFERENCE else leaf.uid
+            for leaf in self._plan.placed
+            if self._sources.is_lost(leaf)
+        ]
         if not lost:
             return ""
         return (
-            f" The vault can't give the content of {len(lost):,} of {len(self._plan.placed):,} "
-            f"instances to be written: {some(lost, 10)}. Restore its packs from a "
-            "backup, add their files again, or remove them."
+            f" The content of {len(lost):,} of {len(self._plan.placed):,} instances to be written "
+            f"is neither in the vault nor where it was left: {some(lost, 10)}. Restore them or "
+            "the vault's packs from a backup, add their files again, or remove these instances."
         )
 
     def take_back(self) -> None:

@@ -55,7 +55,15 @@ class Sources:
         elif content.digest in self.vault:
             self.vault.copy_to(content.digest, target)
         elif leaf.placement is Placement.REFERENCE and leaf.source is not None:
-            copy_file(leaf.source, target, expected=content)
+            try:
+                copy_file(leaf.source, target, expected=content)
+            except OSError as exc:
+                if exc.filename != leaf.source:  # it is the target that failed
+                    raise
+                raise ContentMissingError(
+                    f"{leaf.source}, which is where the instance {leaf.uid} was left, can't be "
+                    f"read: {exc.strerror}"
+                ) from exc
         elif leaf.file_id is not None:
             raise ContentMissingError(
                 f"{join(self.medium, leaf.file_id)} is missing or was changed, and the vault has "
@@ -65,10 +73,13 @@ class Sources:
             self.vault.copy_to(content.digest, target)
 
     def is_lost(self, leaf: Leaf) -> bool:
-        """Whether the instance's bytes have to come from the vault, and can't."""
-        if leaf.content is None or leaf.placement is Placement.REFERENCE:
+        """Whether the instance's bytes are neither on the medium nor where else they should be."""
+        if leaf.content is None or self.on_medium(leaf) is not None:
             return False
-        return self.on_medium(leaf) is None and not self.vault.is_sound(leaf.content.digest)
+        is_left = leaf.placement is Placement.REFERENCE and leaf.source is not None
+        if is_left and leaf.content.digest not in self.vault:
+            return not isfile(str(leaf.source))
+        return not self.vault.is_sound(leaf.content.digest)
 
     def has_another(self, leaf: Leaf, path: str) -> bool:
         """Whether the instance's bytes are, whole, anywhere else than at `path`."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from fileset.pictures.unfit import number_of_frames
+
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
+_NUMBER_OF_FRAMES: Final = 0x00280008
 _SAID: Final = (
     ("FrameVOILUTSequence", ("WindowCenter", "WindowWidth", "VOILUTFunction")),
     ("PixelValueTransformationSequence", ("RescaleSlope", "RescaleIntercept", "RescaleType")),
@@ -16,11 +19,13 @@ _SAID: Final = (
 
 
 def frame_count(ds: Dataset) -> int:
-    """Return how many frames an image has, at least one."""
-    try:
-        return max(1, int(ds.get("NumberOfFrames") or 1))
-    except (TypeError, ValueError):
+    """Return how many frames an image has, at least one; InstanceError for what is no number."""
+    if _NUMBER_OF_FRAMES not in ds:
         return 1
+    value = ds.get_item(_NUMBER_OF_FRAMES).value  # as it is in the file, if it comes from one
+    return number_of_frames(
+        value.decode("latin-1") if isinstance(value, bytes) else str(value or "")
+    )
 
 
 def frame_to_show(ds: Dataset) -> int:

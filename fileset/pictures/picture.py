@@ -7,17 +7,20 @@ has for these. No presentation state is applied, and no overlay.
 
 from __future__ import annotations
 
+import errno
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import SEEK_CUR, SEEK_END, SEEK_SET, BufferedReader, BytesIO, RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TypeAlias
 
 from fileset.pictures.frames import described_frame, frame_count, frame_to_show
-from ledger.errors import LedgerError
+from fileset.pictures.unfit import KEYWORDS, refuse_lacking, refuse_short
+from ledger.errors import InstanceError, LedgerError
 from ledger.files import FileView
 from ledger.phrases import needs
+from ledger.uids import DEFLATED, EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +31,13 @@ INSTALL: Final = needs("Pictures need", "numpy, Pillow and decoders", "pictures"
 _MOST: Final = 1 << 28  # pixels of a frame: Rows and Columns are at most 65,535 each
 _AT_ONCE: Final = 1 << 20  # pixels that become tones together: on the way each takes many bytes
 _GREY: Final = frozenset(("MONOCHROME1", "MONOCHROME2"))
+_NUMBERS: Final = frozenset(("rows", "columns", "samples", "allocated"))
+_NEEDED: Final = _NUMBERS | {"photometric"}
+_FLOATS: Final = (32, 64)  # bits that pixels with a fraction have, which need less to be said
+_UNSHOWN: Final = "its pixels can't be shown: {}"
+_UNFIT: Final = _UNSHOWN.format("they are damaged, or not as the elements that describe them say")
+_OF_THE_INSTANCE: Final = frozenset((None, errno.EINVAL, errno.EOVERFLOW))
+"""Errors of a file that come from places and sizes that an instance has wrong."""
 _PALETTE: Final = "PALETTE COLOR"
 
 
@@ -69,12 +79,12 @@ def picture(source: Source, *, frame: int | None = None, longest: int | None = N
     """
     needed()
     with _explained():
-        ds = _header(source)
-        _refuse(ds)
-        count = frame_count(ds)
+        ds, size = _header(source)
+        count = _refuse(ds, size)
         number = frame_to_show(ds) if frame is None else frame
         if not 0 <= number < count:
             raise PictureError(f"it has no frame {number}: it has {count}, counted from 0")
+        _refuse_short(ds, size, number)
         described = described_frame(ds, number)
         return _sized(_shown(_values(source, ds, number), described), described, longest)
 
@@ -86,7 +96,10 @@ def stored_values(path: Path, frame: int) -> NDArray[Any]:
     """
     needed()
     with _explained():
-        return _values(path, _header(path), frame)
+        ds, size = _header(path)
+        _refuse(ds, size)
+        _refuse_short(ds, size, frame)
+        return _values(path, ds, frame)
 
 
 def frames_of(path: Path) -> tuple[int, int]:
@@ -96,9 +109,8 @@ def frames_of(path: Path) -> tuple[int, int]:
     """
     needed()
     with _explained():
-        ds = _header(path)
-        _refuse(ds)
-        return frame_count(ds), frame_to_show(ds)
+        ds, size = _header(path)
+        return _refuse(ds, size), frame_to_show(ds)
 
 
 def needed() -> None:
@@ -117,19 +129,22 @@ def _explained() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except (OSError, PictureError):
+    except PictureError:
         raise
-    except AttributeError as exc:
-        raise PictureError("it has no pixels") from exc
+    except OSError as exc:
+        if exc.errno not in _OF_THE_INSTANCE:
+            raise
+        raise PictureError(_UNFIT) from exc
+    except InstanceError as exc:
+        raise PictureError(exc.reason) from exc
     except RuntimeError as exc:
         what = f"its pixels can't be decoded: {_of_pydicom(str(exc))}"
         is_lacking = "missing dependencies" in str(exc).partition("\n")[0]
         raise (NotInstalledError if is_lacking else PictureError)(what) from exc
     except Exception as exc:
-        why = "they are damaged, or not as the elements that describe them say"
         if isinstance(exc, MemoryError):
-            why = "they take more memory than there is"
-        raise PictureError(f"its pixels can't be shown: {why}") from exc
+            raise PictureError(_UNSHOWN.format("they take more memory than there is")) from exc
+        raise PictureError(_UNFIT) from exc
 
 
 def _of_pydicom(text: str) -> str:
@@ -179,10 +194,28 @@ def _file(source: Source) -> BinaryIO | Path:
     return BytesIO(source) if isinstance(source, bytes) else BufferedReader(_File(source))
 
 
-def _header(source: Source) -> Dataset:
+def _header(source: Source) -> tuple[Dataset, int | None]:
+    """Return what comes before the pixels, and how many bytes these have.
+
+    It is 0 if there are none, and `None` if they are compressed.
+    """
     from pydicom import dcmread
 
-    return dcmread(_file(source), stop_before_pixels=True)
+    file = _file(source)
+    with file.open("rb") if isinstance(file, Path) else file as opened:
+        ds = dcmread(opened, stop_before_pixels=True)
+        uid = str(ds.file_meta.TransferSyntaxUID)
+        at = opened.tell()
+        head = opened.read(12)
+        left = opened.seek(0, SEEK_END) - at
+    if uid in DEFLATED:
+        return ds, None
+    if not head:
+        return ds, 0
+    order: Literal["big", "little"] = "big" if uid == EXPLICIT_VR_BIG_ENDIAN else "little"
+    length = head[4:8] if uid == IMPLICIT_VR_LITTLE_ENDIAN else head[8:12]
+    size = int.from_bytes(length, order)
+    return ds, None if size == 0xFFFFFFFF else min(size, left)
 
 
 def _values(source: Source, ds: Dataset, number: int) -> NDArray[Any]:
@@ -196,13 +229,44 @@ def _values(source: Source, ds: Dataset, number: int) -> NDArray[Any]:
     return pixel_array(file, index=number)
 
 
-def _refuse(ds: Dataset) -> None:
-    """Raise `PictureError` if there is nothing to show, or too much."""
-    rows, columns = ds.get("Rows"), ds.get("Columns")
-    if not rows or not columns:
+def _refuse(ds: Dataset, size: int | None) -> int:
+    """Return how many frames there are; refuse if there is nothing to show, or too much."""
+    if not size and "Rows" not in ds:
         raise NoImageError("it is not an image")
+    if size == 0:
+        raise PictureError("it has no pixels")
+    lacking = {name for name in _NEEDED if KEYWORDS[name] not in ds}
+    odd = [KEYWORDS[name] for name in _NUMBERS - lacking if _number(ds, name) is None]
+    if odd:
+        raise PictureError(f"it has no single number as its {', '.join(sorted(odd))}")
+    if ds.get("SamplesPerPixel", 1) > 1 and "PlanarConfiguration" not in ds:
+        lacking.add("planar")
+    if ds.get("BitsAllocated") not in _FLOATS:
+        lacking |= {name for name in ("stored", "signed") if KEYWORDS[name] not in ds}
+    refuse_lacking(lacking)
+    rows, columns = ds.Rows, ds.Columns
+    if not rows or not columns:
+        raise PictureError("it has no rows or no columns")
     if rows * columns > _MOST:
         raise PictureError(f"it has {rows:,} rows and {columns:,} columns: more than are shown")
+    return frame_count(ds)
+
+
+def _refuse_short(ds: Dataset, size: int | None, number: int) -> None:
+    """Refuse if the pixels end before a frame does."""
+    if size is None:
+        return
+    samples = 2 if ds.PhotometricInterpretation == "YBR_FULL_422" else ds.SamplesPerPixel
+    bits = ds.Rows * ds.Columns * samples * ds.BitsAllocated * (number + 1)
+    refuse_short(size, -(-bits // 8), frames=frame_count(ds), rows=ds.Rows, columns=ds.Columns)
+
+
+def _number(ds: Dataset, name: str) -> int | None:
+    try:
+        value = ds.get(KEYWORDS[name])
+    except Exception:  # noqa: BLE001 - pydicom has one of its own for each way to be damaged
+        return None
+    return value if isinstance(value, int) else None
 
 
 # --- values to tones -----------------------------------------------------------------------------

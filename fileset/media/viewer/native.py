@@ -16,6 +16,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from fileset.pictures.picture import NoImageError
+from fileset.pictures.unfit import number_of_frames, refuse_lacking, refuse_short
 from ledger.elements import Element
 from ledger.errors import InstanceError
 from ledger.files import FileView
@@ -29,7 +30,6 @@ VERSION: Final = 1
 """Raise it with any change of what is made, and keep the former way."""
 
 _CHUNK: Final = 1 << 20
-_MOST_FRAMES: Final = 1_000_000
 _NUMBERS: Final = {
     "samples": 0x00280002,
     "planar": 0x00280006,
@@ -153,11 +153,13 @@ def native(source: bytes | FileView) -> Iterator[Native | None]:
         if big_endian:  # PS3.5 Section A.3: values of one byte, and bits, are in words of OW
             is_ow = bytes(data[place.header + 4 : place.header + 6]) == b"OW"
             word = max(told["allocated"] // 8, 2 if is_ow else 1)
-        if place.stop - place.start < -(-bits * frames // (8 * word)) * word:
-            raise InstanceError(
-                f"it has {place.stop - place.start:,} bytes of pixels, and {frames} frames of "
-                f"{told['rows']} rows and {told['columns']} columns take more"
-            )
+        refuse_short(
+            place.stop - place.start,
+            -(-bits * frames // (8 * word)) * word,
+            frames=frames,
+            rows=told["rows"],
+            columns=told["columns"],
+        )
         yield Native(told, frames, size, data, place.start, word, bits)
 
 
@@ -183,26 +185,16 @@ def _told(elements: Mapping[int, Element]) -> dict[str, Any]:
     for name, (tag, _) in _TEXTS.items():
         if values := _numbers(elements.get(tag)):
             told[name] = values
-    told["frames"] = _frames(_text(elements.get(_TEXTS["frames"][0])))
+    told["frames"] = number_of_frames(_text(elements.get(_TEXTS["frames"][0])))
     told["photometric"] = _text(elements.get(_PHOTOMETRIC)) or "MONOCHROME2"
     told["function"] = _text(elements.get(_FUNCTION)) or "LINEAR"
     told["inverse"] = _text(elements.get(_SHAPE)) == "INVERSE"
-    if missing := {"rows", "columns", "allocated"} - told.keys():
-        raise InstanceError(f"it lacks what describes its pixels: {', '.join(sorted(missing))}")
+    refuse_lacking({"rows", "columns", "allocated"} - told.keys())
     told.setdefault("stored", told["allocated"])
     told.setdefault("high", told["stored"] - 1)
     if told["photometric"] == "PALETTE COLOR":
         told["palette"] = [_palette(elements, *tags) for tags in _PALETTES]
     return told
-
-
-def _frames(text: str) -> int:
-    """Return a number of frames; InstanceError for one that no image has."""
-    if not text.strip():
-        return 1
-    if not re.fullmatch(r"[0-9]{1,9}", text.strip()) or int(text) > _MOST_FRAMES:
-        raise InstanceError(f"its number of frames is {text.strip()[:40]!r}")
-    return max(1, int(text))
 
 
 def _bits_of_frame(told: Mapping[str, Any]) -> int:

@@ -328,6 +328,20 @@ def test_instances_whose_bytes_are_nowhere_are_named_and_nothing_is_made(
     assert fs.media.list() == []
 
 
+def test_instances_whose_vault_is_gone_are_named_with_where_they_were(
+    filled: FileSet, tmp_path: Path
+) -> None:
+    assert filled.repository.path is not None
+    shutil.rmtree(filled.repository.path / "vault")
+    with (
+        FileSet.open(filled.repository.path) as fs,
+        pytest.raises(ContentMissingError, match="not in the repository") as raised,
+    ):
+        fs.media.make(tmp_path / "disc.iso")
+    assert str(raised.value).count(" (the vault had it)") == 2
+    assert "bring the medium or the vault back" in str(raised.value)
+
+
 def test_damaged_content_makes_no_medium(filled: FileSet, tmp_path: Path) -> None:
     assert filled.repository.path is not None
     (pack,) = (filled.repository.path / "vault").glob("*.pack*")

@@ -291,6 +291,23 @@ def test_a_referenced_file_that_has_changed_is_refused_and_nothing_is_left(mediu
     assert not medium.root.exists()
 
 
+def test_referenced_files_that_are_gone_are_all_named_with_what_to_do(medium: Medium) -> None:
+    sources = [medium.folder / f"{number}.dcm" for number in (0, 1)]
+    for number, source in enumerate(sources):
+        placed = {"placement": Placement.REFERENCE, "source": str(source)}
+        medium.author.commit([_added(medium, spec(number), **placed)])
+
+    with pytest.raises(WriteFailedError) as caught:
+        medium.materializer(medium.plan()).run()
+
+    told = str(caught.value)
+    assert isinstance(caught.value.__cause__, ContentMissingError)
+    assert "can't be read: No such file or directory. Nothing was changed. The content of 2" in told
+    assert all(f"1.9.{number} ({source})" in told for number, source in enumerate(sources))
+    assert "add their files again, or remove these instances." in told
+    assert "Errno" not in told
+
+
 def _added(medium: Medium, spec_: Spec, **changes: Any) -> InstanceAdded:
     return evolve(added(medium.author.state, spec_), **changes)
 
@@ -1206,7 +1223,7 @@ def test_the_message_of_a_failure_names_the_root_and_says_what_to_do(
         medium.materializer(medium.plan()).run()
 
     assert str(caught.value) == (
-        f"Writing to {medium.root} failed: [Errno 5] Input/output error. Nothing was changed."
+        f"Writing to {medium.root} failed: Input/output error. Nothing was changed."
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import subprocess
 import warnings
@@ -15,7 +17,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from fileset.pictures import PictureError, picture
+from fileset.pictures import NoImageError, PictureError, picture
 from fileset.pictures.frames import frame_to_show
 
 np = pytest.importorskip("numpy", reason="needs the extra [pictures]: nox --session pictures")
@@ -78,6 +80,63 @@ def test_every_file_is_shown_or_says_why_not() -> None:
     assert shown >= 100
     assert all(text.startswith(("it ", "its ")) for text in refused.values()), refused
     assert refused["reportsi.dcm"] == "it is not an image"
+
+
+@pytest.mark.parametrize(
+    ("lacking", "changes", "why"),
+    [
+        ("BitsAllocated", {}, "it lacks what describes its pixels: BitsAllocated"),
+        ("Rows", {}, "it lacks what describes its pixels: Rows"),
+        ("BitsStored PixelRepresentation", {}, ": BitsStored, PixelRepresentation"),
+        ("PixelData", {}, "it has no pixels"),
+        ("PixelData Rows", {}, "it is not an image"),
+        ("", {"SamplesPerPixel": 3}, "it lacks what describes its pixels: PlanarConfiguration"),
+        ("", {"Rows": [2, 3]}, "it has no single number as its Rows"),
+        ("", {"Rows": 0}, "it has no rows or no columns"),
+        ("", {"Rows": 9}, "it has 4 bytes of pixels, and 1 frames of 9 rows and 2 columns"),
+        ("", {"NumberOfFrames": "2147483647"}, "its number of frames is '2147483647'"),
+        ("", {"NumberOfFrames": "999999"}, "and 999999 frames of 2 rows and 2 columns take more"),
+        ("", {"BitsStored": 0}, "its pixels can't be shown: they are damaged, or not"),
+        ("", {"PhotometricInterpretation": "X"}, "not as the elements that describe them say"),
+    ],
+)
+def test_what_does_not_fit_together_is_told_in_plain_words(
+    lacking: str, changes: dict[str, Any], why: str, tmp_path: Path
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ds = pydicom.dcmread(BytesIO(image(np.array([[1, 2], [3, 4]], np.uint8), **changes)))
+        for keyword in lacking.split():
+            del ds[keyword]
+        ds.save_as(tmp_path / "odd.dcm", enforce_file_format=True)
+    for source in (tmp_path / "odd.dcm", (tmp_path / "odd.dcm").read_bytes()):
+        with pytest.raises(PictureError) as caught:
+            picture(source)
+        assert why in str(caught.value)
+        assert isinstance(caught.value, NoImageError) is (why == "it is not an image")
+
+
+@pytest.mark.parametrize("odd", [b"LO\2\0\2\0", b"US\1\0\2"])
+def test_a_number_that_is_none_is_told_in_plain_words(odd: bytes) -> None:
+    whole, rows = image(np.array([[1, 2], [3, 4]], np.uint8)), b"\x28\0\x10\0"
+    assert whole.count(rows + b"US\2\0\2\0") == 1
+    with pytest.raises(PictureError, match=r"^it has no single number as its Rows"):
+        picture(whole.replace(rows + b"US\2\0\2\0", rows + odd))
+
+
+def test_a_place_that_no_file_has_is_the_instance_s_fault_and_a_broken_disk_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = image(np.array([[1, 2]], np.uint8))
+    for code, error in ((errno.EINVAL, PictureError), (errno.EIO, OSError)):
+
+        def fails(*_: Any, code: int = code, **__: Any) -> None:
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr("pydicom.pixels.utils.pixel_array", fails)
+        with pytest.raises(error) as caught:
+            picture(data)
+        assert "Invalid argument" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
