@@ -19,6 +19,7 @@ from fileset.pictures.frames import described_frame, frame_count, frame_to_show
 from fileset.pictures.unfit import KEYWORDS, refuse_lacking, refuse_short
 from ledger.errors import InstanceError, LedgerError
 from ledger.files import FileView
+from ledger.instances.encodings import has_encapsulated
 from ledger.phrases import needs
 from ledger.uids import DEFLATED, EXPLICIT_VR_BIG_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
@@ -208,14 +209,13 @@ def _header(source: Source) -> tuple[Dataset, int | None]:
         at = opened.tell()
         head = opened.read(12)
         left = opened.seek(0, SEEK_END) - at
-    if uid in DEFLATED:
-        return ds, None
-    if not head:
+    if uid not in DEFLATED and not head:
         return ds, 0
+    if uid in DEFLATED or has_encapsulated(uid) is not False:
+        return ds, None
     order: Literal["big", "little"] = "big" if uid == EXPLICIT_VR_BIG_ENDIAN else "little"
     length = head[4:8] if uid == IMPLICIT_VR_LITTLE_ENDIAN else head[8:12]
-    size = int.from_bytes(length, order)
-    return ds, None if size == 0xFFFFFFFF else min(size, left)
+    return ds, min(int.from_bytes(length, order), left)
 
 
 def _values(source: Source, ds: Dataset, number: int) -> NDArray[Any]:
