@@ -209,7 +209,7 @@ def test_an_erasure_whose_write_failed_can_be_given_again(
     erase = ("erase", "PatientID=ANNA-1", "--take-off", *REASON)
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
-        assert "No space left" in cli(*erase, code=3).err
+        assert "its disk is full" in cli(*erase, code=3).err
     assert cli.json(*erase)["mentions"] == []
     assert found(cli, tmp_path / "cd", ANNAS) == []
     assert cli.json("verify")["findings"] == []
