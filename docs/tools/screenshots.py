@@ -22,7 +22,7 @@ from rich.text import Text
 
 ROOT = Path(__file__).parents[2]
 IMAGE = ROOT / "docs/images/terminal.svg"
-COLUMNS = 118
+COLUMNS = 130
 COMMANDS = (
     "fileset init desk --from cd",
     "export FILESET_REPO=desk",
@@ -66,6 +66,7 @@ def on_a_terminal(script: str, folder: Path) -> str:
         "LOGNAME": "anna",
         "COLUMNS": str(COLUMNS),
         "TERM": "xterm-256color",
+        "FILESET_PAGER": "cat",  # nobody is there to go on
         "LANG": "C.UTF-8",
     }
     with subprocess.Popen(  # noqa: S603 - the commands above
