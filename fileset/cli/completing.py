@@ -217,14 +217,19 @@ def _words_of(line: str) -> tuple[list[str], bool]:
     return words[begun:] or [""], is_open
 
 
-class _Zsh(ZshComplete):
+class _Asked(ShellComplete):
+    """A shell that may not have asked: then there is nothing to complete."""
+
     def get_completion_args(self) -> tuple[list[str], str]:
         return super().get_completion_args() if "COMP_WORDS" in os.environ else ([], "")
 
 
-class _Fish(FishComplete):
-    def get_completion_args(self) -> tuple[list[str], str]:
-        return super().get_completion_args() if "COMP_WORDS" in os.environ else ([], "")
+class _Zsh(_Asked, ZshComplete):
+    pass
+
+
+class _Fish(_Asked, FishComplete):
+    pass
 
 
 for _class in (Bash, _Zsh, _Fish):

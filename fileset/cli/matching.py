@@ -52,10 +52,7 @@ def parse_query(arguments: Iterable[str], *, literal: bool = False) -> Query:
     criteria: list[Criterion] = []
     for argument in arguments:
         name, sign, text = _parts(argument)
-        try:
-            criterion = Criterion(name, path_named(name), (f"{sign}{text}",), literal)
-        except NoSuchKeywordError as exc:
-            raise click.UsageError(str(exc)) from exc
+        criterion = Criterion(name, path_typed(name), (f"{sign}{text}",), literal)
         if sign and criterion.vr not in MOMENTS | NUMBERS:
             raise click.UsageError(f"{name} is no date, time or number: nothing is {sign} it.")
         if sign and literal:
@@ -67,23 +64,22 @@ def parse_query(arguments: Iterable[str], *, literal: bool = False) -> Query:
 
 def _check_repeated(criterion: Criterion, others: Iterable[Criterion]) -> None:
     """Raise a usage error for a second value of an element that has but one."""
+    if criterion.may_have_several or not criterion.is_single:
+        return
     for other in others:
-        if other.path == criterion.path and not (
-            criterion.may_have_several or other.text == criterion.text
-        ):
-            both = criterion.is_single and other.is_single
-            if both:
-                raise click.UsageError(
-                    f"{criterion.name} is given twice: no instance has both values. With a "
-                    "backslash between them, instances with one of them are found."
-                )
+        is_other = other.path == criterion.path and other.text != criterion.text
+        if is_other and other.is_single:
+            raise click.UsageError(
+                f"{criterion.name} is given twice: no instance has both values. With a backslash "
+                "between them, instances with one of them are found."
+            )
 
 
 def _parts(argument: str) -> tuple[str, str, str]:
     """Return the name, the comparison and the value of an argument, no comparison for `=`."""
     found = _ARGUMENT.fullmatch(argument)
     if found is None:
-        raise click.UsageError(f"'{argument}' is not KEYWORD=VALUE, as in PatientID=1CT1.")
+        raise _no_criterion(argument)
     sign = found["sign"]
     return found["name"].strip(), "" if sign == "=" else sign, found["value"]
 
@@ -103,18 +99,27 @@ def parse_criteria(arguments: Iterable[str]) -> list[tuple[str, str]]:
     for argument in arguments:
         keyword, equals, value = argument.partition("=")
         if not equals:
-            raise click.UsageError(f"'{argument}' is not KEYWORD=VALUE, as in PatientID=1CT1.")
+            raise _no_criterion(argument)
         criteria.append((check_keyword(keyword), value))
     return criteria
 
 
+def _no_criterion(argument: str) -> click.UsageError:
+    return click.UsageError(f"'{argument}' is not KEYWORD=VALUE, as in PatientID=1CT1.")
+
+
 def check_keyword(keyword: str) -> str:
     """Return the name of a data element if it is one; a usage error naming near ones if not."""
+    path_typed(keyword)
+    return keyword
+
+
+def path_typed(name: str) -> tuple[int, ...]:
+    """Return what `path_named` does; a usage error where there is no such element."""
     try:
-        path_named(keyword)
+        return path_named(name)
     except NoSuchKeywordError as exc:
         raise click.UsageError(str(exc)) from exc
-    return keyword
 
 
 # --- what is told --------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ import click
 from attrs import define, field, frozen
 from pydicom.dataelem import DataElement
 
-from fileset.cli.matching import check_keyword
+from fileset.cli.matching import path_typed
 from fileset.cli.screen.documents import records_above, standing
 from fileset.cli.screen.listing import described_instance, record_document
-from fileset.criteria import element_of, path_named
+from fileset.criteria import element_of
 from fileset.timeline.naming import sop_class_name
 from fileset.values import value_text
 from fileset.views.instance import FileInstance
@@ -98,7 +98,7 @@ def columns_named(level: str, names: Sequence[str]) -> list[Column]:
         elif name in _COUNTED or name in _OF_INSTANCE:
             raise click.UsageError(f"There is no column {name} of {level}: {', '.join(own)} are.")
         else:
-            path = path_named(check_keyword(name))
+            path = path_typed(name)
             if len(path) > 1:
                 raise click.UsageError(f"{name} is within a sequence, which has no column.")
             made.append(Column(name, path[0]))

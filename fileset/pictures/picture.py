@@ -142,9 +142,9 @@ def _explained() -> Iterator[None]:
         what = f"its pixels can't be decoded: {_of_pydicom(str(exc))}"
         is_lacking = "missing dependencies" in str(exc).partition("\n")[0]
         raise (NotInstalledError if is_lacking else PictureError)(what) from exc
+    except MemoryError as exc:
+        raise PictureError(_UNSHOWN.format("they take more memory than there is")) from exc
     except Exception as exc:
-        if isinstance(exc, MemoryError):
-            raise PictureError(_UNSHOWN.format("they take more memory than there is")) from exc
         raise PictureError(_UNFIT) from exc
 
 

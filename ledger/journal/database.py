@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final, TypeAlias
 
-from ledger.errors import JournalDamagedError, UnknownFormatError
+from ledger.errors import JournalDamagedError, JournalError, UnknownFormatError
 from ledger.events import Erased, PayloadErased
 from ledger.journal import codec
 from ledger.journal.chain import Link, chain_hash, change_digest, genesis
@@ -16,6 +16,7 @@ from ledger.journal.clocks import Clock
 from ledger.journal.entries import Change, Head, Recorded, Stored
 from ledger.journal.erasures import Erasures
 from ledger.journal.gathering import AsPayloads, Events, Gathering, Payload, payloads_of
+from ledger.owner import Owner
 
 EventRow: TypeAlias = tuple[int, str, int, bytes, bytes]
 """Position, type, version, payload, hash."""
@@ -114,6 +115,17 @@ class DatabaseJournal(ABC):
     def _damaged(self, position: int | None, what: str) -> JournalDamagedError:
         where = "" if position is None else f"the event at position {position} "
         return JournalDamagedError(f"{self.name} is damaged: {where}{what}.", position=position)
+
+
+def refuse_unusable(name: str, owner: Owner, *, is_closed: bool) -> None:
+    """Raise JournalError where a forked process, or one that has closed it, uses what `name` is."""
+    if not owner.is_this_process:
+        raise JournalError(
+            f"{name} was opened by process {owner.pid}, and this process was forked from it: open "
+            "the journal again here."
+        )
+    if is_closed:
+        raise JournalError(f"{name} is closed: open it again.")
 
 
 def event_rows(payloads: Iterable[Payload], change: Change, previous: bytes) -> Iterator[EventRow]:

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 from attrs import field, frozen
 
 from ledger.errors import JournalDamagedError, JournalError, UnreachableError
+from ledger.journal.database import refuse_unusable
 from ledger.owner import Owner
 from ledger.phrases import needs
 
@@ -134,13 +135,7 @@ class Session:
     @contextmanager
     def guarded(self) -> Iterator[Connection]:
         """Use the connection alone, and turn the database's errors into ours."""
-        if not self._owner.is_this_process:
-            raise JournalError(
-                f"{self._name} was opened by process {self._owner.pid}, and this process was "
-                "forked from it: open the journal again here."
-            )
-        if self._is_closed:
-            raise JournalError(f"{self._name} is closed: open it again.")
+        refuse_unusable(self._name, self._owner, is_closed=self._is_closed)
         with self._turn:
             try:
                 if self._connection.closed:

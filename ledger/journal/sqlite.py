@@ -28,6 +28,7 @@ from ledger.journal.database import (
     batches,
     event_rows,
     payloads_in,
+    refuse_unusable,
 )
 from ledger.journal.entries import Change, Draft, Head, Stored
 from ledger.journal.erasures import TYPES, Erasures
@@ -371,13 +372,7 @@ class SqliteJournal(DatabaseJournal):
     @contextmanager
     def _guarded(self, when_full: str = " Nothing was recorded:") -> Iterator[None]:
         """Use the connection alone, and turn SQLite's errors into ours, naming the file."""
-        if not self._owner.is_this_process:
-            raise JournalError(
-                f"{self.name} was opened by process {self._owner.pid}, and this "
-                "process was forked from it: open the journal again here."
-            )
-        if self._closed:
-            raise JournalError(f"{self.name} is closed: open it again.")
+        refuse_unusable(self.name, self._owner, is_closed=self._closed)
         try:
             with self._turn:
                 yield

@@ -63,15 +63,17 @@ def test_the_picture_of_a_terminal_is_what_its_commands_print(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.syspath_prepend(ROOT / "docs/tools")
-    screenshots = import_module("screenshots")
+    drawing = import_module("picture_of_terminal")
 
     def text(picture: str) -> list[str]:
         """Return its pieces of text; ids, digests and figures differ from run to run."""
         pieces = re.findall(r"<text[^>]*>(.*?)</text>", picture)
         return [re.sub(r"[0-9a-f]{8,}|[0-9]+", "#", piece) for piece in pieces]
 
-    shown = text(screenshots.IMAGE.read_text("utf-8"))
-    assert shown == text(screenshots.terminal()), "python docs/tools/screenshots.py draws it anew"
+    shown = text(drawing.IMAGE.read_text("utf-8"))
+    assert shown == text(drawing.terminal()), (
+        "python docs/tools/picture_of_terminal.py draws it anew"
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

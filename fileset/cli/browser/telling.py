@@ -16,7 +16,7 @@ from fileset.cli.screen.documents import identity_difference, identity_lines, st
 from fileset.cli.screen.listing import instance_lines
 from fileset.cli.screen.output import Line, Node, Span
 from fileset.cli.screen.text import instant
-from fileset.cli.screen.wording import DIGITS, Wording, time_of
+from fileset.cli.screen.wording import Wording, told_of
 from fileset.repository.origin import is_arrival
 from fileset.repository.repository import Repository
 from fileset.timeline.compare import sides
@@ -162,20 +162,12 @@ def change_lines(repository: Repository, change: Change, wording: Wording) -> It
     """Yield a change as `show` does, and what is different since, as `diff` does."""
     stored = list(islice(repository.journal.stored(after=change.first - 1, upto=change.last), MOST))
     yield (Span(f"Change {change.id}", "title"), f": {wording.change(change)}")
-    told = {
-        "Recorded at": time_of(change),
-        "Actor": change.actor,
-        "Origin": change.origin,
-        "Reason": change.reason or "(none given)",
-        "Positions": f"{change.first} to {change.last}" if change.count > 1 else str(change.last),
-    }
-    for name, text in told.items():
+    for name, text in told_of(change).items():
         yield (Span(f"  {name}: ", "faint"), text)
     yield ""
     yield from _difference(repository, change)
     yield ""
-    for each in stored:
-        yield (Span(f"{each.position:>{DIGITS}}", "faint"), f"  {wording.event(each)}")
+    yield from map(wording.event_line, stored)
     if change.count > len(stored):
         yield f"  ... and {change.count - len(stored):,} more: `fileset show {change.id}`"
 

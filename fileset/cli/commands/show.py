@@ -10,7 +10,7 @@ from fileset.cli.command import command, pass_session
 from fileset.cli.moments import usage_of_moments
 from fileset.cli.screen.documents import change_document, event_document
 from fileset.cli.screen.output import Answer, Line, Span
-from fileset.cli.screen.wording import DIGITS, Wording, time_of
+from fileset.cli.screen.wording import Wording, told_of
 from fileset.cli.session import Session
 from fileset.repository.find_change import change_of
 
@@ -33,21 +33,11 @@ def show(session: Session, id_: str) -> Answer:
     wording = Wording(repository)
     events = list(repository.journal.stored(after=change.first - 1, upto=change.last))
     summary = wording.tell(change, events)
-    fields = {
-        "Recorded at": time_of(change),
-        "Actor": change.actor,
-        "Origin": change.origin,
-        "Reason": change.reason or "(none given)",
-        "Positions": f"{change.first} to {change.last}" if change.count > 1 else str(change.last),
-    }
     lines: Iterable[Line] = [
         (Span(f"Change {change.id}", "title"), f": {summary}"),
-        *(f"  {name}: {value}" for name, value in fields.items()),
+        *(f"  {name}: {value}" for name, value in told_of(change).items()),
         "",
-        *(
-            (Span(f"{stored.position:>{DIGITS}}", "faint"), f"  {wording.event(stored)}")
-            for stored in events
-        ),
+        *map(wording.event_line, events),
     ]
     return Answer(
         {

@@ -1,4 +1,4 @@
-"""Draws the picture of `fileset view` in the documentation: `python docs/tools/screenshot.py`.
+"""Draws the picture of `fileset view` in the documentation: `python docs/tools/picture_of_view.py`.
 
 It shows instances that ship with pydicom. It needs the extras `[view]` and `[pictures]`, and
 Chromium, which makes a PNG file a quarter as large as the SVG file that textual draws.

@@ -1,7 +1,7 @@
 """The picture of a terminal in the README: what commands print, in their colours.
 
-`python docs/tools/screenshots.py` runs them on a terminal, with a disc that ships with pydicom, and
-draws `docs/images/terminal.svg` anew.
+`python docs/tools/picture_of_terminal.py` runs them on a terminal, with a disc that ships with
+pydicom, and draws `docs/images/terminal.svg` anew.
 """
 
 from __future__ import annotations
